@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Limits and constants that the wire, the metadata and the core share. */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+#include <stdint.h>
+
+#define NODES_MAX 32           /* node ids 0..31 (P_CONNECTION_FEATURES, metadata peers[]) */
+#define VOLUMES_MAX 32         /* volumes of one resource */
+#define VNR_NONE 0xffffU       /* connection-wide packet */
+#define VNR_MAX 65534U
+#define SECTOR_BYTES 512U
+#define BM_BLOCK_BYTES 4096U   /* bytes per bitmap bit on the wire and by default on disk */
+#define BM_BLOCK_SECTORS 8U
+#define BIO_MAX_BYTES (1U << 20)        /* largest P_DATA payload */
+#define DISCARD_MAX_BYTES (128U << 20)  /* largest P_TRIM / P_ZEROES when WSAME is agreed */
+#define HISTORY_UUIDS 32
+#define UUID_JUST_CREATED UINT64_C(4)
+#define UUID_PRIMARY UINT64_C(1)        /* marker bit, masked in every comparison */
+#define UUID_UNKNOWN UINT64_MAX         /* "not in the sender's mask" */
+#define SHARED_SECRET_MAX 64            /* with the NUL */
+#define ALG_NAME_MAX 64                 /* with the NUL */
+#define AUTH_CHALLENGE_BYTES 64U
+#define NAME_MAX_BYTES 128              /* resource and node names, with the NUL */
+
+#define APV_MIN 121            /* agreed protocol versions that this program speaks */
+#define APV_MAX 124
+
+#define FEATURE_TRIM 0x001U
+#define FEATURE_THIN_RESYNC 0x002U
+#define FEATURE_WSAME 0x004U
+#define FEATURE_WZEROES 0x008U
+#define FEATURE_RESYNC_DAGTAG 0x010U
+#define FEATURE_TWOPC_V2 0x020U
+#define FEATURE_RS_SKIP_UUID 0x040U
+#define FEATURE_RESYNC_WITHOUT_REPLICATION 0x080U
+#define FEATURE_BM_BLOCK_SHIFT 0x100U
+#define FEATURE_RECONCILE_RECONNECT 0x200U
+/* What this program offers in P_CONNECTION_FEATURES. */
+#define FEATURES_OFFERED                                                                           \
+	(FEATURE_TRIM | FEATURE_WSAME | FEATURE_WZEROES | FEATURE_RESYNC_DAGTAG |                  \
+	 FEATURE_TWOPC_V2 | FEATURE_RECONCILE_RECONNECT)
+
+/* Activity log (on-disk-metadata 8). */
+#define AL_EXTENT_SHIFT 22              /* 4 MiB */
+#define AL_EXTENT_SECTORS (1U << (AL_EXTENT_SHIFT - 9))
+#define AL_UPDATES_MAX 64
+#define AL_CONTEXT_MAX 919
+#define AL_EXTENTS_MIN 67
+#define AL_EXTENTS_DEFAULT 1237
+#define AL_EXTENTS_MAX 6433             /* what the default ring of 8 blocks can carry */
+#define AL_FREE 0xffffffffU             /* slot without extent */
+
+#endif
