@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The replication state machine of one resource on one node: events in, actions out.
+ *
+ * Pure: no thread, clock, socket, file, allocation or random source. The driver (daemon shard or
+ * simulator) calls core_step() with one event and then pulls core_next() until it returns false,
+ * before the next core_step(). A step cannot fail; everything is sized at creation.
+ *
+ * Contract of the driver
+ * - Streams: AC_CONNECT asks for both TCP streams to a peer. Until AC_DISCONNECT or EV_STREAMS_DOWN
+ *   the driver delivers EV_STREAMS_UP once both exist, then EV_PKT in order per stream, and sends
+ *   AC_SEND packets in order per stream. After AC_DISCONNECT (send what is queued, then close)
+ *   or EV_STREAMS_DOWN no further event of that incarnation arrives.
+ * - Disk: AC_DISK_* complete with EV_DISK_DONE in any order. Overlap order is kept by the core,
+ *   which never has two overlapping writes in flight.
+ * - Metadata: AC_META_* complete with EV_META_DONE; SUPER and AL are durable then (flush before
+ *   and after), a BITMAP page is durable after a later SUPER, AL or META_FLUSH completes; the
+ *   driver keeps AC_META_* of one volume in order.
+ * - Payload: an event that carries a payload gives its reference to the core. An action that uses
+ *   one (AC_DISK_WRITE, AC_SEND) makes the driver take a reference of its own for as long as it
+ *   needs it; the core gives its own reference back with AC_BUF_PUT. AC_COMPLETE of a read hands
+ *   the reference over to the driver.
+ * - Pointers inside actions are valid until the next core_step().
+ */
+#ifndef CORE_H
+#define CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/proto_enum.h"
+#include "proto/proto_limits.h"
+#include "proto/proto_md.h"
+#include "proto/proto_pkt.h"
+#include "proto/proto_status.h"
+
+/* ---- configuration ---- */
+
+enum on_io_error { IOERR_DETACH = 0, IOERR_PASS_ON = 1 };
+
+struct core_disk_conf {
+	bool has_disk;             /* false: intentionally diskless here */
+	enum on_io_error on_io_error;
+	uint32_t al_extents;       /* AL_EXTENTS_MIN..AL_EXTENTS_MAX */
+	uint64_t size_sectors;     /* user-requested limit (disk-size), 0 = none */
+	/* resync controller (states-and-resync 5.5) */
+	uint32_t resync_rate_kib;
+	uint32_t c_plan_ahead_ds;
+	uint32_t c_delay_target_ds;
+	uint32_t c_fill_target_sectors;
+	uint32_t c_max_rate_kib;
+	uint32_t c_min_rate_kib;
+};
+
+struct core_volume_conf {
+	uint16_t vnr;
+	struct core_disk_conf disk;
+};
+
+struct core_net_conf {
+	enum wire_protocol protocol;
+	uint32_t timeout_ds;       /* 0.1 s */
+	uint32_t ko_count;
+	uint32_t ping_int_s;
+	uint32_t ping_timeout_ds;
+	uint32_t connect_int_s;
+	uint32_t max_epoch_size;
+	uint32_t max_buffers;      /* 4 KiB pages, bounds resync requests in flight */
+	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p;
+	enum after_sb rr_conflict; /* DISCONNECT, RETRY_CONNECT, VIOLENTLY or AUTO_DISCARD */
+	bool always_asbp;
+	bool allow_remote_read;
+	char cram_hmac_alg[ALG_NAME_MAX]; /* "" = no authentication */
+	char shared_secret[SHARED_SECRET_MAX];
+};
+
+struct core_peer_conf {
+	uint8_t node_id;
+	char name[NAME_MAX_BYTES];
+	struct core_net_conf net;
+	bool has_disk[VOLUMES_MAX]; /* by index into core_conf.volumes; false = diskless peer */
+};
+
+/* Deterministic functions that the core must not contain. */
+struct core_crypto {
+	void *ctx;
+	void (*random)(void *ctx, void *out, size_t bytes);
+	/* HMAC of msg; writes at most 64 bytes, returns their count, 0 = unknown algorithm. */
+	size_t (*hmac)(void *ctx, const char *alg, const void *key, size_t key_bytes,
+		       const void *msg, size_t msg_bytes, uint8_t out[64]);
+};
+
+enum log_level { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+
+struct core_conf {
+	char name[NAME_MAX_BYTES];
+	uint8_t node_id;
+	bool auto_promote;
+	uint32_t auto_promote_timeout_ds;
+	uint32_t twopc_timeout_ds;
+	uint32_t twopc_retry_timeout_ds;
+	unsigned volume_count;
+	struct core_volume_conf volumes[VOLUMES_MAX]; /* ascending vnr */
+	unsigned peer_count;
+	struct core_peer_conf peers[NODES_MAX];
+	/* bounds */
+	uint32_t requests_max;          /* application requests not yet off the transfer log */
+	uint64_t request_bytes_max;     /* their payload */
+	uint32_t peer_requests_max;     /* per peer: writes and reads received, not finished */
+	struct core_crypto crypto;
+	/* Called synchronously with a formatted line; must not call back. NULL = silent. */
+	void (*log)(void *ctx, enum log_level level, const char *line);
+	void *log_ctx;
+	/* Test switch of the simulator: leaves out activity-log writes (must then be caught). */
+	bool test_skip_al;
+};
+
+/* ---- events ---- */
+
+enum core_event_kind {
+	EV_TIME,         /* the deadline passed */
+	EV_SUBMIT,       /* application request */
+	EV_CANCEL,       /* u.cancel: give up a request that has not started */
+	EV_STREAMS_UP,   /* both streams to u.streams.peer exist */
+	EV_STREAMS_DOWN, /* lost or could not be made: the core decides when to try again */
+	EV_PKT,
+	EV_TX_DONE,      /* bytes left the send queue of a stream */
+	EV_DISK_DONE,
+	EV_META_DONE,
+	EV_ATTACHED,     /* answer to AC_ATTACH */
+	EV_DETACHED,     /* answer to AC_DETACH */
+	EV_COMMAND,
+};
+
+enum request_op { OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES, OP_FLUSH };
+
+struct ev_submit {
+	uint64_t cookie;         /* the driver's, repeated in AC_COMPLETE */
+	uint16_t vnr;
+	enum request_op op;
+	uint64_t sector;
+	uint32_t bytes;          /* multiple of 512; writes and reads <= BIO_MAX_BYTES */
+	bool fua;
+	struct payload payload;  /* writes */
+};
+
+struct ev_streams {
+	uint8_t peer;            /* node id */
+	bool resolve_conflicts;  /* UP: I accepted the control stream (wire-protocol 1.2) */
+	const char *reason;      /* DOWN: borrowed, for logs and status */
+};
+
+struct ev_pkt {
+	uint8_t peer;
+	uint8_t stream;          /* enum stream */
+	const struct pkt *pkt;   /* borrowed; the payload's reference passes to the core */
+};
+
+struct ev_tx {
+	uint8_t peer;
+	uint8_t stream;
+	uint32_t bytes;
+};
+
+struct ev_done {
+	uint64_t tag;            /* of the action */
+	int error;               /* 0 or -errno */
+	struct payload payload;  /* AC_DISK_READ */
+};
+
+/* Where the in-core bitmap lives: one run of words per slot, allocated by the driver. */
+struct bm_store {
+	uint64_t *slot[NODES_MAX]; /* [0 .. max_peers-1], each words_per_slot long */
+	uint64_t words_per_slot;   /* covers ceil(data_sectors / 8) bits, zero beyond */
+};
+
+struct ev_attached {
+	uint16_t vnr;
+	int error;               /* -errno; the driver has logged the details into `reason` */
+	const char *reason;
+	uint64_t data_sectors;   /* capacity of the data area */
+	uint64_t backing_sectors;/* present size of the backing device */
+	struct md_super super;   /* after apply-al; AL_CLEAN set */
+	struct bm_store bitmap;  /* borrowed until AC_DETACH */
+	bool discard_ok;         /* discards reach the backing store and read back as zero */
+};
+
+enum core_command {
+	CMD_ATTACH,              /* vnr */
+	CMD_DETACH,              /* vnr, force */
+	CMD_CONNECT,             /* peer, discard_my_data */
+	CMD_DISCONNECT,          /* peer, force */
+	CMD_PRIMARY,             /* force */
+	CMD_SECONDARY,           /* force */
+	CMD_INVALIDATE,          /* vnr: the local copy */
+	CMD_INVALIDATE_REMOTE,   /* vnr, peer */
+	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
+	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
+	CMD_CLOSE,               /* vnr, write: cannot fail */
+	CMD_SHUTDOWN,            /* demote, disconnect all, detach all; replies when all is quiet */
+};
+
+struct ev_command {
+	uint64_t cookie;         /* repeated in AC_REPLY; 0 = no reply wanted */
+	enum core_command cmd;
+	uint16_t vnr;
+	uint8_t peer;
+	bool force, write, discard_my_data, clear_bitmap;
+	bool nonblock;           /* CMD_OPEN with O_NONBLOCK */
+};
+
+struct core_event {
+	enum core_event_kind kind;
+	uint64_t now_ns;         /* monotonic; never goes back */
+	union {
+		struct ev_submit submit;
+		uint64_t cancel;     /* cookie */
+		struct ev_streams streams;
+		struct ev_pkt pkt;
+		struct ev_tx tx;
+		struct ev_done done;
+		struct ev_attached attached;
+		uint16_t detached_vnr;
+		struct ev_command command;
+	} u;
+};
+
+/* ---- actions ---- */
+
+enum core_action_kind {
+	AC_COMPLETE,      /* u.complete: application request is done */
+	AC_SEND,          /* u.send */
+	AC_SEND_BITMAP,   /* u.send_bitmap: a whole bitmap transfer, nothing else in between */
+	AC_CONNECT,       /* u.peer */
+	AC_DISCONNECT,    /* u.peer */
+	AC_DISK_READ,     /* u.disk */
+	AC_DISK_WRITE,
+	AC_DISK_DISCARD,
+	AC_DISK_ZEROES,
+	AC_DISK_FLUSH,
+	AC_META_SUPER,    /* u.meta */
+	AC_META_AL,
+	AC_META_BITMAP,   /* one page */
+	AC_META_FLUSH,
+	AC_ATTACH,        /* u.vnr: open the backing store, apply the AL, load; EV_ATTACHED */
+	AC_DETACH,        /* u.vnr: close it; EV_DETACHED; the bitmap memory may be freed then */
+	AC_BUF_PUT,       /* u.payload */
+	AC_SIZE,          /* u.size: exposed size or gate of a volume changed */
+	AC_REPLY,         /* u.reply: result of a command */
+	AC_NOTIFY,        /* something in the status changed: publish */
+};
+
+struct ac_complete {
+	uint64_t cookie;
+	int error;               /* 0 or -errno */
+	struct payload payload;  /* reads that succeeded: reference handed over */
+};
+
+struct ac_send {
+	uint8_t peer;
+	uint8_t stream;
+	struct pkt pkt;
+};
+
+struct ac_send_bitmap {
+	uint8_t peer;            /* on the data stream */
+	uint16_t vnr;
+	const uint64_t *words;   /* encode before the next core_step() */
+	uint64_t bits;
+};
+
+struct ac_disk {
+	uint64_t tag;
+	uint16_t vnr;
+	uint64_t sector;
+	uint32_t bytes;
+	bool fua;
+	bool unmap;              /* AC_DISK_ZEROES: deallocating is allowed */
+	struct payload payload;  /* AC_DISK_WRITE */
+};
+
+struct ac_meta {
+	uint64_t tag;
+	uint16_t vnr;
+	const struct md_super *super;
+	const struct al_transaction *al;
+	uint64_t page;           /* BITMAP: bm_disk_page(); encode from the slots when pulled */
+};
+
+struct ac_size {
+	uint16_t vnr;
+	uint64_t sectors;
+	bool readable;           /* an open for reading can succeed now */
+	bool writable;
+};
+
+struct ac_reply {
+	uint64_t cookie;
+	int rc;                  /* enum state_rv (>= 1 success); CMD_OPEN/CLOSE: 0 or -errno */
+	const char *text;        /* what happened, for people; never NULL */
+};
+
+struct core_action {
+	enum core_action_kind kind;
+	union {
+		struct ac_complete complete;
+		struct ac_send send;
+		struct ac_send_bitmap send_bitmap;
+		uint8_t peer;
+		uint16_t vnr;
+		struct ac_disk disk;
+		struct ac_meta meta;
+		struct payload payload;
+		struct ac_size size;
+		struct ac_reply reply;
+	} u;
+};
+
+/* ---- entry points ---- */
+
+struct core;
+
+/* Bytes of memory that core_create() needs for this configuration. */
+size_t core_mem_bytes(const struct core_conf *conf);
+/* Builds the core in `mem` (64-byte aligned). The configuration is copied. Never fails. */
+struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes);
+void core_step(struct core *core, const struct core_event *event);
+bool core_next(struct core *core, struct core_action *action);
+/* Monotonic time of the next EV_TIME wanted; UINT64_MAX = none. */
+uint64_t core_deadline_ns(const struct core *core);
+/* Application requests that may be submitted now; 0 = stop reading requests (back-pressure). */
+unsigned core_room(const struct core *core);
+/* Fills *status; cheap enough for ten calls a second. */
+void core_status(const struct core *core, struct resource_status *status);
+/* For the simulator's checkers: in-core metadata and bitmap of a volume, NULL if diskless. */
+const struct md_super *core_md(const struct core *core, uint16_t vnr);
+const struct bm_store *core_bitmap(const struct core *core, uint16_t vnr);
+
+#endif

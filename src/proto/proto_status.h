@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Read model of one resource: filled by the core, published by the daemon, printed by the API. */
+#ifndef PROTO_STATUS_H
+#define PROTO_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/proto_enum.h"
+#include "proto/proto_limits.h"
+
+#define STATUS_REASON_MAX 160
+
+/* Progress of a resync; all zero when none runs. */
+struct status_resync {
+	bool running;
+	uint64_t total_bits;      /* out of sync when it started */
+	uint64_t left_bits;
+	uint64_t failed_bits;
+	uint64_t started_ns;      /* core time */
+	uint64_t paused_ns;
+	uint64_t rate_bytes_s;    /* over the last marks, 0 = unknown */
+	uint64_t want_kib_s;      /* what the controller asks for */
+};
+
+struct status_peer_device {
+	uint32_t vnr;
+	enum repl_state repl;
+	enum disk_state peer_disk;
+	bool peer_client;         /* intentionally diskless */
+	bool susp_user, susp_peer, susp_dependency;
+	uint64_t received_sectors;
+	uint64_t sent_sectors;
+	uint64_t out_of_sync_sectors;
+	uint32_t pending;         /* sent, not yet acknowledged */
+	uint32_t unacked;         /* received, not yet acknowledged */
+	uint64_t bitmap_uuid;
+	struct status_resync resync;
+};
+
+struct status_peer {
+	uint8_t node_id;
+	char name[NAME_MAX_BYTES];
+	enum conn_state conn;
+	enum role role;
+	unsigned apv;
+	uint32_t features;
+	enum wire_protocol protocol;
+	bool congested;
+	uint64_t ap_in_flight_sectors;
+	uint64_t rs_in_flight_sectors;
+	uint64_t sent_bytes;      /* data stream, since the core was created */
+	uint64_t received_bytes;
+	char reason[STATUS_REASON_MAX]; /* why it is not Connected; "" when it is */
+	unsigned device_count;
+	struct status_peer_device devices[VOLUMES_MAX];
+};
+
+struct status_volume {
+	uint32_t vnr;
+	enum disk_state disk;
+	bool client;
+	bool quorum;
+	bool open_rw, open_ro;
+	uint64_t size_sectors;    /* exposed size, 0 = not known yet */
+	uint64_t read_sectors, written_sectors;
+	uint64_t al_writes, bm_writes;
+	uint32_t upper_pending, lower_pending;
+	uint64_t current_uuid;
+	char reason[STATUS_REASON_MAX]; /* last disk error or refused attach, "" if none */
+};
+
+struct resource_status {
+	char name[NAME_MAX_BYTES];
+	uint8_t node_id;
+	enum role role;
+	bool susp_user, susp_no_data, susp_fencing, susp_quorum;
+	uint64_t now_ns;          /* core time of this picture */
+	unsigned volume_count, peer_count;
+	struct status_volume volumes[VOLUMES_MAX];
+	struct status_peer peers[NODES_MAX];
+};
+
+#endif
