@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Structs that the core's files share. Each struct names the file that owns its fields: others read
+ * them, only the owner writes. Included by src/core/ only.
+ *
+ * Conventions: a peer is found by node id (core->peer[id], NULL = not configured), a volume by index
+ * v (core->vol[v], ascending vnr, 0..vol_count-1). A peer device is core->peer[p]->pd[v].
+ */
+#ifndef CORE_INT_H
+#define CORE_INT_H
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "core/actlog.h"
+#include "core/bitmap.h"
+#include "core/core.h"
+#include "core/request.h"
+#include "core/resync.h"
+#include "core/twopc.h"
+#include "core/uuid.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+#define NEVER_NS UINT64_MAX
+
+/* ---- replicated and local state: state.c ---- */
+
+struct state_volume {
+	enum disk_state disk;
+};
+
+struct state_peer {
+	enum conn_state conn;
+	enum role role;
+};
+
+struct state_peer_device {
+	enum repl_state repl;
+	enum disk_state pdsk;
+	bool susp_user, susp_peer, susp_other; /* resync paused because of */
+};
+
+struct state {
+	enum role role;
+	bool susp_user, susp_nod, susp_uuid; /* new application I/O is held */
+	struct state_volume vol[VOLUMES_MAX];
+	struct state_peer peer[NODES_MAX];
+	struct state_peer_device pd[NODES_MAX][VOLUMES_MAX];
+};
+
+/* ---- one peer device ---- */
+
+struct peer_device {
+	uint8_t p; /* peer's node id */
+	uint8_t v;
+	/* handshake.c, sizes.c: what the peer told us in this connection */
+	bool have_sizes, have_uuids, have_state;
+	struct pkt_sizes sizes;
+	uint32_t state_word;        /* last P_STATE of the handshake */
+	/* uuid.c */
+	struct pkt_uuids uuids;     /* as received */
+	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
+	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
+	struct sent_uuids sent;     /* what we sent in the handshake (the comm_ copies) */
+	struct sync_verdict verdict;/* result of the handshake, applied at commit */
+	/* resync*.c, bitmap_xfer.c */
+	struct bitmap_rx bm_rx;
+	struct resync rs;
+	/* request.c, peer_write.c: statistics and the packet counters of wire-protocol 4.6 */
+	uint32_t seq_tx;
+	uint64_t sent_sectors, received_sectors;
+	uint32_t pending, unacked;
+};
+
+/* ---- one peer ---- */
+
+enum hs_phase { HS_NONE, HS_FEATURES, HS_AUTH, HS_PROTOCOL, HS_READY };
+
+struct peer {
+	uint8_t id;
+	const struct core_peer_conf *conf;
+	/* peer.c: connection life cycle */
+	bool want_connect;          /* configured to connect (not StandAlone by command) */
+	bool streams_up;
+	bool resolve_conflicts;
+	bool was_connected;         /* RECONNECT: Connected before in this lifetime */
+	bool discard_my_data;       /* of the running connect attempts */
+	uint64_t retry_at_ns;       /* next AC_CONNECT, NEVER_NS = none */
+	unsigned retry_count;
+	char reason[STATUS_REASON_MAX];
+	/* handshake.c, auth.c */
+	enum hs_phase phase;
+	unsigned apv;
+	uint32_t features;
+	bool got_features, got_challenge, got_auth_ok, sent_response, got_protocol;
+	uint8_t my_challenge[AUTH_CHALLENGE_BYTES];
+	struct pkt_protocol protocol_rx;
+	uint64_t hs_deadline_ns;
+	bool discard_their_data;    /* the peer announced discard-my-data */
+	uint64_t lost_primary_dagtag; /* P_PEER_DAGTAG inside the handshake (RECONCILE_RECONNECT) */
+	uint8_t lost_primary_node;    /* NODES_MAX = none named */
+	/* keepalive.c */
+	uint64_t ping_at_ns, ping_deadline_ns;
+	bool got_ping_ack;
+	/* request.c, request_log.c: sending side (we are Primary) */
+	struct peer_tx tx;
+	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */
+	struct peer_rx rx;
+	uint64_t sent_bytes, received_bytes;
+	struct peer_device pd[VOLUMES_MAX];
+};
+
+/* ---- one volume ---- */
+
+enum volume_phase { VOL_DETACHED, VOL_ATTACHING, VOL_ATTACHED, VOL_DETACHING };
+
+struct volume {
+	uint8_t v;
+	uint16_t vnr;
+	const struct core_volume_conf *conf;
+	/* volume.c */
+	enum volume_phase phase;
+	uint64_t data_sectors;      /* capacity of the local data area */
+	uint64_t size_sectors;      /* agreed size, 0 = none yet: sizes.c */
+	bool discard_ok;
+	unsigned open_rw, open_ro;
+	char reason[STATUS_REASON_MAX];
+	/* md.c: in-core superblock; uuid.c changes uuids, others flags, each followed by md_dirty() */
+	struct md_super md;
+	bool md_is_dirty;
+	bool md_writing;
+	uint64_t md_seq;            /* number of the last change */
+	uint64_t md_writing_seq;
+	uint64_t md_durable_seq;
+	uint64_t md_write_at_ns;    /* lazy write deadline */
+	struct md_super md_out;     /* what is being written */
+	/* bitmap.c */
+	struct bitmap bm;
+	/* actlog.c */
+	struct actlog al;
+	/* request.c, conflict.c */
+	struct holds holds;
+	unsigned local_pending;     /* data I/O at the local disk */
+	/* uuid.c */
+	bool new_uuid_wanted;       /* make a new generation before the next write */
+	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
+	bool crashed_primary;       /* we were Primary when we crashed */
+	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
+	/* statistics */
+	uint64_t read_sectors, written_sectors, bm_writes;
+};
+
+/* ---- the resource ---- */
+
+/* Kinds of the 64-bit tags of AC_DISK_* and AC_META_*: top byte; the rest is the owner's. */
+enum tag_kind {
+	TAG_REQUEST = 1,   /* request.c: local part of an application request */
+	TAG_APP_FLUSH,     /* request.c */
+	TAG_PEER_REQUEST,  /* peer_write.c: write or read on behalf of a peer */
+	TAG_EPOCH_FLUSH,   /* epoch.c */
+	TAG_RS_READ,       /* resync_source.c */
+	TAG_RS_WRITE,      /* resync_target.c */
+	TAG_MD_SUPER,      /* md.c */
+	TAG_AL,            /* actlog.c */
+	TAG_BITMAP,        /* bitmap.c */
+	TAG_BITMAP_FLUSH,  /* bitmap.c */
+};
+
+#define TAG_KIND_SHIFT 56
+static inline uint64_t tag_make(enum tag_kind kind, uint64_t rest)
+{
+	return ((uint64_t)kind << TAG_KIND_SHIFT) | rest;
+}
+
+static inline enum tag_kind tag_kind(uint64_t tag)
+{
+	return (enum tag_kind)(tag >> TAG_KIND_SHIFT);
+}
+
+static inline uint64_t tag_rest(uint64_t tag)
+{
+	return tag & ((UINT64_C(1) << TAG_KIND_SHIFT) - 1);
+}
+
+struct core {
+	struct core_conf conf;
+	uint8_t self;               /* own node id */
+	uint64_t now_ns;
+	/* state.c */
+	struct state st;            /* committed */
+	struct state next;          /* being edited between state_begin() and state_end() */
+	bool in_change;
+	unsigned peer_count, vol_count;
+	uint8_t peer_ids[NODES_MAX];/* ascending */
+	struct peer *peer[NODES_MAX];
+	struct volume *vol[VOLUMES_MAX];
+	/* twopc.c */
+	struct twopc twopc;
+	uint64_t members;
+	/* command.c: promote, demote, open, ... */
+	struct commands commands;
+	/* request.c */
+	struct requests req;
+	/* uuid.c, resync_reconcile.c */
+	struct reconcile reconcile;
+	/* core.c: action ring, scratch memory that lives until the next step, arena of creation */
+	struct core_action *ring;
+	uint32_t ring_size, ring_head, ring_tail;
+	uint8_t *scratch;
+	size_t scratch_bytes, scratch_used;
+	uint64_t deadline_ns;
+	uint32_t work;              /* WORK_*: done at the end of the step, core.c core_run_work() */
+	uint32_t tid_counter;
+	bool notify;
+};
+
+/*
+ * Deferred work: set a bit anywhere in a step, the function runs once at its end (bits are drained in
+ * ascending order until none is left). This is how one state change leads to the next without recursion.
+ */
+#define WORK_TWOPC 0x01U        /* twopc_run */
+#define WORK_COMMAND 0x02U      /* command_run */
+#define WORK_SEND_STATE 0x04U   /* peer_send_states: state changed, tell Connected peers */
+#define WORK_SYNC 0x08U         /* resync_run */
+#define WORK_REQUESTS 0x10U     /* request_run: gates may have opened */
+#define WORK_MD 0x20U           /* md_run */
+#define WORK_RECONCILE 0x40U    /* reconcile_run */
+#define WORK_PEERS 0x80U        /* peer_run: connect, tear down */
+
+/* ---- core.c ---- */
+
+/* Next free action; its contents are zero. Asserts that the ring has room (sized for the worst step). */
+struct core_action *core_act(struct core *core, enum core_action_kind kind);
+/* Memory valid until the next core_step(). Zeroed. */
+void *core_scratch(struct core *core, size_t bytes);
+/* Zeroed, 64-byte aligned memory at creation. */
+void *core_arena(struct core *core, size_t bytes);
+void core_log(struct core *core, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+uint64_t core_random64(struct core *core);
+/* Asks for EV_TIME at t or before. Each module re-announces its deadlines in its *_deadline(). */
+static inline void core_work(struct core *core, uint32_t bits)
+{
+	core->work |= bits;
+}
+/* Copies *pkt into an AC_SEND for the peer; dropped silently when its streams are not up. Takes no payload
+ * reference: the sender keeps its own and puts it back itself. Counts sent_bytes. */
+void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt);
+/* Drops the core's reference (id 0: nothing). */
+void core_payload_put(struct core *core, struct payload *payload);
+struct volume *core_volume_by_vnr(struct core *core, unsigned vnr);
+
+/* Bounded loops over what is configured. */
+#define FOR_EACH_PEER(core, it)                                                                    \
+	for (unsigned it##_i = 0; it##_i < (core)->peer_count; it##_i++)                           \
+		for (struct peer *it = (core)->peer[(core)->peer_ids[it##_i]]; it; it = NULL)
+#define FOR_EACH_VOLUME(core, it)                                                                  \
+	for (unsigned it##_i = 0; it##_i < (core)->vol_count; it##_i++)                            \
+		for (struct volume *it = (core)->vol[it##_i]; it; it = NULL)
+
+/* Shorthands for the committed state. */
+static inline enum disk_state disk_of(const struct core *core, const struct volume *vol)
+{
+	return core->st.vol[vol->v].disk;
+}
+static inline enum repl_state repl_of(const struct core *core, const struct peer_device *pd)
+{
+	return core->st.pd[pd->p][pd->v].repl;
+}
+static inline enum disk_state pdsk_of(const struct core *core, const struct peer_device *pd)
+{
+	return core->st.pd[pd->p][pd->v].pdsk;
+}
+static inline bool peer_connected(const struct core *core, const struct peer *peer)
+{
+	return core->st.peer[peer->id].conn == CONN_CONNECTED;
+}
+/* Own disk is attached and its metadata usable. */
+static inline bool vol_has_md(const struct volume *vol)
+{
+	return vol->phase == VOL_ATTACHED;
+}
+
+#endif

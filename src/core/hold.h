@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Holds on sector ranges of a volume: the one mechanism that orders overlapping I/O.
+ *
+ *   new \ active | WRITE  RS_READ  RS_WRITE
+ *   WRITE        | waits  -        waits      (application and peer writes, discards, zeroes)
+ *   RS_READ      | waits  -        waits      (resync source reading for a target)
+ *   RS_WRITE     | -      -        waits      (resync target writing a reply; overlaps with writes were
+ *                                              already superseded, see resync_write_overlaps())
+ *
+ * Waiters are served first come, first served: a new hold also waits behind an older waiter it conflicts with.
+ */
+#ifndef CORE_HOLD_H
+#define CORE_HOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/range_map.h"
+
+struct core;
+struct volume;
+
+enum hold_kind { HOLD_WRITE = 1, HOLD_RS_READ = 2, HOLD_RS_WRITE = 4 };
+
+struct hold {
+	struct range range;   /* base/range_map.h: sector, sectors, links */
+	struct list waiting;
+	enum hold_kind kind;
+	bool active;
+	/* Called when a queued hold becomes active. */
+	void (*ready)(struct core *core, struct volume *vol, struct hold *hold);
+};
+
+struct holds {
+	struct range_map map; /* active holds */
+	struct list waiting;  /* queued, oldest first */
+};
+
+void holds_init(struct holds *holds);
+/* True: active now. False: queued; hold->ready() follows. */
+bool hold_acquire(struct core *core, struct volume *vol, struct hold *hold);
+/* Also takes a queued hold off the queue. Harmless on one that is neither. */
+void hold_release(struct core *core, struct volume *vol, struct hold *hold);
+/* An active write hold overlaps the range. */
+bool hold_write_overlaps(struct volume *vol, uint64_t sector, uint64_t sectors);
+
+#endif
