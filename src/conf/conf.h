@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A loaded configuration: every option is resolved (most specific level wins, defaults filled in), every
+ * rule that needs only the text has been checked (config-and-utilities 6.2).
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "core/core.h"
+#include "proto/proto_limits.h"
+
+#define CONF_PATH_MAX 256          /* any path, with the NUL */
+#define CONF_RESOURCES_MAX 256
+#define CONF_PATHS_MAX 4           /* paths of one connection */
+#define CONF_CONTROL_USERS_MAX 32
+#define CONF_MESSAGES_MAX 64
+
+/* Bounds given to every core by conf_to_core(). */
+#define CONF_REQUESTS_MAX 8192U
+#define CONF_REQUEST_BYTES_MAX (UINT64_C(128) << 20)
+#define CONF_PEER_REQUESTS_MAX 8192U
+
+struct conf_addr {
+	struct sockaddr_storage ss; /* AF_INET or AF_INET6, with port */
+	socklen_t len;              /* 0 = not given */
+	char text[64];              /* "10.0.0.1:7000", "[2001:db8::1]:7000" */
+};
+
+enum conf_meta {
+	CONF_META_INTERNAL,         /* at the end of the backing store */
+	CONF_META_FLEXIBLE,         /* all of meta_device */
+	CONF_META_INDEXED,          /* the 128 MiB area number meta_index of meta_device */
+};
+
+/* One volume on one node. */
+struct conf_node_volume {
+	char disk[CONF_PATH_MAX];   /* "" = intentionally diskless there */
+	enum conf_meta meta;
+	char meta_device[CONF_PATH_MAX]; /* "" when internal */
+	unsigned meta_index;
+	struct core_disk_conf options;   /* has_disk agrees with `disk` */
+	unsigned line;              /* where `disk` stands, in the file of the resource */
+};
+
+struct conf_node {
+	char name[NAME_MAX_BYTES];
+	uint8_t node_id;
+	struct conf_addr address;   /* may be absent when every connection has paths */
+	struct conf_node_volume *volumes; /* conf_resource.volume_count of them, same order as vnr[] */
+	unsigned line;
+};
+
+struct conf_path {
+	struct conf_addr addr[2];   /* of node[0] and node[1] of the connection */
+};
+
+struct conf_connection {
+	uint8_t node_id[2];
+	unsigned path_count;
+	struct conf_path paths[CONF_PATHS_MAX];
+	struct core_net_conf net;
+	unsigned line;
+};
+
+struct conf_resource_options {
+	bool auto_promote;
+	uint32_t auto_promote_timeout_ds;
+	uint32_t twopc_timeout_ds;
+	uint32_t twopc_retry_timeout_ds;
+};
+
+struct conf_resource {
+	char name[NAME_MAX_BYTES];
+	char file[CONF_PATH_MAX];
+	unsigned line;
+	struct conf_resource_options options;
+	unsigned volume_count;
+	uint16_t vnr[VOLUMES_MAX];  /* ascending */
+	unsigned node_count;
+	struct conf_node *nodes;    /* ascending node_id */
+	unsigned connection_count;
+	struct conf_connection *connections;
+};
+
+struct conf {
+	char file[CONF_PATH_MAX];
+	/* node = { ... }; "" where not given */
+	char node_name[NAME_MAX_BYTES];
+	char state_dir[CONF_PATH_MAX];
+	char control_socket[CONF_PATH_MAX];
+	char log[CONF_PATH_MAX];    /* "stderr", "syslog" or an absolute path */
+	unsigned control_user_count; /* security.allowed-control-users */
+	uid_t control_users[CONF_CONTROL_USERS_MAX];
+	unsigned resource_count;
+	struct conf_resource *resources; /* byte order of their names */
+};
+
+/* What loading and checking have to say, in the order found. Zero it before use; free with _clear(). */
+struct conf_messages {
+	unsigned error_count;       /* may exceed what is kept */
+	unsigned count;
+	struct conf_message {
+		bool warning;
+		char text[ERR_TEXT_MAX]; /* "FILE:LINE: what" */
+	} *items;
+};
+
+void conf_messages_clear(struct conf_messages *messages);
+/* "error: FILE:LINE: ..." lines to a stdio stream, with a last line when some were left out. */
+void conf_messages_print(const struct conf_messages *messages, FILE *out);
+
+/* Reads the file and what it includes. NULL when any error was found; warnings alone do not fail.
+ * A file that cannot be opened is one message. */
+struct conf *conf_load(const char *path, struct conf_messages *messages);
+void conf_free(struct conf *conf);
+
+/*
+ * Which node this is: `wanted` (-n) if not NULL, else node.name of the file, else the host name (whole,
+ * then up to its first dot). -ENOENT with the list of names in the file when no resource has it.
+ */
+int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_MAX_BYTES],
+		     struct err *err);
+/* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular files
+ * or block devices, and none is used twice (also under another name). False when errors were added. */
+bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages);
+
+/* NULL when there is none. */
+const struct conf_resource *conf_resource_find(const struct conf *conf, const char *name);
+const struct conf_node *conf_node_find(const struct conf_resource *res, const char *name);
+const struct conf_node *conf_node_by_id(const struct conf_resource *res, unsigned node_id);
+const struct conf_connection *conf_connection_find(const struct conf_resource *res, unsigned node_a,
+						   unsigned node_b);
+/* NULL when the resource has no such volume. */
+const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
+						const struct conf_node *node, unsigned vnr);
+
+/* Everything of core_conf except crypto, log and test switches, which are zeroed. -ENOENT when the node
+ * is not part of the resource. */
+int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
+		 struct core_conf *out, struct err *err);
+
+/* Addresses from the view of one node. */
+struct conf_peer_path {
+	struct conf_addr local, remote;
+};
+/* Paths between self and peer in the order to be tried; returns their count, 0 = not connected. */
+unsigned conf_peer_paths(const struct conf_resource *res, unsigned self_node_id, unsigned peer_node_id,
+			 struct conf_peer_path out[CONF_PATHS_MAX]);
+
+/* Where things are when nobody says: /etc, /run, /var/lib for root, XDG directories for others. */
+void conf_default_file(char out[CONF_PATH_MAX]);
+void conf_default_socket(char out[CONF_PATH_MAX]);
+void conf_default_state_dir(char out[CONF_PATH_MAX]);
+
+#endif
