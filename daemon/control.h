@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/core.h"
 #include "proto/proto_status.h"
@@ -64,6 +65,10 @@ struct http_server;
  * one refused). Text of the failure in err_text. NULL on failure. */
 struct http_server *http_server_new(struct daemon *d, struct event_base *base, const char *path,
 				    char *err_text, unsigned err_bytes);
+/* Besides root and the daemon's own user, who may send requests (security.allowed-control-users). False when
+ * CONF_CONTROL_USERS_MAX are there already. */
+bool http_server_allow_uid(struct http_server *s, uid_t uid);
+/* Closes the listener and all connections, answers nothing more; commands under way are forgotten. */
 void http_server_free(struct http_server *s);
 
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What every command of drbdctl gets: where things are, the parsed arguments, the loaded configuration. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+/* Exit codes as of the DRBD utilities (config-and-utilities 1.8, 2). */
+enum cli_exit {
+	EXIT_OK = 0,
+	EXIT_TIMED_OUT = 5,       /* wait-*, or the daemon did not answer in time */
+	EXIT_ERROR = 10,          /* configuration, unknown object, daemon not there */
+	EXIT_REFUSED = 11,        /* state change refused */
+	EXIT_NO_DATA = 17,        /* no UpToDate data */
+	EXIT_USAGE = 20,          /* wrong command line, or any other failure */
+};
+
+#define CLI_PEERS_MAX_UNSET 0U
+
+struct cli {
+	/* options in front of the command; NULL = the default */
+	const char *conf_file;
+	const char *node;
+	const char *socket;
+	/* options of the command */
+	bool json, verbose, statistics, watch, force, discard_my_data, clear_bitmap;
+	unsigned max_peers;       /* create-md --max-peers; CLI_PEERS_MAX_UNSET = not given */
+	unsigned timeout_s;       /* --timeout; 0 = none */
+	/* RES, RES/VOL or RES:PEER; "" and -1 where not given */
+	char resource[NAME_MAX_BYTES];
+	char peer[NAME_MAX_BYTES];
+	int vnr;
+	/* filled by cli_load() */
+	struct conf *conf;
+	char node_name[NAME_MAX_BYTES];
+};
+
+/* Loads the configuration and finds out which node this is, once. EXIT_OK or EXIT_ERROR, messages on
+ * stderr. */
+int cli_load(struct cli *cli);
+/* As cli_load(), and the named resource must exist and include this node. */
+int cli_load_resource(struct cli *cli, const struct conf_resource **res,
+		      const struct conf_node **node);
+/* "drbdctl: ..." on stderr; returns `code`. */
+int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
