@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One volume's data and metadata on disk: open, apply the activity log, load, write while running. */
+#ifndef MD_STORE_H
+#define MD_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "disk/backing.h"
+#include "disk/disk_err.h"
+#include "proto/proto_limits.h"
+#include "proto/proto_md.h"
+
+enum md_place {
+	MD_PLACE_INTERNAL, /* at the end of the data store */
+	MD_PLACE_EXTERNAL, /* flexible external: a store of its own */
+	MD_PLACE_INDEXED,  /* 128 MiB slot `index` of a shared store */
+};
+
+/* Where a volume lies; strings are borrowed for the duration of the call. */
+struct md_where {
+	const char *data_path;
+	enum md_place place;
+	const char *meta_path; /* NULL when internal */
+	uint32_t index;        /* INDEXED only */
+};
+
+struct md_store;
+
+/* Constant after md_store_open(). */
+struct md_store_info {
+	uint64_t data_sectors;    /* capacity of the data area */
+	uint64_t backing_sectors; /* present size of the data store */
+	uint32_t max_peers;       /* slots of the bitmap */
+	uint32_t ring_blocks;     /* AL blocks */
+	uint64_t bitmap_pages;    /* pages that md_store_write_bitmap_page() accepts */
+	uint64_t words_per_slot;  /* of the slot arrays of md_store_load() */
+};
+
+/* Result of md_store_load(). */
+struct md_loaded {
+	struct md_super super;         /* AL_CLEAN set, node_id set */
+	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], each words_per_slot long, 64-byte aligned */
+	uint64_t words_per_slot;       /* whole bitmap pages; bits beyond the device are zero */
+	bool al_applied;               /* the log was unclean and has been applied */
+	bool al_damaged;               /* applied by marking everything: several AL blocks unreadable */
+	uint64_t al_extent_count;      /* extents marked by it */
+};
+
+/*
+ * Opens and claims the data store (and the metadata store), reads and checks the superblock for node
+ * `node_id`. Bounds the data area of md_store_backing(). Nothing is written.
+ * -EBUSY in use; -ENODATA no metadata (or none where it is expected); -EMEDIUMTYPE metadata of another
+ * version; -EBADMSG metadata that fails its checks; -EREMCHG another node's; -EFBIG data area smaller
+ * than the agreed size; other -errno of the system calls. err says more.
+ */
+int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
+		  struct disk_err *err);
+/* Also frees the slot arrays. NULL is allowed. No other call may be under way. */
+void md_store_close(struct md_store *store);
+
+const struct md_store_info *md_store_info(const struct md_store *store);
+/* The data store; borrowed until md_store_close(). */
+struct backing *md_store_backing(struct md_store *store);
+
+/*
+ * Once, before anything is written: applies the activity log when it is unclean (on-disk-metadata 8.7),
+ * then reads the bitmap up to the agreed size (all of it while that is 0). Blocks for as long as
+ * reading the bitmap takes. The slot arrays belong to the store and stay valid until md_store_close();
+ * the caller may change their words.
+ */
+int md_store_load(struct md_store *store, struct md_loaded *loaded, struct disk_err *err);
+
+/*
+ * Run time: called from pool threads with blocks that the owner thread encoded by meta_super_encode(),
+ * meta_al_encode(), meta_bitmap_page_encode(). Per store one SUPER or AL write at a time, in order.
+ * 0 or -errno; -EINVAL for a block that is not of this store's layout.
+ *
+ * Super and AL: everything written before (bitmap pages; for the superblock the data too) is on stable
+ * storage before the block is written, and the block is on return.
+ */
+int md_store_write_super(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES]);
+/* The ring position follows from the transaction number in the block. */
+int md_store_write_al(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES]);
+/* Durable after the next md_store_flush(), md_store_write_super() or md_store_write_al(). */
+int md_store_write_bitmap_page(struct md_store *store, uint64_t page,
+			       const uint8_t block[static MD_PAGE_BYTES]);
+int md_store_flush(struct md_store *store);
+
+/* ---- offline ---- */
+
+/*
+ * create-md: fresh v09 metadata with 1 x 8 AL blocks, 4096 bytes per bit and a random device_uuid.
+ * Without force it refuses (-EEXIST) a store that holds DRBD metadata, a signature of something that
+ * does not fit into the data area, or any data where the metadata would lie. -EBUSY in use; -ENOSPC too
+ * small; -EINVAL max_peers outside 1..31. On success *data_sectors (may be NULL) is the usable size.
+ */
+int md_store_create(const struct md_where *where, unsigned max_peers, bool force,
+		    uint64_t *data_sectors, struct disk_err *err);
+
+/* What md_store_inspect() reads for dump-md. */
+struct md_inspect {
+	struct md_super super;
+	uint64_t super_byte;      /* position of the superblock on the metadata store */
+};
+
+/*
+ * dump-md: opens read-only (any node id), refused with -EBUSY while a daemon uses the store. The
+ * store allows md_store_read_bitmap_page() and md_store_close() only.
+ */
+int md_store_inspect(const struct md_where *where, struct md_store **out,
+		     struct md_inspect *inspect, struct disk_err *err);
+int md_store_read_bitmap_page(struct md_store *store, uint64_t page, uint8_t block[static MD_PAGE_BYTES]);
+
+#endif
