@@ -36,7 +36,7 @@ struct buf {
 	uint8_t *data;
 	uint32_t capacity_bytes;
 	uint32_t id;              /* never 0 */
-	uint32_t refs;            /* atomic */
+	_Atomic uint32_t refs;
 	uint8_t class_idx;
 	uint8_t use;              /* enum buf_use */
 	struct buf_pool *pool;
