@@ -24,7 +24,6 @@ HARDEN :=
 OPT := -O1 -g
 endif
 
-PKGS := fuse3 libevent libcurl libconfig jansson libcrypto libzstd
 # Only asked for when a link needs it, so that `make deps` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags fuse3 libevent libcurl libconfig jansson libcrypto 2>/dev/null)
 LIBS_DAEMON = $(shell pkg-config --libs fuse3 libevent libconfig jansson libcrypto) -pthread
@@ -83,7 +82,95 @@ $(B)/sim: $(call objs,$(wildcard tests/sim/*.c)) $(LIBFILES)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_TEST)
 
-.PHONY: clean
+# libFuzzer needs clang: each target builds everything it links with instrumentation of its own.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SRC := $(foreach l,$(LIBNAMES),$(wildcard src/$(l)/*.c))
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+$(B)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) $(CSTD) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+$(B)/fuzz/libfuzz.a: $(patsubst %.c,$(B)/fuzz/%.o,$(FUZZ_SRC))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(addprefix $(B)/fuzz/,$(FUZZ_TARGETS)): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libfuzz.a
+	@echo "  FUZZ    $@"
+	$(Q)clang -fsanitize=fuzzer,address,undefined -o $@ $< -Wl,--start-group $(B)/fuzz/libfuzz.a -Wl,--end-group $(LIBS_TEST)
+
+# ---- what people call ----
+
+.PHONY: help deps deps-test demo check check-unit check-san check-integration lint sim fuzz bench install uninstall clean
+
+help:
+	@echo "make            build drbdfs and drbdctl into $(B)/"
+	@echo "make demo       the main job in one terminal: three nodes, a crash, a resync (KEEP=1 leaves it running)"
+	@echo "make check      all tests; ends with their counts"
+	@echo "make bench      throughput and latency against a bare FUSE pass-through"
+	@echo "make sim        deterministic simulation (SEEDS=2000)"
+	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20"
+	@echo "make lint       layers, purity, sizes"
+	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall"
+
+deps:
+	@packaging/deps.sh build
+
+deps-test:
+	@packaging/deps.sh build demo test
+
+demo:
+	@packaging/deps.sh build demo
+	@$(MAKE) --no-print-directory -s all
+	@B=$(B) KEEP=$(KEEP) tests/demo/demo.sh
+
+SEEDS ?= 2000
+sim: $(B)/sim
+	$(B)/sim --seeds $(SEEDS)
+
+.PHONY: tests
+tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim
+
+check: deps-test
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests
+	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
+	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
+	@tests/run.sh $(B) all
+
+lint: deps-test $(foreach l,core wire meta base proto,$(B)/lib$(l).a)
+	@tests/lint/lint.sh $(B)
+
+FUZZ_SECONDS ?= 20
+fuzz: $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS))
+	@tests/fuzz/run.sh $(B)/fuzz $(FUZZ_SECONDS)
+
+$(B)/fuse_thin: tests/bench/fuse_thin.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) -D_GNU_SOURCE -O2 -Wall -Wextra $(PKG_CFLAGS) -o $@ $< $(shell pkg-config --libs fuse3)
+
+bench:
+	@packaging/deps.sh bench
+	@$(MAKE) --no-print-directory -s all $(B)/fuse_thin
+	@B=$(B) tests/bench/bench.sh
+
+SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
+MAN_DIR ?= $(PREFIX)/share/man
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MAN_DIR)/man5 $(DESTDIR)$(MAN_DIR)/man8 \
+		$(DESTDIR)$(SYSTEMD_DIR) $(DESTDIR)$(PREFIX)/share/doc/drbdfs \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(B)/drbdfs $(B)/drbdctl $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 packaging/man/drbdfs.8 packaging/man/drbdctl.8 $(DESTDIR)$(MAN_DIR)/man8
+	install -m 644 packaging/man/drbdfs.conf.5 $(DESTDIR)$(MAN_DIR)/man5
+	sed 's|@PREFIX@|$(PREFIX)|g' packaging/systemd/drbdfs.service > $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service
+	chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service
+	install -m 644 etc/drbdfs.conf $(DESTDIR)$(PREFIX)/share/doc/drbdfs/drbdfs.conf.example
+	install -m 644 packaging/drbdctl.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/drbdctl
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/drbdfs $(DESTDIR)$(PREFIX)/sbin/drbdctl \
+		$(DESTDIR)$(MAN_DIR)/man8/drbdfs.8 $(DESTDIR)$(MAN_DIR)/man8/drbdctl.8 \
+		$(DESTDIR)$(MAN_DIR)/man5/drbdfs.conf.5 $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service \
+		$(DESTDIR)$(PREFIX)/share/doc/drbdfs/drbdfs.conf.example \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/drbdctl
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/drbdfs 2>/dev/null || true
+
 clean:
 	rm -rf $(B)
 

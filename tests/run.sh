@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs the built tests and counts them. Usage: tests/run.sh BUILDDIR all|unit|integration
+# The last line is "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/.." || exit 2
+build=$1
+what=${2:-all}
+passed=0 failed=0 skipped=0
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export DRBDFS_CAPTURES=${DRBDFS_CAPTURES:-$(cd ../shared/captures 2>/dev/null && pwd)}
+
+show_failure() { sed 's/^/    | /' "$1" | tail -n 40; }
+
+# Criterion prints "Synthesis: Tested: 3 | Passing: 3 | Failing: 0 | Crashing: 0"; skipped cases are
+# reported by the test itself as a line "SKIP: reason".
+run_criterion() { # LABEL PROGRAM
+	local out=$log/out rc=0 pass fail skips
+	timeout 300 "$2" --jobs 2 --short-filename >"$out" 2>&1 || rc=$?
+	pass=$(sed -nE 's/.*Passing: [^0-9]*([0-9]+).*/\1/p' "$out" | tail -n 1)
+	fail=$(sed -nE 's/.*Failing: [^0-9]*([0-9]+).*Crashing: [^0-9]*([0-9]+).*/\1 \2/p' "$out" | tail -n 1 | awk '{print $1 + $2}')
+	skips=$(grep -c '^SKIP: ' "$out")
+	if [ -z "$pass" ]; then pass=0; fail=1; fi
+	[ "$rc" -eq 0 ] || [ "${fail:-0}" -gt 0 ] || fail=1
+	passed=$((passed + pass - skips)) failed=$((failed + fail)) skipped=$((skipped + skips))
+	printf '  %-46s %s passed' "$1" "$((pass - skips))"
+	[ "$skips" -eq 0 ] || printf ', %s skipped' "$skips"
+	[ "$fail" -eq 0 ] && echo || { printf ', %s FAILED (exit %s)\n' "$fail" "$rc"; show_failure "$out"; }
+	grep '^SKIP: ' "$out" | sed 's/^/      /'
+}
+
+run_plain() { # LABEL TIMEOUT COMMAND...
+	local label=$1 limit=$2 out=$log/out rc=0
+	shift 2
+	timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null || rc=$?
+	case $rc in
+	0) passed=$((passed + 1)); printf '  %-46s ok\n' "$label" ;;
+	77) skipped=$((skipped + 1)); printf '  %-46s skipped: %s\n' "$label" "$(tail -n 1 "$out")" ;;
+	*) failed=$((failed + 1)); printf '  %-46s FAILED (exit %s)\n' "$label" "$rc"; show_failure "$out" ;;
+	esac
+}
+
+run_unit() { # LABEL-SUFFIX BUILDDIR
+	local t
+	for t in tests/unit/*.c; do
+		t=$(basename "$t" .c)
+		run_criterion "unit/$t$1" "$2/tests/unit/$t"
+	done
+	for t in tests/property/*.c; do
+		t=$(basename "$t" .c)
+		run_plain "property/$t$1" 300 "$2/tests/property/$t"
+	done
+}
+
+if [ "$what" = all ] || [ "$what" = unit ]; then
+	echo "unit and property tests"
+	run_unit "" "$build"
+	echo "the same under ASan and UBSan"
+	run_unit " (asan)" "$build/asan"
+	echo "threads (plain, ASan, TSan)"
+	for t in tests/threads/*.c; do
+		t=$(basename "$t" .c)
+		run_plain "threads/$t" 120 "$build/tests/threads/$t"
+		run_plain "threads/$t (asan)" 120 "$build/asan/tests/threads/$t"
+		run_plain "threads/$t (tsan)" 120 "$build/tsan/tests/threads/$t"
+	done
+	echo "simulator"
+	run_plain "sim: named scenarios" 300 "$build/sim" --scenarios
+	run_plain "sim: 2000 schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
+	run_plain "sim: 100 schedules (asan)" 600 "$build/asan/sim" --seeds 100
+fi
+if [ "$what" = all ] || [ "$what" = integration ]; then
+	echo "integration: real daemons"
+	for t in tests/integration/*.sh; do
+		case $t in */functions.sh) continue ;; esac
+		run_plain "integration/$(basename "$t" .sh)" "$(sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$t" | head -n 1 | grep . || echo 120)" \
+			env B="$build" bash "$t"
+	done
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
