@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections to peers: listeners, establishment of the two streams, packets in and out (wire-protocol 1).
+ * Everything here belongs to one thread and its event base; callbacks come from that thread.
+ */
+#ifndef NET_H
+#define NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "disk/buf_pool.h"
+#include "proto/proto_enum.h"
+#include "proto/proto_pkt.h"
+
+#define NET_PATHS_MAX 4
+#define NET_INBOUND_MAX 64          /* accepted, first packet not yet seen */
+#define NET_INBOUND_DEADLINE_MS 5000
+#define NET_EARLY_DEADLINE_MS 5000  /* a stream that came before AC_CONNECT is kept this long */
+#define NET_LINGER_MS 2000          /* after AC_DISCONNECT: for what is queued, and the peer's end */
+#define NET_RX_BYTES_PER_TURN (256U << 10)
+#define NET_TX_BYTES_PER_TURN (4U << 20)
+
+struct event_base;
+struct net;
+struct net_conn;
+
+struct net_path {
+	struct sockaddr_storage local, remote; /* with ports; same family */
+	socklen_t local_len, remote_len;
+};
+
+struct net_conn_conf {
+	char name[NAME_MAX_BYTES];  /* "resource:peer", for logs */
+	uint8_t own_node_id, peer_node_id;
+	/*
+	 * Other nodes of the resource have the same address as this one, or as this peer, and differ in
+	 * the port only: see the comment at the top of net_connect.c.
+	 */
+	bool own_address_shared, peer_address_shared;
+	unsigned path_count;
+	struct net_path paths[NET_PATHS_MAX];
+	uint32_t connect_int_s;
+	uint32_t sock_check_ms;     /* both streams exist this long before they count as up */
+};
+
+/* `ctx` is that of net_conn_new(). None of them is called from within a net_conn_*() function. */
+struct net_callbacks {
+	/* Both streams exist. resolve_conflicts: we accepted the control stream. */
+	void (*up)(void *ctx, bool resolve_conflicts);
+	/* Lost: no further packet of this incarnation. `reason` is borrowed. */
+	void (*down)(void *ctx, const char *reason);
+	/* pkt is borrowed; the reference of its payload passes to the callee. */
+	void (*packet)(void *ctx, enum stream stream, const struct pkt *pkt);
+	/* `bytes` left the send queue. */
+	void (*tx_done)(void *ctx, enum stream stream, uint32_t bytes);
+};
+
+/* pool: payloads are received into it and sent from it; both outlive the net. NULL: no memory. */
+struct net *net_new(struct event_base *base, struct buf_pool *pool,
+		    const struct net_callbacks *callbacks);
+/* All connections must be freed; streams that still linger are cut. */
+void net_free(struct net *net);
+/* A log line per packet. */
+void net_set_trace(struct net *net, bool on);
+
+/* Opens the listeners that the paths need. -EADDRINUSE and others: err says which address. */
+int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
+		 struct net_conn **out, struct err *err);
+/* Sends what is queued and closes in the background; no callback any more. */
+void net_conn_free(struct net_conn *conn);
+
+/* AC_CONNECT: keeps trying until `up` or net_conn_disconnect(). */
+void net_conn_connect(struct net_conn *conn);
+/* AC_DISCONNECT: sends what is queued and closes in the background; no callback of this incarnation. */
+void net_conn_disconnect(struct net_conn *conn);
+/* "connecting to 10.0.0.2:7000: Connection refused" while not up; "" otherwise. */
+const char *net_conn_problem(const struct net_conn *conn);
+
+/*
+ * Queues one packet; it leaves with net_flush(). Takes a reference of its own to the payload.
+ * Nothing happens when the stream does not exist.
+ */
+void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt);
+/* Queues a whole bitmap transfer (5.2) on the data stream. */
+void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *words, uint64_t bits);
+
+/* At the end of a turn: one sendmsg per stream with something to send; calls tx_done and down. */
+void net_flush(struct net *net);
+/* True when net_flush() would do something. */
+bool net_has_output(const struct net *net);
+/* Buffers came back to the pool: streams that waited for one go on. */
+void net_resume(struct net *net);
+
+#endif
