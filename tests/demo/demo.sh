@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The main job in one terminal: three nodes, a crash in the middle of writing, fail-over, return, comparison.
+# Exit 0 only if every comparison held. KEEP=1 leaves the cluster running. DEMO_TREE: what is copied.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+. tests/lib/cluster.sh
+
+tree=${DEMO_TREE:-/usr/share/doc}
+work=$(mktemp -d "${TMPDIR:-/tmp}/drbdfs-demo.XXXXXX")
+fs=$work/fs
+loop= mounted= failed=0 writer=
+bold= dim= green= red= off=
+if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' off=$'\e[0m'; fi
+
+step() { printf '\n%s== %s%s\n' "$bold" "$*" "$off"; }
+say() { printf '   %s\n' "$*"; }
+ok() { printf '   %sok%s  %s\n' "$green" "$off" "$*"; }
+bad() { printf '   %sFAILED%s  %s\n' "$red" "$off" "$*"; failed=1; }
+check() { # WHAT COMMAND...
+	local what=$1
+	shift
+	if "$@" >"$work/check.log" 2>&1; then ok "$what"; else bad "$what"; tail -n 5 "$work/check.log" | sed 's/^/       /'; fi
+}
+status() { printf '%s   $ drbdctl -n %s status%s\n' "$dim" "$1" "$off"; ctl "$1" status r0 | sed 's/^/   /'; }
+
+release_loop() {
+	if [ -n "$mounted" ]; then umount "$fs" 2>/dev/null || umount -l "$fs" 2>/dev/null; mounted=; fi
+	if [ -n "$loop" ]; then losetup -d "$loop" 2>/dev/null; loop=; fi
+	return 0
+}
+
+cleanup() {
+	local rc=$?
+	trap - EXIT INT TERM HUP
+	[ -z "$writer" ] || kill "$writer" 2>/dev/null
+	if [ "${KEEP:-}" = 1 ] && [ "$rc" -eq 0 ]; then
+		release_loop
+		cat <<TXT
+
+The cluster goes on in $work. Try:
+   ctl() { n=\$1; shift; $B/drbdctl -c $work/drbdfs.conf -n \$n -s $work/\$n/control.sock "\$@"; }
+   ctl alpha status --watch
+   ctl beta disconnect r0:alpha; ctl beta status; ctl beta connect r0:alpha
+   dd if=/dev/urandom of=$work/alpha/mnt/r0 bs=1M count=16 conv=notrunc,fsync
+To end it:  for n in alpha beta gamma; do ctl \$n shutdown; done; rm -rf $work
+TXT
+		exit "$rc"
+	fi
+	release_loop
+	cluster_cleanup
+	rm -rf "$work"
+	exit "$rc"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+use_fs=0
+if [ "$(id -u)" -eq 0 ] && command -v mkfs.ext4 >/dev/null && losetup -f >/dev/null 2>&1; then use_fs=1; fi
+
+# --- the application: on a file system where it may, on the file itself elsewhere ---------------
+app_open() { # NODE
+	[ "$use_fs" = 1 ] || return 0
+	loop=$(losetup --direct-io=on -f --show "$(node_file "$1")") || return 1
+	if [ "${2:-}" = new ]; then mkfs.ext4 -q -F "$loop" || return 1; fi
+	mkdir -p "$fs"
+	mount -o noatime "$loop" "$fs" || return 1
+	mounted=1
+}
+app_copy_tree() { # NODE
+	if [ "$use_fs" = 1 ]; then
+		cp -a "$tree" "$fs/tree" && sync -f "$fs"
+	else
+		tar -C "$tree" -cf "$work/tree.tar" . 2>/dev/null
+		truncate -s %1M "$work/tree.tar"
+		[ "$(stat -c %s "$work/tree.tar")" -le $((128 << 20)) ] || truncate -s 128M "$work/tree.tar"
+		dd if="$work/tree.tar" of="$(node_file "$1")" bs=1M conv=notrunc,fsync status=none
+	fi
+}
+app_tree_sums() { # NODE: checksums of the copied tree
+	if [ "$use_fs" = 1 ]; then
+		(cd "$fs/tree" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+	else
+		head -c "$(stat -c %s "$work/tree.tar")" "$(node_file "$1")" | sha256sum
+	fi
+}
+# Writes records one by one, each synced, and journals a record's checksum only after its fsync returned.
+app_write_records() { # NODE FIRST COUNT JOURNAL
+	local node=$1 i sum
+	for ((i = $2; i < $2 + $3; i++)); do
+		head -c 65536 /dev/urandom >"$work/record.$node" || return 1
+		sum=$(sha256sum <"$work/record.$node") || return 1
+		if [ "$use_fs" = 1 ]; then
+			dd if="$work/record.$node" of="$fs/record.$i" bs=64k conv=fsync status=none 2>/dev/null || return 1
+		else
+			dd if="$work/record.$node" of="$(node_file "$node")" bs=64k seek=$((2048 + i)) conv=notrunc,fsync status=none 2>/dev/null || return 1
+		fi
+		echo "$i $sum" >>"$4"
+	done
+}
+app_check_records() { # NODE JOURNAL
+	local i sum rest got
+	while read -r i sum rest; do
+		if [ "$use_fs" = 1 ]; then
+			got=$(sha256sum <"$fs/record.$i")
+		else
+			got=$(dd if="$(node_file "$1")" bs=64k skip=$((2048 + i)) count=1 status=none | sha256sum)
+		fi
+		[ "${got%% *}" = "$sum" ] || { echo "record $i differs"; return 1; }
+	done <"$2"
+}
+
+started=$SECONDS
+step "Three nodes alpha, beta, gamma on 127.0.0.1, volumes of 256 MiB in $work"
+CLUSTER_DISK='c-max-rate = "24M"; resync-rate = "24M"; c-plan-ahead = 0;' cluster_new "$work" 256M alpha beta gamma
+for n in alpha beta gamma; do
+	ctl "$n" create-md r0 --max-peers 3 >/dev/null || die "create-md failed on $n"
+done
+ok "metadata created on all three"
+for n in alpha beta gamma; do node_start "$n" || exit 1; done
+ok "all three mounted; the volume is the file NODE/mnt/r0"
+ctl alpha wait-connect r0 --timeout 20 || exit 1
+say "New volumes, nothing to copy: declare them equal (drbdctl new-current-uuid --clear-bitmap)"
+ctl alpha new-current-uuid r0/0 --clear-bitmap || exit 1
+wait_for 20 "all nodes UpToDate" cluster_settled || exit 1
+status alpha
+
+if [ "$use_fs" = 1 ]; then
+	step "alpha: a loop device over the file, ext4 on it (opening promotes), $tree copied onto it"
+else
+	step "alpha: no root, so no loop device: $tree is written to the file itself (opening promotes)"
+fi
+app_open alpha new || die "cannot use alpha's file"
+app_copy_tree alpha || die "copying $tree failed"
+app_tree_sums alpha >"$work/tree.sums" 2>/dev/null
+say "$(wc -l <"$work/tree.sums") checksums taken of $(du -sh "$tree" 2>/dev/null | cut -f1) of data"
+status alpha
+
+step "alpha is killed (SIGKILL) in the middle of writing"
+: >"$work/journal.1"
+app_write_records alpha 0 1000 "$work/journal.1" &
+writer=$!
+enough() { [ "$(wc -l <"$work/journal.1")" -ge 40 ]; }
+wait_for 60 "40 synced records" enough || exit 1
+node_kill alpha
+wait "$writer" 2>/dev/null
+writer=
+say "$(wc -l <"$work/journal.1") records of 64 KiB were written and synced before the crash"
+release_loop
+beta_saw() { [ "$(field beta '.connections[] | select(.name == "alpha") | ."connection-state"')" != Connected ] && disk_is beta UpToDate; }
+wait_for 30 "beta to notice" beta_saw || exit 1
+status beta
+
+step "beta takes over"
+app_open beta || { bad "cannot open the volume on beta"; status beta; exit 1; }
+app_tree_sums beta >"$work/tree.beta" 2>/dev/null
+check "the copied tree is complete and unchanged on beta" cmp "$work/tree.sums" "$work/tree.beta"
+check "every record that was synced on alpha is on beta" app_check_records beta "$work/journal.1"
+: >"$work/journal.2"
+app_write_records beta 1000 200 "$work/journal.2" || bad "writing on beta failed"
+if [ "$use_fs" = 1 ]; then
+	head -c 48M /dev/urandom >"$fs/more" && sync -f "$fs"
+else
+	head -c 48M /dev/urandom | dd of="$(node_file beta)" bs=1M seek=200 conv=notrunc,fsync iflag=fullblock status=none
+fi
+say "beta wrote $(wc -l <"$work/journal.2") further records and 48 MiB"
+
+step "alpha returns"
+sent_before=$(field beta '[.connections[].peer_devices[]?.sent] | add')
+node_start alpha || exit 1
+peer='.connections[] | select(.name == "beta" or .name == "gamma") | .peer_devices[]?'
+max=0 shown=
+bar() { # LEFT_KIB MAX_KIB
+	local width=40 done_ n
+	done_=$((($2 - $1) * 100 / ($2 > 0 ? $2 : 1)))
+	n=$((done_ * width / 100))
+	printf '   resync of alpha [%s%s] %3d %%  %6d KiB left' "$(printf '%*s' "$n" '' | tr ' ' '#')" \
+		"$(printf '%*s' $((width - n)) '' | tr ' ' '.')" "$done_" "$1"
+}
+end=$((SECONDS + 120))
+while :; do
+	left=$(field alpha "[$peer.\"out-of-sync\"] | max // 0")
+	state=$(field alpha '.devices[0]."disk-state"')
+	left=${left:-0}
+	[ "$left" -gt "$max" ] && max=$left
+	line=$(bar "$left" "$max")
+	if [ "$line" != "$shown" ] && [ "$max" -gt 0 ]; then
+		if [ -t 1 ]; then printf '\r%s' "$line"; else printf '%s\n' "$line"; fi
+		shown=$line
+	fi
+	[ "$state" = UpToDate ] && break
+	[ "$SECONDS" -lt "$end" ] || { echo; bad "alpha is not UpToDate after 120 s"; status alpha; exit 1; }
+	read -r -t 0.2 <> <(:) || true
+done
+[ -t 1 ] && echo
+wait_for 30 "all nodes settled" cluster_settled || { status alpha; status beta; status gamma; bad "the nodes did not settle"; exit 1; }
+sent_kib=$(($(field beta '[.connections[].peer_devices[]?.sent] | add') - sent_before))
+sent_kib=$((sent_kib + $(field gamma '[.connections[].peer_devices[]?.sent] | add')))
+say "$((sent_kib / 1024)) MiB travelled to bring alpha up to date; the device has 256 MiB"
+check "only changed blocks travelled (less than half of the device)" test "$sent_kib" -lt $((128 * 1024))
+status alpha
+
+step "Everything once more, then the three data areas byte for byte"
+app_tree_sums beta >"$work/tree.beta" 2>/dev/null
+check "the copied tree on beta is still the same" cmp "$work/tree.sums" "$work/tree.beta"
+check "all records are readable" app_check_records beta "$work/journal.2"
+release_loop
+ctl beta secondary r0 >/dev/null 2>&1
+for n in alpha beta gamma; do node_stop "$n" || bad "node $n did not end by itself"; done
+check "alpha, beta and gamma are byte for byte equal ($(data_bytes alpha) bytes each)" cluster_compare
+if [ "${KEEP:-}" = 1 ] && [ "$failed" = 0 ]; then
+	for n in alpha beta gamma; do node_start "$n" || exit 1; done
+fi
+
+step "Summary"
+say "tree: $(wc -l <"$work/tree.sums") checksums; records synced before the crash: $(wc -l <"$work/journal.1"), after: $(wc -l <"$work/journal.2")"
+say "resync: $((sent_kib / 1024)) MiB of 256 MiB; duration of the demo: $((SECONDS - started)) s"
+if [ "$failed" = 0 ]; then ok "every comparison held"; else bad "at least one comparison failed"; fi
+exit "$failed"

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A cluster of drbdfs nodes on this machine: one directory, one configuration file, one daemon per node. Sourced.
+#
+#   cluster_new DIR SIZE NODE...     directory, ports, configuration, backing files (sparse)
+#   cluster_create_md                create-md on every node
+#   node_start NODE / node_stop NODE / node_kill NODE (SIGKILL)
+#   ctl NODE COMMAND...              drbdctl for that node
+#   field NODE JQ                    a value from `status r0 --json`
+#   wait_for LIMIT_S "what" COMMAND...  polls until COMMAND succeeds
+#   cluster_cleanup                  stops everything that was started here; safe to call twice
+#
+# CLUSTER_NET, CLUSTER_DISK, CLUSTER_OPTIONS: extra settings for the common section.
+
+B=${B:-build}
+B=$(cd "$B" && pwd)
+declare -A NODE_PID=()
+declare -A NODE_ID=()
+CLUSTER_DIR=
+
+die() { echo "$*" >&2; exit 1; }
+
+wait_for() { # LIMIT_S WHAT COMMAND...
+	local limit=$1 what=$2 end=$((SECONDS + $1))
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "waited ${limit} s in vain for: $what" >&2
+			return 1
+		fi
+		read -r -t 0.05 <> <(:) || true
+	done
+}
+
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+cluster_new() { # DIR SIZE NODE...
+	CLUSTER_DIR=$1
+	local size=$2 name id=0 port=$((20000 + ($$ * 37) % 20000)) nodes= sep=
+	shift 2
+	CLUSTER_NODES="$*"
+	for name in "$@"; do
+		while ! port_is_free "$port"; do port=$((port + 1)); done
+		mkdir -p "$CLUSTER_DIR/$name/mnt"
+		truncate -s "$size" "$CLUSTER_DIR/$name/disk.img"
+		NODE_ID[$name]=$id
+		nodes="$nodes$sep
+      { name = \"$name\";  node-id = $id;  address = \"127.0.0.1:$port\";
+        volumes = ( { volume = 0;  disk = \"$CLUSTER_DIR/$name/disk.img\"; } ); }"
+		sep=,
+		id=$((id + 1)) port=$((port + 1))
+	done
+	cat >"$CLUSTER_DIR/drbdfs.conf" <<CONF
+version = 1;
+common = {
+  net = { ping-int = 1;  ping-timeout = 10;  connect-int = 2;  ${CLUSTER_NET:-} };
+  disk = { ${CLUSTER_DISK:-} };
+  options = { ${CLUSTER_OPTIONS:-} };
+};
+resources = (
+  { name = "r0";
+    volumes = ( { volume = 0; } );
+    nodes = ($nodes );
+  }
+);
+CONF
+}
+
+ctl() { # NODE COMMAND...
+	local node=$1
+	shift
+	"$B/drbdctl" -c "$CLUSTER_DIR/drbdfs.conf" -n "$node" -s "$CLUSTER_DIR/$node/control.sock" "$@"
+}
+
+cluster_create_md() {
+	local node
+	for node in $CLUSTER_NODES; do
+		ctl "$node" create-md r0 --max-peers "${CLUSTER_MAX_PEERS:-3}" || return 1
+	done
+}
+
+node_file() { echo "$CLUSTER_DIR/$1/mnt/r0"; }
+node_disk() { echo "$CLUSTER_DIR/$1/disk.img"; }
+
+node_answers() { ctl "$1" role r0 && [ -e "$(node_file "$1")" ]; }
+node_alive() { [ -n "${NODE_PID[$1]:-}" ] && kill -0 "${NODE_PID[$1]}" 2>/dev/null; }
+
+node_start() { # NODE [extra drbdfs options]
+	local node=$1
+	shift
+	setsid "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n "$node" -s "$CLUSTER_DIR/$node/control.sock" \
+		-f "$@" "$CLUSTER_DIR/$node/mnt" >>"$CLUSTER_DIR/$node/log" 2>&1 </dev/null &
+	NODE_PID[$node]=$!
+	disown "${NODE_PID[$node]}"
+	node_up_or_dead() { node_answers "$1" || ! node_alive "$1"; }
+	wait_for 20 "node $node to answer" node_up_or_dead "$node" && node_alive "$node" || {
+		echo "node $node did not start; the end of its log:" >&2
+		tail -n 20 "$CLUSTER_DIR/$node/log" >&2
+		return 1
+	}
+}
+
+node_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+node_stop() { # NODE: orderly
+	local pid=${NODE_PID[$1]:-}
+	[ -n "$pid" ] || return 0
+	kill -TERM "$pid" 2>/dev/null
+	wait_for 20 "node $1 to end" node_gone "$pid" || return 1
+	unset "NODE_PID[$1]"
+}
+
+node_kill() { # NODE: SIGKILL
+	local pid=${NODE_PID[$1]:-}
+	[ -n "$pid" ] || return 0
+	kill -KILL "$pid" 2>/dev/null
+	wait_for 10 "node $1 to be gone" node_gone "$pid"
+	unset "NODE_PID[$1]"
+}
+
+field() { # NODE JQ
+	ctl "$1" status r0 --json 2>/dev/null | jq -r ".[0] | $2"
+}
+
+disk_is() { [ "$(field "$1" '.devices[0]."disk-state"')" = "$2" ]; }
+# Every node is UpToDate, all its connections Established with UpToDate peers and nothing out of sync.
+node_settled() {
+	[ "$(field "$1" '[.devices[]."disk-state", .connections[].peer_devices[]?."peer-disk-state"] | unique | join(",")')" = UpToDate ] &&
+		[ "$(field "$1" '[.connections[].peer_devices[]?."replication-state"] | unique | join(",")')" = Established ] &&
+		[ "$(field "$1" '[.connections[].peer_devices[]?."out-of-sync"] | add')" = 0 ]
+}
+cluster_settled() {
+	local node
+	for node in ${1:-$CLUSTER_NODES}; do node_settled "$node" || return 1; done
+}
+
+# Bytes of the replicated data area of a stopped node's backing file.
+data_bytes() { ctl "$1" dump-md --force r0 2>/dev/null | awk '/la-size-sect/ { sub(";", "", $2); print $2 * 512 }'; }
+
+# Compares the data areas of all (stopped) nodes.
+cluster_compare() {
+	local first= node bytes
+	for node in $CLUSTER_NODES; do
+		if [ -z "$first" ]; then
+			first=$node
+			bytes=$(data_bytes "$node")
+			[ "${bytes:-0}" -gt 0 ] || { echo "no agreed size in the metadata of $node" >&2; return 1; }
+			continue
+		fi
+		cmp -n "$bytes" "$(node_disk "$first")" "$(node_disk "$node")" || return 1
+	done
+}
+
+cluster_cleanup() {
+	local node pid
+	for node in ${CLUSTER_NODES:-}; do
+		pid=${NODE_PID[$node]:-}
+		if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+			kill -TERM "$pid" 2>/dev/null
+			wait_for 5 "node $node to end" node_gone "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
+		fi
+		unset "NODE_PID[$node]"
+		if grep -qs " $CLUSTER_DIR/$node/mnt fuse" /proc/mounts; then
+			fusermount3 -uz "$CLUSTER_DIR/$node/mnt" 2>/dev/null || umount -l "$CLUSTER_DIR/$node/mnt" 2>/dev/null
+		fi
+	done
+	return 0
+}
