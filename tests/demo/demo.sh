@@ -162,7 +162,7 @@ app_write_records beta 1000 200 "$work/journal.2" || bad "writing on beta failed
 if [ "$use_fs" = 1 ]; then
 	head -c 48M /dev/urandom >"$fs/more" && sync -f "$fs"
 else
-	head -c 48M /dev/urandom | dd of="$(node_file beta)" bs=1M seek=200 conv=notrunc,fsync iflag=fullblock status=none
+	head -c 48M /dev/urandom | dd of="$(node_file beta)" bs=1M seek=204 conv=notrunc,fsync iflag=fullblock status=none
 fi
 say "beta wrote $(wc -l <"$work/journal.2") further records and 48 MiB"
 
