@@ -8,14 +8,9 @@
 
 #include "disk/backing.h"
 #include "disk/disk_err.h"
+#include "meta/meta_layout.h"
 #include "proto/proto_limits.h"
 #include "proto/proto_md.h"
-
-enum md_place {
-	MD_PLACE_INTERNAL, /* at the end of the data store */
-	MD_PLACE_EXTERNAL, /* flexible external: a store of its own */
-	MD_PLACE_INDEXED,  /* 128 MiB slot `index` of a shared store */
-};
 
 /* Where a volume lies; strings are borrowed for the duration of the call. */
 struct md_where {

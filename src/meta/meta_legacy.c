@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Recognition of metadata of DRBD 8. */
+#include "meta/meta_legacy.h"
+
+#include "base/bytes.h"
+
+#define OFF_MAGIC_V07 28
+#define OFF_MAGIC_V08 60
+
+enum meta_version meta_legacy_recognise(const uint8_t block[static MD_PAGE_BYTES])
+{
+	switch (get_be32(block + OFF_MAGIC_V08)) {
+	case META_MAGIC_V08:
+		return META_VERSION_V08;
+	case META_MAGIC_V08_UNCLEAN:
+		return META_VERSION_V08_UNCLEAN;
+	case META_MAGIC_V09:
+		return META_VERSION_NONE;
+	default:
+		return get_be32(block + OFF_MAGIC_V07) == META_MAGIC_V07 ? META_VERSION_V07
+									 : META_VERSION_NONE;
+	}
+}
+
+const char *meta_legacy_name(enum meta_version version)
+{
+	switch (version) {
+	case META_VERSION_V07:
+		return "DRBD 0.7 metadata (v07)";
+	case META_VERSION_V08:
+		return "DRBD 8 metadata (v08)";
+	case META_VERSION_V08_UNCLEAN:
+		return "DRBD 8 metadata (v08) that was not shut down cleanly";
+	case META_VERSION_NONE:
+		break;
+	}
+	return "no older DRBD metadata";
+}
+
+const char *meta_legacy_advice(enum meta_version version)
+{
+	switch (version) {
+	case META_VERSION_V07:
+	case META_VERSION_V08:
+		return "convert it with `drbdmeta ... v09 ... create-md` of drbd-utils, or start afresh "
+		       "with `drbdctl create-md --force` (all peers resynchronise then)";
+	case META_VERSION_V08_UNCLEAN:
+		return "run `drbdmeta ... v08 ... apply-al` and then `drbdmeta ... v09 ... create-md` of "
+		       "drbd-utils, or start afresh with `drbdctl create-md --force` (all peers "
+		       "resynchronise then)";
+	case META_VERSION_NONE:
+		break;
+	}
+	return "create metadata with `drbdctl create-md`";
+}
