@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "disk/disk_err.h"
+#include "base/err.h"
 
 struct backing;
 
@@ -39,7 +39,7 @@ struct backing_claim {
  * -ENOENT, -EACCES, -EBUSY, -EMEDIUMTYPE (neither file nor block device), other -errno; err says more.
  */
 int backing_open(const char *path, unsigned flags, const struct backing_claim *claim,
-		 struct backing **out, struct disk_err *err);
+		 struct backing **out, struct err *err);
 /* Ends the claim. No other call may be under way. NULL is allowed. */
 void backing_close(struct backing *b);
 const struct backing_info *backing_info(const struct backing *b);

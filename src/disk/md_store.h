@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "disk/backing.h"
-#include "disk/disk_err.h"
+#include "base/err.h"
 #include "meta/meta_layout.h"
 #include "proto/proto_limits.h"
 #include "proto/proto_md.h"
@@ -50,7 +50,7 @@ struct md_loaded {
  * than the agreed size; other -errno of the system calls. err says more.
  */
 int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
-		  struct disk_err *err);
+		  struct err *err);
 /* Also frees the slot arrays. NULL is allowed. No other call may be under way. */
 void md_store_close(struct md_store *store);
 
@@ -64,7 +64,7 @@ struct backing *md_store_backing(struct md_store *store);
  * reading the bitmap takes. The slot arrays belong to the store and stay valid until md_store_close();
  * the caller may change their words.
  */
-int md_store_load(struct md_store *store, struct md_loaded *loaded, struct disk_err *err);
+int md_store_load(struct md_store *store, struct md_loaded *loaded, struct err *err);
 
 /*
  * Run time: called from pool threads with blocks that the owner thread encoded by meta_super_encode(),
@@ -91,7 +91,7 @@ int md_store_flush(struct md_store *store);
  * small; -EINVAL max_peers outside 1..31. On success *data_sectors (may be NULL) is the usable size.
  */
 int md_store_create(const struct md_where *where, unsigned max_peers, bool force,
-		    uint64_t *data_sectors, struct disk_err *err);
+		    uint64_t *data_sectors, struct err *err);
 
 /* What md_store_inspect() reads for dump-md. */
 struct md_inspect {
@@ -104,7 +104,7 @@ struct md_inspect {
  * store allows md_store_read_bitmap_page() and md_store_close() only.
  */
 int md_store_inspect(const struct md_where *where, struct md_store **out,
-		     struct md_inspect *inspect, struct disk_err *err);
+		     struct md_inspect *inspect, struct err *err);
 int md_store_read_bitmap_page(struct md_store *store, uint64_t page, uint8_t block[static MD_PAGE_BYTES]);
 
 #endif
