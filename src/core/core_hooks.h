@@ -32,6 +32,11 @@ uint64_t cluster_reachable(const struct core *core);
 /* Complement of {self if UpToDate, peers with usable disks}: states-and-resync 1.5 `weak`. */
 uint64_t cluster_weak_nodes(const struct core *core, unsigned v);
 
+/* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for keepalive_answered(). What the
+ * peer sent on its control stream before it answered has been handled then. */
+uint32_t keepalive_ping(struct core *core, struct peer *peer);
+bool keepalive_answered(const struct peer *peer, uint32_t number);
+
 /* ================= data path: request*.c peer_write.c epoch.c peer_ack.c actlog.c conflict.c ======= */
 
 void request_submit(struct core *core, const struct ev_submit *ev);
@@ -58,6 +63,11 @@ void request_new_epoch(struct core *core);
 void request_role_changed(struct core *core);
 /* No application request in flight on the volume. */
 bool request_volume_idle(const struct core *core, const struct volume *vol);
+/* When the oldest write or barrier that this peer has not answered was sent; NEVER_NS = none (ko-count). */
+uint64_t request_oldest_ns(const struct core *core, const struct peer *peer);
+/* Before a demotion: closes the epoch, sends pending peer acks. True when the transfer log is empty; else
+ * WORK_COMMAND is set when it becomes so. */
+bool request_settle(struct core *core);
 /* Sectors in flight to the peer (status). */
 uint64_t request_in_flight_sectors(const struct core *core, const struct peer *peer);
 /* Last dagtag received from that peer as Primary (reconciliation, resync dependency). */
@@ -104,6 +114,8 @@ uint64_t md_deadline(const struct core *core);
 void md_state_changed(struct core *core, const struct state *old);
 
 void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store *store);
+/* vol->size_sectors changed (0 before the first agreement); new bits are set, old ones kept. */
+void bitmap_size_changed(struct core *core, struct volume *vol);
 /* Slots as a mask; SLOTS_ALL includes unallocated ones. Sets round outward, clears inward (9.2). */
 void bitmap_set(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
 void bitmap_clear(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
@@ -151,6 +163,8 @@ void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol
 void sync_repl_changed(struct core *core, struct peer_device *pd, enum repl_state old);
 /* Connection lost: forget transfers and requests of this peer device, keep bits. */
 void sync_peer_lost(struct core *core, struct peer *peer);
+/* Requests of this resync are in flight (choice of one SyncTarget per volume, 5.3). */
+bool resync_active(const struct core *core, const struct peer_device *pd);
 void resync_run(struct core *core);
 void resync_time(struct core *core);
 uint64_t resync_deadline(const struct core *core);

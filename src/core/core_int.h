@@ -57,6 +57,10 @@ struct peer_device {
 	bool have_sizes, have_uuids, have_state;
 	struct pkt_sizes sizes;
 	uint32_t state_word;        /* last P_STATE of the handshake */
+	/* peer_state.c */
+	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */
+	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
+	bool attach_pending;        /* our attach waits for this peer's P_STATE */
 	/* uuid.c */
 	struct pkt_uuids uuids;     /* as received */
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
@@ -101,7 +105,10 @@ struct peer {
 	uint8_t lost_primary_node;    /* NODES_MAX = none named */
 	/* keepalive.c */
 	uint64_t ping_at_ns, ping_deadline_ns;
-	bool got_ping_ack;
+	uint32_t ping_sent, ping_acked; /* counts; see keepalive_ping() */
+	/* handshake.c: an aborted connect PREPARE whose packets of step 7 may still come */
+	bool hs_owed;
+	uint32_t hs_owed_tid;
 	/* request.c, request_log.c: sending side (we are Primary) */
 	struct peer_tx tx;
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */
@@ -124,6 +131,9 @@ struct volume {
 	uint64_t size_sectors;      /* agreed size, 0 = none yet: sizes.c */
 	bool discard_ok;
 	unsigned open_rw, open_ro;
+	uint64_t gate_sectors;      /* last AC_SIZE */
+	bool gate_readable, gate_writable;
+	bool io_failed;             /* the disk is being given up after an error */
 	char reason[STATUS_REASON_MAX];
 	/* md.c: in-core superblock; uuid.c changes uuids, others flags, each followed by md_dirty() */
 	struct md_super md;

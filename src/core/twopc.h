@@ -6,12 +6,109 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct twopc {
-	bool active;
+#include "core/core.h"
+
+struct peer;
+struct state;
+
+/* What a cluster-wide change is about (6.3). */
+enum twopc_kind {
+	TWOPC_EMPTY,      /* who is still there, after a lost Primary */
+	TWOPC_CONNECT,
+	TWOPC_DISCONNECT,
+	TWOPC_ROLE,
+	TWOPC_DISK,       /* attach, detach */
+	TWOPC_REPL,       /* start of a resync on request */
 };
 
-struct commands {
-	uint32_t count;
+/* A change as P_TWOPC_PREPARE describes it: mask and val are seen from the initiator. */
+struct twopc_change {
+	enum twopc_kind kind;
+	int8_t initiator;
+	int8_t target;    /* -1 = all */
+	uint16_t vnr;     /* VNR_NONE = whole resource */
+	uint32_t mask, val;
 };
+
+enum twopc_phase {
+	TWOPC_IDLE,
+	TWOPC_INITIATING, /* own transaction: answers outstanding */
+	TWOPC_FORWARDING, /* of another node: not answered yet */
+	TWOPC_ANSWERED,   /* of another node: waits for COMMIT or ABORT */
+};
+
+struct twopc {
+	enum twopc_phase phase;
+	struct twopc_change change;
+	uint32_t tid;
+	uint32_t flags;
+	uint64_t nodes_to_reach;  /* as forwarded */
+	uint64_t parents;         /* who sent us PREPARE */
+	uint64_t asked;           /* to whom we sent PREPARE */
+	uint64_t pending;         /* of these, not answered yet */
+	uint64_t reachable, primary, weak; /* answers combined */
+	bool handshake_pending;   /* connect: the exchange of 2.1 step 7 is not complete */
+	bool got_no, got_retry;
+	enum state_rv local_rv;   /* what our own check said */
+	uint64_t deadline_ns;
+	/* initiator: what is wanted, one at a time */
+	bool want_empty;
+	bool want_command;
+	bool serve_connect_next;  /* commands and connects take turns */
+	uint64_t want_connect;    /* peers whose handshake is ready and who have a higher id */
+	struct twopc_change command_change;
+	uint64_t command_until_ns;/* no retry of the command's change after this */
+	unsigned attempt;
+	uint64_t next_ns;         /* back-off: no own transaction before */
+};
+
+/* Hands a change over for the running command; command_twopc_done() gets the result. */
+void twopc_request_command(struct core *core, const struct twopc_change *change);
+/* The peer passed P_PROTOCOL and has the higher id: connect to it when possible. */
+void twopc_request_connect(struct core *core, struct peer *peer);
+/* Starts what is wanted if nothing runs. */
+void twopc_run(struct core *core);
+void twopc_time(struct core *core);
+uint64_t twopc_deadline(const struct core *core);
+/* The connection is gone or going: answers it owed count as RETRY, its transactions are aborted. */
+void twopc_peer_lost(struct core *core, struct peer *peer);
+/* The handshake inside the running connect transaction is complete: go on. */
+void twopc_handshake_done(struct core *core, struct peer *peer);
+/* The running transaction connects us to this peer. */
+bool twopc_connects(const struct core *core, const struct peer *peer);
+void rx_twopc_prepare(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt);  /* YES NO RETRY */
+void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt); /* COMMIT ABORT */
+
+/* Edits *next as the change demands of this node; nothing for nodes it does not concern. */
+void twopc_change_apply(struct core *core, struct state *next, const struct twopc_change *change);
+/* The change as seen before it is committed: result of the soft rules. */
+enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change);
+/* Commits the change with the effects of 6.6. */
+enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *change,
+				  uint64_t primary, uint64_t reachable, uint32_t flags);
+
+#define COMMANDS_MAX 64U
+
+/* Steps of the command at the head of the queue; meaning depends on the command. */
+struct commands {
+	struct ev_command queue[COMMANDS_MAX];
+	unsigned head, count;
+	unsigned step;            /* 0 = not begun */
+	unsigned tries;
+	uint64_t deadline_ns;     /* of the present step */
+	uint32_t ping_seq[NODES_MAX]; /* pings sent before a promotion */
+	uint64_t ping_peers;
+	bool twopc_running, twopc_done;
+	enum state_rv twopc_rv;
+	bool local_up_to_date;    /* forced promotion declares the local data good */
+	bool auto_promoted;       /* Primary because of an open; the last writer's close demotes */
+};
+
+void command_submit(struct core *core, const struct ev_command *ev);
+void command_run(struct core *core);
+void command_time(struct core *core);
+uint64_t command_deadline(const struct core *core);
+void command_twopc_done(struct core *core, enum state_rv rv);
 
 #endif
