@@ -12,7 +12,7 @@
 
 #define WIRE_INITIAL_BYTES 8U         /* first bytes of the side that opened a TCP connection */
 #define WIRE_HEADER_MAX_BYTES 16U
-#define WIRE_BODY_MAX_BYTES 4080U     /* fixed and small variable part, without bulk payload */
+#define WIRE_BODY_MAX_BYTES 4080U     /* fixed and small variable part, no bulk payload */
 #define WIRE_PACKET_MAX_BYTES (WIRE_HEADER_MAX_BYTES + WIRE_BODY_MAX_BYTES)
 #define WIRE_DIGEST_MAX_BYTES 64U
 #define WIRE_BITMAP_CHUNK_BYTES 4080U /* plain chunk, unless it is the last one (5.2) */
