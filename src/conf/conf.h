@@ -98,6 +98,7 @@ struct conf {
 	char log[CONF_PATH_MAX];    /* "stderr", "syslog" or an absolute path */
 	unsigned control_user_count; /* security.allowed-control-users */
 	uid_t control_users[CONF_CONTROL_USERS_MAX];
+	char secret_file[CONF_PATH_MAX]; /* security.secret-file: read by conf_to_core() */
 	unsigned resource_count;
 	struct conf_resource *resources; /* byte order of their names */
 };
@@ -128,7 +129,8 @@ void conf_free(struct conf *conf);
 int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_MAX_BYTES],
 		     struct err *err);
 /* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular files
- * or block devices, and none is used twice (also under another name). False when errors were added. */
+ * or block devices, none is used twice (also under another name), and the secret-file can be read.
+ * False when errors were added. */
 bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages);
 
 /* NULL when there is none. */
@@ -142,7 +144,7 @@ const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
 
 /* Everything of core_conf except crypto, log and test switches, which are zeroed. -ENOENT when the node
- * is not part of the resource. */
+ * is not part of the resource; -errno when the secret-file cannot be read. */
 int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
 		 struct core_conf *out, struct err *err);
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Owns the table of options and the conversion of a libconfig setting into a value. */
+#include "conf/conf_options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/assert.h"
+
+#define KIB_PER_GIB (UINT64_C(1) << 20)
+
+static const struct conf_word words_protocol[] = {
+	{ "A", PROTOCOL_A }, { "B", PROTOCOL_B }, { "C", PROTOCOL_C }, { NULL, 0 }
+};
+
+static const struct conf_word words_after_sb_0p[] = {
+	{ "disconnect", ASB_DISCONNECT },
+	{ "discard-younger-primary", ASB_DISCARD_YOUNGER_PRIMARY },
+	{ "discard-older-primary", ASB_DISCARD_OLDER_PRIMARY },
+	{ "discard-zero-changes", ASB_DISCARD_ZERO_CHANGES },
+	{ "discard-least-changes", ASB_DISCARD_LEAST_CHANGES },
+	{ "discard-local", ASB_DISCARD_LOCAL },
+	{ "discard-remote", ASB_DISCARD_REMOTE },
+	{ NULL, 0 },
+};
+
+static const struct conf_word words_after_sb_1p[] = {
+	{ "disconnect", ASB_DISCONNECT },
+	{ "consensus", ASB_CONSENSUS },
+	{ "violently-as0p", ASB_VIOLENTLY },
+	{ "discard-secondary", ASB_DISCARD_SECONDARY },
+	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
+	{ NULL, 0 },
+};
+
+static const struct conf_word words_after_sb_2p[] = {
+	{ "disconnect", ASB_DISCONNECT },
+	{ "violently-as0p", ASB_VIOLENTLY },
+	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
+	{ NULL, 0 },
+};
+
+static const struct conf_word words_rr_conflict[] = {
+	{ "disconnect", ASB_DISCONNECT },
+	{ "retry-connect", ASB_RETRY_CONNECT },
+	{ "violently", ASB_VIOLENTLY },
+	{ "auto-discard", ASB_AUTO_DISCARD },
+	{ NULL, 0 },
+};
+
+static const struct conf_word words_on_io_error[] = {
+	{ "detach", IOERR_DETACH }, { "pass_on", IOERR_PASS_ON }, { NULL, 0 }
+};
+
+/* Accepted by the digest lookup of the cryptographic library under the names that the kernel uses. */
+static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" };
+
+/* NUM(group, name, field, unit, min, max, preset), FLAG(group, name, field, preset),
+ * WORD(group, name, field, words, preset), TEXT(group, name, field, type). */
+#define OPTIONS(NUM, FLAG, WORD, TEXT)                                                             \
+	WORD(NET, "protocol", net.protocol, words_protocol, PROTOCOL_C)                            \
+	NUM(NET, "timeout", net.timeout_ds, UNIT_DS, 1, 600, 60)                                   \
+	NUM(NET, "ko-count", net.ko_count, UNIT_ONE, 0, 200, 7)                                    \
+	NUM(NET, "ping-int", net.ping_int_s, UNIT_S, 1, 120, 10)                                   \
+	NUM(NET, "ping-timeout", net.ping_timeout_ds, UNIT_DS, 1, 300, 5)                          \
+	NUM(NET, "connect-int", net.connect_int_s, UNIT_S, 1, 120, 10)                             \
+	NUM(NET, "max-epoch-size", net.max_epoch_size, UNIT_ONE, 1, 20000, 2048)                   \
+	NUM(NET, "max-buffers", net.max_buffers, UNIT_ONE, 32, 131072, 2048)                       \
+	WORD(NET, "after-sb-0pri", net.after_sb_0p, words_after_sb_0p, ASB_DISCONNECT)             \
+	WORD(NET, "after-sb-1pri", net.after_sb_1p, words_after_sb_1p, ASB_DISCONNECT)             \
+	WORD(NET, "after-sb-2pri", net.after_sb_2p, words_after_sb_2p, ASB_DISCONNECT)             \
+	FLAG(NET, "always-asbp", net.always_asbp, false)                                           \
+	WORD(NET, "rr-conflict", net.rr_conflict, words_rr_conflict, ASB_DISCONNECT)               \
+	FLAG(NET, "allow-remote-read", net.allow_remote_read, true)                                \
+	TEXT(NET, "cram-hmac-alg", net.cram_hmac_alg, TYPE_DIGEST)                                 \
+	TEXT(NET, "shared-secret", net.shared_secret, TYPE_SECRET)                                 \
+	WORD(DISK, "on-io-error", disk.on_io_error, words_on_io_error, IOERR_DETACH)               \
+	NUM(DISK, "al-extents", disk.al_extents, UNIT_ONE, AL_EXTENTS_MIN, AL_EXTENTS_MAX,         \
+	    AL_EXTENTS_DEFAULT)                                                                    \
+	NUM(DISK, "size", disk.size_sectors, UNIT_SECTORS, 0, UINT64_C(1) << 41, 0)                \
+	NUM(DISK, "resync-rate", disk.resync_rate_kib, UNIT_KIB, 1, 8 * KIB_PER_GIB, 250)          \
+	NUM(DISK, "c-plan-ahead", disk.c_plan_ahead_ds, UNIT_DS, 0, 300, 20)                       \
+	NUM(DISK, "c-delay-target", disk.c_delay_target_ds, UNIT_DS, 1, 100, 10)                   \
+	NUM(DISK, "c-fill-target", disk.c_fill_target_sectors, UNIT_SECTORS, 0, 1048576, 100)      \
+	NUM(DISK, "c-max-rate", disk.c_max_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 102400)         \
+	NUM(DISK, "c-min-rate", disk.c_min_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 250)            \
+	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
+	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \
+	NUM(OPTIONS, "twopc-timeout", res.twopc_timeout_ds, UNIT_DS, 50, 600, 300)                 \
+	NUM(OPTIONS, "twopc-retry-timeout", res.twopc_retry_timeout_ds, UNIT_DS, 1, 50, 1)
+
+#define FIELD(f)                                                                                   \
+	.offset = offsetof(struct conf_opts, f), .size = sizeof(((struct conf_opts *)NULL)->f)
+#define ROW_NUM(g, n, f, u, lo, hi, p)                                                             \
+	{ .name = (n), .group = GROUP_##g, .type = TYPE_NUMBER, .unit = (u), .min = (lo),          \
+	  .max = (hi), .preset = (p), FIELD(f) },
+#define ROW_FLAG(g, n, f, p)                                                                       \
+	{ .name = (n), .group = GROUP_##g, .type = TYPE_BOOL, .max = 1, .preset = (p), FIELD(f) },
+#define ROW_WORD(g, n, f, w, p)                                                                    \
+	{ .name = (n), .group = GROUP_##g, .type = TYPE_WORD, .words = (w), .preset = (p),         \
+	  FIELD(f) },
+#define ROW_TEXT(g, n, f, t)                                                                       \
+	{ .name = (n), .group = GROUP_##g, .type = (t),                                            \
+	  .max = sizeof(((struct conf_opts *)NULL)->f) - 1, FIELD(f) },
+
+static const struct conf_option table[] = { OPTIONS(ROW_NUM, ROW_FLAG, ROW_WORD, ROW_TEXT) };
+
+const char *conf_group_name(enum conf_group group)
+{
+	switch (group) {
+	case GROUP_NET:
+		return "net";
+	case GROUP_DISK:
+		return "disk";
+	case GROUP_OPTIONS:
+		return "options";
+	}
+	ASSERT(!"group in range");
+	return "";
+}
+
+const struct conf_option *conf_options(unsigned *count)
+{
+	*count = ARRAY_LEN(table);
+	return table;
+}
+
+const struct conf_option *conf_option_find(enum conf_group group, const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].group == group && str_eq(table[i].name, name))
+			return &table[i];
+	}
+	return NULL;
+}
+
+static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t value)
+{
+	void *field = (char *)opts + o->offset;
+	uint32_t small = (uint32_t)value;
+	bool flag = value != 0;
+
+	switch (o->type) {
+	case TYPE_BOOL:
+		memcpy(field, &flag, sizeof(flag));
+		return;
+	case TYPE_WORD:
+		STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
+		memcpy(field, &small, sizeof(small));
+		return;
+	case TYPE_NUMBER:
+		if (o->size == sizeof(uint64_t))
+			memcpy(field, &value, sizeof(value));
+		else
+			memcpy(field, &small, sizeof(small));
+		return;
+	case TYPE_DIGEST:
+	case TYPE_SECRET:
+		break;
+	}
+	ASSERT(!"a text is not stored as a number");
+}
+
+uint64_t conf_option_get(const struct conf_option *o, const struct conf_opts *opts)
+{
+	const void *field = (const char *)opts + o->offset;
+	uint64_t wide = 0;
+	uint32_t small = 0;
+	bool flag = false;
+
+	if (o->type == TYPE_BOOL) {
+		memcpy(&flag, field, sizeof(flag));
+		return flag;
+	}
+	if (o->size == sizeof(wide)) {
+		memcpy(&wide, field, sizeof(wide));
+		return wide;
+	}
+	memcpy(&small, field, sizeof(small));
+	return small;
+}
+
+void conf_opts_preset(struct conf_opts *opts)
+{
+	memset(opts, 0, sizeof(*opts));
+	for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].type != TYPE_DIGEST && table[i].type != TYPE_SECRET)
+			store(&table[i], opts, table[i].preset);
+	}
+}
+
+static int set_number(const struct conf_option *o, const config_setting_t *s,
+		      struct conf_opts *opts, struct err *err)
+{
+	const char *unit = unit_text(o->unit);
+	uint64_t v = 0;
+	int rc = 0;
+	bool below = false;
+
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		below = config_setting_get_int64(s) < 0;
+		v = (uint64_t)config_setting_get_int64(s);
+		break;
+	case CONFIG_TYPE_STRING:
+		rc = str_to_value(config_setting_get_string(s), o->unit, &v);
+		break;
+	default:
+		rc = -EINVAL;
+	}
+	if (rc == -EINVAL)
+		return err_set(err, rc, "%s: not a number%s%s; whole numbers only%s", o->name,
+			       *unit ? " of " : "", unit,
+			       *unit ? ", or text with a unit such as \"2M\" or \"3s\"" : "");
+	if (!rc && !below && v >= o->min && v <= o->max) {
+		store(o, opts, v);
+		return 0;
+	}
+	return err_set(err, -ERANGE,
+		       "%s: value is too %s, allowed are %" PRIu64 " to %" PRIu64 "%s%s", o->name,
+		       below || (!rc && v < o->min) ? "small" : "big", o->min, o->max,
+		       *unit ? " " : "", unit);
+}
+
+static int set_bool(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
+		    struct err *err)
+{
+	const char *text;
+
+	if (config_setting_type(s) == CONFIG_TYPE_BOOL) {
+		store(o, opts, config_setting_get_bool(s) != 0);
+		return 0;
+	}
+	text = config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
+	if (str_eq(text, "yes") || str_eq(text, "no")) {
+		store(o, opts, str_eq(text, "yes"));
+		return 0;
+	}
+	return err_set(err, -EINVAL, "%s: not true, false, \"yes\" or \"no\"", o->name);
+}
+
+static int set_word(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
+		    struct err *err)
+{
+	const char *text =
+		config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
+
+	for (const struct conf_word *w = o->words; w->word; w++) {
+		bool one_letter = !w->word[1];
+
+		if (one_letter ? !strcasecmp(w->word, text) : str_eq(w->word, text)) {
+			store(o, opts, w->value);
+			return 0;
+		}
+	}
+	(void)err_set(err, -EINVAL, "%s: \"%.40s\" is not a valid value; allowed are", o->name,
+		      text);
+	for (const struct conf_word *w = o->words; w->word; w++)
+		(void)str_append(err->text, sizeof(err->text), "%s \"%s\"",
+				 w == o->words ? "" : " |", w->word);
+	return -EINVAL;
+}
+
+static bool digest_known(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(digests); i++) {
+		if (str_eq(digests[i], name))
+			return true;
+	}
+	return false;
+}
+
+static int set_text(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
+		    struct err *err)
+{
+	const char *text;
+
+	if (config_setting_type(s) != CONFIG_TYPE_STRING)
+		return err_set(err, -EINVAL, "%s: not a text in quotes", o->name);
+	text = config_setting_get_string(s);
+	if (strlen(text) > o->max)
+		return err_set(err, -ERANGE, "%s: too long, max len: %" PRIu64, o->name, o->max);
+	if (o->type == TYPE_DIGEST && *text && !digest_known(text)) {
+		(void)err_set(err, -EINVAL, "%s: \"%s\" is not a known hash; allowed are", o->name,
+			      text);
+		for (unsigned i = 0; i < ARRAY_LEN(digests); i++)
+			(void)str_append(err->text, sizeof(err->text), "%s \"%s\"",
+					 i ? " |" : "", digests[i]);
+		return -EINVAL;
+	}
+	(void)str_copy((char *)opts + o->offset, o->size, text);
+	return 0;
+}
+
+int conf_option_set(const struct conf_option *option, const config_setting_t *setting,
+		    struct conf_opts *opts, struct err *err)
+{
+	switch (option->type) {
+	case TYPE_NUMBER:
+		return set_number(option, setting, opts, err);
+	case TYPE_BOOL:
+		return set_bool(option, setting, opts, err);
+	case TYPE_WORD:
+		return set_word(option, setting, opts, err);
+	case TYPE_DIGEST:
+	case TYPE_SECRET:
+		return set_text(option, setting, opts, err);
+	}
+	ASSERT(!"type in range");
+	return -EINVAL;
+}
