@@ -39,6 +39,9 @@ bool keepalive_answered(const struct peer *peer, uint32_t number);
 
 /* ================= data path: request*.c peer_write.c epoch.c peer_ack.c actlog.c conflict.c ======= */
 
+/* Memory from core_arena() and its initialisation; also the request, holds and actlog parts of peers and volumes. */
+size_t request_mem_bytes(const struct core_conf *conf);
+void request_create(struct core *core);
 void request_submit(struct core *core, const struct ev_submit *ev);
 void request_cancel(struct core *core, uint64_t cookie);
 unsigned request_room(const struct core *core);
@@ -103,6 +106,9 @@ void rx_flush_forward(struct core *core, struct peer *peer, const struct pkt *pk
 
 /* ================= sync: md.c bitmap.c uuid*.c resync*.c split_brain.c ============================= */
 
+/* Memory from core_arena() and its initialisation; also the bitmap and resync parts of peers and volumes. */
+size_t sync_mem_bytes(const struct core_conf *conf);
+void sync_create(struct core *core);
 /* The superblock changed. md_sync: write it soon; returns the number that must become durable.
  * md_dirty: within 5 s. */
 uint64_t md_sync(struct core *core, struct volume *vol);

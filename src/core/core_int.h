@@ -218,6 +218,8 @@ struct core {
 	uint32_t ring_size, ring_head, ring_tail;
 	uint8_t *scratch;
 	size_t scratch_bytes, scratch_used;
+	uint8_t *arena;
+	size_t arena_bytes, arena_used;
 	uint64_t deadline_ns;
 	uint32_t work;              /* WORK_*: done at the end of the step, core.c core_run_work() */
 	uint32_t tid_counter;

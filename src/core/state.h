@@ -30,6 +30,8 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 /* state_effects.c: called once after each commit. */
 void state_effects(struct core *core, const struct state *old);
 
+/* Picks a source for a volume that has paused sources but no running one (5.3). */
+void state_choose_sync_source(struct core *core);
 /* Own disk UpToDate, or an UpToDate peer that may be read from (4.2, below the table). */
 bool state_data_accessible(const struct core *core, const struct state *st, unsigned v);
 /* No Primary neighbour with repl >= Established, or we are Primary (UUID_FLAG_STABLE). */

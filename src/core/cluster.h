@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the cluster part's files offer each other: connections, handshake, sizes, volumes, keepalive. */
+#ifndef CORE_CLUSTER_H
+#define CORE_CLUSTER_H
+
+#include "core/core_int.h"
+
+/* Header and fixed part of a packet, for the byte counters of the status. */
+#define PKT_OVERHEAD_BYTES 40U
+
+/* ---- core_rx.c ---- */
+
+/* Dispatches a packet; what may not come in the present phase fails the connection (wire-protocol 9.4). */
+void rx_packet(struct core *core, const struct ev_pkt *ev);
+
+/* ---- peer.c: life of a connection ---- */
+
+void peer_streams_up(struct core *core, const struct ev_streams *ev);
+void peer_streams_down(struct core *core, const struct ev_streams *ev);
+/* Starts to connect; StandAlone before. */
+void peer_connect(struct core *core, struct peer *peer, bool discard_my_data);
+/* Takes peers on from lost or disconnected to their next attempt or to StandAlone. */
+void peer_run(struct core *core);
+void peer_time(struct core *core);
+uint64_t peer_deadline(const struct core *core);
+void rx_disconnect(struct core *core, struct peer *peer, const struct pkt *pkt);
+
+/* ---- handshake.c, auth.c ---- */
+
+void handshake_start(struct core *core, struct peer *peer);
+/* Forgets what was agreed and exchanged with the peer. */
+void handshake_reset(struct peer *peer);
+void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt);
+void handshake_send_protocol(struct core *core, struct peer *peer);
+void auth_start(struct core *core, struct peer *peer);
+void rx_auth_challenge(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_auth_response(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* Step 7 of 2.1: sizes, generations and states of all volumes; a new round forgets the one before. */
+void handshake_exchange(struct core *core, struct peer *peer);
+/* An ABORT: everything exchanged in this round is forgotten. */
+void handshake_forget(struct peer *peer);
+/* All volumes' P_STATE of this round are here. */
+bool handshake_complete(const struct core *core, const struct peer *peer);
+/* P_STATE before the connection is Connected. */
+void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
+/* Decides all volumes; SS_SUCCESS, SS_HANDSHAKE_RETRY or SS_HANDSHAKE_DISCONNECT with *reason set. */
+enum state_rv handshake_decide(struct core *core, struct peer *peer, const char **reason);
+/* What the connection will look like once it is committed. */
+void handshake_apply(struct core *core, struct state *next, struct peer *peer);
+/* Bitmap and generation actions and the agreed sizes, at the commit. */
+void handshake_commit(struct core *core, struct peer *peer);
+/* What becomes of the connection after its connect transaction failed. */
+void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv);
+
+/* ---- sizes.c ---- */
+
+void sizes_send(struct core *core, struct peer *peer, unsigned v);
+void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* The size after connecting to this peer; false and *reason when the connection must be refused (2.6). */
+bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, uint64_t *sectors,
+		 const char **reason);
+/* The size of a volume whose disk was just attached. */
+bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t *sectors,
+		     const char **reason);
+void sizes_set(struct core *core, struct volume *vol, uint64_t sectors);
+
+/* ---- peer_state.c: P_STATE ---- */
+
+void peer_send_states(struct core *core);
+void rx_state(struct core *core, struct peer *peer, const struct pkt *pkt);
+
+/* ---- keepalive.c ---- */
+
+/* Something came in on the control stream. */
+void keepalive_rx(struct core *core, struct peer *peer);
+void rx_ping(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_ping_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
+void keepalive_time(struct core *core);
+uint64_t keepalive_deadline(const struct core *core);
+
+/* ---- volume.c, io_error.c ---- */
+
+void volume_attach(struct core *core, struct volume *vol);
+void volume_attached(struct core *core, const struct ev_attached *ev);
+void volume_detached(struct core *core, uint16_t vnr);
+/* Disk state Detaching or Failed: goes on to Diskless when nothing uses the disk any more. */
+void volume_run(struct core *core);
+/* Commit of the attach transaction: introduces the disk to the connected peers. */
+void volume_introduce(struct core *core, struct volume *vol);
+/* The first or a further peer's answer to our attach. */
+void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol);
+/* The disk state that the metadata flags imply (on-disk-metadata 5.1). */
+enum disk_state volume_disk_from_md(const struct volume *vol);
+/* AC_SIZE when size or gate changed. */
+void volume_update_gates(struct core *core);
+
+/* ---- reach.c ---- */
+
+/* Directly connected nodes without self. */
+uint64_t cluster_neighbours(const struct core *core);
+/* Neighbours that are Primary, and self when Primary. */
+uint64_t cluster_primaries(const struct core *core, const struct state *st);
+/* Own disk may be called UpToDate (4.2, below the table). */
+bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, unsigned v);
+
+static inline uint64_t node_bit(unsigned node)
+{
+	return UINT64_C(1) << node;
+}
+
+#endif

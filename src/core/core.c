@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Creation of the core, dispatch of events, action queue, deferred work, deadlines. */
+#include "core/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "core/state.h"
+
+#define ALIGN_BYTES 64U
+#define SCRATCH_BASE_BYTES (256U << 10)
+#define RING_BASE 16384U
+#define WORK_ROUNDS_MAX 100000U
+#define LOG_LINE_MAX 512
+
+static size_t align_up(size_t n)
+{
+	return (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+}
+
+/*
+ * The longest step is the loss of a connection: every request completes and gives its buffer back, is
+ * announced as out of sync, and every received write is settled. The list is empty at each step's start.
+ */
+static uint32_t ring_entries(const struct core_conf *conf)
+{
+	uint64_t n = RING_BASE;
+
+	n += (uint64_t)conf->requests_max * (4 + 2 * conf->peer_count);
+	n += (uint64_t)conf->peer_requests_max * conf->peer_count * 4;
+	n += (uint64_t)conf->volume_count * conf->peer_count * 16;
+	return (uint32_t)n;
+}
+
+/* P_UUIDS110 to every peer device a few times over, and metadata snapshots of every volume. */
+static size_t scratch_entries_bytes(const struct core_conf *conf)
+{
+	size_t pairs = (size_t)conf->volume_count * (conf->peer_count + 1);
+
+	return SCRATCH_BASE_BYTES + pairs * 6 * align_up(sizeof(struct pkt_uuids)) +
+	       (size_t)conf->volume_count * 4 *
+		       (align_up(sizeof(struct al_transaction)) + align_up(sizeof(struct md_super)));
+}
+
+static size_t cluster_mem_bytes(const struct core_conf *conf)
+{
+	return conf->peer_count * align_up(sizeof(struct peer)) +
+	       conf->volume_count * align_up(sizeof(struct volume));
+}
+
+size_t core_mem_bytes(const struct core_conf *conf)
+{
+	return align_up(sizeof(struct core)) +
+	       align_up(ring_entries(conf) * sizeof(struct core_action)) +
+	       align_up(scratch_entries_bytes(conf)) + cluster_mem_bytes(conf) +
+	       align_up(request_mem_bytes(conf)) + align_up(sync_mem_bytes(conf)) + ALIGN_BYTES;
+}
+
+/* Unlike core_arena() leaves the memory untouched, so that unused pages stay unmapped. */
+static void *arena_take(struct core *core, size_t bytes)
+{
+	void *p = core->arena + core->arena_used;
+
+	ASSERT(bytes <= core->arena_bytes - core->arena_used);
+	core->arena_used += align_up(bytes);
+	if (core->arena_used > core->arena_bytes)
+		core->arena_used = core->arena_bytes;
+	return p;
+}
+
+void *core_arena(struct core *core, size_t bytes)
+{
+	void *p = arena_take(core, bytes);
+
+	memset(p, 0, bytes);
+	return p;
+}
+
+static void create_peers(struct core *core)
+{
+	for (unsigned i = 0; i < core->conf.peer_count; i++) {
+		const struct core_peer_conf *conf = &core->conf.peers[i];
+		struct peer *peer = core_arena(core, sizeof(*peer));
+		unsigned at = core->peer_count++;
+
+		ASSERT(conf->node_id < NODES_MAX && conf->node_id != core->self);
+		ASSERT(!core->peer[conf->node_id]);
+		for (; at > 0 && core->peer_ids[at - 1] > conf->node_id; at--)
+			core->peer_ids[at] = core->peer_ids[at - 1];
+		core->peer_ids[at] = conf->node_id;
+		core->peer[conf->node_id] = peer;
+		peer->id = conf->node_id;
+		peer->conf = conf;
+		peer->retry_at_ns = NEVER_NS;
+		peer->hs_deadline_ns = NEVER_NS;
+		peer->ping_at_ns = NEVER_NS;
+		peer->ping_deadline_ns = NEVER_NS;
+		peer->lost_primary_node = NODES_MAX;
+		for (unsigned v = 0; v < core->vol_count; v++) {
+			peer->pd[v].p = peer->id;
+			peer->pd[v].v = (uint8_t)v;
+			core->st.pd[peer->id][v].repl = REPL_OFF;
+			core->st.pd[peer->id][v].pdsk = DISK_UNKNOWN;
+		}
+	}
+}
+
+static void create_volumes(struct core *core)
+{
+	for (unsigned v = 0; v < core->conf.volume_count; v++) {
+		struct volume *vol = core_arena(core, sizeof(*vol));
+
+		vol->v = (uint8_t)v;
+		vol->vnr = core->conf.volumes[v].vnr;
+		vol->conf = &core->conf.volumes[v];
+		core->vol[v] = vol;
+	}
+	core->vol_count = core->conf.volume_count;
+}
+
+struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes)
+{
+	struct core *core = mem;
+
+	ASSERT(mem_bytes >= core_mem_bytes(conf));
+	ASSERT((uintptr_t)mem % ALIGN_BYTES == 0);
+	ASSERT(conf->volume_count <= VOLUMES_MAX && conf->peer_count < NODES_MAX);
+	ASSERT(conf->node_id < NODES_MAX);
+	memset(core, 0, sizeof(*core));
+	core->conf = *conf;
+	core->self = conf->node_id;
+	core->arena = (uint8_t *)mem + align_up(sizeof(*core));
+	core->arena_bytes = mem_bytes - align_up(sizeof(*core));
+	core->ring_size = ring_entries(conf);
+	core->ring = arena_take(core, core->ring_size * sizeof(struct core_action));
+	core->scratch_bytes = scratch_entries_bytes(conf);
+	core->scratch = arena_take(core, core->scratch_bytes);
+	core->st.role = ROLE_SECONDARY;
+	create_volumes(core);
+	create_peers(core);
+	request_create(core);
+	sync_create(core);
+	return core;
+}
+
+/* ---- actions ---- */
+
+struct core_action *core_act(struct core *core, enum core_action_kind kind)
+{
+	struct core_action *action;
+
+	ASSERT(core->ring_tail < core->ring_size);
+	action = &core->ring[core->ring_tail++];
+	memset(action, 0, sizeof(*action));
+	action->kind = kind;
+	return action;
+}
+
+bool core_next(struct core *core, struct core_action *action)
+{
+	if (core->ring_head == core->ring_tail)
+		return false;
+	*action = core->ring[core->ring_head++];
+	return true;
+}
+
+void *core_scratch(struct core *core, size_t bytes)
+{
+	void *p = core->scratch + core->scratch_used;
+	size_t need = align_up(bytes);
+
+	ASSERT(need <= core->scratch_bytes - core->scratch_used);
+	core->scratch_used += need;
+	memset(p, 0, bytes);
+	return p;
+}
+
+void core_log(struct core *core, enum log_level level, const char *fmt, ...)
+{
+	char line[LOG_LINE_MAX];
+	va_list ap;
+
+	if (!core->conf.log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	core->conf.log(core->conf.log_ctx, level, line);
+}
+
+uint64_t core_random64(struct core *core)
+{
+	uint64_t value = 0;
+
+	core->conf.crypto.random(core->conf.crypto.ctx, &value, sizeof(value));
+	return value;
+}
+
+void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt)
+{
+	struct core_action *action;
+
+	if (!peer->streams_up)
+		return;
+	action = core_act(core, AC_SEND);
+	action->u.send.peer = peer->id;
+	action->u.send.stream = (uint8_t)stream;
+	action->u.send.pkt = *pkt;
+	if (stream == STREAM_DATA)
+		peer->sent_bytes += PKT_OVERHEAD_BYTES + pkt->payload.bytes + pkt->var_bytes;
+}
+
+void core_payload_put(struct core *core, struct payload *payload)
+{
+	if (payload->id)
+		core_act(core, AC_BUF_PUT)->u.payload = *payload;
+	payload->id = 0;
+	payload->bytes = 0;
+}
+
+struct volume *core_volume_by_vnr(struct core *core, unsigned vnr)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (core->vol[v]->vnr == vnr)
+			return core->vol[v];
+	}
+	return NULL;
+}
+
+/* ---- events ---- */
+
+static void disk_done(struct core *core, const struct ev_done *done)
+{
+	switch (tag_kind(done->tag)) {
+	case TAG_REQUEST:
+	case TAG_APP_FLUSH:
+		request_disk_done(core, done);
+		return;
+	case TAG_PEER_REQUEST:
+		peer_request_disk_done(core, done);
+		return;
+	case TAG_EPOCH_FLUSH:
+		epoch_flush_done(core, done);
+		return;
+	case TAG_RS_READ:
+		resync_read_done(core, done);
+		return;
+	case TAG_RS_WRITE:
+		resync_write_done(core, done);
+		return;
+	case TAG_MD_SUPER:
+	case TAG_AL:
+	case TAG_BITMAP:
+	case TAG_BITMAP_FLUSH:
+		break;
+	}
+	ASSERT(!"completion of a disk action that nobody owns");
+}
+
+static void meta_done(struct core *core, const struct ev_done *done)
+{
+	switch (tag_kind(done->tag)) {
+	case TAG_MD_SUPER:
+		md_meta_done(core, done);
+		return;
+	case TAG_AL:
+		actlog_meta_done(core, done);
+		return;
+	case TAG_BITMAP:
+	case TAG_BITMAP_FLUSH:
+		bitmap_meta_done(core, done);
+		return;
+	case TAG_REQUEST:
+	case TAG_APP_FLUSH:
+	case TAG_PEER_REQUEST:
+	case TAG_EPOCH_FLUSH:
+	case TAG_RS_READ:
+	case TAG_RS_WRITE:
+		break;
+	}
+	ASSERT(!"completion of a metadata action that nobody owns");
+}
+
+static void timers(struct core *core)
+{
+	keepalive_time(core);
+	peer_time(core);
+	twopc_time(core);
+	command_time(core);
+	request_time(core);
+	bitmap_time(core);
+	resync_time(core);
+	core_work(core, WORK_MD | WORK_RECONCILE);
+}
+
+static void dispatch(struct core *core, const struct core_event *event)
+{
+	switch (event->kind) {
+	case EV_TIME:
+		timers(core);
+		return;
+	case EV_SUBMIT:
+		request_submit(core, &event->u.submit);
+		return;
+	case EV_CANCEL:
+		request_cancel(core, event->u.cancel);
+		return;
+	case EV_STREAMS_UP:
+		peer_streams_up(core, &event->u.streams);
+		return;
+	case EV_STREAMS_DOWN:
+		peer_streams_down(core, &event->u.streams);
+		return;
+	case EV_PKT:
+		rx_packet(core, &event->u.pkt);
+		return;
+	case EV_TX_DONE:
+		/* Progress of the send queue; supervised by pings and by the age of requests. */
+		return;
+	case EV_DISK_DONE:
+		disk_done(core, &event->u.done);
+		return;
+	case EV_META_DONE:
+		meta_done(core, &event->u.done);
+		return;
+	case EV_ATTACHED:
+		volume_attached(core, &event->u.attached);
+		return;
+	case EV_DETACHED:
+		volume_detached(core, event->u.detached_vnr);
+		return;
+	case EV_COMMAND:
+		command_submit(core, &event->u.command);
+		return;
+	}
+	ASSERT(!"unknown event");
+}
+
+static void run_one(struct core *core, uint32_t bit)
+{
+	switch (bit) {
+	case WORK_TWOPC:
+		twopc_run(core);
+		return;
+	case WORK_COMMAND:
+		command_run(core);
+		return;
+	case WORK_SEND_STATE:
+		peer_send_states(core);
+		volume_update_gates(core);
+		return;
+	case WORK_SYNC:
+		resync_run(core);
+		state_choose_sync_source(core);
+		return;
+	case WORK_REQUESTS:
+		request_run(core);
+		return;
+	case WORK_MD:
+		md_run(core);
+		return;
+	case WORK_RECONCILE:
+		reconcile_run(core);
+		return;
+	case WORK_PEERS:
+		peer_run(core);
+		volume_run(core);
+		return;
+	default:
+		ASSERT(!"unknown work");
+	}
+}
+
+static void core_run_work(struct core *core)
+{
+	unsigned rounds = 0;
+
+	while (core->work) {
+		uint32_t bit = core->work & -core->work;
+
+		core->work &= ~bit;
+		run_one(core, bit);
+		ASSERT(++rounds < WORK_ROUNDS_MAX);
+	}
+	if (core->notify) {
+		core->notify = false;
+		core_act(core, AC_NOTIFY);
+	}
+}
+
+void core_step(struct core *core, const struct core_event *event)
+{
+	ASSERT(core->ring_head == core->ring_tail);
+	core->ring_head = 0;
+	core->ring_tail = 0;
+	core->scratch_used = 0;
+	/* A driver that batches events may hand over one that was stamped a little earlier. */
+	if (event->now_ns > core->now_ns)
+		core->now_ns = event->now_ns;
+	dispatch(core, event);
+	if (core->work || core->notify)
+		core_run_work(core);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t core_deadline_ns(const struct core *core)
+{
+	uint64_t t = keepalive_deadline(core);
+
+	t = earlier(t, peer_deadline(core));
+	t = earlier(t, twopc_deadline(core));
+	t = earlier(t, command_deadline(core));
+	t = earlier(t, request_deadline(core));
+	t = earlier(t, md_deadline(core));
+	t = earlier(t, bitmap_deadline(core));
+	return earlier(t, resync_deadline(core));
+}
+
+unsigned core_room(const struct core *core)
+{
+	return request_room(core);
+}
+
+const struct md_super *core_md(const struct core *core, uint16_t vnr)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (core->vol[v]->vnr == vnr && vol_has_md(core->vol[v]))
+			return &core->vol[v]->md;
+	}
+	return NULL;
+}
+
+const struct bm_store *core_bitmap(const struct core *core, uint16_t vnr)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (core->vol[v]->vnr == vnr && vol_has_md(core->vol[v]))
+			return &core->vol[v]->bm.store;
+	}
+	return NULL;
+}
