@@ -1,21 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The in-core bitmap of one volume: slots, weights, dirty pages (on-disk-metadata 9). */
+/* The in-core bitmap of one volume: slots, weights, dirty pages, writing them (on-disk-metadata 9). */
 #ifndef CORE_BITMAP_H
 #define CORE_BITMAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/core.h"
 
+/* Slots as a mask. */
+#define SLOTS_ALL UINT32_MAX
+
+/* Unit of dirty tracking: one metadata page, or a power of two of them on huge devices. */
+#define BM_GRANULES_MAX (1U << 16)
+#define BM_WRITES_MAX 16U          /* pages in flight per volume */
+#define BM_LAZY_NS (UINT64_C(2) * 1000000000)
+
+/* Who waits for granules to be written. */
+enum bm_waiter { BM_WAIT_AL, BM_WAIT_RESYNC, BM_WAIT_ALL, BM_WAITERS };
+
+/* State of one granule. */
+#define BM_G_SET 0x01U             /* holds set bits that the disk lacks */
+#define BM_G_CLEARED 0x02U         /* only cleared bits: lazy */
+#define BM_G_WRITING 0x04U
+#define BM_G_WANT_SHIFT 4          /* 0x10, 0x20, 0x40: enum bm_waiter waits for its next write */
+
+struct bm_write {
+	bool busy;
+	uint32_t granule;
+	uint64_t page;             /* in flight */
+	uint8_t waiters;           /* mask of enum bm_waiter */
+};
+
 struct bitmap {
-	struct bm_store store;
-	uint64_t bits; /* of the agreed size */
+	struct bm_store store;     /* words_per_slot 0 while detached */
+	unsigned slots;            /* max_peers of the metadata */
+	uint64_t bits;             /* of the agreed size */
+	uint64_t weight[NODES_MAX];/* set bits, by slot */
+	uint32_t free_slots;       /* without owner: "since day 0" */
+	/* dirty tracking */
+	uint64_t pages;
+	unsigned granule_shift;    /* page >> shift = granule */
+	uint32_t granules;
+	uint8_t *state;            /* by granule */
+	uint64_t *dirty;           /* bit per granule: BM_G_SET or BM_G_CLEARED */
+	uint64_t *want;            /* bit per granule: to be written now */
+	uint32_t dirty_count, want_count;
+	uint32_t waits[BM_WAITERS];/* granules that each waiter waits for */
+	struct bm_write writes[BM_WRITES_MAX];
+	unsigned in_flight;
+	bool unflushed;            /* pages were written since the last flush was asked for */
+	bool flush_wanted[BM_WAITERS];
+	bool flushing;
+	uint8_t flush_for;         /* mask of enum bm_waiter the running flush serves */
+	uint64_t lazy_at_ns;
+	/* bulk set with the FULL_SYNC guard (9.5) */
+	uint64_t guard_nodes;      /* peers whose FULL_SYNC flag is set */
+	uint64_t guard_seq;        /* superblock number that must be durable first */
+	bool guard_writing;
 };
 
 /* A bitmap transfer being received from one peer for one volume. */
 struct bitmap_rx {
-	bool active;
-	uint64_t pos;
+	bool active;               /* the peer's bitmap is expected or half received */
+	bool started;              /* part of it arrived: nothing else may come in between */
+	uint64_t pos;              /* bits received */
 };
 
 #endif

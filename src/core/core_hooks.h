@@ -85,6 +85,8 @@ void actlog_attach(struct core *core, struct volume *vol);
 void actlog_meta_done(struct core *core, const struct ev_done *done);
 /* bitmap.c: pages of an extent became durable. */
 void actlog_bitmap_clean(struct core *core, struct volume *vol);
+/* A write of this extent holds a reference: not yet barrier-acked everywhere, or not yet peer-acked. */
+bool actlog_extent_busy(const struct volume *vol, uint32_t extent);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
 /* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are on disk
@@ -116,10 +118,22 @@ void md_dirty(struct core *core, struct volume *vol);
 void md_run(struct core *core);
 void md_meta_done(struct core *core, const struct ev_done *done);
 uint64_t md_deadline(const struct core *core);
-/* Metadata flags after a state change (on-disk-metadata 5.2). */
+/* Metadata flags after a state change (on-disk-metadata 5.2). Also writes AL_CLEAN and PRIMARY_IND before any
+ * later activity-log transaction: call it before anything else reacts to the change. */
 void md_state_changed(struct core *core, const struct state *old);
+/* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again after
+ * each EV_META_DONE until it returns true; no local write may be in flight. */
+bool md_quiesce(struct core *core, struct volume *vol);
+/* Memory of md, bitmap and resync; sync_create() after core->vol[] and core->peer[] exist. */
+size_t sync_mem_bytes(const struct core_conf *conf);
+void sync_create(struct core *core);
 
+/* After vol->md was filled and vol->phase set; vol->data_sectors known. */
 void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store *store);
+/* At EV_DETACHED, or when the disk failed: forgets the memory; setting bits is a no-op from then on. */
+void bitmap_detach(struct core *core, struct volume *vol);
+/* Any bit of these slots is set in the range (local reads of an Inconsistent disk: allocated slots only). */
+bool bitmap_test(const struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
 /* vol->size_sectors changed (0 before the first agreement); new bits are set, old ones kept. */
 void bitmap_size_changed(struct core *core, struct volume *vol);
 /* Slots as a mask; SLOTS_ALL includes unallocated ones. Sets round outward, clears inward (9.2). */
@@ -162,6 +176,12 @@ void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
  * inside the connect 2PC; applied by sync_verdict_apply() at its commit.
  */
 void sync_handshake(struct core *core, struct peer *peer, struct volume *vol);
+/* The same decision again on a running connection, with present values (2.5 last line, 2.7): "consider resync"
+ * after a forced promotion, peer reports StartingSyncS/T or WFBitMapT while Established. Changes repl itself. */
+void sync_consider(struct core *core, struct peer *peer, struct volume *vol);
+/* A bitmap of this peer is half received: only P_BITMAP and P_COMPRESSED_BITMAP of that volume may follow on
+ * the data stream (5.1). True = this packet is a protocol error. */
+bool sync_foreign_packet(const struct peer *peer, const struct pkt *pkt);
 /* Bitmap and uuid actions of the verdict (copy, clear, set all); after the commit, before repl is entered. */
 void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol);
 
@@ -191,6 +211,9 @@ void rx_out_of_sync(struct core *core, struct peer *peer, const struct pkt *pkt)
 void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 
+/* Handshake with RECONCILE_RECONNECT agreed: the lost Primary to name in P_PEER_DAGTAG, as first packet of step 7
+ * (wire-protocol 4.9); false = none to name. */
+bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag *out);
 /* A Primary was lost: notice to the other survivors, hold at Consistent until settled (5.6). */
 void reconcile_primary_lost(struct core *core, struct peer *peer);
 void reconcile_run(struct core *core);

@@ -156,6 +156,8 @@ struct volume {
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	bool crashed_primary;       /* we were Primary when we crashed */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
+	/* resync*.c */
+	struct rs_volume rs;
 	/* statistics */
 	uint64_t read_sectors, written_sectors, bm_writes;
 };

@@ -6,12 +6,121 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct resync {
-	bool running;
+#include "core/hold.h"
+#include "proto/proto_limits.h"
+#include "proto/proto_pkt.h"
+
+#define RS_TICK_NS (UINT64_C(100) * 1000000)
+#define RS_REQUEST_MAX_BYTES (1U << 20)
+#define RS_TARGET_REQUESTS 1024U   /* per volume */
+#define RS_SOURCE_REQUESTS 1024U   /* per volume, all peers */
+#define RS_SOURCE_WINDOW_SECTORS (64U << 11) /* read and not yet acknowledged, per volume */
+#define RS_PLAN_STEPS_MAX 300      /* c-plan-ahead in 0.1 s */
+#define RS_MARKS 8
+#define RS_MARK_NS (UINT64_C(3) * 1000000000)
+
+enum rs_state {
+	RS_FREE,
+	/* target */
+	RS_REQUESTED,  /* reply awaited */
+	RS_WAIT_HOLD,  /* reply here, waits for its hold */
+	RS_WRITING,    /* at the disk */
+	RS_WRITTEN,    /* waits for the next settling: disk and bitmap flushed */
+	RS_SETTLING,   /* in the running one */
+	/* source */
+	RS_WAIT_DAGTAG,
+	RS_WAIT_WINDOW,
+	RS_WAIT_READ,  /* waits for its hold */
+	RS_READING,
+	RS_REPLIED,    /* ack awaited */
 };
 
+/* One request, at the target or at the source. */
+struct rs_request {
+	struct hold hold;      /* its range covers the request in every state */
+	struct range watch;    /* in volume's watch map while in use */
+	struct list link;      /* free list, queue of its state */
+	uint32_t index;
+	uint32_t serial;       /* makes block ids unique */
+	uint8_t state;         /* enum rs_state */
+	uint8_t p;             /* peer */
+	uint8_t v;
+	bool superseded;       /* target: a newer write covers it, the reply is not written */
+	bool dirtied;          /* bits were set explicitly meanwhile: do not clear them */
+	bool failed;           /* target: write error */
+	bool orphan;           /* connection or resync gone: free it when the disk returns it */
+	bool hold_queued;
+	uint64_t sector;
+	uint32_t bytes;
+	uint64_t block_id;     /* source: the target's; target: our own */
+	uint64_t dagtag;
+	uint8_t dagtag_node;   /* NODES_MAX = none */
+	struct payload payload;
+};
+
+/* Requests of one volume: as target (one active source) and as source (all targets). */
+struct rs_volume {
+	struct rs_request *target, *source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
+	struct list target_free, source_free;
+	struct list written;        /* RS_WRITTEN */
+	struct list settling;       /* RS_SETTLING */
+	struct list wait_dagtag, wait_window;
+	struct range_map target_map, source_map;
+	uint32_t target_count, source_count;
+	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
+	bool settle_running, settle_disk, settle_bitmap; /* parts outstanding */
+	int settle_error;
+	uint32_t serial;
+	/* telling third nodes what is in sync (wire-protocol 5.7) */
+	bool announce;
+	bool announce_again;
+	uint64_t announce_bit;
+	uint64_t announce_at_ns;
+};
+
+/* Progress and control of one peer device. Read by status.c. */
+struct resync {
+	bool running;          /* repl is SyncTarget/Source or Paused */
+	uint64_t total_bits;   /* out of sync when it started */
+	uint64_t failed_bits;
+	uint64_t started_ns;
+	uint64_t paused_since_ns, paused_ns;
+	uint64_t mark_ns[RS_MARKS], mark_left[RS_MARKS];
+	unsigned mark_next, mark_count;
+	uint64_t want_kib_s;   /* what the controller asked for at the last tick */
+	/* target */
+	uint64_t start_uuid;   /* own current when it started */
+	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
+	bool unstable;         /* the source was unstable at some time */
+	bool again;            /* one more handshake was asked for meanwhile */
+	bool aborted;
+	bool reconciliation;
+	uint64_t cursor_bit;
+	uint64_t tick_at_ns, last_tick_ns;
+	uint32_t in_flight;        /* requests */
+	uint64_t in_flight_sectors;
+	uint64_t in_sectors;       /* received since the last tick */
+	int32_t plan[RS_PLAN_STEPS_MAX];
+	unsigned plan_steps, plan_pos;
+	int64_t plan_total;
+	/* finishing: P_FLUSH_REQUESTS (wire-protocol 5.8) */
+	uint64_t flush_seq;
+	bool flush_sent;
+	uint64_t flush_wait[NODES_MAX]; /* by Primary: nodes whose ack is missing */
+	uint64_t finish_seq;   /* superblock that must be durable before the end is told */
+	bool finish_uuids;     /* generation adopted with it */
+};
+
+/* The lost Primary, for its survivors (5.6). */
 struct reconcile {
-	bool pending;
+	bool pending;                 /* own disks stay Consistent */
+	uint8_t lost;                 /* node id, NODES_MAX = none */
+	uint64_t lost_dagtag;
+	uint64_t notify;              /* peers to tell once the un-acked writes are settled */
+	uint64_t wait;                /* peers whose notice is awaited */
+	uint64_t deadline_ns;
+	uint8_t sent_node[NODES_MAX]; /* by peer: named in the running handshake, NODES_MAX = none */
+	uint64_t sent_dagtag[NODES_MAX];
 };
 
 #endif
