@@ -1,12 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The activity log of one volume: hot extents, pending transaction, waiting writes (on-disk-metadata 8). */
+/*
+ * The activity log of one volume: hot extents, pending transaction, waiting writes (on-disk-metadata 8).
+ *
+ * An extent (4 MiB) is hot when a durable transaction names it. A write takes a reference on each of its
+ * extents before it goes anywhere, and gives it back when no node can differ because of it any more. Only
+ * extents without a reference are replaced, and only after their bitmap pages are durable.
+ */
 #ifndef CORE_ACTLOG_H
 #define CORE_ACTLOG_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct actlog {
-	uint64_t writes; /* transactions written (statistics) */
+#include "base/list.h"
+#include "proto/proto_limits.h"
+#include "proto/proto_md.h"
+
+struct core;
+struct core_conf;
+struct volume;
+
+/* One write's references. Extents of one write always fit one transaction (DISCARD_MAX_BYTES). */
+struct al_ref {
+	struct list waiting;
+	uint32_t first_extent;
+	uint32_t extent_count;
+	uint32_t incarnation;  /* of the log when taken: an attach or a lost disk makes it void */
+	bool held;
+	void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref);
 };
+
+struct al_slot {
+	uint32_t extent;       /* AL_FREE: empty */
+	uint32_t refs;
+	uint32_t chain;        /* next slot of the hash bucket */
+	uint32_t lru_next, lru_prev; /* among unreferenced slots, coldest first */
+	bool pending;          /* named by the transaction that is being made */
+};
+
+enum al_phase { AL_IDLE, AL_WRITES_BITMAP, AL_WRITES_BLOCK };
+
+struct actlog {
+	struct al_slot *slots;
+	uint32_t *buckets;
+	uint32_t slot_count, bucket_count;
+	uint32_t slots_max;
+	uint32_t lru_head, lru_tail;
+	bool usable;           /* the disk is there and its metadata can be written */
+	uint32_t incarnation;
+	struct list waiting;   /* al_ref, oldest first */
+	struct list granted;   /* al_ref, ready() not called yet */
+	bool calling;
+	enum al_phase phase;
+	uint32_t number;       /* of the next transaction; goes on over detach and attach */
+	uint32_t context_slot; /* first slot of the next context */
+	struct al_transaction block;   /* being made or written */
+	uint32_t evicted[AL_UPDATES_MAX];
+	uint16_t evicted_count;
+	uint64_t writes;       /* transactions written (statistics) */
+};
+
+size_t actlog_mem_bytes(const struct core_conf *conf);
+void actlog_create(struct core *core);
+/* True: all extents of the range are hot and referenced now. False: ready() follows. While the log is not
+ * usable (no disk) it is true at once and nothing is held. */
+bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint64_t sector,
+		uint32_t sectors,
+		void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref));
+/* Gives the references back, or leaves the queue. Harmless when nothing is held. */
+void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref);
+/* Some write waits for the log. */
+bool actlog_has_waiters(const struct volume *vol);
+/* The disk is gone: everything that waits goes on without a reference. */
+void actlog_disk_lost(struct core *core, struct volume *vol);
 
 #endif

@@ -4,7 +4,7 @@
  *
  *   new \ active | WRITE  RS_READ  RS_WRITE
  *   WRITE        | waits  -        waits      (application and peer writes, discards, zeroes)
- *   RS_READ      | waits  -        waits      (resync source reading for a target)
+ *   RS_READ      | waits  -        waits      (resync source reading for a target, reads for a peer)
  *   RS_WRITE     | -      -        waits      (resync target writing a reply; overlaps with writes were
  *                                              already superseded, see resync_write_overlaps())
  *
@@ -29,16 +29,21 @@ struct hold {
 	struct list waiting;
 	enum hold_kind kind;
 	bool active;
-	/* Called when a queued hold becomes active. */
+	/* Called when a queued hold becomes active; may acquire and release holds. */
 	void (*ready)(struct core *core, struct volume *vol, struct hold *hold);
 };
 
 struct holds {
 	struct range_map map; /* active holds */
 	struct list waiting;  /* queued, oldest first */
+	struct list granted;  /* active, ready() not called yet */
+	bool calling;         /* a ready() runs: further grants only queue */
 };
 
 void holds_init(struct holds *holds);
+/* Prepares the struct; nothing is held. */
+void hold_init(struct hold *hold, enum hold_kind kind, uint64_t sector, uint32_t sectors,
+	       void (*ready)(struct core *core, struct volume *vol, struct hold *hold));
 /* True: active now. False: queued; hold->ready() follows. */
 bool hold_acquire(struct core *core, struct volume *vol, struct hold *hold);
 /* Also takes a queued hold off the queue. Harmless on one that is neither. */

@@ -4,22 +4,299 @@
 #define CORE_REQUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/slab.h"
+#include "core/actlog.h"
+#include "core/core.h"
 #include "core/hold.h"
 
-struct requests {
-	uint32_t in_use;
+struct core;
+struct peer;
+struct peer_device;
+struct volume;
+
+/* ---- a request at one peer: request_state.c ---- */
+
+/*
+ * Bits of one write towards one peer. Legal combinations (net_legal()):
+ *   none                                   no data went there
+ *   SENT [WANTED] [ACK_DUE] [RECEIVED]     on its way; RECEIVED excludes WANTED
+ *   SENT [RECEIVED] WRITTEN [IN_SYNC]      P_WRITE_ACK, P_WRITE_ACK_IN_SYNC
+ *   SENT [RECEIVED] FAILED                 P_NEG_ACK
+ *   each of the last two, or SENT [RECEIVED] without a due ack, with STABLE or with LOST
+ *   SENT LOST with anything but WANTED, ACK_DUE, STABLE
+ */
+enum net_bit {
+	NET_SENT,     /* P_DATA, P_TRIM or P_ZEROES went out */
+	NET_WANTED,   /* the application waits for this peer (protocol B, C) */
+	NET_ACK_DUE,  /* P_WRITE_ACK or P_NEG_ACK must come */
+	NET_RECEIVED, /* P_RECV_ACK came */
+	NET_WRITTEN,  /* P_WRITE_ACK came */
+	NET_IN_SYNC,  /* it said that the peer cleared its bits too */
+	NET_FAILED,   /* P_NEG_ACK came */
+	NET_STABLE,   /* P_BARRIER_ACK or P_CONFIRM_STABLE covered it */
+	NET_LOST,     /* the connection ended before STABLE */
+	NET_BITS
+};
+
+enum net_event {
+	NET_EV_RECV_ACK,
+	NET_EV_WRITE_ACK,
+	NET_EV_WRITE_ACK_IN_SYNC,
+	NET_EV_NEG_ACK,
+	NET_EV_STABLE,
+	NET_EV_LOST,
+};
+
+/* The bits of all peers of one write: net.of[NET_x] is a mask of node ids. */
+struct net_state {
+	uint32_t of[NET_BITS];
+};
+
+/* True when this combination (1 << NET_x) may exist. */
+bool net_legal(unsigned bits);
+unsigned net_bits_of(const struct net_state *net, unsigned node);
+/* SENT plus what is expected. */
+void net_send(struct net_state *net, unsigned node, bool wanted, bool ack_due);
+/* False: the event is impossible in this state (protocol error of the peer); nothing changed. */
+bool net_move(struct net_state *net, unsigned node, enum net_event event);
+/* No peer owes anything: each is STABLE or LOST. */
+static inline bool net_done(const struct net_state *net)
+{
+	return net->of[NET_SENT] == (net->of[NET_STABLE] | net->of[NET_LOST]);
+}
+/* Nodes that are known to have the write on stable storage. */
+static inline uint32_t net_has(const struct net_state *net)
+{
+	return net->of[NET_STABLE] & ~net->of[NET_FAILED];
+}
+
+/* ---- one application request ---- */
+
+enum request_stage {
+	REQ_GATED,    /* waits until I/O may go on; on requests.gated */
+	REQ_HOLD,     /* write: waits for an overlapping one */
+	REQ_AL,       /* write: waits for the activity log */
+	REQ_LOGGED,   /* write: on the transfer log */
+	REQ_READING,  /* read: at the local disk or a peer */
+	REQ_FLUSHING, /* flush: on volume_io.flushing or requests.flushes */
+	REQ_SPLIT,    /* large discard or zero-out: its pieces are requests of their own */
+};
+
+struct request {
+	struct hold hold;
+	struct al_ref al;
+	struct list link;        /* gated, log, reading or flushes */
+	struct request *whole;   /* of a piece: the split request */
+	uint64_t cookie;
+	uint64_t sector;
+	uint64_t dagtag;         /* after its own sectors */
+	uint64_t sent_ns;
+	struct payload payload;
+	uint32_t bytes;
+	uint32_t split_done_bytes;
+	uint32_t epoch;
+	uint8_t v;
+	uint8_t op;              /* enum request_op */
+	uint8_t stage;           /* enum request_stage */
+	uint8_t server;          /* read: node id it was sent to, NODES_MAX = local */
+	bool fua;
+	bool prepared;           /* write: hold and activity log are taken */
+	bool local_pending;
+	bool local_ok;
+	bool completed;          /* the application has its answer */
+	bool settled;            /* hold given back: local and all acks are in */
+	int error;               /* of the local part, or the answer of a split request */
+	uint32_t tried;          /* read: nodes that could not serve it */
+	uint32_t good;           /* write: targets whose disk was UpToDate when it was sent */
+	struct net_state net;
+};
+
+/* ---- sending side ---- */
+
+/* A P_BARRIER that the peer has not acknowledged. */
+struct tx_barrier {
+	uint32_t number;
+	uint32_t set_size;       /* writes not reported in P_CONFIRM_STABLE */
+	uint64_t sent_ns;
 };
 
 /* Per peer, while we are Primary. */
 struct peer_tx {
-	uint32_t epoch;
+	bool active;             /* Connected */
+	uint64_t dagtag;         /* running value at the receiver */
+	uint32_t epoch;          /* of the last write sent */
+	uint32_t epoch_writes;   /* sent in it and not closed by a barrier */
+	uint32_t epoch_confirmed;/* of these, reported in P_CONFIRM_STABLE */
+	struct tx_barrier *barriers; /* ring */
+	uint32_t barrier_head, barrier_tail;
+	struct request *oldest;  /* first on the log that is SENT and neither STABLE nor LOST */
+	uint64_t in_flight_sectors;
+	uint64_t ack_dagtag;     /* last write that waits for a P_PEER_ACK, 0 = none */
+};
+
+/* P_FLUSH_REQUESTS of one initiator (wire-protocol 5.8). */
+struct flush_wait {
+	bool pending;
+	uint64_t sequence;
+	uint64_t dagtag;         /* all writes up to it must be peer-acked first */
+};
+
+struct volume_io {
+	bool flush_running;
+	struct list flushing;    /* requests that the running local flush covers */
+	struct list waiting;     /* requests for the next one */
+	uint32_t requests;       /* not yet answered to the application */
+};
+
+struct requests {
+	struct slab slab;
+	uint64_t bytes;          /* payload of requests on the slab */
+	struct list gated;       /* in order of submission */
+	struct list log;         /* the transfer log: writes in dagtag order */
+	struct list reading;
+	struct list flushes;     /* wait for barrier acks */
+	struct list split;       /* split requests whose next piece waits for a free slot */
+	uint32_t epoch;          /* current write epoch */
+	uint32_t epoch_writes;
+	uint32_t epoch_max;      /* least max-epoch-size of all peers */
+	uint64_t dagtag;         /* sectors written as Primary */
+	uint64_t barrier_at_ns;  /* when closed epochs get their barrier at the latest */
+	uint32_t barrier_ring;   /* size of the rings, power of two */
+	uint64_t done_dagtag;    /* every write up to it left the log */
+	/* peer_ack.c: merged acknowledgement that is not sent yet */
+	bool ack_pending;
+	uint64_t ack_mask;
+	uint64_t ack_sectors;
+	uint64_t ack_at_ns;
+	struct flush_wait flush_wait[NODES_MAX];
+	bool settle_wanted;      /* request_settle() answered false */
+	struct slab peer_slab;   /* struct peer_request of all peers */
+	struct volume_io vol[VOLUMES_MAX];
+	unsigned read_turn;      /* rotates among peers that serve reads */
+};
+
+/* ---- receiving side ---- */
+
+enum peer_request_stage {
+	PREQ_HOLD,    /* waits for overlapping I/O */
+	PREQ_DRAIN,   /* waits for earlier epochs (no DP_SEND_WRITE_ACK) */
+	PREQ_AL,      /* waits for the activity log */
+	PREQ_DISK,    /* submitted */
+	PREQ_DONE,    /* write: waits for its P_PEER_ACK */
+};
+
+/* A write or read received from a peer. */
+struct peer_request {
+	struct hold hold;
+	struct al_ref al;
+	struct list link;        /* rx.writes (arrival order) or rx.reads */
+	struct list drain;       /* rx.drain */
+	uint64_t sector;
+	uint64_t block_id;
+	uint64_t dagtag;
+	uint64_t epoch;          /* sequence in rx.epochs */
+	struct payload payload;
+	uint32_t bytes;
+	uint32_t dp_flags;
+	uint8_t p;
+	uint8_t v;
+	uint8_t op;              /* OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES */
+	uint8_t stage;           /* enum peer_request_stage */
+	bool failed;             /* not on our disk */
+	bool settled;            /* bits set for every node but the sender */
+	bool lost;               /* the connection it came by is gone: no answer */
+};
+
+struct rx_epoch {
+	uint32_t number;         /* of the P_BARRIER that closed it */
+	uint32_t set_size;
+	uint32_t unfinished;
+	uint32_t volumes;        /* mask of those written to */
+	bool closed;
 };
 
 /* Per peer, while it is Primary. */
 struct peer_rx {
-	uint64_t dagtag;
+	uint64_t dagtag;         /* last received */
+	struct list writes;      /* peer_request, not peer-acked, arrival order */
+	struct list reads;
+	struct list drain;       /* writes that wait for earlier epochs */
+	uint32_t requests;       /* on both lists */
+	uint32_t unfinished;     /* of these, not done at the disk */
+	struct rx_epoch *epochs; /* ring */
+	uint32_t ring;           /* its size, power of two */
+	uint64_t first;          /* sequence of the oldest epoch that is not acknowledged */
+	uint64_t drained;        /* oldest epoch with unfinished writes, or the current one */
+	uint64_t current;        /* the open epoch */
+	uint64_t void_before;    /* epochs of a connection that is gone: nobody to answer */
+	unsigned flushes;        /* AC_DISK_FLUSH running */
+	uint64_t flush_upto;     /* epochs before it are covered by them */
+	uint32_t flush_serial;
+	bool flush_failed;
 };
+
+/* ---- shared by the files of the data path ---- */
+
+size_t request_mem_bytes(const struct core_conf *conf);
+void request_create(struct core *core);
+
+/* request_log.c */
+enum write_mode { MODE_NONE, MODE_DATA, MODE_OUT_OF_SYNC };
+/* Where a write to this peer device goes (states-and-resync 6.1). */
+enum write_mode request_mode(const struct core *core, const struct peer_device *pd);
+/* A prepared write goes to the local disk, the log and the peers. */
+void request_log_start(struct core *core, struct request *req);
+/* Looks whether the request can be answered, given its hold back, or leave the log. */
+void request_log_progress(struct core *core, struct request *req);
+/* Closes the current epoch if it has writes. */
+void request_epoch_close(struct core *core);
+/* P_BARRIER for every closed epoch that lacks one. */
+void request_barriers_send(struct core *core);
+/* Removes from the head of the log what is entirely done. */
+void request_log_retire(struct core *core);
+
+/* request.c */
+void request_complete(struct core *core, struct request *req, int error);
+void request_free(struct core *core, struct request *req);
+/* Writable local disk. */
+bool request_local_writable(const struct core *core, const struct volume *vol);
+/* Counts data I/O at the local disk. */
+void request_local_begin(struct volume *vol);
+void request_local_end(struct core *core, struct volume *vol);
+
+/* request_flush.c */
+void request_flush_start(struct core *core, struct request *req);
+void request_flush_progress(struct core *core);
+void request_flush_local_done(struct core *core, struct volume *vol, int error);
+
+/* read_path.c */
+void read_start(struct core *core, struct request *req);
+void read_local_done(struct core *core, struct request *req, const struct ev_done *done);
+void read_peer_lost(struct core *core, struct peer *peer);
+void read_disk_lost(struct core *core, struct volume *vol);
+
+/* peer_ack.c */
+void peer_ack_add(struct core *core, const struct request *req, uint64_t mask);
+void peer_ack_flush(struct core *core);
+void peer_ack_answer_flushes(struct core *core);
+
+/* peer_write.c */
+void peer_write_ack(struct core *core, struct peer_request *preq, enum packet type);
+/* Sets the bits of finished writes early, so that the activity log has room (H60). True: something was freed. */
+bool peer_write_relieve_al(struct core *core, struct volume *vol);
+void peer_write_start_drained(struct core *core, struct peer *peer);
+void peer_write_settle(struct core *core, struct peer_request *preq);
+void peer_write_forget(struct core *core, struct peer_request *preq);
+
+/* peer_read.c */
+void peer_read_done(struct core *core, struct peer_request *preq, const struct ev_done *done);
+
+/* epoch.c */
+void epoch_reset(struct core *core, struct peer *peer);
+void epoch_write_begin(struct peer *peer, struct peer_request *preq);
+void epoch_write_end(struct core *core, struct peer *peer, struct peer_request *preq);
 
 #endif
