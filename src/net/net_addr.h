@@ -12,8 +12,7 @@
 /* "10.0.0.1:7000", "[2001:db8::1]:7000". Never fails. */
 void net_addr_format(const struct sockaddr_storage *ss, char out[NET_ADDR_TEXT_BYTES]);
 /*
- * Parses the same forms, optionally with "ipv4:" or "ipv6:" in front. 0, -EINVAL (syntax, port 0),
- * -EAFNOSUPPORT.
+ * Parses the same forms, optionally with "ipv4:" or "ipv6:" in front. 0 or -EINVAL (syntax, port 0).
  */
 int net_addr_parse(const char *text, struct sockaddr_storage *ss, socklen_t *len);
 /* Same host address, whatever the ports; an IPv4 address mapped into IPv6 equals the plain one. */

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Connections from outside: creation, up and down, queueing, the flush at the end of a turn. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "net/net_addr.h"
+#include "net/net_int.h"
+
+struct net *net_new(struct event_base *base, struct buf_pool *pool,
+		    const struct net_callbacks *callbacks)
+{
+	struct net *net = calloc(1, sizeof(*net));
+	uint64_t seed = 0;
+
+	if (!net)
+		return NULL;
+	net->base = base;
+	net->pool = pool;
+	net->cb = callbacks;
+	/* Only for jitter: a failure leaves a constant seed, which is no harm. */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		log_warning("no random numbers for the pace of reconnects");
+	prng_seed(&net->prng, seed);
+	list_init(&net->conns);
+	list_init(&net->listeners);
+	list_init(&net->inbounds);
+	list_init(&net->output);
+	list_init(&net->starved);
+	list_init(&net->lingering);
+	list_init(&net->graves);
+	return net;
+}
+
+void net_free(struct net *net)
+{
+	if (!net)
+		return;
+	ASSERT(list_empty(&net->conns) && list_empty(&net->listeners));
+	while (!list_empty(&net->lingering))
+		net_stream_close(
+			LIST_ENTRY(list_first(&net->lingering), struct net_stream, link));
+	net_stream_bury(net);
+	net_tx_free_chunks(net);
+	free(net);
+}
+
+void net_set_trace(struct net *net, bool on)
+{
+	net->trace = on;
+}
+
+void net_trace(const struct net_stream *s, const char *arrow, const struct pkt *pkt)
+{
+	char line[512];
+
+	wire_format(pkt, line, sizeof(line));
+	log_debug("%s %s %c %s", s->conn->conf.name, arrow, s->kind == STREAM_DATA ? 'D' : 'C',
+		  line);
+}
+
+static void put_listeners(struct net_conn *conn)
+{
+	for (unsigned i = 0; i < conn->conf.path_count; i++) {
+		if (conn->listeners[i])
+			net_listener_put(conn->listeners[i]);
+		conn->listeners[i] = NULL;
+	}
+}
+
+int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
+		 struct net_conn **out, struct err *err)
+{
+	struct net_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return err_set(err, -ENOMEM, "connection %s: no memory", conf->name);
+	ASSERT(conf->path_count >= 1 && conf->path_count <= NET_PATHS_MAX);
+	conn->net = net;
+	conn->conf = *conf;
+	conn->ctx = ctx;
+	net_connect_init(conn);
+	for (unsigned i = 0; i < conf->path_count; i++) {
+		const struct net_path *path = &conf->paths[i];
+		int rc = net_listener_get(net, &path->local, path->local_len,
+					  &conn->listeners[i], err);
+
+		if (rc) {
+			put_listeners(conn);
+			free(conn);
+			return rc;
+		}
+	}
+	list_push_back(&net->conns, &conn->link);
+	*out = conn;
+	return 0;
+}
+
+/* Takes the two streams off the connection. */
+static void end_incarnation(struct net_conn *conn, bool linger)
+{
+	for (unsigned i = 0; i < STREAM_COUNT; i++) {
+		struct net_stream *s = conn->streams[i];
+
+		conn->streams[i] = NULL;
+		if (!s)
+			continue;
+		if (linger)
+			net_stream_linger(s);
+		else
+			net_stream_close(s);
+	}
+	conn->wire = (struct wire_ctx){ .apv = 0 };
+	conn->features_sent = false;
+	conn->phase = NET_IDLE;
+}
+
+void net_conn_free(struct net_conn *conn)
+{
+	if (!conn)
+		return;
+	net_connect_stop(conn);
+	net_inbound_forget(conn);
+	end_incarnation(conn, true);
+	put_listeners(conn);
+	list_del(&conn->link);
+	free(conn);
+}
+
+void net_conn_connect(struct net_conn *conn)
+{
+	if (conn->phase == NET_IDLE)
+		net_connect_start(conn);
+}
+
+void net_conn_disconnect(struct net_conn *conn)
+{
+	if (conn->phase == NET_UP)
+		end_incarnation(conn, true);
+	else
+		net_connect_stop(conn);
+	conn->problem[0] = '\0';
+}
+
+const char *net_conn_problem(const struct net_conn *conn)
+{
+	return conn->phase == NET_UP ? "" : conn->problem;
+}
+
+void net_conn_established(struct net_conn *conn)
+{
+	bool resolve_conflicts = conn->half[STREAM_CONTROL].accepted;
+	bool failed = false;
+
+	for (unsigned i = 0; i < STREAM_COUNT; i++) {
+		conn->streams[i] = net_stream_new(conn, i, conn->half[i].fd);
+		if (!conn->streams[i]) {
+			close(conn->half[i].fd);
+			failed = true;
+		}
+		conn->half[i].fd = -1;
+	}
+	conn->phase = NET_UP;
+	conn->problem[0] = '\0';
+	conn->failed_tries = 0;
+	if (failed) {
+		net_conn_fail(conn, "no memory for the streams");
+		return;
+	}
+	log_debug("%s: both streams are established, the %s opened the control stream",
+		  conn->conf.name, resolve_conflicts ? "peer" : "own node");
+	conn->net->cb->up(conn->ctx, resolve_conflicts);
+}
+
+void net_conn_fail(struct net_conn *conn, const char *fmt, ...)
+{
+	char reason[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	ASSERT(conn->phase == NET_UP);
+	end_incarnation(conn, false);
+	str_copy(conn->problem, sizeof(conn->problem), reason);
+	log_notice("%s: connection lost: %s", conn->conf.name, reason);
+	conn->net->cb->down(conn->ctx, reason);
+}
+
+void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt)
+{
+	struct net_stream *s = conn->streams[stream];
+
+	if (!s)
+		return;
+	if (pkt->type == P_CONNECTION_FEATURES) {
+		conn->own_features = pkt->u.features;
+		conn->features_sent = true;
+	}
+	net_tx_packet(s, &conn->wire, pkt);
+}
+
+void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *words, uint64_t bits)
+{
+	if (conn->streams[STREAM_DATA])
+		net_tx_bitmap(conn->streams[STREAM_DATA], &conn->wire, vnr, words, bits);
+}
+
+bool net_has_output(const struct net *net)
+{
+	return !list_empty(&net->output) || !list_empty(&net->graves);
+}
+
+/* Everything a lingering stream had to send is sent: now its end is announced. */
+static void end_lingering_output(struct net_stream *s)
+{
+	if (s->tx.count > 0 || s->write_ended)
+		return;
+	s->write_ended = true;
+	shutdown(s->fd, SHUT_WR);
+}
+
+static void flush_stream(struct net_stream *s)
+{
+	const char *kind = s->kind == STREAM_DATA ? "data" : "control";
+	int64_t sent;
+
+	if (s->broken && s->conn) {
+		net_conn_fail(s->conn, "%s stream: %s", kind, s->broken);
+		return;
+	}
+	sent = net_tx_run(s);
+	if (sent < 0) {
+		if (s->conn)
+			net_conn_fail(s->conn, "%s stream: %s", kind, strerror((int)-sent));
+		else
+			net_stream_close(s);
+		return;
+	}
+	if (!s->conn) {
+		end_lingering_output(s);
+		return;
+	}
+	if (s->tx.count > 0 && !s->tx.blocked && !list_linked(&s->output_link))
+		list_push_back(&s->net->output, &s->output_link);
+	if (sent > 0)
+		s->net->cb->tx_done(s->conn->ctx, s->kind, (uint32_t)sent);
+}
+
+void net_flush(struct net *net)
+{
+	struct list now;
+
+	/* What the callbacks queue leaves in the next turn. */
+	list_init(&now);
+	list_splice_back(&now, &net->output);
+	while (!list_empty(&now)) {
+		struct list *first = list_first(&now);
+
+		list_del(first);
+		flush_stream(LIST_ENTRY(first, struct net_stream, output_link));
+	}
+	net_stream_bury(net);
+}
+
+void net_resume(struct net *net)
+{
+	struct list now;
+
+	list_init(&now);
+	list_splice_back(&now, &net->starved);
+	while (!list_empty(&now)) {
+		struct list *first = list_first(&now);
+		struct net_stream *s = LIST_ENTRY(first, struct net_stream, starved_link);
+
+		list_del(first);
+		event_add(&s->ev_read, NULL);
+		net_rx_run(s, NET_RX_BYTES_PER_TURN);
+	}
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Structs that the files of net/ share. */
+#ifndef NET_INT_H
+#define NET_INT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+#include "base/prng.h"
+#include "net/net.h"
+#include "wire/wire.h"
+
+/* ---- byte layer ---- */
+
+struct net_stream;
+
+/*
+ * What carries the bytes of a stream. Both functions move as much as they can without blocking and
+ * return the count; 0 from read = orderly end; -EAGAIN = later; other -errno = lost.
+ */
+struct net_layer {
+	ssize_t (*read)(struct net_stream *s, const struct iovec *iov, int iov_count);
+	ssize_t (*write)(struct net_stream *s, const struct iovec *iov, int iov_count);
+};
+
+extern const struct net_layer net_layer_plain;
+
+/* ---- receiving ---- */
+
+#define NET_RX_BUFFER_BYTES (32U << 10)
+
+enum net_rx_state { NET_RX_HEADER, NET_RX_BODY, NET_RX_PAYLOAD };
+
+struct net_rx {
+	uint8_t *bytes;             /* NET_RX_BUFFER_BYTES; [start, end) is not yet parsed */
+	uint32_t start, end;
+	enum net_rx_state state;
+	struct wire_header header;
+	uint32_t fixed_bytes;
+	uint32_t payload_bytes, payload_got;
+	struct buf *payload;
+	uint8_t body[WIRE_BODY_MAX_BYTES]; /* of a packet whose payload is under way */
+};
+
+/* ---- sending ---- */
+
+#define NET_CHUNK_BYTES (32U << 10)
+
+/* Encoded headers; freed when no segment points into it and it is not the current one. */
+struct net_chunk {
+	struct net_chunk *next_free;
+	uint32_t users;
+	uint32_t used_bytes;
+	uint8_t bytes[NET_CHUNK_BYTES];
+};
+
+/* A run of bytes to send: of a chunk, or of a payload buffer. */
+struct net_segment {
+	const uint8_t *base;
+	uint32_t bytes;
+	struct net_chunk *chunk;
+	struct buf *buf;
+};
+
+struct net_tx {
+	struct net_segment *ring;   /* power-of-two capacity */
+	uint32_t capacity, head, count;
+	uint64_t queued_bytes;
+	struct net_chunk *current;
+	bool blocked;               /* waits until the socket is writable */
+};
+
+/* ---- one TCP connection in use ---- */
+
+struct net_stream {
+	struct net *net;
+	struct net_conn *conn;      /* NULL: it lingers */
+	enum stream kind;
+	const struct net_layer *layer;
+	int fd;
+	bool closed;                /* freed at the end of the turn */
+	bool starved;               /* on net->starved: no buffer for a payload */
+	bool write_ended;           /* lingering, everything is sent */
+	const char *broken;         /* found while queueing; reported by net_flush() */
+	struct event ev_read, ev_write, ev_linger;
+	struct list link;           /* net->lingering or net->graves */
+	struct list output_link;    /* net->output */
+	struct list starved_link;
+	struct net_rx rx;
+	struct net_tx tx;
+};
+
+/* ---- establishment ---- */
+
+/* A TCP connection whose stream is known, before both exist. */
+struct net_half {
+	int fd;                     /* -1 = none */
+	bool accepted;
+	uint8_t path_idx;
+};
+
+enum net_phase {
+	NET_IDLE,
+	NET_TRYING,                 /* at least one half is missing */
+	NET_CHECKING,               /* both exist, sock_check_ms run */
+	NET_UP,
+};
+
+struct net_conn {
+	struct list link;           /* net->conns */
+	struct net *net;
+	struct net_conn_conf conf;
+	void *ctx;
+	struct net_listener *listeners[NET_PATHS_MAX];
+	enum net_phase phase;
+	struct net_half half[STREAM_COUNT];
+	struct net_half early[STREAM_COUNT]; /* came before net_conn_connect() */
+	int try_fd;                 /* an active connect is under way, else -1 */
+	uint8_t try_path_idx;
+	uint32_t failed_tries;
+	struct event ev_try, ev_timer, ev_early;
+	char problem[ERR_TEXT_MAX];
+	/* while NET_UP */
+	struct net_stream *streams[STREAM_COUNT];
+	struct wire_ctx wire;
+	bool features_sent;
+	struct pkt_features own_features;
+};
+
+struct net_listener {
+	struct list link;           /* net->listeners */
+	struct net *net;
+	struct sockaddr_storage local;
+	int fd;
+	unsigned user_count;
+	struct event ev;
+};
+
+/* Accepted; its first packet is awaited. */
+struct net_inbound {
+	struct list link;           /* net->inbounds, oldest first */
+	struct net *net;
+	struct net_conn *conn;      /* by source address */
+	uint8_t path_idx;
+	int fd;
+	uint32_t got_bytes;
+	uint8_t first[WIRE_INITIAL_BYTES];
+	struct event ev;
+};
+
+struct net {
+	struct event_base *base;
+	struct buf_pool *pool;
+	const struct net_callbacks *cb;
+	bool trace;
+	struct prng prng;
+	struct list conns, listeners, inbounds;
+	unsigned inbound_count;
+	struct list output, starved, lingering, graves;
+	struct net_chunk *free_chunks;
+	unsigned free_chunk_count;
+	struct pkt_uuids uuids;     /* of the packet being delivered */
+};
+
+/* net_listen.c */
+int net_listener_get(struct net *net, const struct sockaddr_storage *local, socklen_t len,
+		     struct net_listener **out, struct err *err);
+void net_listener_put(struct net_listener *listener);
+/* Drops what was accepted for this connection. */
+void net_inbound_forget(struct net_conn *conn);
+
+/* net_connect.c */
+void net_connect_init(struct net_conn *conn);
+void net_connect_start(struct net_conn *conn);
+/* Closes everything that is not an established stream. */
+void net_connect_stop(struct net_conn *conn);
+/* A peer opened a stream to us; takes the fd. */
+void net_connect_inbound(struct net_conn *conn, enum stream kind, uint8_t path_idx, int fd);
+void net_set_nonblocking_options(int fd);
+
+/* net_conn.c */
+void net_conn_established(struct net_conn *conn);
+/* Ends the present incarnation and reports it. */
+void net_conn_fail(struct net_conn *conn, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void net_trace(const struct net_stream *s, const char *arrow, const struct pkt *pkt);
+
+/* net_stream.c */
+struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int fd);
+/* The fd is closed now, the memory freed by net_stream_bury(). */
+void net_stream_close(struct net_stream *s);
+/* Detaches from its connection; sends what is queued, then closes. */
+void net_stream_linger(struct net_stream *s);
+void net_stream_bury(struct net *net);
+
+/* net_rx.c */
+int net_rx_init(struct net_stream *s);
+void net_rx_clear(struct net_stream *s);
+/* Reads and delivers up to max_bytes; stops early when nothing is there. */
+void net_rx_run(struct net_stream *s, uint32_t max_bytes);
+
+/* net_tx.c */
+void net_tx_clear(struct net_stream *s);
+void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire, const struct pkt *pkt);
+void net_tx_bitmap(struct net_stream *s, const struct wire_ctx *wire, uint16_t vnr,
+		   const uint64_t *words, uint64_t bits);
+/* Sends what the socket takes. Returns the bytes sent or -errno; -EAGAIN is not an error. */
+int64_t net_tx_run(struct net_stream *s);
+void net_tx_free_chunks(struct net *net);
+
+#endif
