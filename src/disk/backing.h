@@ -72,7 +72,7 @@ int backing_flush(struct backing *b);
  */
 int backing_raw_read(struct backing *b, uint64_t byte, void *buf, size_t bytes);
 int backing_raw_write(struct backing *b, uint64_t byte, const void *buf, size_t bytes);
-/* Writes zeroes (allocating where the file system can). */
+/* The range reads as zero and stays allocated where the store can do that. */
 int backing_raw_zero(struct backing *b, uint64_t byte, uint64_t bytes);
 
 #endif
