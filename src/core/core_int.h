@@ -89,6 +89,8 @@ struct peer {
 	bool resolve_conflicts;
 	bool was_connected;         /* RECONNECT: Connected before in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
+	bool forced_down;           /* disconnected by force: its role counts as lost */
+	enum conn_state fail_why;   /* a failure that is still to be committed, 0 = none */
 	uint64_t retry_at_ns;       /* next AC_CONNECT, NEVER_NS = none */
 	unsigned retry_count;
 	char reason[STATUS_REASON_MAX];
@@ -202,6 +204,7 @@ struct core {
 	struct state st;            /* committed */
 	struct state next;          /* being edited between state_begin() and state_end() */
 	bool in_change;
+	bool in_effects;            /* state_effects() runs: no further change now */
 	unsigned peer_count, vol_count;
 	uint8_t peer_ids[NODES_MAX];/* ascending */
 	struct peer *peer[NODES_MAX];

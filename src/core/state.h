@@ -27,6 +27,9 @@ enum state_rv state_check_soft(const struct core *core, const struct state *old,
 			       const struct state *next);
 /* state_sanitize.c: derives what follows from the proposed state (4.2 with the clamp table). */
 void state_sanitize(struct core *core, const struct state *old, struct state *next);
+/* A connected Primary goes away between these two states without having said so (row 2 of 4.2). */
+bool state_primary_lost(const struct core *core, const struct state *old,
+			const struct state *next);
 /* state_effects.c: called once after each commit. */
 void state_effects(struct core *core, const struct state *old);
 

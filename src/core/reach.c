@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who can be reached, who takes part in a generation, who may call its data UpToDate. */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+
+uint64_t cluster_neighbours(const struct core *core)
+{
+	uint64_t nodes = 0;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		if (peer_connected(core, peer))
+			nodes |= node_bit(peer->id);
+	}
+	return nodes;
+}
+
+uint64_t cluster_reachable(const struct core *core)
+{
+	return cluster_neighbours(core) | node_bit(core->self);
+}
+
+uint64_t cluster_primaries(const struct core *core, const struct state *st)
+{
+	uint64_t nodes = st->role == ROLE_PRIMARY ? node_bit(core->self) : 0;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		if (st->peer[peer->id].conn == CONN_CONNECTED &&
+		    st->peer[peer->id].role == ROLE_PRIMARY)
+			nodes |= node_bit(peer->id);
+	}
+	return nodes;
+}
+
+uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
+{
+	uint64_t strong = core->st.vol[v].disk == DISK_UP_TO_DATE ? node_bit(core->self) : 0;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
+
+		if (pdsk > DISK_FAILED && pdsk != DISK_UNKNOWN && pdsk != DISK_OUTDATED)
+			strong |= node_bit(peer->id);
+	}
+	return ~strong;
+}
+
+bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, unsigned v)
+{
+	const struct volume *vol = core->vol[v];
+
+	if (reconcile_holds(core))
+		return false;
+	/* A diskless Primary on another generation has written what we do not have. */
+	FOR_EACH_PEER(core, peer)
+	{
+		const struct peer_device *pd = &peer->pd[v];
+
+		if (st->peer[peer->id].conn == CONN_CONNECTED &&
+		    st->peer[peer->id].role == ROLE_PRIMARY &&
+		    st->pd[peer->id][v].pdsk == DISK_DISKLESS && pd->current_uuid_rx != 0 &&
+		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a committed change causes, in a fixed order (states-and-resync 4.5). */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+static void log_changes(struct core *core, const struct state *old)
+{
+	const struct state *st = &core->st;
+
+	if (old->role != st->role)
+		core_log(core, LOG_NOTICE, "%s: role %s -> %s", core->conf.name,
+			 role_name(old->role), role_name(st->role));
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (old->vol[vol->v].disk != st->vol[vol->v].disk)
+			core_log(core, LOG_NOTICE, "%s/%u: disk %s -> %s", core->conf.name,
+				 vol->vnr, disk_state_name(old->vol[vol->v].disk),
+				 disk_state_name(st->vol[vol->v].disk));
+	}
+	FOR_EACH_PEER(core, peer)
+	{
+		const struct state_peer *was = &old->peer[peer->id], *is = &st->peer[peer->id];
+
+		if (was->conn != is->conn)
+			core_log(core, LOG_NOTICE, "%s %s: connection %s -> %s", core->conf.name,
+				 peer->conf->name, conn_state_name(was->conn),
+				 conn_state_name(is->conn));
+		if (was->role != is->role)
+			core_log(core, LOG_NOTICE, "%s %s: peer role %s -> %s", core->conf.name,
+				 peer->conf->name, role_name(was->role), role_name(is->role));
+		FOR_EACH_VOLUME(core, vol)
+		{
+			const struct state_peer_device *a = &old->pd[peer->id][vol->v];
+			const struct state_peer_device *b = &st->pd[peer->id][vol->v];
+
+			if (a->repl != b->repl || a->pdsk != b->pdsk)
+				core_log(core, LOG_INFO,
+					 "%s/%u %s: replication %s -> %s, peer disk %s -> %s",
+					 core->conf.name, vol->vnr, peer->conf->name,
+					 repl_state_name(a->repl), repl_state_name(b->repl),
+					 disk_state_name(a->pdsk), disk_state_name(b->pdsk));
+		}
+	}
+}
+
+static void lost_peers(struct core *core, const struct state *old)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		bool was_primary = old->peer[peer->id].role == ROLE_PRIMARY;
+
+		if (old->peer[peer->id].conn != CONN_CONNECTED || peer_connected(core, peer))
+			continue;
+		request_peer_lost(core, peer);
+		sync_peer_lost(core, peer);
+		for (unsigned v = 0; v < core->vol_count; v++) {
+			peer->pd[v].state_word_sent = 0;
+			peer->pd[v].consider_resync = false;
+			peer->pd[v].attach_pending = false;
+		}
+		if (was_primary && state_primary_lost(core, old, &core->st))
+			reconcile_primary_lost(core, peer);
+	}
+	if (state_primary_lost(core, old, &core->st) && core->st.role == ROLE_SECONDARY &&
+	    !cluster_primaries(core, &core->st))
+		twopc_request_empty(core);
+}
+
+static void new_peers(struct core *core, const struct state *old)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (old->peer[peer->id].conn == CONN_CONNECTED || !peer_connected(core, peer))
+			continue;
+		request_peer_connected(core, peer);
+	}
+}
+
+static void disks(struct core *core, const struct state *old)
+{
+	FOR_EACH_VOLUME(core, vol)
+	{
+		enum disk_state was = old->vol[vol->v].disk, is = core->st.vol[vol->v].disk;
+
+		if (was > DISK_FAILED && is <= DISK_FAILED)
+			request_disk_lost(core, vol);
+	}
+}
+
+static void roles(struct core *core, const struct state *old)
+{
+	bool demoted = old->role == ROLE_PRIMARY && core->st.role != ROLE_PRIMARY;
+
+	if (old->role != core->st.role)
+		request_role_changed(core);
+	FOR_EACH_PEER(core, peer)
+	{
+		demoted |= old->peer[peer->id].role == ROLE_PRIMARY &&
+			   core->st.peer[peer->id].role == ROLE_SECONDARY;
+	}
+	if (!demoted)
+		return;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (vol_has_md(vol))
+			bitmap_write_all(core, vol);
+	}
+}
+
+/* How writes go to a peer device (6.1). */
+enum write_mode { MODE_NOTHING, MODE_OUT_OF_SYNC, MODE_DATA };
+
+static enum write_mode write_mode_of(const struct state_peer_device *pd)
+{
+	if (pd->pdsk == DISK_UP_TO_DATE)
+		return MODE_DATA;
+	if (pd->pdsk == DISK_INCONSISTENT &&
+	    (pd->repl == REPL_ESTABLISHED ||
+	     (pd->repl >= REPL_WF_BITMAP_T && pd->repl < REPL_AHEAD)))
+		return MODE_DATA;
+	if (pd->repl == REPL_AHEAD || pd->repl == REPL_WF_BITMAP_S ||
+	    (pd->repl >= REPL_ESTABLISHED && pd->pdsk == DISK_OUTDATED))
+		return MODE_OUT_OF_SYNC;
+	return MODE_NOTHING;
+}
+
+static void replication(struct core *core, const struct state *old)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		FOR_EACH_VOLUME(core, vol)
+		{
+			struct peer_device *pd = &peer->pd[vol->v];
+			const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+			const struct state_peer_device *is = &core->st.pd[peer->id][vol->v];
+
+			if (write_mode_of(was) != write_mode_of(is))
+				request_peer_mode_changed(core, pd);
+			if (was->repl != is->repl)
+				sync_repl_changed(core, pd, was->repl);
+		}
+	}
+}
+
+void state_effects(struct core *core, const struct state *old)
+{
+	log_changes(core, old);
+	lost_peers(core, old);
+	disks(core, old);
+	roles(core, old);
+	new_peers(core, old);
+	md_state_changed(core, old);
+	uuid_state_changed(core, old);
+	replication(core, old);
+	core->notify = true;
+	core_work(core, WORK_TWOPC | WORK_COMMAND | WORK_SEND_STATE | WORK_SYNC | WORK_REQUESTS |
+				WORK_MD | WORK_RECONCILE | WORK_PEERS);
+}

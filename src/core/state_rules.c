@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* May this state follow that one? Pure predicates (states-and-resync 4.3, 4.4). */
+#include "core/cluster.h"
+#include "core/state.h"
+
+enum state_rv state_check_hard(const struct core *core, const struct state *old,
+			       const struct state *next)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		enum conn_state was = old->peer[peer->id].conn;
+		enum conn_state is = next->peer[peer->id].conn;
+
+		if (was == is)
+			continue;
+		if (was == CONN_STANDALONE && is == CONN_DISCONNECTING)
+			return SS_ALREADY_STANDALONE;
+		if (was == CONN_STANDALONE && is != CONN_UNCONNECTED)
+			return SS_NEED_CONNECTION;
+		if (was >= CONN_TIMEOUT && was <= CONN_TEAR_DOWN && is != CONN_UNCONNECTED &&
+		    is != CONN_DISCONNECTING)
+			return SS_IN_TRANSIENT_STATE;
+		if (was == CONN_DISCONNECTING && is != CONN_STANDALONE)
+			return SS_IN_TRANSIENT_STATE;
+	}
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (old->vol[vol->v].disk == DISK_DISKLESS &&
+		    (next->vol[vol->v].disk == DISK_FAILED ||
+		     next->vol[vol->v].disk == DISK_DETACHING))
+			return SS_IS_DISKLESS;
+	}
+	return SS_SUCCESS;
+}
+
+/* Rules 1, 4 to 8: roles and connections. */
+static enum state_rv check_peer(const struct core *core, const struct peer *peer,
+				const struct state *old, const struct state *next)
+{
+	const struct state_peer *was = &old->peer[peer->id];
+	const struct state_peer *is = &next->peer[peer->id];
+
+	if (next->role == ROLE_PRIMARY && is->role == ROLE_PRIMARY &&
+	    (old->role != ROLE_PRIMARY || was->role != ROLE_PRIMARY))
+		return SS_TWO_PRIMARIES;
+	if (was->conn == CONN_UNCONNECTED && is->conn == CONN_DISCONNECTING)
+		return SS_IN_TRANSIENT_STATE;
+	if (was->conn < CONN_UNCONNECTED && is->conn == CONN_CONNECTING)
+		return SS_NO_NET_CONFIG;
+	if (was->role != ROLE_PRIMARY && is->role == ROLE_PRIMARY) {
+		FOR_EACH_VOLUME(core, vol)
+		{
+			if (vol->open_ro && !vol->open_rw)
+				return SS_PRIMARY_READER;
+		}
+	}
+	return SS_SUCCESS;
+}
+
+/* May the local disk be declared Outdated? (below 4.4) */
+static bool may_outdate(const struct core *core, const struct state *next, unsigned v)
+{
+	bool primary_neighbour = false, syncing = false, target_of_good = false;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		const struct state_peer_device *pd = &next->pd[peer->id][v];
+
+		if (next->peer[peer->id].role == ROLE_PRIMARY)
+			primary_neighbour = true;
+		switch (pd->repl) {
+		case REPL_WF_BITMAP_T:
+			target_of_good |= pd->pdsk == DISK_UP_TO_DATE;
+			syncing = true;
+			break;
+		case REPL_STARTING_SYNC_T:
+		case REPL_SYNC_TARGET:
+		case REPL_PAUSED_SYNC_T:
+			syncing = true;
+			break;
+		default:
+			break;
+		}
+	}
+	if (next->role == ROLE_PRIMARY)
+		return target_of_good;
+	return !primary_neighbour || syncing;
+}
+
+/* A SyncTarget just became Established on some connection: what it got may be Outdated data. */
+static bool resync_ended(const struct core *core, const struct state *old,
+			 const struct state *next, unsigned v)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (old->pd[peer->id][v].repl == REPL_SYNC_TARGET &&
+		    next->pd[peer->id][v].repl == REPL_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
+/* Rules 10 to 14, 16, 20: the local disk and its users. */
+static enum state_rv check_volume(const struct core *core, const struct volume *vol,
+				  const struct state *old, const struct state *next)
+{
+	enum disk_state was = old->vol[vol->v].disk, is = next->vol[vol->v].disk;
+	bool had_data = state_data_accessible(core, old, vol->v);
+	bool has_data = state_data_accessible(core, next, vol->v);
+	unsigned negotiating = is == DISK_NEGOTIATING;
+
+	if (old->role == ROLE_PRIMARY && next->role == ROLE_SECONDARY && vol->open_rw)
+		return SS_DEVICE_IN_USE;
+	if (was == DISK_DISKLESS && is > DISK_ATTACHING)
+		return SS_IS_DISKLESS;
+	if (is == DISK_OUTDATED && was < DISK_OUTDATED && was != DISK_ATTACHING &&
+	    was != DISK_NEGOTIATING && !resync_ended(core, old, next, vol->v))
+		return SS_LOWER_THAN_OUTDATED;
+	if (next->role == ROLE_PRIMARY && !has_data && (old->role != ROLE_PRIMARY || had_data))
+		return SS_NO_UP_TO_DATE_DISK;
+	if (vol->open_ro && had_data && !has_data)
+		return SS_NO_UP_TO_DATE_DISK;
+	FOR_EACH_PEER(core, peer)
+		negotiating += next->pd[peer->id][vol->v].pdsk == DISK_NEGOTIATING;
+	if (negotiating > 1)
+		return SS_IN_TRANSIENT_STATE;
+	if (was > DISK_OUTDATED && is == DISK_OUTDATED && !may_outdate(core, next, vol->v))
+		return SS_CONNECTED_OUTDATES;
+	return SS_SUCCESS;
+}
+
+static bool is_source(enum repl_state repl)
+{
+	return repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S;
+}
+
+static bool is_target(enum repl_state repl)
+{
+	return repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
+}
+
+/* Rules 18, 19, 23, 24, 27, 28, 29: replication to one peer. */
+static enum state_rv check_peer_device(const struct core *core, const struct peer *peer,
+				       unsigned v, const struct state *old,
+				       const struct state *next)
+{
+	const struct state_peer_device *was = &old->pd[peer->id][v];
+	const struct state_peer_device *is = &next->pd[peer->id][v];
+	bool starting = is->repl == REPL_STARTING_SYNC_S || is->repl == REPL_STARTING_SYNC_T;
+
+	if (was->pdsk == DISK_DISKLESS && is->pdsk > DISK_DISKLESS && is->pdsk != DISK_UNKNOWN &&
+	    !peer->conf->has_disk[v])
+		return SS_ATTACH_NO_BITMAP;
+	if (was->repl == is->repl)
+		return SS_SUCCESS;
+	if (is->repl > REPL_ESTABLISHED && next->vol[v].disk < DISK_INCONSISTENT)
+		return SS_NO_LOCAL_DISK;
+	if (is->repl > REPL_ESTABLISHED && is->pdsk < DISK_INCONSISTENT)
+		return SS_NO_REMOTE_DISK;
+	if ((is_source(was->repl) && is->repl == REPL_WF_BITMAP_S) ||
+	    (is_target(was->repl) && is->repl == REPL_WF_BITMAP_T))
+		return SS_RESYNC_RUNNING;
+	if (starting && was->repl > REPL_ESTABLISHED)
+		return SS_RESYNC_RUNNING;
+	if (starting && was->repl < REPL_ESTABLISHED)
+		return SS_NEED_CONNECTION;
+	if ((is_source(is->repl) || is_target(is->repl)) && was->repl < REPL_OFF)
+		return SS_NEED_CONNECTION;
+	(void)core;
+	return SS_SUCCESS;
+}
+
+enum state_rv state_check_soft(const struct core *core, const struct state *old,
+			       const struct state *next)
+{
+	enum state_rv rv;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		rv = check_peer(core, peer, old, next);
+		if (rv < SS_SUCCESS)
+			return rv;
+	}
+	FOR_EACH_VOLUME(core, vol)
+	{
+		rv = check_volume(core, vol, old, next);
+		if (rv < SS_SUCCESS)
+			return rv;
+		FOR_EACH_PEER(core, peer)
+		{
+			rv = check_peer_device(core, peer, vol->v, old, next);
+			if (rv < SS_SUCCESS)
+				return rv;
+		}
+	}
+	return SS_SUCCESS;
+}

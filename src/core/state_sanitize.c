@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Derives what follows from a proposed state (states-and-resync 4.2; the row numbers are those of its table). */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* A present source keeps its place unless another one has this many bits less to send (5.3). */
+#define SOURCE_HYSTERESIS_BITS 256U
+
+struct clamp {
+	enum disk_state disk_min, disk_max, pdsk_min, pdsk_max;
+};
+
+/* The clamp table of row 19. */
+static struct clamp clamp_of(enum repl_state repl)
+{
+	switch (repl) {
+	case REPL_OFF:
+		return (struct clamp){ DISK_DISKLESS, DISK_UP_TO_DATE, DISK_INCONSISTENT,
+				       DISK_UNKNOWN };
+	case REPL_WF_BITMAP_T:
+	case REPL_STARTING_SYNC_T:
+	case REPL_WF_SYNC_UUID:
+	case REPL_BEHIND:
+		return (struct clamp){ DISK_INCONSISTENT, DISK_OUTDATED, DISK_INCONSISTENT,
+				       DISK_UP_TO_DATE };
+	case REPL_VERIFY_S:
+	case REPL_VERIFY_T:
+		return (struct clamp){ DISK_INCONSISTENT, DISK_UP_TO_DATE, DISK_INCONSISTENT,
+				       DISK_UP_TO_DATE };
+	case REPL_WF_BITMAP_S:
+	case REPL_PAUSED_SYNC_S:
+	case REPL_STARTING_SYNC_S:
+	case REPL_AHEAD:
+		return (struct clamp){ DISK_INCONSISTENT, DISK_UP_TO_DATE, DISK_INCONSISTENT,
+				       DISK_CONSISTENT };
+	case REPL_SYNC_TARGET:
+	case REPL_PAUSED_SYNC_T:
+		return (struct clamp){ DISK_INCONSISTENT, DISK_INCONSISTENT, DISK_INCONSISTENT,
+				       DISK_UP_TO_DATE };
+	case REPL_SYNC_SOURCE:
+		return (struct clamp){ DISK_INCONSISTENT, DISK_UP_TO_DATE, DISK_INCONSISTENT,
+				       DISK_INCONSISTENT };
+	case REPL_ESTABLISHED:
+		break;
+	}
+	return (struct clamp){ DISK_DISKLESS, DISK_UP_TO_DATE, DISK_DISKLESS, DISK_UP_TO_DATE };
+}
+
+static enum disk_state clamped(enum disk_state disk, enum disk_state min, enum disk_state max)
+{
+	if (disk < min)
+		return min;
+	return disk > max ? max : disk;
+}
+
+static bool is_target(enum repl_state repl)
+{
+	return repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
+}
+
+/* Row 1, and replication ends with the connection. */
+static void sanitize_peer(const struct core *core, const struct peer *peer, struct state *next)
+{
+	struct state_peer *sp = &next->peer[peer->id];
+
+	if (sp->conn == CONN_CONNECTED)
+		return;
+	sp->role = ROLE_UNKNOWN;
+	for (unsigned v = 0; v < core->vol_count; v++)
+		next->pd[peer->id][v].repl = REPL_OFF;
+}
+
+/* Rows 10, 13 and 20. */
+static void sanitize_pd_early(const struct state_peer_device *was, struct state_peer_device *pd,
+			      enum disk_state disk)
+{
+	if (pd->repl < REPL_ESTABLISHED) {
+		pd->susp_peer = false;
+		if (pd->pdsk < DISK_INCONSISTENT || pd->pdsk > DISK_UNKNOWN)
+			pd->pdsk = DISK_UNKNOWN;
+	}
+	if (was->pdsk == DISK_DISKLESS &&
+	    (pd->pdsk == DISK_FAILED || pd->pdsk == DISK_DETACHING))
+		pd->pdsk = DISK_DISKLESS;
+	if (pd->repl > REPL_ESTABLISHED && (disk <= DISK_FAILED || pd->pdsk <= DISK_FAILED))
+		pd->repl = REPL_ESTABLISHED;
+}
+
+static bool may_be_source(const struct state_peer_device *pd)
+{
+	return is_target(pd->repl) && !pd->susp_user && !pd->susp_peer &&
+	       pd->pdsk >= DISK_OUTDATED && pd->pdsk != DISK_UNKNOWN;
+}
+
+/* 5.3: at most one active source; -1 = none for now. */
+static int choose_source(struct core *core, const struct state *old, struct state *next,
+			 struct volume *vol)
+{
+	uint64_t best_bits = 0, present_bits = 0;
+	int best = -1, present = -1;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		uint64_t bits;
+
+		if (!may_be_source(&next->pd[peer->id][vol->v]))
+			continue;
+		bits = bitmap_weight(vol, peer->id);
+		if (old->pd[peer->id][vol->v].repl == REPL_SYNC_TARGET) {
+			present = peer->id;
+			present_bits = bits;
+		}
+		if (best < 0 || bits <= best_bits) {
+			best = peer->id;
+			best_bits = bits;
+		}
+	}
+	if (present >= 0 && present_bits < best_bits + SOURCE_HYSTERESIS_BITS)
+		best = present;
+	/* Never two: what is in flight from another source has to come in first. */
+	FOR_EACH_PEER(core, peer)
+	{
+		if (peer->id != best && next->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    resync_active(core, &peer->pd[vol->v]))
+			return -1;
+	}
+	return best;
+}
+
+static void sanitize_targets(struct core *core, const struct state *old, struct state *next,
+			     struct volume *vol)
+{
+	bool any = false;
+	int chosen;
+
+	FOR_EACH_PEER(core, peer)
+		any |= is_target(next->pd[peer->id][vol->v].repl);
+	if (!any) {
+		FOR_EACH_PEER(core, peer)
+			next->pd[peer->id][vol->v].susp_other = false;
+		return;
+	}
+	chosen = choose_source(core, old, next, vol);
+	FOR_EACH_PEER(core, peer)
+	{
+		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+
+		pd->susp_other = false;
+		if (!is_target(pd->repl))
+			continue;
+		pd->repl = peer->id == chosen ? REPL_SYNC_TARGET : REPL_PAUSED_SYNC_T;
+		pd->susp_other = peer->id != chosen;
+	}
+}
+
+/* Rows 15 and 16: a source that is itself a target waits until that is over. */
+static void sanitize_sources(struct core *core, struct state *next, const struct volume *vol)
+{
+	bool target = false;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		enum repl_state repl = next->pd[peer->id][vol->v].repl;
+
+		target |= is_target(repl) || repl == REPL_WF_BITMAP_T;
+	}
+	FOR_EACH_PEER(core, peer)
+	{
+		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+
+		if (pd->repl != REPL_SYNC_SOURCE && pd->repl != REPL_PAUSED_SYNC_S)
+			continue;
+		pd->susp_other = target;
+		pd->repl = pd->susp_user || pd->susp_peer || pd->susp_other ?
+				   REPL_PAUSED_SYNC_S :
+				   REPL_SYNC_SOURCE;
+	}
+}
+
+/* Row 19. */
+static void sanitize_clamp(struct core *core, struct state *next, const struct volume *vol)
+{
+	enum disk_state *disk = &next->vol[vol->v].disk;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+		struct clamp c = clamp_of(pd->repl);
+
+		*disk = clamped(*disk, c.disk_min, c.disk_max);
+		pd->pdsk = clamped(pd->pdsk, c.pdsk_min, c.pdsk_max);
+	}
+}
+
+static bool target_of_any(const struct core *core, const struct state *next, unsigned v)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		enum repl_state repl = next->pd[peer->id][v].repl;
+
+		if (is_target(repl) || repl == REPL_WF_BITMAP_T || repl == REPL_STARTING_SYNC_T)
+			return true;
+	}
+	return false;
+}
+
+/* Rows 21, 23, 24: a peer vouches for our data, or nobody can any more be ahead of us. */
+static void sanitize_own_disk(const struct core *core, const struct peer *peer,
+			      const struct volume *vol, const struct state *old,
+			      struct state *next)
+{
+	const struct peer_device *info = &peer->pd[vol->v];
+	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+	enum disk_state *disk = &next->vol[vol->v].disk;
+	bool came_up = was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED;
+	bool stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_STABLE);
+	bool got_stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_GOT_STABLE);
+
+	if (pd->repl == REPL_ESTABLISHED && *disk == DISK_OUTDATED &&
+	    pd->pdsk >= DISK_CONSISTENT && stable &&
+	    uuid_eq(info->uuids.current, vol->md.current_uuid) &&
+	    (came_up || got_stable || was->pdsk == DISK_OUTDATED))
+		*disk = pd->pdsk;
+	if (came_up && *disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
+		*disk = DISK_UP_TO_DATE;
+	if (*disk == DISK_CONSISTENT && was->pdsk == DISK_CONSISTENT &&
+	    pd->pdsk == DISK_UP_TO_DATE && stable)
+		*disk = DISK_UP_TO_DATE;
+}
+
+/* Rows 26 to 28: a diskless Primary shows which generation counts. */
+static void sanitize_diskless_primary(const struct core *core, const struct peer *peer,
+				      const struct volume *vol, const struct state *old,
+				      struct state *next)
+{
+	const struct peer_device *info = &peer->pd[vol->v];
+	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+	enum disk_state *disk = &next->vol[vol->v].disk;
+
+	if (old->peer[peer->id].role == ROLE_UNKNOWN &&
+	    next->peer[peer->id].role == ROLE_PRIMARY && pd->pdsk == DISK_DISKLESS &&
+	    *disk >= DISK_NEGOTIATING && info->current_uuid_rx != 0) {
+		if (!uuid_eq(info->current_uuid_rx, vol->md.current_uuid)) {
+			if (*disk == DISK_UP_TO_DATE)
+				*disk = DISK_CONSISTENT;
+		} else if (*disk > DISK_INCONSISTENT && !target_of_any(core, next, vol->v)) {
+			*disk = DISK_UP_TO_DATE;
+		}
+	}
+	if (*disk == DISK_DISKLESS && next->role == ROLE_PRIMARY && was->pdsk == DISK_UNKNOWN &&
+	    pd->pdsk == DISK_UP_TO_DATE && vol->exposed_uuid != 0 && info->uuids_valid &&
+	    !uuid_eq(info->uuids.current, vol->exposed_uuid))
+		pd->pdsk = DISK_CONSISTENT;
+}
+
+/* Row 34: nobody is left who could answer our attach. */
+static void sanitize_negotiating(const struct core *core, const struct volume *vol,
+				 struct state *next)
+{
+	enum disk_state *disk = &next->vol[vol->v].disk;
+
+	if (*disk != DISK_NEGOTIATING)
+		return;
+	FOR_EACH_PEER(core, peer)
+	{
+		if (peer->pd[vol->v].attach_pending &&
+		    next->peer[peer->id].conn == CONN_CONNECTED)
+			return;
+	}
+	*disk = volume_disk_from_md(vol);
+	if (*disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
+		*disk = DISK_UP_TO_DATE;
+}
+
+/* Row 35: after the crash of the last Primary nobody knows who has its last writes. */
+static void sanitize_lost_primary(const struct core *core, const struct state *old,
+				  struct state *next)
+{
+	if (next->role == ROLE_PRIMARY || !state_primary_lost(core, old, next) ||
+	    cluster_primaries(core, next))
+		return;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (next->vol[vol->v].disk == DISK_UP_TO_DATE)
+			next->vol[vol->v].disk = DISK_CONSISTENT;
+	}
+}
+
+bool state_primary_lost(const struct core *core, const struct state *old,
+			const struct state *next)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		enum conn_state conn = next->peer[peer->id].conn;
+
+		if (old->peer[peer->id].conn != CONN_CONNECTED ||
+		    old->peer[peer->id].role != ROLE_PRIMARY)
+			continue;
+		if (conn >= CONN_TIMEOUT && conn <= CONN_PROTOCOL_ERROR)
+			return true;
+		if (conn == CONN_DISCONNECTING && peer->forced_down)
+			return true;
+	}
+	return false;
+}
+
+void state_sanitize(struct core *core, const struct state *old, struct state *next)
+{
+	FOR_EACH_PEER(core, peer)
+		sanitize_peer(core, peer, next);
+	FOR_EACH_VOLUME(core, vol)
+	{
+		enum disk_state *disk = &next->vol[vol->v].disk;
+
+		if (old->vol[vol->v].disk == DISK_DISKLESS && *disk == DISK_DETACHING)
+			*disk = DISK_DISKLESS;
+		FOR_EACH_PEER(core, peer)
+			sanitize_pd_early(&old->pd[peer->id][vol->v],
+					  &next->pd[peer->id][vol->v], *disk);
+		sanitize_targets(core, old, next, vol);
+		sanitize_sources(core, next, vol);
+		sanitize_clamp(core, next, vol);
+		FOR_EACH_PEER(core, peer)
+		{
+			sanitize_own_disk(core, peer, vol, old, next);
+			sanitize_diskless_primary(core, peer, vol, old, next);
+		}
+		sanitize_negotiating(core, vol, next);
+	}
+	sanitize_lost_primary(core, old, next);
+}
