@@ -75,6 +75,12 @@ uint32_t meta_al_block_of_number(uint32_t number, uint32_t stripes, uint32_t str
 	return meta_al_block_of_position(number % (stripes * stripe_4k), stripes, stripe_4k);
 }
 
+bool meta_al_peek(const uint8_t block[static MD_PAGE_BYTES], uint32_t *number)
+{
+	*number = get_be32(block + OFF_NUMBER);
+	return get_be32(block) == AL_MAGIC && get_be16(block + OFF_TYPE) == TYPE_UPDATE;
+}
+
 static void read_arrays(const uint8_t block[static MD_PAGE_BYTES], struct al_transaction *tr)
 {
 	for (unsigned i = 0; i < AL_UPDATES_MAX; i++) {

@@ -20,6 +20,9 @@ uint32_t meta_al_block_of_position(uint32_t position, uint32_t stripes, uint32_t
 /* The same for a transaction number. */
 uint32_t meta_al_block_of_number(uint32_t number, uint32_t stripes, uint32_t stripe_4k);
 
+/* Transaction number of an update block, without any check but the magic and the type. */
+bool meta_al_peek(const uint8_t block[static MD_PAGE_BYTES], uint32_t *number);
+
 enum meta_al_kind {
 	META_AL_TORN,        /* bad magic or checksum, or a field out of range */
 	META_AL_INITIALISED,

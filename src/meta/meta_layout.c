@@ -183,6 +183,8 @@ enum meta_verdict meta_layout_check(const struct meta_stores *stores, const stru
 	if (verdict != META_OK)
 		return verdict;
 	layout_fill(stores, super, super_sector, layout);
+	if (layout->data_sectors == 0)
+		return META_BAD_SIZE;
 	if (meta_bitmap_sectors(super->effective_sectors, super->max_peers,
 				super->bm_bytes_per_bit) > layout->bitmap_pages * BLOCK_SECTORS)
 		return META_BAD_ROOM;

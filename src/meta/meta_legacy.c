@@ -5,11 +5,10 @@
 #include "base/bytes.h"
 
 #define OFF_MAGIC_V07 28
-#define OFF_MAGIC_V08 60
 
 enum meta_version meta_legacy_recognise(const uint8_t block[static MD_PAGE_BYTES])
 {
-	switch (get_be32(block + OFF_MAGIC_V08)) {
+	switch (get_be32(block + META_MAGIC_OFFSET)) {
 	case META_MAGIC_V08:
 		return META_VERSION_V08;
 	case META_MAGIC_V08_UNCLEAN:

@@ -7,6 +7,7 @@
 
 #include "proto/proto_md.h"
 
+#define META_MAGIC_OFFSET 60 /* v08 and v09 */
 #define META_MAGIC_V07 0x8374026aU
 #define META_MAGIC_V08 0x8374026bU
 #define META_MAGIC_V08_UNCLEAN 0x8374026cU

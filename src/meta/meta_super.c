@@ -10,7 +10,6 @@
 
 #define OFF_DEVICE_UUID 48
 #define OFF_FLAGS 56
-#define OFF_MAGIC 60
 #define OFF_PEERS 112
 #define PEER_BYTES 32U
 #define OFF_HISTORY (OFF_PEERS + NODES_MAX * PEER_BYTES)
@@ -62,7 +61,7 @@ void meta_super_encode(const struct md_super *super, uint8_t block[static MD_PAG
 	put_be64(block + 16, super->members);
 	put_be64(block + OFF_DEVICE_UUID, super->device_uuid);
 	put_be32(block + OFF_FLAGS, super->flags);
-	put_be32(block + OFF_MAGIC, META_MAGIC_V09);
+	put_be32(block + META_MAGIC_OFFSET, META_MAGIC_V09);
 	put_be32(block + 64, super->md_size_sectors);
 	put_be32(block + 68, (uint32_t)super->al_offset_sectors);
 	put_be32(block + 72, super->al_nr_extents);
@@ -139,7 +138,7 @@ enum meta_verdict meta_super_decode(const uint8_t block[static MD_PAGE_BYTES],
 
 	if (meta_legacy_recognise(block) != META_VERSION_NONE)
 		return META_LEGACY;
-	if (get_be32(block + OFF_MAGIC) != META_MAGIC_V09)
+	if (get_be32(block + META_MAGIC_OFFSET) != META_MAGIC_V09)
 		return META_NONE;
 	super_read(block, super);
 	if (super->bm_bytes_per_bit < BIT_BYTES_MIN || super->bm_bytes_per_bit > BIT_BYTES_MAX ||
