@@ -108,23 +108,6 @@ static void roles(struct core *core, const struct state *old)
 	}
 }
 
-/* How writes go to a peer device (6.1). */
-enum write_mode { MODE_NOTHING, MODE_OUT_OF_SYNC, MODE_DATA };
-
-static enum write_mode write_mode_of(const struct state_peer_device *pd)
-{
-	if (pd->pdsk == DISK_UP_TO_DATE)
-		return MODE_DATA;
-	if (pd->pdsk == DISK_INCONSISTENT &&
-	    (pd->repl == REPL_ESTABLISHED ||
-	     (pd->repl >= REPL_WF_BITMAP_T && pd->repl < REPL_AHEAD)))
-		return MODE_DATA;
-	if (pd->repl == REPL_AHEAD || pd->repl == REPL_WF_BITMAP_S ||
-	    (pd->repl >= REPL_ESTABLISHED && pd->pdsk == DISK_OUTDATED))
-		return MODE_OUT_OF_SYNC;
-	return MODE_NOTHING;
-}
-
 static void replication(struct core *core, const struct state *old)
 {
 	FOR_EACH_PEER(core, peer)
@@ -135,7 +118,7 @@ static void replication(struct core *core, const struct state *old)
 			const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 			const struct state_peer_device *is = &core->st.pd[peer->id][vol->v];
 
-			if (write_mode_of(was) != write_mode_of(is))
+			if (was->repl != is->repl || was->pdsk != is->pdsk)
 				request_peer_mode_changed(core, pd);
 			if (was->repl != is->repl)
 				sync_repl_changed(core, pd, was->repl);
