@@ -223,9 +223,9 @@ static void connection_check(const struct conf *conf, const struct conf_resource
 				 "resource '%s', connection '%s'-'%s': shared-secret without "
 				 "cram-hmac-alg would not authenticate anybody",
 				 res->name, a, b);
-	if (net->ping_timeout_ds >= net->ping_int_s * DS_PER_S)
+	if (net->ping_timeout_ds > net->ping_int_s * DS_PER_S)
 		conf_message_add(m, true, res->file, c->line,
-				 "resource '%s', connection '%s'-'%s': ping-timeout is not shorter "
+				 "resource '%s', connection '%s'-'%s': ping-timeout is longer "
 				 "than ping-int", res->name, a, b);
 }
 
