@@ -185,12 +185,13 @@ static uint64_t probe_mbr(const struct head *h)
 {
 	uint64_t end = 0;
 
-	if (!has(h, 510, "\x55\xaa", 2) || is_fat(h))
+	if (!has(h, 510, "\x55\xaa", 2) || is_fat(h) || probe_ntfs(h) || probe_exfat(h))
 		return 0;
 	for (size_t at = 446; at < 510; at += 16) {
 		uint64_t last = (uint64_t)get_le32(h->p + at + 8) + get_le32(h->p + at + 12);
 
-		if (h->p[at] & 0x7f)
+		/* 0xee: the table only protects a GPT, which knows better. */
+		if (h->p[at] & 0x7f || h->p[at + 4] == 0xee)
 			return 0;
 		if (h->p[at + 4] && get_le32(h->p + at + 12) && last * 512 > end)
 			end = last * 512;
