@@ -2,8 +2,11 @@
 /* One line of text per packet for the trace. */
 #include <string.h>
 
-#include "base/assert.h"
 #include "wire/wire_int.h"
+
+/* Role, peer, connection and both disks; flags are above. */
+#define SW_LOW_BITS 17
+#define SW_LOW_MASK ((1U << SW_LOW_BITS) - 1)
 
 /* Bounded text; what does not fit is dropped, the NUL always fits. */
 struct line {
@@ -77,30 +80,46 @@ static void put_name(struct line *l, const char *label, const char name[ALG_NAME
 		put_char(l, name[i] > ' ' && name[i] <= '~' ? name[i] : '?');
 }
 
+/* Between fields, but not after an opening bracket. */
+static void put_gap(struct line *l)
+{
+	if (l->used && l->p[l->used - 1] != '[')
+		put_char(l, ' ');
+}
+
 static void put_conn(struct line *l, uint32_t conn)
 {
-	put_dec(l, " conn=", conn);
+	put_gap(l);
+	put_dec(l, "conn=", conn);
 	put_char(l, '(');
 	put_text(l, conn < REPL_OFF ? conn_state_name((enum conn_state)conn) :
 				      repl_state_name((enum repl_state)conn));
 	put_char(l, ')');
 }
 
+static void put_state_field(struct line *l, const char *label, uint32_t v)
+{
+	put_gap(l);
+	put_dec(l, label, v);
+}
+
 /* The fields of a state word that `mask` selects. */
 static void put_state(struct line *l, uint32_t v, uint32_t mask)
 {
 	if (mask & SW_ROLE_MASK)
-		put_dec(l, " role=", v & SW_ROLE_MASK);
+		put_state_field(l, "role=", v & SW_ROLE_MASK);
 	if (mask & SW_PEER_MASK)
-		put_dec(l, " peer=", (v & SW_PEER_MASK) >> SW_PEER_SHIFT);
+		put_state_field(l, "peer=", (v & SW_PEER_MASK) >> SW_PEER_SHIFT);
 	if (mask & SW_CONN_MASK)
 		put_conn(l, (v & SW_CONN_MASK) >> SW_CONN_SHIFT);
 	if (mask & SW_DISK_MASK)
-		put_dec(l, " disk=", (v & SW_DISK_MASK) >> SW_DISK_SHIFT);
+		put_state_field(l, "disk=", (v & SW_DISK_MASK) >> SW_DISK_SHIFT);
 	if (mask & SW_PDSK_MASK)
-		put_dec(l, " pdsk=", (v & SW_PDSK_MASK) >> SW_PDSK_SHIFT);
-	if (mask >> 17)
-		put_hex(l, " bits17+=0x", v >> 17);
+		put_state_field(l, "pdsk=", (v & SW_PDSK_MASK) >> SW_PDSK_SHIFT);
+	if (mask & ~SW_LOW_MASK) {
+		put_gap(l);
+		put_hex(l, "bits17+=0x", v >> SW_LOW_BITS);
+	}
 }
 
 static void put_block(struct line *l, const struct wire_rule *rule, const struct pkt *pkt)
@@ -178,7 +197,7 @@ static void put_twopc(struct line *l, unsigned type, const struct pkt_twopc *f)
 		put_hex(l, " val=0x", f->val);
 		put_text(l, " [");
 		put_state(l, f->val, f->mask);
-		put_text(l, " ]");
+		put_char(l, ']');
 		return;
 	}
 	if (type == P_TWOPC_PREP_RSZ) {
@@ -360,11 +379,10 @@ int wire_format(const struct pkt *pkt, char *buf, size_t n)
 	struct line l = { .p = buf, .room = n ? n - 1 : 0 };
 
 	if (pkt->vnr == VNR_NONE)
-		put_text(&l, "vol=- ");
+		put_text(&l, "vol=-");
 	else
 		put_dec(&l, "vol=", pkt->vnr);
-	if (pkt->vnr != VNR_NONE)
-		put_char(&l, ' ');
+	put_char(&l, ' ');
 	if (!name)
 		put_hex(&l, "0x", pkt->type);
 	else
