@@ -138,7 +138,7 @@ void wire_put_twopc(const struct wire_ctx *ctx, unsigned type, const struct pkt_
 		    uint8_t *b);
 void wire_put_twopc_reply(const struct pkt_twopc_reply *f, uint8_t *b);
 
-/* Bytes of the strings and lists that are kept decoded; 0 when they have no encoding. */
+/* Bytes of the strings and lists that are kept decoded; SIZE_MAX when they have no encoding. */
 size_t wire_protocol_var_bytes(const struct pkt_protocol *f);
 size_t wire_uuids_var_bytes(const struct pkt_uuids *f);
 

@@ -70,7 +70,7 @@ size_t wire_protocol_var_bytes(const struct pkt_protocol *f)
 {
 	size_t n = name_bytes(f->integrity_alg);
 
-	return n < ALG_NAME_MAX ? n + 1 : 0;
+	return n < ALG_NAME_MAX ? n + 1 : SIZE_MAX;
 }
 
 void wire_put_protocol(const struct pkt_protocol *f, uint8_t *b)
@@ -194,7 +194,7 @@ size_t wire_uuids_var_bytes(const struct pkt_uuids *f)
 	size_t n = HISTORY_UUIDS;
 
 	if (f->bitmap_mask >> NODES_MAX)
-		return 0;
+		return SIZE_MAX;
 	for (uint64_t mask = f->bitmap_mask; mask; mask &= mask - 1)
 		n++;
 	return 8 * n;
