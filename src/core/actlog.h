@@ -46,12 +46,13 @@ struct actlog {
 	uint32_t *buckets;
 	uint32_t slot_count, bucket_count;
 	uint32_t slots_max;
-	uint32_t lru_head, lru_tail;
+	uint32_t lru_head, lru_tail, lru_count;
 	bool usable;           /* the disk is there and its metadata can be written */
 	uint32_t incarnation;
 	struct list waiting;   /* al_ref, oldest first */
+	struct list admitted;  /* al_ref that the transaction in progress serves */
 	struct list granted;   /* al_ref, ready() not called yet */
-	bool calling;
+	bool running, calling; /* against nesting */
 	enum al_phase phase;
 	uint32_t number;       /* of the next transaction; goes on over detach and attach */
 	uint32_t context_slot; /* first slot of the next context */
@@ -61,6 +62,7 @@ struct actlog {
 	uint64_t writes;       /* transactions written (statistics) */
 };
 
+void actlog_ref_init(struct al_ref *ref);
 size_t actlog_mem_bytes(const struct core_conf *conf);
 void actlog_create(struct core *core);
 /* True: all extents of the range are hot and referenced now. False: ready() follows. While the log is not

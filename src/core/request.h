@@ -267,6 +267,10 @@ bool request_local_writable(const struct core *core, const struct volume *vol);
 void request_local_begin(struct volume *vol);
 void request_local_end(struct core *core, struct volume *vol);
 
+/* All slots of the activity log are referenced: barriers go out at once, finished writes of peers are settled early.
+ * True when a reference was given back. */
+bool request_relieve_al(struct core *core, struct volume *vol);
+
 /* request_flush.c */
 void request_flush_start(struct core *core, struct request *req);
 void request_flush_progress(struct core *core);
@@ -285,7 +289,8 @@ void peer_ack_answer_flushes(struct core *core);
 
 /* peer_write.c */
 void peer_write_ack(struct core *core, struct peer_request *preq, enum packet type);
-/* Sets the bits of finished writes early, so that the activity log has room (H60). True: something was freed. */
+/* Sets the bits of finished writes and gives their activity-log references back before the P_PEER_ACK, so that
+ * writes that wait for the log can go on. True when something was given back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
 void peer_write_start_drained(struct core *core, struct peer *peer);
 void peer_write_settle(struct core *core, struct peer_request *preq);

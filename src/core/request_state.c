@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The state of one write towards each peer: legal combinations and moves. */
+#include "core/request.h"
+
+#define BIT(name) (1U << NET_##name)
+
+bool net_legal(unsigned bits)
+{
+	unsigned answered = bits & (BIT(WRITTEN) | BIT(FAILED));
+	unsigned expected = bits & (BIT(WANTED) | BIT(ACK_DUE));
+	unsigned over = bits & (BIT(STABLE) | BIT(LOST));
+
+	if (!(bits & BIT(SENT)))
+		return bits == 0;
+	if (answered == (BIT(WRITTEN) | BIT(FAILED)) || over == (BIT(STABLE) | BIT(LOST)))
+		return false;
+	if (expected && (answered || over))
+		return false;
+	if ((bits & BIT(WANTED)) && (bits & BIT(RECEIVED)))
+		return false;
+	return IMPLIES(bits & BIT(IN_SYNC), bits & BIT(WRITTEN));
+}
+
+unsigned net_bits_of(const struct net_state *net, unsigned node)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < NET_BITS; i++)
+		bits |= (net->of[i] >> node & 1U) << i;
+	return bits;
+}
+
+static void store(struct net_state *net, unsigned node, unsigned bits)
+{
+	ASSERT(net_legal(bits));
+	for (unsigned i = 0; i < NET_BITS; i++) {
+		net->of[i] &= ~(UINT32_C(1) << node);
+		net->of[i] |= (bits >> i & 1U) << node;
+	}
+}
+
+void net_send(struct net_state *net, unsigned node, bool wanted, bool ack_due)
+{
+	ASSERT(net_bits_of(net, node) == 0);
+	store(net, node, BIT(SENT) | (wanted ? BIT(WANTED) : 0) | (ack_due ? BIT(ACK_DUE) : 0));
+}
+
+bool net_move(struct net_state *net, unsigned node, enum net_event event)
+{
+	unsigned bits = net_bits_of(net, node);
+	unsigned answered = BIT(WRITTEN) | BIT(FAILED);
+	unsigned expected = BIT(WANTED) | BIT(ACK_DUE);
+
+	if (!(bits & BIT(SENT)) || (bits & (BIT(STABLE) | BIT(LOST))))
+		return false;
+	switch (event) {
+	case NET_EV_RECV_ACK:
+		if (bits & (BIT(RECEIVED) | answered))
+			return false;
+		bits = (bits | BIT(RECEIVED)) & ~BIT(WANTED);
+		break;
+	case NET_EV_WRITE_ACK:
+	case NET_EV_WRITE_ACK_IN_SYNC:
+		if (!(bits & BIT(ACK_DUE)))
+			return false;
+		bits = (bits | BIT(WRITTEN)) & ~expected;
+		if (event == NET_EV_WRITE_ACK_IN_SYNC)
+			bits |= BIT(IN_SYNC);
+		break;
+	case NET_EV_NEG_ACK:
+		/* Also without a due ack: protocol A peers may report a failed write. */
+		if (bits & answered)
+			return false;
+		bits = (bits | BIT(FAILED)) & ~expected;
+		break;
+	case NET_EV_STABLE:
+		/* All acks of an epoch come before the ack of its barrier. */
+		if (bits & expected)
+			return false;
+		bits |= BIT(STABLE);
+		break;
+	case NET_EV_LOST:
+		bits = (bits | BIT(LOST)) & ~expected;
+		break;
+	}
+	store(net, node, bits);
+	return true;
+}
