@@ -44,6 +44,8 @@ void handshake_exchange(struct core *core, struct peer *peer);
 void handshake_forget(struct peer *peer);
 /* All volumes' P_STATE of this round are here. */
 bool handshake_complete(const struct core *core, const struct peer *peer);
+/* What an unfinished handshake lacks, for people. */
+const char *handshake_waiting_for(const struct core *core, const struct peer *peer);
 /* P_STATE before the connection is Connected. */
 void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
 /* Decides all volumes; SS_SUCCESS, SS_HANDSHAKE_RETRY or SS_HANDSHAKE_DISCONNECT with *reason set. */

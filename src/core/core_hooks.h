@@ -16,7 +16,8 @@
  * return at once afterwards. */
 void peer_fail(struct core *core, struct peer *peer, enum conn_state why, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Ends it for good: StandAlone until `connect` is given. Sends P_DISCONNECT first when `tell`. */
+/* Ends it for good: StandAlone until `connect` is given. Sends P_DISCONNECT first when `tell`. fmt NULL: the
+ * reason in peer->reason stays. */
 void peer_standalone(struct core *core, struct peer *peer, bool tell, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* P_STATE of one peer device now (ordered with other packets of the data stream). */

@@ -89,6 +89,7 @@ struct peer {
 	bool resolve_conflicts;
 	bool was_connected;         /* RECONNECT: Connected before in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
+	bool attempt;               /* AC_CONNECT is out: ends with AC_DISCONNECT or EV_STREAMS_DOWN */
 	bool forced_down;           /* disconnected by force: its role counts as lost */
 	enum conn_state fail_why;   /* a failure that is still to be committed, 0 = none */
 	uint64_t retry_at_ns;       /* next AC_CONNECT, NEVER_NS = none */
@@ -109,6 +110,7 @@ struct peer {
 	uint64_t ping_at_ns, ping_deadline_ns;
 	uint32_t ping_sent, ping_acked; /* counts; see keepalive_ping() */
 	/* handshake.c: an aborted connect PREPARE whose packets of step 7 may still come */
+	uint64_t hs_again_ns;       /* next connect transaction on these streams */
 	bool hs_owed;
 	uint32_t hs_owed_tid;
 	/* request.c, request_log.c: sending side (we are Primary) */

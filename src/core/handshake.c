@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From two streams to a connection: versions, options, and the exchange inside the connect transaction (2.1). */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* Silence that ends a handshake, in ping-timeouts (1.5). */
+#define HS_PING_TIMEOUTS 10U
+#define HS_AGAIN_NS NS_PER_S
+#define HS_AGAIN_SOON_NS (50 * NS_PER_MS)
+
+static void deadline_arm(struct core *core, struct peer *peer)
+{
+	peer->hs_deadline_ns = core->now_ns + (uint64_t)peer->conf->net.ping_timeout_ds *
+						      HS_PING_TIMEOUTS * 100 * NS_PER_MS;
+}
+
+void handshake_start(struct core *core, struct peer *peer)
+{
+	struct pkt pkt = { .type = P_CONNECTION_FEATURES, .vnr = VNR_NONE };
+
+	handshake_reset(peer);
+	peer->phase = HS_FEATURES;
+	deadline_arm(core, peer);
+	pkt.u.features = (struct pkt_features){
+		.protocol_min = APV_MIN,
+		.protocol_max = APV_MAX,
+		.features = FEATURES_OFFERED,
+		.sender_node_id = core->self,
+		.receiver_node_id = peer->id,
+	};
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void handshake_forget(struct peer *peer)
+{
+	for (unsigned v = 0; v < VOLUMES_MAX; v++) {
+		struct peer_device *pd = &peer->pd[v];
+
+		pd->have_sizes = false;
+		pd->have_uuids = false;
+		pd->have_state = false;
+		pd->uuids_valid = false;
+		pd->current_uuid_rx = 0;
+		pd->verdict = (struct sync_verdict){ .kind = VERDICT_NONE };
+	}
+	peer->lost_primary_dagtag = 0;
+	peer->lost_primary_node = NODES_MAX;
+}
+
+void handshake_reset(struct peer *peer)
+{
+	handshake_forget(peer);
+	peer->phase = HS_NONE;
+	peer->apv = 0;
+	peer->features = 0;
+	peer->got_features = false;
+	peer->got_challenge = false;
+	peer->got_auth_ok = false;
+	peer->sent_response = false;
+	peer->got_protocol = false;
+	peer->discard_their_data = false;
+	peer->hs_owed = false;
+}
+
+/* ---- P_CONNECTION_FEATURES ---- */
+
+void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	const struct pkt_features *f = &pkt->u.features;
+	uint32_t max = f->protocol_max ? f->protocol_max : f->protocol_min;
+
+	if (f->sender_node_id != peer->id || f->receiver_node_id != core->self) {
+		peer_fail(core, peer, CONN_NETWORK_FAILURE,
+			  "node ids do not match: %s says it is node %u and we are node %u, "
+			  "configured are %u and %u",
+			  peer->conf->name, f->sender_node_id, f->receiver_node_id, peer->id,
+			  core->self);
+		return;
+	}
+	if (f->protocol_min > APV_MAX || max < APV_MIN) {
+		peer_standalone(core, peer, false,
+				"no common protocol version: %u-%u here, %u-%u on %s", APV_MIN,
+				APV_MAX, f->protocol_min, max, peer->conf->name);
+		return;
+	}
+	peer->apv = max < APV_MAX ? max : APV_MAX;
+	peer->features = f->features & FEATURES_OFFERED;
+	if (peer->apv == 121 && (peer->features & FEATURE_RESYNC_DAGTAG)) {
+		peer_standalone(core, peer, false,
+				"%s speaks protocol 121 with dagtag resync (DRBD 9.2.0 to 9.2.2), "
+				"which is not compatible",
+				peer->conf->name);
+		return;
+	}
+	if (!(peer->features & FEATURE_TWOPC_V2)) {
+		peer_standalone(core, peer, false,
+				"%s does not offer version 2 of two-phase commit; upgrade it",
+				peer->conf->name);
+		return;
+	}
+	peer->got_features = true;
+	deadline_arm(core, peer);
+	if (peer->conf->net.cram_hmac_alg[0]) {
+		peer->phase = HS_AUTH;
+		auth_start(core, peer);
+	} else {
+		handshake_send_protocol(core, peer);
+	}
+}
+
+/* ---- P_PROTOCOL ---- */
+
+void handshake_send_protocol(struct core *core, struct peer *peer)
+{
+	const struct core_net_conf *net = &peer->conf->net;
+	struct pkt pkt = { .type = P_PROTOCOL, .vnr = VNR_NONE };
+
+	peer->phase = HS_PROTOCOL;
+	deadline_arm(core, peer);
+	pkt.u.protocol.protocol = (uint32_t)net->protocol;
+	pkt.u.protocol.after_sb_0p = (uint32_t)net->after_sb_0p;
+	pkt.u.protocol.after_sb_1p = (uint32_t)net->after_sb_1p;
+	pkt.u.protocol.after_sb_2p = (uint32_t)net->after_sb_2p;
+	pkt.u.protocol.conn_flags = peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0;
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* "discard-local" on one node is "discard-remote" on the other. */
+static uint32_t mirrored(uint32_t asb)
+{
+	if (asb == ASB_DISCARD_LOCAL)
+		return ASB_DISCARD_REMOTE;
+	return asb == ASB_DISCARD_REMOTE ? ASB_DISCARD_LOCAL : asb;
+}
+
+/* The first option that differs; NULL = all agree. */
+static const char *protocol_mismatch(const struct core_net_conf *net, const struct pkt_protocol *p)
+{
+	if (p->protocol != (uint32_t)net->protocol)
+		return "protocol";
+	if (mirrored(p->after_sb_0p) != (uint32_t)net->after_sb_0p)
+		return "after-sb-0pri";
+	if (mirrored(p->after_sb_1p) != (uint32_t)net->after_sb_1p)
+		return "after-sb-1pri";
+	if (mirrored(p->after_sb_2p) != (uint32_t)net->after_sb_2p)
+		return "after-sb-2pri";
+	if (p->two_primaries)
+		return "allow-two-primaries";
+	return p->integrity_alg[0] ? "data-integrity-alg" : NULL;
+}
+
+void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	const struct pkt_protocol *p = &pkt->u.protocol;
+	const char *option = protocol_mismatch(&peer->conf->net, p);
+
+	if (option) {
+		peer_standalone(core, peer, false,
+				"option %s differs from that on %s; make both the same", option,
+				peer->conf->name);
+		return;
+	}
+	if (p->conn_flags & CONN_FLAG_DRY_RUN) {
+		peer_standalone(core, peer, false, "%s asks for a dry run, which is not supported",
+				peer->conf->name);
+		return;
+	}
+	peer->discard_their_data = p->conn_flags & CONN_FLAG_DISCARD_MY_DATA;
+	if (peer->discard_their_data && peer->discard_my_data) {
+		peer_standalone(core, peer, false,
+				"discard-my-data was given on both nodes: nothing would be left");
+		return;
+	}
+	peer->protocol_rx = *p;
+	peer->got_protocol = true;
+	peer->phase = HS_READY;
+	deadline_arm(core, peer);
+	if (core->self < peer->id)
+		twopc_request_connect(core, peer);
+}
+
+void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	const char *option = protocol_mismatch(&peer->conf->net, &pkt->u.protocol);
+
+	if (option)
+		peer_standalone(core, peer, true,
+				"%s changed option %s; change it here too and connect again",
+				peer->conf->name, option);
+}
+
+void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	const struct pkt_sync_param *p = &pkt->u.sync_param;
+
+	/* Verify and checksum-based resync have no counterpart here; the rates are the target's own. */
+	if (p->verify_alg[0] || p->csums_alg[0])
+		peer_standalone(core, peer, true,
+				"%s sets %s, which is not supported here; remove the option there",
+				peer->conf->name, p->verify_alg[0] ? "verify-alg" : "csums-alg");
+}
+
+/* ---- the exchange of 2.1 step 7 ---- */
+
+static void send_sync_param(struct core *core, struct peer *peer, const struct volume *vol)
+{
+	const struct core_disk_conf *disk = &vol->conf->disk;
+	struct pkt pkt = { .type = P_SYNC_PARAM89, .vnr = vol->vnr };
+
+	pkt.u.sync_param.resync_rate = disk->resync_rate_kib;
+	pkt.u.sync_param.c_plan_ahead = disk->c_plan_ahead_ds;
+	pkt.u.sync_param.c_delay_target = disk->c_delay_target_ds;
+	pkt.u.sync_param.c_fill_target = disk->c_fill_target_sectors;
+	pkt.u.sync_param.c_max_rate = disk->c_max_rate_kib;
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* Names the lost Primary if there is exactly one that we received writes from (2.6). */
+static void send_lost_primary(struct core *core, struct peer *peer)
+{
+	struct pkt pkt = { .type = P_PEER_DAGTAG, .vnr = VNR_NONE };
+	unsigned found = 0;
+
+	if (!(peer->features & FEATURE_RECONCILE_RECONNECT))
+		return;
+	FOR_EACH_PEER(core, other)
+	{
+		if (other == peer || peer_connected(core, other) || peer_rx_dagtag(other) == 0)
+			continue;
+		pkt.u.dagtag.dagtag = peer_rx_dagtag(other);
+		pkt.u.dagtag.node_id = other->id;
+		found++;
+	}
+	if (found == 1)
+		core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void handshake_exchange(struct core *core, struct peer *peer)
+{
+	uint64_t flags = 0;
+
+	handshake_forget(peer);
+	deadline_arm(core, peer);
+	if (peer->discard_my_data)
+		flags |= UUID_FLAG_DISCARD_MY_DATA;
+	if (peer->was_connected)
+		flags |= UUID_FLAG_RECONNECT;
+	send_lost_primary(core, peer);
+	FOR_EACH_VOLUME(core, vol)
+	{
+		send_sync_param(core, peer, vol);
+		sizes_send(core, peer, vol->v);
+		uuid_send(core, peer, vol->v, flags, 0);
+		peer_send_state(core, peer, vol->v);
+	}
+}
+
+bool handshake_complete(const struct core *core, const struct peer *peer)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (!peer->pd[v].have_state)
+			return false;
+	}
+	return true;
+}
+
+const char *handshake_waiting_for(const struct core *core, const struct peer *peer)
+{
+	switch (peer->phase) {
+	case HS_NONE:
+	case HS_FEATURES:
+		return "no feature packet";
+	case HS_AUTH:
+		return "no answer to the authentication; is cram-hmac-alg set on both nodes?";
+	case HS_PROTOCOL:
+		return "no protocol packet";
+	case HS_READY:
+		break;
+	}
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (!peer->pd[v].have_state && (v > 0 || twopc_connects(core, peer)))
+			return "not all volumes were reported; are the same volumes up on both nodes?";
+	}
+	return "no connect transaction";
+}
+
+void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol, uint32_t word)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	deadline_arm(core, peer);
+	/* Only counts behind this round's generations (2.8). */
+	if (!pd->have_uuids || !pd->have_sizes)
+		return;
+	pd->have_state = true;
+	pd->state_word = word;
+	if (!handshake_complete(core, peer))
+		return;
+	if (twopc_connects(core, peer)) {
+		twopc_handshake_done(core, peer);
+		return;
+	}
+	/* The rest of an aborted round has arrived: the next one may begin. */
+	handshake_forget(peer);
+	peer->hs_owed = false;
+	core_work(core, WORK_TWOPC);
+}
+
+static enum disk_state word_disk(const struct peer_device *pd)
+{
+	enum disk_state disk = (enum disk_state)((pd->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT);
+
+	if (disk != DISK_NEGOTIATING)
+		return disk;
+	return pd->uuids.flags & UUID_FLAG_INCONSISTENT ? DISK_INCONSISTENT : DISK_CONSISTENT;
+}
+
+static enum state_rv decide_volume(struct core *core, struct peer *peer, struct volume *vol,
+				   const char **reason)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	enum disk_state disk = disk_of(core, vol);
+	uint64_t sectors;
+
+	if (disk == DISK_ATTACHING || disk == DISK_NEGOTIATING) {
+		*reason = "the local disk is being attached";
+		return SS_HANDSHAKE_RETRY;
+	}
+	if (word_disk(pd) > DISK_FAILED && !peer->conf->has_disk[vol->v]) {
+		*reason = "the peer reports a disk but is configured without one";
+		return SS_HANDSHAKE_DISCONNECT;
+	}
+	if (!sizes_agree(core, peer, vol->v, &sectors, reason))
+		return SS_HANDSHAKE_DISCONNECT;
+	sync_handshake(core, peer, vol);
+	*reason = pd->verdict.reason;
+	switch (pd->verdict.kind) {
+	case VERDICT_DISCONNECT:
+		return SS_HANDSHAKE_DISCONNECT;
+	case VERDICT_RETRY:
+		return SS_HANDSHAKE_RETRY;
+	case VERDICT_NONE:
+	case VERDICT_GO:
+		break;
+	}
+	return SS_SUCCESS;
+}
+
+enum state_rv handshake_decide(struct core *core, struct peer *peer, const char **reason)
+{
+	enum state_rv result = SS_SUCCESS;
+
+	FOR_EACH_VOLUME(core, vol)
+	{
+		const char *why = NULL;
+		enum state_rv rv = decide_volume(core, peer, vol, &why);
+
+		if (rv >= SS_SUCCESS)
+			continue;
+		/* A refusal for good outranks one for now. */
+		if (result >= SS_SUCCESS || rv == SS_HANDSHAKE_DISCONNECT) {
+			result = rv;
+			*reason = why ? why : "the handshake failed";
+		}
+		if (result == SS_HANDSHAKE_DISCONNECT)
+			break;
+	}
+	return result;
+}
+
+void handshake_apply(struct core *core, struct state *next, struct peer *peer)
+{
+	next->peer[peer->id].conn = CONN_CONNECTED;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		const struct peer_device *pd = &peer->pd[vol->v];
+		struct state_peer_device *spd = &next->pd[peer->id][vol->v];
+
+		next->peer[peer->id].role = (enum role)(pd->state_word & SW_ROLE_MASK);
+		spd->pdsk = word_disk(pd);
+		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
+	}
+}
+
+void handshake_commit(struct core *core, struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol)
+	{
+		const char *reason;
+		uint64_t sectors;
+
+		if (sizes_agree(core, peer, vol->v, &sectors, &reason))
+			sizes_set(core, vol, sectors);
+		if (peer->pd[vol->v].verdict.kind == VERDICT_GO)
+			sync_verdict_apply(core, peer, vol);
+	}
+	peer->was_connected = true;
+	peer->discard_my_data = false;
+	peer->discard_their_data = false;
+	peer->retry_count = 0;
+	peer->reason[0] = '\0';
+	peer->hs_deadline_ns = NEVER_NS;
+	peer->hs_again_ns = NEVER_NS;
+}
+
+/* The peer has newer data but will not sync us now: ours must not be promoted in the meantime (2.5 p). */
+static void outdate_if_target(struct core *core, struct peer *peer)
+{
+	struct state *next;
+
+	if (core->st.role == ROLE_PRIMARY)
+		return;
+	next = state_begin(core);
+	FOR_EACH_VOLUME(core, vol)
+	{
+		const struct sync_verdict *verdict = &peer->pd[vol->v].verdict;
+
+		if (verdict->kind == VERDICT_GO && verdict->repl == REPL_WF_BITMAP_T &&
+		    next->vol[vol->v].disk > DISK_OUTDATED)
+			next->vol[vol->v].disk = DISK_OUTDATED;
+	}
+	state_end(core, STATE_HARD);
+}
+
+void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)
+{
+	bool conflict = rv == SS_TWO_PRIMARIES || rv == SS_CW_FAILED_BY_PEER ||
+			rv == SS_WEAKLY_CONNECTED || rv == SS_PRIMARY_READER;
+
+	if (conflict)
+		outdate_if_target(core, peer);
+	handshake_forget(peer);
+	if (rv == SS_HANDSHAKE_DISCONNECT) {
+		peer_standalone(core, peer, true, NULL);
+	} else if (conflict && peer->conf->net.rr_conflict != ASB_RETRY_CONNECT) {
+		if (!peer->reason[0])
+			snprintf(peer->reason, sizeof(peer->reason), "refused: %s",
+				 state_rv_text(rv));
+		peer_standalone(core, peer, true, NULL);
+	} else if (rv == SS_TIMEOUT || rv == SS_CONCURRENT_ST_CHG) {
+		peer->hs_again_ns = core->now_ns + HS_AGAIN_SOON_NS +
+				    core_random64(core) % HS_AGAIN_SOON_NS;
+	} else {
+		peer->hs_again_ns = core->now_ns + HS_AGAIN_NS;
+	}
+}
