@@ -3,13 +3,12 @@
 #ifndef NET_INT_H
 #define NET_INT_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <sys/uio.h>
 
 #include "base/list.h"
 #include "base/prng.h"
 #include "net/net.h"
+#include "net/net_event.h"
 #include "wire/wire.h"
 
 /* ---- byte layer ---- */

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FUSE operations on files: open and close, reads and writes, flush, discard and zeroes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "fuse_int.h"
+
+#define MAX_BACKGROUND 256
+#define CONGESTION_THRESHOLD 192
+
+/* Of the kernel's interface; libfuse 3.14 has no field for the second. */
+#define OPEN_DIRECT_IO (1U << 0)
+#define OPEN_PARALLEL_DIRECT_WRITES (1U << 6)
+
+/* struct fuse_open_out of the kernel. */
+struct open_answer {
+	uint64_t fh;
+	uint32_t open_flags;
+	int32_t padding;
+};
+
+/* An open that waits for the core. */
+struct pending_open {
+	struct pending base;
+	fuse_req_t req;
+	struct volume *vol;
+	bool write;
+};
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	conn->max_write = BUF_BYTES_MAX;
+	conn->max_background = MAX_BACKGROUND;
+	conn->congestion_threshold = CONGESTION_THRESHOLD;
+	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+				  FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS);
+	/* Then a truncation at open is told apart from truncate(), and is nothing. */
+	conn->want |= conn->capable & (FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ |
+				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS);
+}
+
+/* NULL: answered already. */
+static struct volume *volume_of(fuse_req_t req, fuse_ino_t ino)
+{
+	struct shard *shard = fuse_req_userdata(req);
+	struct file *f = file_by_ino(shard, ino);
+
+	if (!f || !f->vol) {
+		fuse_reply_err(req, f ? ENODEV : EISDIR);
+		return NULL;
+	}
+	return f->vol;
+}
+
+static void close_volume(struct volume *vol, bool write)
+{
+	struct ev_command cmd = { .cmd = CMD_CLOSE, .vnr = vol->vnr, .write = write };
+
+	resource_command(vol->res, &cmd);
+}
+
+static void open_replied(struct pending *p, int rc, const char *text)
+{
+	struct pending_open *o = CONTAINER_OF(p, struct pending_open, base);
+	struct open_answer answer = {
+		.fh = o->write,
+		.open_flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES,
+	};
+
+	if (rc) {
+		log_info("%s/%u: open%s: %s", o->vol->res->name, o->vol->vnr,
+			 o->write ? " for writing" : "", text);
+		fuse_reply_err(o->req, rc < 0 ? -rc : EIO);
+	} else if (fuse_reply_buf(o->req, (const char *)&answer, sizeof(answer)) == -ENOENT) {
+		/* The opener was interrupted: no release will follow. */
+		o->vol->unclosed[o->write]++;
+		o->vol->res->unclosed = true;
+	}
+	free(o);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct volume *vol = volume_of(req, ino);
+	struct core_event ev = { .kind = EV_COMMAND };
+	struct pending_open *o;
+
+	if (!vol)
+		return;
+	o = calloc(1, sizeof(*o));
+	if (!o) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	o->base.reply = open_replied;
+	o->req = req;
+	o->vol = vol;
+	o->write = (fi->flags & O_ACCMODE) != O_RDONLY;
+	ev.u.command.cookie = (uint64_t)(uintptr_t)&o->base;
+	ev.u.command.cmd = CMD_OPEN;
+	ev.u.command.vnr = vol->vnr;
+	ev.u.command.write = o->write;
+	ev.u.command.nonblock = (fi->flags & O_NONBLOCK) != 0;
+	resource_step(vol->res, &ev);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct shard *shard = fuse_req_userdata(req);
+	struct file *f = file_by_ino(shard, ino);
+
+	if (f && f->vol)
+		close_volume(f->vol, fi->fh != 0);
+	fuse_reply_err(req, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	struct volume *vol = volume_of(req, ino);
+	uint64_t end;
+
+	(void)fi;
+	if (!vol)
+		return;
+	end = vol->size_sectors * SECTOR_BYTES;
+	if (off < 0 || (uint64_t)off >= end || size == 0) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	if (size > BIO_MAX_BYTES)
+		size = BIO_MAX_BYTES;
+	if (size > end - (uint64_t)off)
+		size = (size_t)(end - (uint64_t)off);
+	app_submit(vol, req, OP_READ, (uint64_t)off, size, false, NULL, NULL);
+}
+
+/* The bytes of a request that is not in a pooled buffer of its own. */
+static struct buf *copy_in(struct shard *shard, const char *data, size_t size)
+{
+	struct buf *buf = buf_get_admitted(shard->bufs, BUF_APP, (uint32_t)size);
+
+	if (buf)
+		memcpy(buf->data, data, size);
+	return buf;
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+		     struct fuse_file_info *fi)
+{
+	struct shard *shard = fuse_req_userdata(req);
+	struct volume *vol = volume_of(req, ino);
+	struct buf *buf;
+	uint64_t end;
+
+	if (!vol)
+		return;
+	end = vol->size_sectors * SECTOR_BYTES;
+	if (size == 0) {
+		fuse_reply_write(req, 0);
+		return;
+	}
+	if (off < 0 || (uint64_t)off >= end) {
+		fuse_reply_err(req, ENOSPC);
+		return;
+	}
+	if (size > BUF_BYTES_MAX) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if (size > end - (uint64_t)off)
+		size = (size_t)(end - (uint64_t)off);
+	buf = fuse_pump_take(shard, data);
+	if (!buf)
+		buf = copy_in(shard, data, size);
+	if (!buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	app_submit(vol, req, OP_WRITE, (uint64_t)off, size,
+		   (fi->flags & (O_DSYNC | O_SYNC)) != 0, buf, buf->data);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct volume *vol = volume_of(req, ino);
+
+	(void)datasync;
+	(void)fi;
+	if (vol)
+		app_submit(vol, req, OP_FLUSH, 0, 0, false, NULL, NULL);
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+			 struct fuse_file_info *fi)
+{
+	struct volume *vol = volume_of(req, ino);
+	enum request_op op;
+	uint64_t end;
+
+	(void)fi;
+	if (!vol)
+		return;
+	end = vol->size_sectors * SECTOR_BYTES;
+	if (offset < 0 || length <= 0) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
+		op = OP_DISCARD;
+	} else if ((mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE) {
+		op = OP_ZEROES;
+	} else {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	if ((uint64_t)offset >= end || (uint64_t)length > end - (uint64_t)offset) {
+		/* Beyond the end there is nothing to keep; a larger file there cannot be. */
+		if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+			fuse_reply_err(req, ENOSPC);
+			return;
+		}
+		if ((uint64_t)offset >= end) {
+			fuse_reply_err(req, 0);
+			return;
+		}
+		length = (off_t)(end - (uint64_t)offset);
+	}
+	app_submit(vol, req, op, (uint64_t)offset, (uint64_t)length, false, NULL, NULL);
+}
+
+/* ---- what the directory does not allow ---- */
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	(void)fi;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent;
+	(void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+		      const char *new_name, unsigned flags)
+{
+	(void)parent;
+	(void)name;
+	(void)new_parent;
+	(void)new_name;
+	(void)flags;
+	fuse_reply_err(req, EPERM);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = ns_lookup,
+	.getattr = ns_getattr,
+	.setattr = ns_setattr,
+	.readdir = ns_readdir,
+	.statfs = ns_statfs,
+	.open = op_open,
+	.release = op_release,
+	.read = op_read,
+	.write = op_write,
+	.fsync = op_fsync,
+	.fallocate = op_fallocate,
+	.create = op_create,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_unlink,
+	.rename = op_rename,
+};
+
+const struct fuse_lowlevel_ops *shard_fuse_ops(void)
+{
+	return &ops;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A shard: one thread that owns resources with everything they need (core, streams, timers, buffers,
+ * disk jobs). Other threads only post messages to it and read what it publishes.
+ */
+#ifndef SHARD_H
+#define SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/inbox.h"
+#include "conf/conf.h"
+#include "control.h"
+
+struct shard;
+struct fuse_session;
+
+struct shard_conf {
+	struct daemon *daemon;
+	struct inbox *replies;      /* of the control thread */
+	unsigned disk_threads;
+	bool trace_wire;
+};
+
+/* An answer to the control thread; freed by the one who runs it. */
+struct shard_reply {
+	struct inbox_msg msg;
+	control_done done;
+	void *ctx;
+	int rc;                     /* as in ac_reply */
+	char text[ERR_TEXT_MAX];
+};
+
+/* Resources are created but no thread runs yet. NULL: err says why. */
+struct shard *shard_new(const struct shard_conf *conf, struct err *err);
+int shard_start(struct shard *shard, struct err *err);
+/* All resources must be down. Waits for the thread. */
+void shard_stop(struct shard *shard);
+void shard_free(struct shard *shard);
+
+/*
+ * The functions below are called on the control thread. Each leads to one call of `done` there, later;
+ * when the inbox is full -EAGAIN is returned and `done` is not called.
+ */
+
+/* Creates the resource, attaches its volumes and starts to connect. The configuration is copied. */
+int shard_up(struct shard *shard, const struct conf *conf, const struct conf_resource *res,
+	     uint8_t own_node_id, control_done done, void *ctx);
+/* Demotes, disconnects, detaches, and forgets the resource. */
+int shard_down(struct shard *shard, const char *resource, bool force, control_done done, void *ctx);
+int shard_command(struct shard *shard, const char *resource, const struct ev_command *cmd,
+		  control_done done, void *ctx);
+/* Attaches and connects whatever is not. */
+int shard_complete(struct shard *shard, const char *resource, control_done done, void *ctx);
+
+/*
+ * The FUSE session is served by the shard from now on. `ended` runs on the control thread when the file
+ * system has been unmounted.
+ */
+int shard_serve(struct shard *shard, struct fuse_session *session, control_done ended, void *ctx);
+/* The operations of the session; userdata of fuse_session_new() is the shard. */
+const struct fuse_lowlevel_ops *shard_fuse_ops(void);
+
+#endif

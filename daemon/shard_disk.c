@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disk and metadata actions as jobs. A store with memory behind it (tmpfs) is served on the shard's own
+ * thread, at the end of the turn: a hand-off to a worker costs more than the call. All others go to
+ * the pool, metadata of one volume in order.
+ */
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "disk/backing.h"
+#include "meta/meta_al.h"
+#include "meta/meta_bitmap.h"
+#include "meta/meta_super.h"
+#include "shard_int.h"
+
+/* What an attach brings back from the worker. */
+struct attach_work {
+	uint8_t own_node_id;
+	struct md_where where;
+	struct md_store *store;
+	struct md_loaded loaded;
+	bool in_memory;
+	struct err err;
+};
+
+struct volume *resource_volume(struct resource *res, uint16_t vnr)
+{
+	for (unsigned i = 0; i < res->volume_count; i++) {
+		if (res->volumes[i].vnr == vnr)
+			return &res->volumes[i];
+	}
+	return NULL;
+}
+
+static bool is_in_memory(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static void run_attach(struct job *job)
+{
+	struct attach_work *w = job->attach;
+	int rc = md_store_open(&w->where, w->own_node_id, &w->store, &w->err);
+
+	if (!rc) {
+		rc = md_store_load(w->store, &w->loaded, &w->err);
+		if (rc) {
+			md_store_close(w->store);
+			w->store = NULL;
+		}
+	}
+	w->in_memory = is_in_memory(w->where.data_path) &&
+		       (!w->where.meta_path || is_in_memory(w->where.meta_path));
+	job->base.error = rc;
+}
+
+/* On a worker, or inline: only the job and thread-safe calls. */
+static void run_job(struct disk_job *base)
+{
+	struct job *job = CONTAINER_OF(base, struct job, base);
+	struct backing *b = job->vol->backing;
+	struct md_store *store = job->vol->store;
+	int rc = -EIO;
+
+	if (job->kind == JOB_ATTACH) {
+		run_attach(job);
+		return;
+	}
+	if (!store) {
+		base->error = rc;
+		return;
+	}
+	switch (job->kind) {
+	case JOB_READ:
+		rc = backing_read(b, job->sector, job->buf->data, job->bytes);
+		break;
+	case JOB_WRITE:
+		rc = backing_write(b, job->sector, job->buf->data, job->bytes, job->fua);
+		break;
+	case JOB_DISCARD:
+		rc = backing_discard(b, job->sector, job->bytes);
+		if (rc == -EOPNOTSUPP)
+			rc = backing_zero(b, job->sector, job->bytes, false);
+		break;
+	case JOB_ZEROES:
+		rc = backing_zero(b, job->sector, job->bytes, job->unmap);
+		break;
+	case JOB_FLUSH:
+		rc = backing_flush(b);
+		break;
+	case JOB_SUPER:
+		rc = md_store_write_super(store, job->block);
+		break;
+	case JOB_AL:
+		rc = md_store_write_al(store, job->block);
+		break;
+	case JOB_BITMAP:
+		rc = md_store_write_bitmap_page(store, job->page, job->block);
+		break;
+	case JOB_META_FLUSH:
+		rc = md_store_flush(store);
+		break;
+	case JOB_DETACH:
+		md_store_close(store);
+		rc = 0;
+		break;
+	default:
+		ASSERT(false);
+	}
+	base->error = rc;
+}
+
+/* ---- completion, on the shard's thread ---- */
+
+static void job_free(struct job *job)
+{
+	struct shard *shard = job->vol->res->shard;
+
+	list_push_back(&shard->free_jobs, &job->free_link);
+}
+
+static void attach_done(struct job *job)
+{
+	struct volume *vol = job->vol;
+	struct attach_work *w = job->attach;
+	struct core_event ev = { .kind = EV_ATTACHED };
+	const struct md_store_info *info;
+
+	ev.u.attached.vnr = vol->vnr;
+	ev.u.attached.error = job->base.error;
+	ev.u.attached.reason = w->err.text;
+	if (!job->base.error) {
+		vol->store = w->store;
+		vol->backing = md_store_backing(w->store);
+		vol->mode = w->in_memory ? DISK_INLINE : DISK_POOL;
+		vol->direct_io = backing_info(vol->backing)->direct;
+		vol->attached = true;
+		info = md_store_info(w->store);
+		vol->max_peers = info->max_peers;
+		ev.u.attached.data_sectors = info->data_sectors;
+		ev.u.attached.backing_sectors = info->backing_sectors;
+		ev.u.attached.super = w->loaded.super;
+		memcpy(ev.u.attached.bitmap.slot, w->loaded.slot, sizeof(w->loaded.slot));
+		ev.u.attached.bitmap.words_per_slot = w->loaded.words_per_slot;
+		ev.u.attached.discard_ok = backing_info(vol->backing)->discard_ok;
+		if (w->loaded.al_applied)
+			log_notice("%s/%u: the activity log was not clean: %llu extents marked%s",
+				   vol->res->name, vol->vnr,
+				   (unsigned long long)w->loaded.al_extent_count,
+				   w->loaded.al_damaged ? " (it is damaged)" : "");
+	} else {
+		log_warning("%s/%u: attach: %s", vol->res->name, vol->vnr, w->err.text);
+	}
+	job_free(job);
+	resource_step(vol->res, &ev);
+	free(w);
+}
+
+static void detach_done(struct job *job)
+{
+	struct volume *vol = job->vol;
+	struct core_event ev = { .kind = EV_DETACHED, .u.detached_vnr = vol->vnr };
+
+	vol->store = NULL;
+	vol->backing = NULL;
+	vol->attached = false;
+	vol->closing = false;
+	job_free(job);
+	resource_step(vol->res, &ev);
+}
+
+static void start_detach(struct volume *vol);
+
+static void job_done(struct disk_job *base)
+{
+	struct job *job = CONTAINER_OF(base, struct job, base);
+	struct volume *vol = job->vol;
+	struct core_event ev = { .kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE };
+
+	ASSERT(vol->jobs > 0);
+	vol->jobs--;
+	if (job->kind == JOB_ATTACH) {
+		attach_done(job);
+		return;
+	}
+	if (job->kind == JOB_DETACH) {
+		detach_done(job);
+		return;
+	}
+	ev.u.done.tag = job->tag;
+	ev.u.done.error = base->error;
+	if (job->kind == JOB_READ && !base->error)
+		ev.u.done.payload = (struct payload){ .id = job->buf->id, .bytes = job->bytes };
+	else if (job->buf)
+		buf_put(job->buf);
+	job->buf = NULL;
+	job_free(job);
+	resource_step(vol->res, &ev);
+	if (vol->closing && vol->jobs == 0)
+		start_detach(vol);
+}
+
+/* ---- submission ---- */
+
+static struct job *job_new(struct volume *vol, enum job_kind kind)
+{
+	struct shard *shard = vol->res->shard;
+	struct list *free_link = list_first(&shard->free_jobs);
+	struct job *job;
+	uint8_t *block = NULL;
+
+	if (free_link) {
+		list_del(free_link);
+		job = LIST_ENTRY(free_link, struct job, free_link);
+		block = job->block;
+		memset(job, 0, sizeof(*job));
+	} else {
+		job = calloc(1, sizeof(*job));
+		ASSERT(job);
+	}
+	list_init(&job->base.link);
+	list_init(&job->free_link);
+	job->base.run = run_job;
+	job->base.done = job_done;
+	job->block = block;
+	job->vol = vol;
+	job->kind = kind;
+	return job;
+}
+
+static uint8_t *job_block(struct job *job)
+{
+	if (!job->block) {
+		/* Aligned for O_DIRECT. */
+		job->block = aligned_alloc(MD_PAGE_BYTES, MD_PAGE_BYTES);
+		ASSERT(job->block);
+	}
+	return job->block;
+}
+
+static void submit(struct job *job)
+{
+	struct volume *vol = job->vol;
+	struct shard *shard = vol->res->shard;
+
+	vol->jobs++;
+	if (vol->mode == DISK_INLINE || (!vol->store && job->kind != JOB_ATTACH))
+		list_push_back(&shard->inline_jobs, &job->base.link);
+	else if (job->is_meta)
+		disk_lane_submit(&vol->meta_lane, shard->port, &job->base);
+	else
+		disk_port_submit(shard->port, &job->base);
+}
+
+void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_disk *a)
+{
+	struct volume *vol = resource_volume(res, a->vnr);
+	struct job *job = job_new(vol, kind);
+	struct buf_pool *bufs = res->shard->bufs;
+
+	job->tag = a->tag;
+	job->sector = a->sector;
+	job->bytes = a->bytes;
+	job->fua = a->fua;
+	job->unmap = a->unmap;
+	if (kind == JOB_WRITE) {
+		job->buf = buf_by_id(bufs, a->payload.id);
+		ASSERT(job->buf->capacity_bytes >= a->bytes);
+		buf_ref(job->buf);
+	} else if (kind == JOB_READ) {
+		/* The core has admitted it within its own bounds. */
+		job->buf = buf_get_admitted(bufs, BUF_READ, a->bytes);
+		ASSERT(job->buf);
+	}
+	submit(job);
+}
+
+void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a)
+{
+	struct volume *vol = resource_volume(res, a->vnr);
+	struct job *job = job_new(vol, kind);
+	const struct bm_store *bm;
+
+	job->tag = a->tag;
+	job->is_meta = true;
+	job->page = a->page;
+	switch (kind) {
+	case JOB_SUPER:
+		meta_super_encode(a->super, job_block(job));
+		break;
+	case JOB_AL:
+		meta_al_encode(a->al, job_block(job));
+		break;
+	case JOB_BITMAP:
+		bm = core_bitmap(res->core, a->vnr);
+		ASSERT(bm);
+		meta_bitmap_page_encode(bm->slot, bm->words_per_slot, vol->max_peers, a->page,
+					job_block(job));
+		break;
+	default:
+		break;
+	}
+	submit(job);
+}
+
+void shard_disk_attach(struct volume *vol)
+{
+	struct job *job = job_new(vol, JOB_ATTACH);
+	struct attach_work *w = calloc(1, sizeof(*w));
+
+	ASSERT(w && !vol->store);
+	w->own_node_id = vol->res->own_node_id;
+	w->where.data_path = vol->disk_path;
+	w->where.place = vol->meta == CONF_META_INTERNAL ? MD_PLACE_INTERNAL :
+			 vol->meta == CONF_META_FLEXIBLE ? MD_PLACE_EXTERNAL : MD_PLACE_INDEXED;
+	w->where.meta_path = vol->meta == CONF_META_INTERNAL ? NULL : vol->meta_path;
+	w->where.index = vol->meta_index;
+	job->attach = w;
+	vol->mode = DISK_POOL;
+	submit(job);
+}
+
+static void start_detach(struct volume *vol)
+{
+	struct job *job = job_new(vol, JOB_DETACH);
+
+	vol->jobs++;
+	disk_port_submit(vol->res->shard->port, &job->base);
+}
+
+void shard_disk_detach(struct volume *vol)
+{
+	vol->closing = true;
+	if (vol->jobs == 0)
+		start_detach(vol);
+}
+
+bool shard_disk_run_inline(struct shard *shard)
+{
+	for (unsigned i = 0; i < SHARD_INLINE_JOBS_PER_TURN; i++) {
+		struct list *first = list_first(&shard->inline_jobs);
+		struct disk_job *job;
+
+		if (!first)
+			return false;
+		list_del(first);
+		job = LIST_ENTRY(first, struct disk_job, link);
+		job->run(job);
+		job->done(job);
+	}
+	return !list_empty(&shard->inline_jobs);
+}
+
+void shard_disk_free_jobs(struct shard *shard)
+{
+	while (!list_empty(&shard->free_jobs)) {
+		struct list *first = list_first(&shard->free_jobs);
+		struct job *job = LIST_ENTRY(first, struct job, free_link);
+
+		list_del(first);
+		free(job->block);
+		free(job);
+	}
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Structs that the files of a shard share. Everything here is touched by the shard's thread only. */
+#ifndef SHARD_INT_H
+#define SHARD_INT_H
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "shard.h"
+#include "disk/buf_pool.h"
+#include "disk/disk_pool.h"
+#include "disk/md_store.h"
+#include "net/net.h"
+#include "net/net_event.h"
+
+#define SHARD_INBOX_MAX 4096U
+#define SHARD_INLINE_JOBS_PER_TURN 256U
+#define SHARD_PUBLISH_INTERVAL_MS 100
+
+struct resource;
+struct fuse_pump;
+
+/* Somebody waits for the answer to a command. Its address is the cookie. */
+struct pending {
+	void (*reply)(struct pending *p, int rc, const char *text);
+};
+
+/* How the disk calls of an open store are made. */
+enum disk_mode {
+	DISK_POOL,        /* they may block: on a worker */
+	DISK_INLINE,      /* memory behind it: on the shard's thread */
+};
+
+/* One volume. A volume without a local disk has store == NULL for ever. */
+struct volume {
+	struct resource *res;
+	uint16_t vnr;
+	bool has_disk;
+	char disk_path[CONF_PATH_MAX];
+	char meta_path[CONF_PATH_MAX];
+	enum conf_meta meta;
+	unsigned meta_index;
+	struct md_store *store;       /* between AC_ATTACH and AC_DETACH */
+	struct backing *backing;
+	uint32_t max_peers;
+	bool attached;
+	bool direct_io;
+	bool closing;                 /* AC_DETACH came, jobs are still under way */
+	enum disk_mode mode;
+	unsigned jobs;                /* data and metadata jobs under way */
+	struct disk_lane meta_lane;
+	uint64_t size_sectors;        /* AC_SIZE */
+	bool readable, writable;
+	struct file *file;
+	/* app_range.c */
+	struct list active_writes;    /* app_req that change data, submitted or about to be */
+	struct list waiting_writes;   /* in order of arrival, for an overlapping one */
+	unsigned exclusive_count;     /* of both lists: those that read before they write */
+	unsigned unclosed[2];         /* opens for reading, writing whose opener had gone */
+};
+
+struct peer {
+	struct resource *res;
+	uint8_t node_id;
+	struct net_conn *conn;
+};
+
+struct resource {
+	struct list link;             /* shard->resources */
+	struct shard *shard;
+	char name[NAME_MAX_BYTES];
+	uint8_t own_node_id;
+	void *core_mem;
+	struct core *core;
+	bool in_step;
+	bool dirty;                   /* stepped since the last publication */
+	bool unclosed;                /* a volume has some */
+	struct shard_reply *down_reply; /* the resource ends after this step */
+	bool dead;
+	unsigned volume_count;
+	struct volume volumes[VOLUMES_MAX];
+	unsigned peer_count;
+	struct peer peers[NODES_MAX];
+	struct peer *by_node[NODES_MAX];
+	struct list blocked;          /* app_req that wait for core_room() */
+	struct list completed;        /* app_req to be answered after the step */
+	bool settling;
+};
+
+enum job_kind {
+	JOB_READ, JOB_WRITE, JOB_DISCARD, JOB_ZEROES, JOB_FLUSH,
+	JOB_SUPER, JOB_AL, JOB_BITMAP, JOB_META_FLUSH,
+	JOB_ATTACH, JOB_DETACH,
+};
+
+/* One disk call on behalf of the core. */
+struct job {
+	struct disk_job base;
+	struct list free_link;
+	struct volume *vol;
+	enum job_kind kind;
+	bool is_meta;                 /* answered by EV_META_DONE */
+	uint64_t tag;
+	uint64_t sector;
+	uint32_t bytes;
+	bool fua, unmap;
+	struct buf *buf;              /* a reference of ours */
+	uint64_t page;
+	struct attach_work *attach;   /* JOB_ATTACH */
+	uint8_t *block;               /* MD_PAGE_BYTES, allocated with the first metadata job */
+};
+
+struct shard {
+	struct shard_conf conf;
+	pthread_t thread;
+	bool started;
+	bool ending;                  /* leave the loop when all is quiet */
+	struct event_base *base;
+	struct inbox inbox;
+	struct buf_pool *bufs;
+	struct disk_pool *disks;
+	struct disk_port *port;
+	struct net *net;
+	struct list resources;
+	struct list inline_jobs;
+	struct list free_jobs;
+	struct list free_reqs;
+	struct fuse_pump *pump;
+	struct list files;            /* of the mount; never removed */
+	uint64_t next_ino;
+	uint64_t now_ns;
+	uint64_t armed_ns;            /* of ev_deadline; UINT64_MAX = not armed */
+	bool publish_armed;
+	struct event ev_inbox, ev_disk, ev_deadline, ev_publish;
+};
+
+/* shard.c */
+uint64_t shard_now_ns(struct shard *shard);
+/* One event into the core; all actions are carried out before it returns. Must not be nested. */
+void resource_step(struct resource *res, struct core_event *event);
+
+/* shard_exec.c */
+void shard_exec(struct resource *res, struct core_action *action);
+
+/* shard_disk.c */
+void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_disk *a);
+void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a);
+void shard_disk_attach(struct volume *vol);
+void shard_disk_detach(struct volume *vol);
+/* Runs what may run on this thread; true when more is left. */
+bool shard_disk_run_inline(struct shard *shard);
+void shard_disk_free_jobs(struct shard *shard);
+struct volume *resource_volume(struct resource *res, uint16_t vnr);
+
+/* shard_net.c */
+extern const struct net_callbacks shard_net_callbacks;
+
+/* shard_resource.c */
+/* A command without an answer. */
+void resource_command(struct resource *res, const struct ev_command *cmd);
+/* Frees what went down in this turn. */
+void shard_bury_resources(struct shard *shard);
+/* Hands an answer to the control thread; takes it. */
+void shard_reply_post(struct shard *shard, struct shard_reply *reply);
+
+/* shard_status.c */
+void shard_status_init(struct shard *shard);
+void shard_publish(struct resource *res);
+void shard_publish_gone(struct resource *res);
+/* Something happened: publish within SHARD_PUBLISH_INTERVAL_MS. */
+void shard_publish_soon(struct shard *shard);
+
+/* crypto.c */
+extern const struct core_crypto crypto_openssl;
+
+/* fuse_pump.c */
+void fuse_pump_run(struct shard *shard);
+bool fuse_pump_wants_run(const struct shard *shard);
+void fuse_pump_free(struct shard *shard);
+
+#endif

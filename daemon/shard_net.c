@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the connections report, as events for the core. */
+#include "core/core.h"
+#include "shard_int.h"
+
+static void on_up(void *ctx, bool resolve_conflicts)
+{
+	struct peer *peer = ctx;
+	struct core_event ev = { .kind = EV_STREAMS_UP };
+
+	ev.u.streams.peer = peer->node_id;
+	ev.u.streams.resolve_conflicts = resolve_conflicts;
+	resource_step(peer->res, &ev);
+}
+
+static void on_down(void *ctx, const char *reason)
+{
+	struct peer *peer = ctx;
+	struct core_event ev = { .kind = EV_STREAMS_DOWN };
+
+	ev.u.streams.peer = peer->node_id;
+	ev.u.streams.reason = reason;
+	resource_step(peer->res, &ev);
+}
+
+static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
+{
+	struct peer *peer = ctx;
+	struct core_event ev = { .kind = EV_PKT };
+
+	ev.u.pkt.peer = peer->node_id;
+	ev.u.pkt.stream = (uint8_t)stream;
+	ev.u.pkt.pkt = pkt;
+	resource_step(peer->res, &ev);
+}
+
+static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
+{
+	struct peer *peer = ctx;
+	struct core_event ev = { .kind = EV_TX_DONE };
+
+	ev.u.tx.peer = peer->node_id;
+	ev.u.tx.stream = (uint8_t)stream;
+	ev.u.tx.bytes = bytes;
+	resource_step(peer->res, &ev);
+}
+
+const struct net_callbacks shard_net_callbacks = {
+	.up = on_up,
+	.down = on_down,
+	.packet = on_packet,
+	.tx_done = on_tx_done,
+};
