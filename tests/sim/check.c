@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checkers outside the core: differences are marked, states tell the truth, one lineage. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meta/meta_al.h"
+#include "meta/meta_bitmap.h"
+#include "sim.h"
+
+/* What a node's metadata say about its disk, in core or as an attach would find them. */
+struct view {
+	bool valid;
+	struct md_super super;
+	struct bm_store bm;
+	bool extent_hot[SIM_EXTENTS_MAX]; /* live nodes: named by the log on disk */
+	uint64_t *words;
+	uint64_t cap_words;
+};
+
+static struct view views[SIM_NODES_MAX];
+static struct meta_al_table table;
+
+static int read_al(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BYTES])
+{
+	const struct disk *d = ctx;
+
+	memcpy(block, d->md_now + d->md_layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
+	       MD_PAGE_BYTES);
+	return 0;
+}
+
+static void load_hot(struct disk *d, struct view *v)
+{
+	struct meta_al_ring ring = { .stripes = 1, .stripe_4k = 8, .read = read_al, .ctx = d };
+	enum meta_al_outcome outcome;
+
+	memset(v->extent_hot, 0, sizeof(v->extent_hot));
+	if (meta_al_replay(&ring, &table, &outcome) != 0 || outcome != META_AL_REPLAYED)
+		return;
+	for (uint32_t i = 0; i < table.slot_count; i++) {
+		if (table.extent[i] < SIM_EXTENTS_MAX)
+			v->extent_hot[table.extent[i]] = true;
+	}
+}
+
+static void load_view(struct world *w, unsigned node)
+{
+	struct node *n = &w->nodes[node];
+	struct view *v = &views[node];
+	const struct md_super *md = n->up && n->attached ? core_md(n->core, SIM_VNR) : NULL;
+	bool replayed;
+
+	if (md) {
+		v->valid = true;
+		v->super = *md;
+		v->bm = n->bm;
+		load_hot(&n->disk, v);
+		return;
+	}
+	memset(v->extent_hot, 0, sizeof(v->extent_hot));
+	v->valid = disk_super(&n->disk, &v->super);
+	if (!v->valid)
+		return;
+	if (v->cap_words < n->bm_cap_words) {
+		v->cap_words = n->bm_cap_words;
+		v->words = realloc(v->words, v->cap_words * sizeof(*v->words));
+		ASSERT(v->words);
+	}
+	memset(&v->bm, 0, sizeof(v->bm));
+	v->bm.words_per_slot = n->bm.words_per_slot;
+	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
+		v->bm.slot[s] = v->words + s * v->bm.words_per_slot;
+	disk_load_bitmap(w, node, &v->super, &v->bm, &replayed);
+}
+
+static bool bit_of(const struct view *v, unsigned peer, uint64_t bit)
+{
+	int32_t slot = v->super.peers[peer].bitmap_index;
+
+	return slot >= 0 && (v->bm.slot[slot][bit / 64] >> (bit % 64) & 1);
+}
+
+/* The handshake of a against b would use a bitmap of a: its own slot for b or another one. */
+static unsigned usable_slots(const struct view *a, unsigned b_id, const struct view *b)
+{
+	unsigned nodes = 0;
+
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		if (a->super.peers[i].bitmap_uuid != 0 &&
+		    uuid_eq(a->super.peers[i].bitmap_uuid, b->super.current_uuid))
+			nodes |= 1U << i;
+	}
+	return nodes & 1U << b_id ? 1U << b_id : nodes;
+}
+
+static bool any_bit(const struct view *v, unsigned nodes, uint64_t bit)
+{
+	for (unsigned p = 0; nodes >> p != 0; p++) {
+		if ((nodes >> p & 1) && bit_of(v, p, bit))
+			return true;
+	}
+	return false;
+}
+
+static bool full_sync_due(const struct view *a, unsigned b_id)
+{
+	return a->super.current_uuid == UUID_JUST_CREATED || a->super.current_uuid == 0 ||
+	       (a->super.peers[b_id].flags & MDF_PEER_FULL_SYNC) ||
+	       a->super.peers[b_id].bitmap_index < 0;
+}
+
+static bool same_block(const struct disk *a, const struct disk *b, uint64_t block)
+{
+	const struct disk_block *x = &a->blocks[block], *y = &b->blocks[block];
+	static const uint64_t zero[BM_BLOCK_SECTORS];
+
+	return memcmp(x->life == a->life ? x->now : zero, y->life == b->life ? y->now : zero,
+		      sizeof(zero)) == 0;
+}
+
+struct pair {
+	unsigned a, b;
+	unsigned slots_a, slots_b; /* node masks whose slots count */
+};
+
+static void check_block(struct world *w, const struct pair *p, uint64_t block, const char *why)
+{
+	const struct view *va = &views[p->a], *vb = &views[p->b];
+	uint64_t extent = block * BM_BLOCK_SECTORS / AL_EXTENT_SECTORS;
+
+	if (same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, block))
+		return;
+	if (any_bit(va, p->slots_a, block) || any_bit(vb, p->slots_b, block) ||
+	    va->extent_hot[extent] || vb->extent_hot[extent])
+		return;
+	for (uint64_t s = block * BM_BLOCK_SECTORS; s < (block + 1) * BM_BLOCK_SECTORS; s++) {
+		if (disk_peek(&w->nodes[p->a].disk, s) != disk_peek(&w->nodes[p->b].disk, s)) {
+			oracle_explain(w, s);
+			break;
+		}
+	}
+	sim_fail(w, "I2: %s, nodes %u and %u differ in block %llu (extent %llu) and nothing marks it",
+		 why, p->a, p->b, (unsigned long long)block, (unsigned long long)extent);
+}
+
+static bool pair_slots(struct pair *p)
+{
+	const struct view *va = &views[p->a], *vb = &views[p->b];
+
+	if (!va->valid || !vb->valid || full_sync_due(va, p->b) || full_sync_due(vb, p->a))
+		return false;
+	p->slots_a = 1U << p->b;
+	p->slots_b = 1U << p->a;
+	if (uuid_eq(va->super.current_uuid, vb->super.current_uuid))
+		return true;
+	p->slots_a = usable_slots(va, p->b, vb);
+	p->slots_b = usable_slots(vb, p->a, va);
+	/* Neither: a full resync, or a split brain. */
+	if (p->slots_a == 0 && p->slots_b == 0)
+		return false;
+	/* The union of both sides' slots is resynced. */
+	p->slots_a |= 1U << p->b;
+	p->slots_b |= 1U << p->a;
+	return true;
+}
+
+void check_difference_covered(struct world *w, const char *why)
+{
+	for (unsigned i = 0; i < w->node_count; i++)
+		load_view(w, i);
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = a + 1; b < w->node_count; b++) {
+			struct pair p = { .a = a, .b = b };
+			const struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
+
+			if (!pair_slots(&p))
+				continue;
+			for (unsigned i = 0; i < da->touched_count; i++)
+				check_block(w, &p, da->touched[i], why);
+			for (unsigned i = 0; i < db->touched_count; i++)
+				check_block(w, &p, db->touched[i], why);
+		}
+	}
+}
+
+static bool current_both(struct world *w, unsigned a, unsigned b)
+{
+	const struct resource_status *sa, *sb;
+
+	if (!w->nodes[a].up || !w->nodes[b].up)
+		return false;
+	sa = node_status(w, a);
+	sb = node_status(w, b);
+	return sa->volumes[0].disk == DISK_UP_TO_DATE && sb->volumes[0].disk == DISK_UP_TO_DATE &&
+	       status_peer_uptodate(sa, b) && status_peer_uptodate(sb, a);
+}
+
+void check_primary_peers(struct world *w)
+{
+	const struct app *app = &w->app;
+
+	if (app->phase != APP_OPEN || !w->nodes[app->node].up)
+		return;
+	for (unsigned m = 0; m < w->node_count; m++) {
+		uint64_t bad;
+
+		if (m != (unsigned)app->node && !current_both(w, (unsigned)app->node, m))
+			continue;
+		if (m == (unsigned)app->node &&
+		    node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)
+			continue;
+		bad = oracle_check_node(w, m);
+		if (bad == SIM_NEVER)
+			continue;
+		oracle_explain(w, bad);
+		sim_fail(w, "I1: node %u lacks an acknowledged write at sector %llu, Primary is %d",
+			 m, (unsigned long long)bad, app->node);
+	}
+}
+
+static void check_pair_identical(struct world *w, unsigned a, unsigned b, const char *why)
+{
+	struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
+	const struct md_super *ma = core_md(w->nodes[a].core, SIM_VNR);
+	const struct md_super *mb = core_md(w->nodes[b].core, SIM_VNR);
+
+	for (unsigned i = 0; i < da->touched_count + db->touched_count; i++) {
+		uint64_t block = i < da->touched_count ? da->touched[i] :
+							 db->touched[i - da->touched_count];
+
+		if (same_block(da, db, block))
+			continue;
+		oracle_explain(w, block * BM_BLOCK_SECTORS);
+		sim_fail(w, "I3: %s, nodes %u and %u are UpToDate and differ in block %llu", why,
+			 a, b, (unsigned long long)block);
+	}
+	if (!ma || !mb || !uuid_eq(ma->current_uuid, mb->current_uuid))
+		sim_fail(w, "S2: %s, nodes %u and %u are UpToDate with different generations", why,
+			 a, b);
+}
+
+void check_identical(struct world *w, const char *why)
+{
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = a + 1; b < w->node_count; b++) {
+			if (current_both(w, a, b))
+				check_pair_identical(w, a, b, why);
+		}
+	}
+}
+
+void check_states(struct world *w)
+{
+	int primary = -1;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct resource_status *st;
+
+		if (!w->nodes[i].up)
+			continue;
+		if (w->nodes[i].saw_split_brain && !w->split_brain_ok)
+			sim_fail(w, "I5: node %u reports a split brain, but there was one lineage", i);
+		st = node_status(w, i);
+		if (st->role != ROLE_PRIMARY)
+			continue;
+		if (primary >= 0)
+			sim_fail(w, "I4: nodes %d and %u are both Primary", primary, i);
+		primary = (int)i;
+	}
+}
+
+bool check_converged(struct world *w, char *why, size_t n)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct resource_status *st;
+
+		if (!w->nodes[i].up) {
+			snprintf(why, n, "node %u is down", i);
+			return false;
+		}
+		st = node_status(w, i);
+		if (st->volumes[0].disk != DISK_UP_TO_DATE) {
+			snprintf(why, n, "node %u is %s", i,
+				 disk_state_name(st->volumes[0].disk));
+			return false;
+		}
+		for (unsigned p = 0; p < w->node_count; p++) {
+			const struct status_peer *sp = p == i ? NULL : status_peer(st, p);
+
+			if (p == i)
+				continue;
+			if (sp && status_peer_uptodate(st, p) &&
+			    sp->devices[0].out_of_sync_sectors == 0)
+				continue;
+			snprintf(why, n, "node %u sees node %u as %s/%s/%s with %llu sectors out of sync%s%s",
+				 i, p, sp ? conn_state_name(sp->conn) : "missing",
+				 sp ? repl_state_name(sp->devices[0].repl) : "",
+				 sp ? disk_state_name(sp->devices[0].peer_disk) : "",
+				 sp ? (unsigned long long)sp->devices[0].out_of_sync_sectors : 0,
+				 sp && sp->reason[0] ? ": " : "", sp ? sp->reason : "");
+			return false;
+		}
+	}
+	return true;
+}

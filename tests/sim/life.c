@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One simulated cluster life: set-up, faulted phase, healing, convergence, all checks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define STEPS_MAX 3000000
+
+void sim_params_draw(struct sim_params *p, struct prng *rng)
+{
+	static const uint8_t sizes[] = { 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 4, 4, 5, 5 };
+	static const uint16_t mib[] = { 8, 16, 64, 512 };
+
+	memset(p, 0, sizeof(*p));
+	p->nodes = sizes[prng_below(rng, ARRAY_LEN(sizes))];
+	p->full_initial_sync = prng_chance(rng, 1, 10);
+	p->device_sectors = p->full_initial_sync ?
+				    (2U << 20) / SECTOR_BYTES * prng_range(rng, 1, 4) :
+				    ((uint64_t)mib[prng_below(rng, ARRAY_LEN(mib))] << 20) /
+					    SECTOR_BYTES;
+	p->al_extents = AL_EXTENTS_MIN;
+	p->protocol = PROTOCOL_C;
+	p->auth = prng_chance(rng, 1, 5);
+	p->careful = true;
+	p->discard_ok = prng_chance(rng, 3, 4);
+	p->net_latency_ns = prng_exp(rng, 2 * NS_MS) + 10 * NS_US;
+	p->disk_latency_ns = prng_exp(rng, NS_MS) + 10 * NS_US;
+	p->ops = (unsigned)prng_range(rng, 50, 300);
+	p->faults = (unsigned)prng_range(rng, 3, 20);
+	p->qd = (unsigned)prng_range(rng, 1, 12);
+	p->think_ns = prng_exp(rng, 30 * NS_MS) + NS_US;
+	p->hot_blocks = (unsigned)prng_range(rng, 4, 256);
+	p->healing_io = prng_chance(rng, 1, 3);
+	p->max_epoch_size = prng_chance(rng, 1, 4) ? 20 : 2048;
+	p->requests_max = prng_chance(rng, 1, 4) ? 16 : 64;
+	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
+	do {
+		p->fault_mask = (unsigned)prng_below(rng, 1U << FAULT_KINDS);
+		if (prng_chance(rng, 1, 2))
+			p->fault_mask &= (unsigned)prng_u64(rng);
+	} while (p->fault_mask == 0);
+}
+
+/* ---- set-up ---- */
+
+static bool all_connected(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct resource_status *st;
+
+		if (!w->nodes[i].up || !w->nodes[i].attached)
+			return false;
+		st = node_status(w, i);
+		for (unsigned p = 0; p < st->peer_count; p++) {
+			if (st->peers[p].conn != CONN_CONNECTED ||
+			    st->peers[p].devices[0].repl != REPL_ESTABLISHED)
+				return false;
+		}
+	}
+	return true;
+}
+
+static char reason[400];
+
+static bool converged(struct world *w)
+{
+	return check_converged(w, reason, sizeof(reason));
+}
+
+static bool converged_quiet(struct world *w)
+{
+	if (!converged(w))
+		return false;
+	snprintf(reason, sizeof(reason), "requests or packets are still in flight");
+	if (w->app.in_flight > 0 || !net_quiet(w))
+		return false;
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].disk.ops_high > 0 || w->nodes[i].disk.md_count > 0)
+			return false;
+	}
+	return true;
+}
+
+static void expect_success(struct world *w, unsigned node, int rc, uint64_t cmd)
+{
+	if (rc < SS_SUCCESS)
+		sim_fail(w, "node %u: command %llu fails with %d (%s)", node,
+			 (unsigned long long)cmd, rc, state_rv_text((enum state_rv)rc));
+}
+
+static void command(struct world *w, unsigned node, struct ev_command cmd)
+{
+	node_command(w, node, cmd, expect_success, cmd.cmd);
+}
+
+/* Different old contents on all disks; only node 0's are to survive. */
+static void fill_garbage(struct world *w)
+{
+	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+
+	for (unsigned n = 0; n < w->node_count; n++) {
+		for (unsigned i = 0; i < 40; i++) {
+			uint64_t block = prng_below(&w->rng, blocks);
+			struct disk_block *b = disk_block(&w->nodes[n].disk, block);
+			unsigned op = 0;
+
+			if (n == 0) {
+				op = oracle_issue(w, block * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS,
+						  false);
+				oracle_ack(w, op);
+				oracle_op_durable(w, op);
+			}
+			for (unsigned s = 0; s < BM_BLOCK_SECTORS; s++)
+				b->now[s] = b->durable[s] =
+					n == 0 ? oracle_value(w, op, block * BM_BLOCK_SECTORS + s) :
+						 prng_u64(&w->rng) | 1;
+		}
+	}
+}
+
+static void set_up(struct world *w)
+{
+	w->node_count = w->params.nodes;
+	oracle_reset(w);
+	app_reset(w);
+	for (unsigned i = 0; i < w->node_count; i++)
+		node_init(w, i);
+	if (w->params.full_initial_sync)
+		fill_garbage(w);
+	for (unsigned i = 0; i < w->node_count; i++)
+		node_start(w, i);
+	if (!world_run_until(w, all_connected, 60 * NS_SEC)) {
+		converged(w);
+		sim_fail(w, "I7: the nodes do not connect: %s", reason);
+	}
+	if (w->params.full_initial_sync) {
+		command(w, 0, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true });
+		world_run_for(w, prng_range(&w->rng, 100 * NS_MS, 3 * NS_SEC));
+		command(w, 0, (struct ev_command){ .cmd = CMD_SECONDARY });
+	} else {
+		command(w, 0, (struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = SIM_VNR,
+						   .clear_bitmap = true });
+	}
+	/* Sometimes faults begin while the first sync runs. */
+	if (w->params.full_initial_sync && prng_chance(&w->rng, 1, 2)) {
+		world_run_for(w, prng_range(&w->rng, NS_SEC, 4 * NS_SEC));
+		return;
+	}
+	if (!world_run_until(w, converged_quiet, 120 * NS_SEC))
+		sim_fail(w, "I7: the initial state is not reached: %s", reason);
+	check_identical(w, "after the set-up");
+}
+
+void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes)
+{
+	struct sim_params *p = &w->params;
+
+	world_reset(w, seed);
+	memset(p, 0, sizeof(*p));
+	p->nodes = nodes;
+	p->device_sectors = (16U << 20) / SECTOR_BYTES;
+	p->al_extents = AL_EXTENTS_MIN;
+	p->protocol = PROTOCOL_C;
+	p->careful = true;
+	p->discard_ok = true;
+	p->net_latency_ns = 100 * NS_US;
+	p->disk_latency_ns = 100 * NS_US;
+	p->qd = APP_IOS_MAX;
+	p->hot_blocks = 16;
+	p->max_epoch_size = 2048;
+	p->requests_max = 64;
+	p->skip_al = w->force_no_al;
+	set_up(w);
+}
+
+/* ---- phases ---- */
+
+static void fault_event(struct world *w, uint64_t a, uint64_t b)
+{
+	(void)a;
+	(void)b;
+	if (!w->faults_on || w->faults_left == 0)
+		return;
+	w->faults_left--;
+	fault_inject(w);
+	check_states(w);
+	world_at(w, prng_exp(&w->rng, prng_chance(&w->rng, 1, 3) ? 100 * NS_MS : 3 * NS_SEC),
+		 fault_event, 0, 0);
+}
+
+static void check_event(struct world *w, uint64_t a, uint64_t b)
+{
+	(void)a;
+	(void)b;
+	if (w->step > STEPS_MAX)
+		sim_fail(w, "I7: the life does not end after %llu steps",
+			 (unsigned long long)w->step);
+	check_states(w);
+	app_track_suspects(w);
+	check_primary_peers(w);
+	check_difference_covered(w, "while running");
+	if (w->faults_on)
+		world_at(w, NS_SEC + prng_exp(&w->rng, 2 * NS_SEC), check_event, 0, 0);
+}
+
+static bool phase_over(struct world *w)
+{
+	return w->app.ops_left == 0 && w->faults_left == 0 && w->app.in_flight == 0;
+}
+
+static void faulted_phase(struct world *w)
+{
+	w->faults_on = true;
+	w->faults_left = w->params.faults;
+	app_kick(w);
+	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
+	world_at(w, NS_SEC, check_event, 0, 0);
+	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
+	w->faults_on = false;
+}
+
+static void check_acknowledged(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		uint64_t bad = oracle_check_node(w, i);
+
+		if (bad == SIM_NEVER)
+			continue;
+		oracle_explain(w, bad);
+		sim_fail(w, "I1: node %u ends without an acknowledged write at sector %llu", i,
+			 (unsigned long long)bad);
+	}
+}
+
+void life_expect_converged(struct world *w)
+{
+	if (!world_run_until(w, converged_quiet, 300 * NS_SEC))
+		sim_fail(w, "I7: does not converge: %s", reason);
+	check_states(w);
+	check_difference_covered(w, "after convergence");
+	check_identical(w, "after convergence");
+	check_acknowledged(w);
+}
+
+static bool app_closed(struct world *w)
+{
+	return w->app.phase == APP_IDLE;
+}
+
+static void heal(struct world *w)
+{
+	sim_trace(w, "healing");
+	fault_heal(w);
+	if (w->params.healing_io && w->app.ops_left < 30)
+		w->app.ops_left = 30;
+	if (!w->params.healing_io) {
+		if (prng_chance(&w->rng, 1, 2))
+			w->app.stop = true;
+		else
+			w->app.quiet = true;
+	}
+	app_kick(w);
+	/* Partitions and operators of the faulted phase end after at most so long. */
+	world_run_for(w, 10 * NS_SEC);
+	if (!world_run_until(w, converged_quiet, 600 * NS_SEC)) {
+		for (unsigned i = 0; i < APP_IOS_MAX; i++) {
+			if (w->app.io[i].in_use)
+				sim_fail(w, "I7: request #%llu on node %d is blocked for %llu s; %s",
+					 (unsigned long long)w->app.io[i].cookie, w->app.node,
+					 (unsigned long long)((w->now_ns - w->app.io[i].start_ns) /
+							      NS_SEC),
+					 reason);
+		}
+		sim_fail(w, "I7: does not converge: %s", reason);
+	}
+	check_states(w);
+	check_difference_covered(w, "after healing");
+	check_identical(w, "after healing");
+	w->app.quiet = false;
+	w->app.stop = true;
+	app_kick(w);
+	if (!world_run_until(w, app_closed, 60 * NS_SEC))
+		sim_fail(w, "I7: the application cannot close on node %d", w->app.node);
+	world_run_for(w, NS_SEC);
+	if (!world_run_until(w, converged_quiet, 60 * NS_SEC))
+		sim_fail(w, "I7: does not stay converged: %s", reason);
+	check_states(w);
+	check_identical(w, "at the end");
+	check_acknowledged(w);
+}
+
+static void run(struct world *w)
+{
+	set_up(w);
+	faulted_phase(w);
+	heal(w);
+}
+
+void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
+{
+	world_reset(w, seed);
+	sim_params_draw(&w->params, &w->rng);
+	if (w->force_nodes != 0)
+		w->params.nodes = w->force_nodes;
+	w->params.skip_al = w->force_no_al;
+	result->failed = true;
+	if (setjmp(w->fail_jmp) == 0) {
+		run(w);
+		result->failed = false;
+	}
+	result->step = w->step;
+	result->hash = w->hash;
+	snprintf(result->why, sizeof(result->why), "%s", w->why);
+}

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A node: the driver of one core, as the daemon's shard is one. Start, step, death. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* ---- configuration ---- */
+
+static void crypto_random(void *ctx, void *out, size_t bytes)
+{
+	struct node *n = ctx;
+
+	prng_bytes(&n->rng, out, bytes);
+}
+
+/* A keyed mix is enough: the simulator tests the exchange, not the digest. */
+static size_t crypto_hmac(void *ctx, const char *alg, const void *key, size_t key_bytes,
+			  const void *msg, size_t msg_bytes, uint8_t out[64])
+{
+	const uint8_t *k = key, *m = msg;
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	(void)ctx;
+	if (strcmp(alg, "sha256") != 0)
+		return 0;
+	for (size_t i = 0; i < key_bytes; i++)
+		h = (h ^ k[i]) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < msg_bytes; i++)
+		h = (h ^ m[i]) * UINT64_C(0x100000001b3);
+	for (unsigned i = 0; i < 4; i++) {
+		h = (h ^ i) * UINT64_C(0x9e3779b97f4a7c15);
+		memcpy(out + 8 * i, &h, 8);
+	}
+	return 32;
+}
+
+static void node_log(void *ctx, enum log_level level, const char *line)
+{
+	struct node *n = ctx;
+
+	(void)level;
+	sim_trace(n->world, "node %u log %s", n->id, line);
+	if (strstr(line, "plit brain") || strstr(line, "plit-brain") || strstr(line, "nrelated"))
+		n->saw_split_brain = true;
+}
+
+static void conf_net(struct world *w, struct core_net_conf *net)
+{
+	net->protocol = w->params.protocol;
+	net->timeout_ds = 60;
+	net->ko_count = 7;
+	net->ping_int_s = 10;
+	net->ping_timeout_ds = 5;
+	net->connect_int_s = 10;
+	net->max_epoch_size = w->params.max_epoch_size;
+	net->max_buffers = 2048;
+	net->after_sb_0p = ASB_DISCONNECT;
+	net->after_sb_1p = ASB_DISCONNECT;
+	net->after_sb_2p = ASB_DISCONNECT;
+	net->rr_conflict = ASB_DISCONNECT;
+	net->allow_remote_read = true;
+	if (w->params.auth) {
+		snprintf(net->cram_hmac_alg, sizeof(net->cram_hmac_alg), "sha256");
+		snprintf(net->shared_secret, sizeof(net->shared_secret), "secret");
+	}
+}
+
+static void conf_disk(struct world *w, struct core_disk_conf *disk)
+{
+	disk->has_disk = true;
+	disk->on_io_error = IOERR_DETACH;
+	disk->al_extents = w->params.al_extents;
+	disk->resync_rate_kib = 250;
+	disk->c_plan_ahead_ds = 20;
+	disk->c_delay_target_ds = 10;
+	disk->c_fill_target_sectors = 100;
+	disk->c_max_rate_kib = 102400;
+	disk->c_min_rate_kib = 250;
+}
+
+void node_init(struct world *w, unsigned node)
+{
+	struct node *n = &w->nodes[node];
+	struct core_conf *conf = &n->conf;
+	uint64_t words;
+
+	n->world = w;
+	n->id = (uint8_t)node;
+	n->up = n->attached = n->starting = n->saw_split_brain = false;
+	n->die_after_actions = 0;
+	n->timer_ns = SIM_NEVER;
+	n->life = 0;
+	n->has_disk = true;
+	prng_seed(&n->rng, prng_u64(&w->rng));
+	disk_reset(w, node);
+	disk_create_md(w, node);
+	words = n->disk.md_layout.bitmap_pages * (MD_PAGE_BYTES / sizeof(uint64_t)) /
+			(w->params.nodes - 1) + 64;
+	if (n->bm_cap_words < words * (SIM_NODES_MAX - 1)) {
+		n->bm_cap_words = words * (SIM_NODES_MAX - 1);
+		n->bm_words = realloc(n->bm_words, n->bm_cap_words * sizeof(uint64_t));
+		ASSERT(n->bm_words);
+	}
+	memset(&n->bm, 0, sizeof(n->bm));
+	n->bm.words_per_slot = words;
+	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
+		n->bm.slot[s] = n->bm_words + s * words;
+
+	memset(conf, 0, sizeof(*conf));
+	snprintf(conf->name, sizeof(conf->name), "r0");
+	conf->node_id = (uint8_t)node;
+	conf->auto_promote = true;
+	conf->auto_promote_timeout_ds = 20;
+	conf->twopc_timeout_ds = 300;
+	conf->twopc_retry_timeout_ds = 1;
+	conf->volume_count = 1;
+	conf->volumes[0].vnr = SIM_VNR;
+	conf_disk(w, &conf->volumes[0].disk);
+	for (unsigned p = 0; p < w->params.nodes; p++) {
+		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
+
+		if (p == node)
+			continue;
+		pc->node_id = (uint8_t)p;
+		snprintf(pc->name, sizeof(pc->name), "n%u", p);
+		pc->has_disk[0] = true;
+		conf_net(w, &pc->net);
+		conf->peer_count++;
+	}
+	conf->requests_max = w->params.requests_max;
+	conf->request_bytes_max = 8U << 20;
+	conf->peer_requests_max = w->params.requests_max * 2;
+	conf->crypto = (struct core_crypto){ .ctx = n, .random = crypto_random,
+					     .hmac = crypto_hmac };
+	conf->log = node_log;
+	conf->log_ctx = n;
+	conf->test_skip_al = w->params.skip_al;
+}
+
+/* ---- commands ---- */
+
+static void command_event(struct world *w, uint64_t slot, uint64_t cookie)
+{
+	struct sim_command *c = &w->commands[slot];
+	struct core_event ev = { .kind = EV_COMMAND };
+
+	if (c->cookie != cookie || !w->nodes[c->node].up)
+		return;
+	ev.u.command = c->cmd;
+	sim_trace(w, "node %u command %u", c->node, c->cmd.cmd);
+	node_step(w, c->node, &ev);
+}
+
+void node_command(struct world *w, unsigned node, struct ev_command cmd, sim_reply_fn fn,
+		  uint64_t arg)
+{
+	for (unsigned i = 0; i < SIM_COMMANDS_MAX; i++) {
+		struct sim_command *c = &w->commands[i];
+
+		if (c->cookie != 0)
+			continue;
+		c->cookie = cmd.cookie = ++w->command_cookie;
+		c->node = (uint8_t)node;
+		c->fn = fn;
+		c->arg = arg;
+		c->cmd = cmd;
+		world_at(w, 0, command_event, i, c->cookie);
+		return;
+	}
+	sim_fail(w, "node %u: too many commands without a reply, the oldest is %u", node,
+		 w->commands[0].cmd.cmd);
+}
+
+static void reply(struct world *w, unsigned node, const struct ac_reply *ac)
+{
+	for (unsigned i = 0; i < SIM_COMMANDS_MAX; i++) {
+		struct sim_command *c = &w->commands[i];
+
+		if (c->cookie != ac->cookie || c->cookie == 0)
+			continue;
+		if (c->node != node)
+			break;
+		sim_trace(w, "node %u reply to command %u: %d %s", node, c->cmd.cmd, ac->rc,
+			  ac->text);
+		c->cookie = 0;
+		if (c->fn)
+			c->fn(w, node, ac->rc, c->arg);
+		return;
+	}
+	sim_fail(w, "node %u replies to an unknown command", node);
+}
+
+static void forget_commands(struct world *w, unsigned node)
+{
+	for (unsigned i = 0; i < SIM_COMMANDS_MAX; i++) {
+		if (w->commands[i].node == node)
+			w->commands[i].cookie = 0;
+	}
+}
+
+/* ---- steps ---- */
+
+static void act(struct world *w, struct node *n, const struct core_action *ac)
+{
+	switch (ac->kind) {
+	case AC_COMPLETE:
+		app_completed(w, n->id, &ac->u.complete);
+		break;
+	case AC_SEND:
+		net_send(w, n->id, &ac->u.send);
+		break;
+	case AC_SEND_BITMAP:
+		net_send_bitmap(w, n->id, &ac->u.send_bitmap);
+		break;
+	case AC_CONNECT:
+		net_want(w, n->id, ac->u.peer);
+		break;
+	case AC_DISCONNECT:
+		net_close(w, n->id, ac->u.peer);
+		break;
+	case AC_DISK_READ:
+		disk_submit(w, n->id, DOP_READ, &ac->u.disk);
+		break;
+	case AC_DISK_WRITE:
+		disk_submit(w, n->id, DOP_WRITE, &ac->u.disk);
+		break;
+	case AC_DISK_DISCARD:
+		disk_submit(w, n->id, DOP_DISCARD, &ac->u.disk);
+		break;
+	case AC_DISK_ZEROES:
+		disk_submit(w, n->id, DOP_ZEROES, &ac->u.disk);
+		break;
+	case AC_DISK_FLUSH:
+		disk_submit(w, n->id, DOP_FLUSH, &ac->u.disk);
+		break;
+	case AC_META_SUPER:
+	case AC_META_AL:
+	case AC_META_BITMAP:
+	case AC_META_FLUSH:
+		md_submit(w, n->id, ac->kind, &ac->u.meta);
+		break;
+	case AC_ATTACH:
+		disk_attach(w, n->id);
+		break;
+	case AC_DETACH:
+		disk_detach(w, n->id);
+		break;
+	case AC_BUF_PUT:
+		payload_core_put(w, n->id, ac->u.payload);
+		break;
+	case AC_SIZE:
+		n->size_sectors = ac->u.size.sectors;
+		n->writable = ac->u.size.writable;
+		break;
+	case AC_REPLY:
+		reply(w, n->id, &ac->u.reply);
+		break;
+	case AC_NOTIFY:
+		break;
+	}
+}
+
+static void trace_action(struct world *w, const struct node *n, const struct core_action *ac)
+{
+	static const char *const names[] = {
+		"COMPLETE", "SEND", "SEND_BITMAP", "CONNECT", "DISCONNECT", "DISK_READ",
+		"DISK_WRITE", "DISK_DISCARD", "DISK_ZEROES", "DISK_FLUSH", "META_SUPER",
+		"META_AL", "META_BITMAP", "META_FLUSH", "ATTACH", "DETACH", "BUF_PUT", "SIZE",
+		"REPLY", "NOTIFY",
+	};
+	const char *name = names[ac->kind];
+
+	sim_hash(w, (uint64_t)ac->kind << 8 | n->id);
+	if (!w->trace)
+		return;
+	switch (ac->kind) {
+	case AC_COMPLETE:
+		sim_trace(w, "node %u %s #%llu error %d", n->id, name,
+			  (unsigned long long)ac->u.complete.cookie, ac->u.complete.error);
+		break;
+	case AC_CONNECT:
+	case AC_DISCONNECT:
+		sim_trace(w, "node %u %s %u", n->id, name, ac->u.peer);
+		break;
+	case AC_DISK_READ:
+	case AC_DISK_WRITE:
+	case AC_DISK_DISCARD:
+	case AC_DISK_ZEROES:
+	case AC_DISK_FLUSH:
+		sim_trace(w, "node %u %s %llu+%u%s tag %llx", n->id, name,
+			  (unsigned long long)ac->u.disk.sector, ac->u.disk.bytes,
+			  ac->u.disk.fua ? " fua" : "", (unsigned long long)ac->u.disk.tag);
+		break;
+	case AC_META_SUPER:
+		sim_trace(w, "node %u %s uuid %016llx flags %x", n->id, name,
+			  (unsigned long long)ac->u.meta.super->current_uuid,
+			  ac->u.meta.super->flags);
+		break;
+	case AC_META_AL:
+		sim_trace(w, "node %u %s number %u, %u updates, first extent %u", n->id, name,
+			  ac->u.meta.al->number, ac->u.meta.al->update_count,
+			  ac->u.meta.al->update_extent[0]);
+		break;
+	case AC_META_BITMAP:
+		sim_trace(w, "node %u %s page %llu", n->id, name,
+			  (unsigned long long)ac->u.meta.page);
+		break;
+	case AC_SIZE:
+		sim_trace(w, "node %u %s %llu sectors%s%s", n->id, name,
+			  (unsigned long long)ac->u.size.sectors,
+			  ac->u.size.readable ? " readable" : "",
+			  ac->u.size.writable ? " writable" : "");
+		break;
+	case AC_META_FLUSH:
+	case AC_ATTACH:
+	case AC_DETACH:
+		sim_trace(w, "node %u %s", n->id, name);
+		break;
+	default:
+		break;
+	}
+}
+
+static void timer_event(struct world *w, uint64_t node, uint64_t life)
+{
+	struct node *n = &w->nodes[node];
+	struct core_event ev = { .kind = EV_TIME };
+
+	if (!n->up || n->life != life || n->timer_ns > w->now_ns)
+		return;
+	n->timer_ns = SIM_NEVER;
+	node_step(w, n->id, &ev);
+}
+
+static void arm_timer(struct world *w, struct node *n)
+{
+	uint64_t deadline = core_deadline_ns(n->core);
+	uint64_t at;
+
+	if (deadline == UINT64_MAX) {
+		n->timer_ns = SIM_NEVER;
+		return;
+	}
+	at = deadline > n->epoch_ns ? deadline - n->epoch_ns : 0;
+	if (at < w->now_ns)
+		at = w->now_ns;
+	/* A core that asks for a time in the past again and again must not stop the clock. */
+	if (at == w->now_ns)
+		at += NS_US;
+	if (at == n->timer_ns)
+		return;
+	n->timer_ns = at;
+	world_at(w, at - w->now_ns, timer_event, n->id, n->life);
+}
+
+void node_step(struct world *w, unsigned node, struct core_event *ev)
+{
+	struct node *n = &w->nodes[node];
+	struct core_action ac;
+	unsigned actions = 0;
+
+	if (w->tap)
+		w->tap(w, node, ev);
+	if (!n->up || w->tap)
+		return;
+	ev->now_ns = w->now_ns + n->epoch_ns;
+	sim_hash(w, (uint64_t)ev->kind << 16 | (uint64_t)node << 8 | 1);
+	sim_hash(w, w->now_ns);
+	w->status_step[node] = SIM_NEVER;
+	core_step(n->core, ev);
+	while (core_next(n->core, &ac)) {
+		trace_action(w, n, &ac);
+		act(w, n, &ac);
+		if (++actions > 100000)
+			sim_fail(w, "node %u: one step does not end", node);
+		if (n->die_after_actions > 0 && --n->die_after_actions == 0) {
+			node_kill(w, node, n->die_power);
+			return;
+		}
+	}
+	arm_timer(w, n);
+}
+
+/* ---- life and death ---- */
+
+void node_start(struct world *w, unsigned node)
+{
+	struct node *n = &w->nodes[node];
+	size_t bytes = core_mem_bytes(&n->conf);
+
+	ASSERT(!n->up);
+	sim_trace(w, "node %u starts", node);
+	if (n->mem_bytes < bytes) {
+		free(n->mem);
+		n->mem = aligned_alloc(64, (bytes + 63) / 64 * 64);
+		ASSERT(n->mem);
+		n->mem_bytes = bytes;
+	}
+	n->up = true;
+	n->starting = false;
+	n->life++;
+	n->timer_ns = SIM_NEVER;
+	n->attached = false;
+	n->die_after_actions = 0;
+	n->size_sectors = 0;
+	n->writable = false;
+	/* Clocks of two starts have nothing to do with each other. */
+	n->epoch_ns = prng_below(&w->rng, 1000 * NS_SEC);
+	n->core = core_create(&n->conf, n->mem, n->mem_bytes);
+	net_node_started(w, node);
+	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node)
+			node_command(w, node,
+				     (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)p },
+				     NULL, 0);
+	}
+}
+
+void node_kill(struct world *w, unsigned node, bool power)
+{
+	struct node *n = &w->nodes[node];
+	enum power_mode mode = (enum power_mode)prng_below(&w->rng, POWER_MODES);
+
+	if (!n->up)
+		return;
+	check_primary_peers(w);
+	sim_trace(w, "node %u dies%s%s", node, power ? ", power lost, mode " : "",
+		  power ? (const char *[]){ "all", "none", "random", "prefix" }[mode] : "");
+	app_node_died(w, node, power);
+	n->up = false;
+	n->life++;
+	n->attached = false;
+	n->die_after_actions = 0;
+	forget_commands(w, node);
+	disk_process_died(w, node);
+	net_node_died(w, node, power);
+	payload_node_died(w, node);
+	if (power)
+		disk_power_lost(w, node, mode);
+	w->status_step[node] = SIM_NEVER;
+	check_difference_covered(w, "after a death");
+}
+
+/* ---- status ---- */
+
+const struct resource_status *node_status(struct world *w, unsigned node)
+{
+	ASSERT(w->nodes[node].up);
+	if (w->status_step[node] != w->step) {
+		core_status(w->nodes[node].core, &w->status[node]);
+		w->status_step[node] = w->step;
+	}
+	return &w->status[node];
+}
+
+const struct status_peer *status_peer(const struct resource_status *st, unsigned peer)
+{
+	for (unsigned i = 0; i < st->peer_count; i++) {
+		if (st->peers[i].node_id == peer)
+			return &st->peers[i];
+	}
+	return NULL;
+}
+
+bool status_peer_uptodate(const struct resource_status *st, unsigned peer)
+{
+	const struct status_peer *p = status_peer(st, peer);
+
+	return p && p->conn == CONN_CONNECTED && p->device_count > 0 &&
+	       p->devices[0].repl == REPL_ESTABLISHED &&
+	       p->devices[0].peer_disk == DISK_UP_TO_DATE;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the application wrote and what it was told: which content each sector may show. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define TAG_SHIFT 24 /* low bits of a tag: the sector, so that misplaced data are noticed */
+
+void oracle_reset(struct world *w)
+{
+	struct oracle *o = &w->oracle;
+
+	o->life = w->life;
+	o->clock = 1;
+	o->op_count = o->version_count = o->touched_count = 0;
+	o->acked = o->failed = o->durable = o->relaxed = 0;
+}
+
+static uint32_t version_new(struct oracle *o)
+{
+	if (o->version_count == o->version_cap) {
+		o->version_cap = o->version_cap ? o->version_cap * 2 : 4096;
+		o->versions = realloc(o->versions, o->version_cap * sizeof(*o->versions));
+		ASSERT(o->versions);
+	}
+	return ++o->version_count;
+}
+
+static void touch(struct oracle *o, uint64_t sector)
+{
+	uint32_t v;
+
+	if (o->head_life[sector] == o->life)
+		return;
+	o->head_life[sector] = o->life;
+	if (o->touched_count == o->touched_cap) {
+		o->touched_cap = o->touched_cap ? o->touched_cap * 2 : 4096;
+		o->touched = realloc(o->touched, o->touched_cap * sizeof(*o->touched));
+		ASSERT(o->touched);
+	}
+	o->touched[o->touched_count++] = (uint32_t)sector;
+	/* Before everything: zeroes. */
+	v = version_new(o);
+	o->versions[v - 1] = (struct oracle_version){ .op = UINT32_MAX, .superseded = SIM_NEVER };
+	o->head[sector] = v;
+}
+
+unsigned oracle_issue(struct world *w, uint64_t sector, uint32_t sectors, bool zeroes)
+{
+	struct oracle *o = &w->oracle;
+	unsigned op;
+
+	if (o->op_count == o->op_cap) {
+		o->op_cap = o->op_cap ? o->op_cap * 2 : 1024;
+		o->ops = realloc(o->ops, o->op_cap * sizeof(*o->ops));
+		ASSERT(o->ops);
+	}
+	op = o->op_count++;
+	o->ops[op] = (struct oracle_op){
+		.tag = zeroes ? 0 : (uint64_t)(op + 1) << TAG_SHIFT, .sector = sector,
+		.sectors = sectors, .issue = ++o->clock, .end = SIM_NEVER,
+	};
+	for (uint64_t s = sector; s < sector + sectors; s++) {
+		uint32_t v;
+
+		touch(o, s);
+		v = version_new(o);
+		o->versions[v - 1] = (struct oracle_version){
+			.op = op, .next = o->head[s], .value = oracle_value(w, op, s),
+			.superseded = SIM_NEVER,
+		};
+		o->head[s] = v;
+	}
+	return op;
+}
+
+uint64_t oracle_value(const struct world *w, unsigned op, uint64_t sector)
+{
+	uint64_t tag = w->oracle.ops[op].tag;
+
+	return tag == 0 ? 0 : tag | sector;
+}
+
+static uint64_t version_end(const struct oracle *o, const struct oracle_version *v)
+{
+	return v->op == UINT32_MAX ? 0 : o->ops[v->op].end;
+}
+
+/* The op is known to be the newest on stable storage or in the cache: older ones are history. */
+static void supersede(struct oracle *o, const struct oracle_op *op, bool durable)
+{
+	for (uint64_t s = op->sector; s < op->sector + op->sectors; s++) {
+		for (uint32_t i = o->head[s]; i != 0; i = o->versions[i - 1].next) {
+			struct oracle_version *v = &o->versions[i - 1];
+
+			if (version_end(o, v) >= op->issue)
+				continue;
+			if (durable)
+				v->superseded_durable = true;
+			if (v->superseded > o->clock)
+				v->superseded = o->clock;
+		}
+	}
+}
+
+void oracle_ack(struct world *w, unsigned op)
+{
+	struct oracle *o = &w->oracle;
+
+	o->ops[op].end = ++o->clock;
+	o->ops[op].acked = true;
+	o->acked++;
+	supersede(o, &o->ops[op], false);
+}
+
+void oracle_fail(struct world *w, unsigned op)
+{
+	w->oracle.ops[op].end = ++w->oracle.clock;
+	w->oracle.failed++;
+}
+
+void oracle_op_durable(struct world *w, unsigned op)
+{
+	struct oracle *o = &w->oracle;
+
+	if (o->ops[op].durable)
+		return;
+	o->ops[op].durable = true;
+	o->durable++;
+	o->clock++;
+	supersede(o, &o->ops[op], true);
+}
+
+void oracle_durable(struct world *w, uint64_t since)
+{
+	struct oracle *o = &w->oracle;
+
+	for (unsigned i = 0; i < o->op_count; i++) {
+		if (o->ops[i].acked && !o->ops[i].durable && o->ops[i].end < since)
+			oracle_op_durable(w, i);
+	}
+}
+
+void oracle_relax(struct world *w)
+{
+	struct oracle *o = &w->oracle;
+
+	o->relaxed++;
+	sim_trace(w, "oracle: what was not flushed may be lost now");
+	for (unsigned i = 0; i < o->version_count; i++) {
+		if (!o->versions[i].superseded_durable)
+			o->versions[i].superseded = SIM_NEVER;
+	}
+}
+
+bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64_t since)
+{
+	const struct oracle *o = &w->oracle;
+
+	if (o->head_life[sector] != o->life)
+		return value == 0;
+	for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {
+		const struct oracle_version *v = &o->versions[i - 1];
+
+		if (v->value == value && v->superseded > since)
+			return true;
+	}
+	return false;
+}
+
+uint64_t oracle_check_node(struct world *w, unsigned node)
+{
+	const struct oracle *o = &w->oracle;
+	const struct disk *d = &w->nodes[node].disk;
+
+	for (unsigned i = 0; i < o->touched_count; i++) {
+		uint64_t s = o->touched[i];
+
+		if (!oracle_legal(w, s, disk_peek(d, s), o->clock))
+			return s;
+	}
+	return SIM_NEVER;
+}
+
+void oracle_explain(struct world *w, uint64_t sector)
+{
+	const struct oracle *o = &w->oracle;
+
+	sim_trace(w, "sector %llu, block %llu, extent %llu:", (unsigned long long)sector,
+		  (unsigned long long)(sector / BM_BLOCK_SECTORS),
+		  (unsigned long long)(sector / AL_EXTENT_SECTORS));
+	if (o->head_life[sector] == o->life) {
+		for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {
+			const struct oracle_version *v = &o->versions[i - 1];
+			const struct oracle_op *op = v->op == UINT32_MAX ? NULL : &o->ops[v->op];
+
+			sim_trace(w, "  op %d value %llx issued %lld ended %lld%s%s, superseded %lld",
+				  (int)v->op, (unsigned long long)v->value,
+				  op ? (long long)op->issue : 0, op ? (long long)op->end : 0,
+				  op && op->acked ? " acked" : "", op && op->durable ? " durable" : "",
+				  (long long)v->superseded);
+		}
+	}
+	for (unsigned n = 0; n < w->node_count; n++)
+		sim_trace(w, "  node %u has %llx", n,
+			  (unsigned long long)disk_peek(&w->nodes[n].disk, sector));
+}

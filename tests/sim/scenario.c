@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs the named scenarios. */
+#include "scenario.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct scenario *const groups[] = { scenarios_generations, scenarios_resync,
+						 scenarios_history };
+
+static bool passes(struct world *w, const struct scenario *s)
+{
+	if (setjmp(w->fail_jmp) == 0) {
+		s->run(w);
+		printf("ok   %s\n", s->name);
+		return true;
+	}
+	printf("FAIL %s at step %llu: %s\n", s->name, (unsigned long long)w->step, w->why);
+	return false;
+}
+
+unsigned sim_scenarios(struct world *w, const char *only, unsigned *bad)
+{
+	unsigned run = 0;
+
+	for (unsigned g = 0; g < ARRAY_LEN(groups); g++) {
+		for (const struct scenario *s = groups[g]; s->name; s++) {
+			if (only && strcmp(only, s->name) != 0)
+				continue;
+			run++;
+			*bad += !passes(w, s);
+		}
+	}
+	return run;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scenarios about generations and roles (states-and-resync 8.3, numbers 1 to 7). */
+#include <stdio.h>
+
+#include "scenario.h"
+
+/* 1: A Primary, B; A crashes in every place of a write; restart: A is the source. */
+static void crash_anywhere(struct world *w)
+{
+	for (unsigned at = 1; at < 40; at++) {
+		sc_begin(w, 2);
+		sc_open(w, A);
+		sc_write(w, 1);
+		w->nodes[A].die_after_actions = at;
+		for (unsigned i = 0; i < 8 && w->nodes[A].up; i++)
+			sc_write_async(w, 1 + i % 2 * 700);
+		sc_wait(w, 1000);
+		w->nodes[A].die_after_actions = 0;
+		if (w->nodes[A].up)
+			sc_kill(w, A);
+		sc_wait(w, 1000);
+		sc_kill(w, B);
+		sc_start(w, A);
+		sc_start(w, B);
+		life_expect_converged(w);
+	}
+}
+
+/* 2: a write reached B only when A died: both survivors are equal in the end. */
+static void survivors_reconcile(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	sc_write_async(w, 2);
+	sc_wait(w, 200);
+	sc_expect(w, disk_peek(&w->nodes[B].disk, 16) != disk_peek(&w->nodes[C].disk, 16),
+		  "the write reached B only");
+	sc_kill(w, A);
+	net_stall(w, A, C, STREAM_DATA, 0);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 2000);
+	check_identical(w, "two survivors");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* 3: the same, and B-C is cut at the same moment. */
+static void survivors_reconcile_later(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	sc_write_async(w, 2);
+	sc_wait(w, 200);
+	net_link(w, B, C, false);
+	net_link(w, C, B, false);
+	sc_kill(w, A);
+	sc_part(w, B, C);
+	net_stall(w, A, C, STREAM_DATA, 0);
+	sc_wait(w, 3000);
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 2000);
+	check_identical(w, "two survivors that met later");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* 4: lose B, write, lose C; B and C meet: C is the source by bitmap. A returns. */
+static void lose_one_then_other(struct world *w, bool write_alone)
+{
+	uint64_t received;
+
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_link(w, B, C, false);
+	net_link(w, C, B, false);
+	sc_part(w, A, B);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_write(w, 2);
+	sc_part(w, A, C);
+	if (write_alone)
+		sc_write(w, 3);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	received = sc_received(w, B, C);
+	sc_expect(w, received > 0 && received < 8 * 64, "B is resynced from C by bitmap");
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+static void lose_one_then_other_idle(struct world *w)
+{
+	lose_one_then_other(w, false);
+}
+
+static void lose_one_then_other_busy(struct world *w)
+{
+	lose_one_then_other(w, true);
+}
+
+static void two_primaries(struct world *w)
+{
+	w->split_brain_ok = true;
+	sc_begin(w, 2);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_write(w, 2);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_foreign_write(w, B, 3);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+}
+
+static void resolve(struct world *w)
+{
+	sc_wait_conn(w, A, B, CONN_STANDALONE);
+	sc_wait_conn(w, B, A, CONN_STANDALONE);
+	sc_expect(w, w->nodes[A].saw_split_brain && w->nodes[B].saw_split_brain,
+		  "both ends report the split brain");
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_CONNECT, .peer = A,
+					      .discard_my_data = true }, SS_SUCCESS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_CONNECT, .peer = B }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+/* 5: both wrote while apart: split brain on both ends, discard-my-data resolves it. */
+static void split_brain(struct world *w)
+{
+	two_primaries(w);
+	sc_join(w, A, B);
+	resolve(w);
+}
+
+/* 6: the same with one more generation in between. */
+static void split_brain_twice(struct world *w)
+{
+	two_primaries(w);
+	sc_close(w);
+	sc_open(w, A);
+	sc_write(w, 5);
+	sc_join(w, A, B);
+	resolve(w);
+}
+
+/* 7: promote, no write, demote, reconnect: nothing happens to the generation. */
+static void idle_promotion(struct world *w)
+{
+	uint64_t uuid;
+
+	sc_begin(w, 2);
+	uuid = sc_uuid(w, A);
+	sc_open(w, A);
+	sc_close(w);
+	sc_part(w, A, B);
+	sc_open(w, B);
+	sc_close(w);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+	sc_expect(w, sc_uuid(w, A) == uuid && sc_uuid(w, B) == uuid,
+		  "the generation is unchanged");
+}
+
+/* A second Primary is refused while connected. */
+static void one_primary(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_UNKNOWN_ERROR - 100);
+	sc_expect(w, node_status(w, B)->role == ROLE_SECONDARY, "B stays Secondary");
+	sc_write(w, 1);
+	life_expect_converged(w);
+}
+
+/* Planned switch-over, back and forth. */
+static void switch_over(struct world *w)
+{
+	sc_begin(w, 3);
+	for (unsigned i = 0; i < 6; i++) {
+		sc_open(w, i % 3);
+		sc_write(w, i);
+		sc_read(w, i / 2);
+		sc_flush(w);
+		sc_close(w);
+	}
+	life_expect_converged(w);
+}
+
+/* 15: two nodes want to be Primary at once: exactly one becomes it. */
+static void promotion_race(struct world *w)
+{
+	sc_begin(w, 2);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_PRIMARY }, NULL, 0);
+	node_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, NULL, 0);
+	sc_wait(w, 10000);
+	sc_expect(w, (node_status(w, A)->role == ROLE_PRIMARY) +
+			     (node_status(w, B)->role == ROLE_PRIMARY) == 1,
+		  "exactly one Primary");
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_generations[] = {
+	{ "1-crash-anywhere", crash_anywhere },
+	{ "2-survivors-reconcile", survivors_reconcile },
+	{ "3-survivors-reconcile-later", survivors_reconcile_later },
+	{ "4-lose-one-then-other", lose_one_then_other_idle },
+	{ "4-lose-one-then-other-busy", lose_one_then_other_busy },
+	{ "5-split-brain", split_brain },
+	{ "6-split-brain-twice", split_brain_twice },
+	{ "7-idle-promotion", idle_promotion },
+	{ "15-promotion-race", promotion_race },
+	{ "one-primary", one_primary },
+	{ "switch-over", switch_over },
+	{ NULL, NULL },
+};

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Schedules of faults that replication systems have had (reliability 3.1, those that apply here). */
+#include "scenario.h"
+
+/* H2: B and C are at different points of A's stream when all links break; B and C meet first. */
+static void h2_stream_points(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	sc_write_async(w, 2);
+	sc_wait(w, 300);
+	net_link(w, B, C, false);
+	net_link(w, C, B, false);
+	sc_kill(w, A);
+	sc_part(w, B, C);
+	sc_wait(w, 2000);
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 1000);
+	check_identical(w, "after the links came back");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* H5: a write reached B only; the Primary dies, C is promoted at once: it must not serve the old block
+ * once the survivors have agreed on the new one. */
+static void h5_promote_at_once(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	sc_write_async(w, 1);
+	sc_wait(w, 300);
+	sc_kill(w, A);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_open(w, C);
+	sc_read(w, 1);
+	sc_write(w, 2);
+	sc_read(w, 1);
+	sc_wait(w, 2000);
+	check_identical(w, "after the promotion");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* H20: B and C both resync from A, A is lost, B and C connect: no bit may get lost. */
+static void h20_two_inconsistent(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, B);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	for (unsigned i = 0; i < 60; i++)
+		sc_write(w, 2 + 5 * i);
+	net_link(w, B, C, false);
+	net_link(w, C, B, false);
+	sc_start(w, B);
+	sc_start(w, C);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_kill(w, A);
+	sc_join(w, B, C);
+	sc_wait(w, 5000);
+	check_difference_covered(w, "two targets met");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* H28: no out-of-sync for a detached disk. */
+static void h28_detached(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_write(w, 500);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+/* H35: scattered writes over more than one activity-log transaction, crash of the Primary. */
+static void h35_scattered(struct world *w)
+{
+	for (unsigned at = 10; at < 400; at += 30) {
+		life_set_up_plain(w, at, 2);
+		sc_open(w, A);
+		w->nodes[A].die_after_actions = at;
+		for (unsigned i = 0; i < 200 && w->nodes[A].up; i++) {
+			if (w->app.in_flight < APP_IOS_MAX && core_room(w->nodes[A].core) > 0)
+				sc_write_async(w, i * 1024 % 4096 + i);
+			sc_wait(w, 1);
+		}
+		w->nodes[A].die_after_actions = 0;
+		sc_wait(w, 5000);
+		if (w->nodes[A].up)
+			sc_kill(w, A);
+		sc_start(w, A);
+		life_expect_converged(w);
+	}
+}
+
+/* H37: after a flush a power cut of both loses nothing. */
+static void h37_power_cut(struct world *w)
+{
+	for (unsigned seed = 1; seed < 12; seed++) {
+		life_set_up_plain(w, seed, 2);
+		sc_open(w, A);
+		for (unsigned i = 0; i < 10; i++)
+			sc_write(w, i);
+		sc_flush(w);
+		for (unsigned i = 0; i < 5; i++)
+			sc_write(w, i);
+		node_kill(w, A, true);
+		node_kill(w, B, true);
+		w->app.ops_left = 0;
+		sc_start(w, A);
+		sc_start(w, B);
+		life_expect_converged(w);
+	}
+}
+
+/* H47: a new generation must be durable before a write of it is answered. */
+static void h47_durable_generation(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_write(w, 2);
+	node_kill(w, B, true);
+	sc_start(w, B);
+	sc_wait(w, 3000);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+/* H49: promote races demote. */
+static void h49_promote_demote(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	net_hold_type(w, A, B, P_TWOPC_PREPARE, NS_SEC);
+	w->app.stop = true;
+	app_kick(w);
+	node_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, NULL, 0);
+	sc_wait(w, 15000);
+	check_states(w);
+	life_expect_converged(w);
+}
+
+/* H64: disconnect in the middle of a resync, from either end. */
+static void h64_disconnect_in_resync(struct world *w)
+{
+	for (unsigned who = 0; who < 2; who++) {
+		sc_begin(w, 2);
+		sc_open(w, A);
+		sc_write(w, 0);
+		sc_part(w, A, B);
+		for (unsigned i = 0; i < 40; i++)
+			sc_write(w, 3 + 7 * i);
+		net_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
+		sc_join(w, A, B);
+		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+		sc_command(w, who, (struct ev_command){ .cmd = CMD_DISCONNECT,
+							.peer = (uint8_t)!who },
+			   SS_UNKNOWN_ERROR - 100);
+		sc_wait(w, 3000);
+		sc_command(w, who, (struct ev_command){ .cmd = CMD_CONNECT,
+							.peer = (uint8_t)!who }, SS_SUCCESS);
+		sc_command(w, !who, (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)who },
+			   SS_UNKNOWN_ERROR - 100);
+		life_expect_converged(w);
+	}
+}
+
+const struct scenario scenarios_history[] = {
+	{ "H2-stream-points", h2_stream_points },
+	{ "H5-promote-at-once", h5_promote_at_once },
+	{ "H20-two-inconsistent", h20_two_inconsistent },
+	{ "H28-detached", h28_detached },
+	{ "H35-scattered", h35_scattered },
+	{ "H37-power-cut", h37_power_cut },
+	{ "H47-durable-generation", h47_durable_generation },
+	{ "H49-promote-demote", h49_promote_demote },
+	{ "H64-disconnect-in-resync", h64_disconnect_in_resync },
+	{ NULL, NULL },
+};

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scenarios about resyncs and their interruptions (states-and-resync 8.3, numbers 8, 9, 10). */
+#include "scenario.h"
+
+/* Blocks that B misses: scattered, so that the resync takes several requests. */
+static void make_difference(struct world *w, unsigned blocks)
+{
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_part(w, A, B);
+	for (unsigned i = 0; i < blocks; i++)
+		sc_write(w, 3 + 7 * i);
+}
+
+static void no_full_sync(struct world *w, uint64_t blocks)
+{
+	uint64_t all = w->params.device_sectors;
+
+	sc_expect(w, sc_received(w, B, A) <= blocks * BM_BLOCK_SECTORS && blocks * 8 < all,
+		  "no full resync");
+}
+
+/* Only what differs travels. */
+static void bitmap_resync(struct world *w)
+{
+	sc_begin(w, 2);
+	make_difference(w, 50);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+	no_full_sync(w, 60);
+}
+
+/* 8: cut right at the start, in the middle, at the end of the resync; it goes on by bitmap. */
+static void interrupted_at(struct world *w, enum packet held, unsigned from)
+{
+	sc_begin(w, 2);
+	make_difference(w, 50);
+	net_hold_type(w, from, from == A ? B : A, held, 5 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait(w, 3000);
+	net_cut(w, A, B, false);
+	sc_wait(w, 100);
+	life_expect_converged(w);
+	no_full_sync(w, 120);
+}
+
+static void interrupted_start(struct world *w)
+{
+	interrupted_at(w, P_COMPRESSED_BITMAP, A);
+}
+
+static void interrupted_start_target(struct world *w)
+{
+	interrupted_at(w, P_COMPRESSED_BITMAP, B);
+}
+
+static void interrupted_middle(struct world *w)
+{
+	interrupted_at(w, P_RS_DATA_REPLY, A);
+}
+
+static void interrupted_ack(struct world *w)
+{
+	interrupted_at(w, P_RS_WRITE_ACK, B);
+}
+
+/* 8: the target has written the new generation, the source was not told. */
+static void missed_end(struct world *w)
+{
+	sc_begin(w, 2);
+	make_difference(w, 5);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	/* From here on the next uuids of B are the ones of the end. */
+	net_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	net_cut(w, A, B, false);
+	sc_wait(w, 100);
+	life_expect_converged(w);
+	no_full_sync(w, 60);
+}
+
+/* 8: either side dies in the middle. */
+static void death_in_resync(struct world *w, unsigned victim)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	for (unsigned i = 0; i < 50; i++)
+		sc_write(w, 3 + 7 * i);
+	sc_start(w, B);
+	net_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_kill(w, victim);
+	sc_wait(w, 500);
+	sc_start(w, victim);
+	life_expect_converged(w);
+}
+
+static void target_dies(struct world *w)
+{
+	death_in_resync(w, B);
+}
+
+static void source_dies(struct world *w)
+{
+	death_in_resync(w, A);
+}
+
+/* Writes go on during the resync, over blocks that are resynced at the same time. */
+static void write_during_resync(struct world *w)
+{
+	sc_begin(w, 3);
+	make_difference(w, 50);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	for (unsigned i = 0; i < 50; i++) {
+		sc_write(w, 3 + 7 * (49 - i));
+		sc_write(w, 1000 + i);
+	}
+	life_expect_converged(w);
+}
+
+/* H25, H34: writes exactly while the bitmaps are exchanged. */
+static void write_during_exchange(struct world *w)
+{
+	sc_begin(w, 2);
+	make_difference(w, 5);
+	net_hold_type(w, B, A, P_COMPRESSED_BITMAP, 2 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_WF_BITMAP_S);
+	for (unsigned i = 0; i < 10; i++)
+		sc_write(w, 3 + 70 * i);
+	life_expect_converged(w);
+}
+
+static bool all_up_to_date(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (node_status(w, i)->volumes[0].disk != DISK_UP_TO_DATE)
+			return false;
+	}
+	return true;
+}
+
+/* 9: a forced full resync is interrupted and goes on. */
+static void full_sync_interrupted(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, A);
+	for (unsigned i = 0; i < 10; i++)
+		sc_write(w, 5 * i);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_INVALIDATE, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait(w, 300);
+	sc_expect(w, !all_up_to_date(w), "the resync takes longer than that");
+	net_cut(w, A, B, false);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	life_expect_converged(w);
+	sc_expect(w, sc_received(w, B, A) < w->params.device_sectors * 3 / 2,
+		  "the resync goes on where it was");
+}
+
+/* 10: B is a target of A, C with an older generation joins; in the end all are equal. */
+static void chain(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_write(w, 10);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	for (unsigned i = 0; i < 50; i++)
+		sc_write(w, 3 + 7 * i);
+	net_link(w, A, C, false);
+	net_link(w, C, A, false);
+	sc_start(w, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_start(w, C);
+	sc_wait(w, 5000);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+/* Disk error on the Primary: it goes on through its peers, and comes back by resync. */
+static void primary_loses_disk(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_write(w, 3);
+	sc_read(w, 1);
+	sc_read(w, 2);
+	sc_read(w, 3);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_write(w, 4);
+	life_expect_converged(w);
+}
+
+static void secondary_loses_disk(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_write(w, 2);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_write(w, 3);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+static void read_error(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[A].disk.fail_reads = 1;
+	sc_read(w, 1);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_resync[] = {
+	{ "8-bitmap-resync", bitmap_resync },
+	{ "8-interrupted-start", interrupted_start },
+	{ "8-interrupted-start-target", interrupted_start_target },
+	{ "8-interrupted-middle", interrupted_middle },
+	{ "8-interrupted-ack", interrupted_ack },
+	{ "8-missed-end", missed_end },
+	{ "8-target-dies", target_dies },
+	{ "8-source-dies", source_dies },
+	{ "9-full-sync-interrupted", full_sync_interrupted },
+	{ "10-chain", chain },
+	{ "write-during-resync", write_during_resync },
+	{ "write-during-exchange", write_during_exchange },
+	{ "primary-loses-disk", primary_loses_disk },
+	{ "secondary-loses-disk", secondary_loses_disk },
+	{ "read-error", read_error },
+	{ NULL, NULL },
+};

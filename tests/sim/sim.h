@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The deterministic world: nodes with an unmodified core each, virtual time, one event queue.
+ *
+ * A seed gives one life: set-up, faulted phase, healing, checks. Everything random comes from
+ * world.rng, every order from (time, sequence), so that equal seeds give equal traces. One world is
+ * reused for many lives; big arrays are stamped with the number of the life instead of cleared.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "base/prng.h"
+#include "core/core.h"
+#include "meta/meta_layout.h"
+#include "wire/wire.h"
+
+#define SIM_NODES_MAX 5
+#define SIM_DEVICE_SECTORS_MAX (UINT64_C(1) << 20) /* 512 MiB */
+#define SIM_EXTENTS_MAX (SIM_DEVICE_SECTORS_MAX / AL_EXTENT_SECTORS)
+#define SIM_IO_BYTES_MAX (1U << 20)
+#define SIM_VNR 0
+
+#define NS_US UINT64_C(1000)
+#define NS_MS UINT64_C(1000000)
+#define NS_SEC UINT64_C(1000000000)
+#define SIM_NEVER UINT64_MAX
+
+struct world;
+
+/* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
+
+struct sim_params {
+	unsigned nodes;
+	uint64_t device_sectors;
+	uint32_t al_extents;
+	enum wire_protocol protocol;
+	bool full_initial_sync;   /* else the initial sync is skipped */
+	bool auth;
+	bool skip_al;             /* test switch: the core leaves out activity-log writes */
+	bool careful;             /* failover only along one lineage: no split brain may be seen */
+	bool discard_ok;          /* backing stores pass discards down */
+	uint64_t net_latency_ns;  /* means of exponential distributions */
+	uint64_t disk_latency_ns;
+	unsigned ops;             /* application operations of the faulted phase */
+	unsigned faults;
+	unsigned fault_mask;      /* which kinds (bit per enum fault) */
+	unsigned qd;              /* application queue depth */
+	uint64_t think_ns;
+	unsigned hot_blocks;      /* size of the working set in 4 KiB blocks */
+	bool healing_io;          /* writes go on while healing */
+	uint32_t max_epoch_size;
+	uint32_t requests_max;
+};
+
+void sim_params_draw(struct sim_params *p, struct prng *rng);
+
+/* ---- events ---- */
+
+typedef void (*sim_event_fn)(struct world *w, uint64_t a, uint64_t b);
+
+struct sim_event {
+	uint64_t time_ns;
+	uint64_t seq;
+	sim_event_fn fn;
+	uint64_t a, b;
+};
+
+struct sim_queue {
+	struct sim_event *heap;
+	unsigned count, cap;
+	uint64_t seq;
+};
+
+/* ---- payload: content tags, one per sector; 0 = zeroes ---- */
+
+struct sim_payload {
+	uint8_t node;
+	bool in_use;
+	unsigned core_refs;
+	unsigned io_refs;
+	uint32_t bytes;
+	uint32_t cap_sectors;
+	uint64_t *tags;
+	uint32_t next_free;
+};
+
+struct sim_payloads {
+	struct sim_payload *p; /* id - 1 */
+	unsigned count, cap;
+	uint32_t free_head;    /* id, 0 = none */
+};
+
+/* New payload with one reference of the node's core; tags are undefined. */
+struct payload payload_new(struct world *w, unsigned node, uint32_t bytes);
+uint64_t *payload_tags(struct world *w, struct payload payload);
+void payload_io_get(struct world *w, unsigned node, struct payload payload);
+void payload_io_put(struct world *w, struct payload payload);
+void payload_core_put(struct world *w, unsigned node, struct payload payload);
+/* The node's process died: its core's references are gone. */
+void payload_node_died(struct world *w, unsigned node);
+/* Payloads that the node's core still holds. */
+unsigned payload_core_held(const struct world *w, unsigned node);
+void payload_reset(struct world *w);
+
+/* ---- disk (sim_disk.c, sim_md.c) ---- */
+
+enum disk_op_kind { DOP_READ, DOP_WRITE, DOP_DISCARD, DOP_ZEROES, DOP_FLUSH };
+
+struct disk_op {
+	bool in_use;
+	uint8_t kind;
+	bool fua;
+	uint64_t tag;
+	uint64_t sector;
+	uint32_t bytes;
+	struct payload payload;
+	uint64_t flush_seq;  /* log position that a flush covers */
+	uint64_t gen;        /* of the slot, to recognise late completions */
+};
+
+#define DISK_OPS_MAX 1024
+
+struct disk_block {
+	uint32_t life;
+	uint64_t now[BM_BLOCK_SECTORS];     /* what a read returns: page cache over medium */
+	uint64_t durable[BM_BLOCK_SECTORS];
+};
+
+/* An unflushed sector write, oldest first. */
+struct disk_log_entry {
+	uint64_t sector, tag, seq;
+};
+
+enum power_mode { POWER_ALL_LOST, POWER_NONE_LOST, POWER_RANDOM, POWER_PREFIX, POWER_MODES };
+
+enum md_op_kind { MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH };
+
+struct md_op {
+	enum md_op_kind kind;
+	uint64_t tag;
+	uint64_t byte;       /* position in the image */
+	uint8_t block[MD_PAGE_BYTES];
+};
+
+#define MD_OPS_MAX 1024
+#define MD_IMAGE_MAX (MD_PAGE_BYTES * 512)
+
+struct disk {
+	uint32_t life;
+	struct disk_block *blocks;
+	uint32_t *touched;   /* blocks stamped with this life */
+	unsigned touched_count, touched_cap;
+	struct disk_log_entry *log;
+	unsigned log_count, log_cap;
+	uint64_t log_seq;
+	struct disk_op ops[DISK_OPS_MAX];
+	unsigned ops_high;   /* slots from here on are free */
+	uint64_t op_gen;
+	/* metadata image, and which of its sectors are not durable */
+	uint8_t *md_now, *md_durable;
+	bool *md_dirty;      /* per sector */
+	unsigned md_dirty_count;
+	uint64_t md_bytes;
+	struct meta_layout md_layout;
+	struct md_op *md_ops; /* ring; the first one runs */
+	unsigned md_head, md_count;
+	uint64_t md_gen;
+	uint64_t md_data_seq; /* log position that the running superblock write flushes */
+	unsigned al_writes;
+	/* faults */
+	uint64_t stall_until_ns;
+	unsigned fail_reads, fail_writes, fail_meta; /* the next so many fail */
+	bool broken;         /* everything fails until it is replaced */
+};
+
+void disk_create_md(struct world *w, unsigned node);
+void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const struct ac_disk *ac);
+void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
+	       const struct ac_meta *ac);
+void disk_attach(struct world *w, unsigned node);
+void disk_detach(struct world *w, unsigned node);
+/* What is in flight may or may not have happened; the page cache survives. */
+void disk_process_died(struct world *w, unsigned node);
+/* After disk_process_died(): the page cache is lost as the mode says. */
+void disk_power_lost(struct world *w, unsigned node, enum power_mode mode);
+void disk_reset(struct world *w, unsigned node);
+uint64_t disk_peek(const struct disk *d, uint64_t sector);
+/* The block of this life, zeroed when it is new. */
+struct disk_block *disk_block(struct disk *d, uint64_t block);
+/* Everything up to this log position is on the medium. */
+void disk_flush_to(struct disk *d, uint64_t seq);
+/* Metadata after a crash: what was in flight, what the page cache held. */
+void md_process_died(struct world *w, unsigned node);
+void md_power_lost(struct world *w, unsigned node, enum power_mode mode);
+/* Completion time of a disk request issued now. */
+uint64_t disk_delay(struct world *w, unsigned node);
+/* Decodes the superblock as it would be read now; false when it cannot be used. */
+bool disk_super(const struct disk *d, struct md_super *super);
+/* Bit of a slot as an attach would load it now: stored bits plus the replayed activity log. */
+void disk_load_bitmap(struct world *w, unsigned node, const struct md_super *super,
+		      struct bm_store *store, bool *replayed);
+
+/* ---- network (sim_net.c) ---- */
+
+struct net_packet {
+	uint32_t bytes_used, bytes_cap;
+	uint8_t *bytes;
+	uint32_t tags_used, tags_cap; /* sectors of payload */
+	uint64_t *tags;
+	uint64_t arrive_ns;
+	uint16_t type;  /* of the packet, for holds and quiet points */
+	bool fin;
+	bool tx_late;   /* EV_TX_DONE only at arrival: the window was full */
+	uint32_t next;  /* index + 1 */
+};
+
+struct net_stream {
+	uint32_t head, tail;       /* packets in flight, index + 1 */
+	unsigned count;
+	uint64_t bytes_in_flight;
+	uint64_t last_arrive_ns;
+	uint64_t stall_until_ns;
+	bool deliver_pending;
+	bool hold_on;              /* stop in front of the next packet of this type */
+	uint16_t hold_type;
+	uint64_t hold_ns;          /* for so long */
+	uint64_t tx_done_bytes;    /* to be reported */
+	bool tx_pending;
+};
+
+enum side_state { SIDE_IDLE, SIDE_WANT, SIDE_UP };
+
+/* Side 0 is the lower node. stream[from side][enum stream]. */
+struct net_conn {
+	uint8_t node[2];
+	enum side_state side[2];
+	bool told_up[2];           /* EV_STREAMS_UP was delivered */
+	bool cut;                  /* bytes sent now get lost */
+	uint64_t gen;              /* incarnation of the two streams */
+	bool opening;              /* the event that makes the streams is pending */
+	uint8_t resolver;          /* side that has resolve_conflicts */
+	bool sent_features[2], got_features[2];
+	struct pkt_features features[2]; /* as sent by the side */
+	struct wire_ctx ctx[2];    /* of what the side sends and receives */
+	struct net_stream stream[2][STREAM_COUNT];
+};
+
+struct net {
+	struct net_conn conn[SIM_NODES_MAX][SIM_NODES_MAX]; /* [lower][higher] */
+	bool down[SIM_NODES_MAX][SIM_NODES_MAX];            /* from -> to: bytes wait */
+	struct net_packet *packets;
+	unsigned packet_count, packet_cap;
+	uint32_t free_head;
+	uint64_t packets_sent;
+};
+
+void net_reset(struct world *w);
+void net_want(struct world *w, unsigned node, unsigned peer);
+void net_close(struct world *w, unsigned node, unsigned peer);
+void net_send(struct world *w, unsigned node, const struct ac_send *ac);
+void net_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac);
+void net_node_died(struct world *w, unsigned node, bool power_lost);
+void net_node_started(struct world *w, unsigned node);
+/* Faults. A cut loses what is in flight behind a random byte; half: only one side is told. */
+void net_cut(struct world *w, unsigned a, unsigned b, bool half);
+void net_link(struct world *w, unsigned from, unsigned to, bool up);
+void net_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns);
+void net_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
+void net_heal(struct world *w);
+struct net_conn *net_conn(struct world *w, unsigned a, unsigned b);
+/* Nothing is in flight on any established connection except keepalives. */
+bool net_quiet(const struct world *w);
+
+/* ---- nodes (node.c) ---- */
+
+#define SIM_COMMANDS_MAX 64
+
+typedef void (*sim_reply_fn)(struct world *w, unsigned node, int rc, uint64_t arg);
+
+struct sim_command {
+	uint64_t cookie; /* 0 = free */
+	uint8_t node;
+	struct ev_command cmd;
+	sim_reply_fn fn;
+	uint64_t arg;
+};
+
+struct node {
+	struct world *world;
+	uint8_t id;
+	bool up;
+	bool has_disk;
+	uint64_t life;            /* +1 at every start and death: stale events are recognised */
+	uint64_t epoch_ns;        /* core time = world time + this */
+	struct core *core;
+	void *mem;
+	size_t mem_bytes;
+	struct core_conf conf;
+	struct prng rng;          /* core_crypto.random */
+	uint64_t timer_ns;        /* world time of the armed timer, SIM_NEVER = none */
+	bool attached;
+	struct bm_store bm;
+	uint64_t *bm_words;       /* memory behind bm */
+	uint64_t bm_cap_words;
+	unsigned die_after_actions; /* 0 = off: crash at that action boundary */
+	bool die_power;
+	bool starting;            /* a restart is scheduled */
+	bool saw_split_brain;     /* its core logged one */
+	uint64_t size_sectors;    /* AC_SIZE */
+	bool writable;
+	struct disk disk;
+};
+
+void node_init(struct world *w, unsigned node);
+void node_start(struct world *w, unsigned node);
+/* Process death, or power loss with it. */
+void node_kill(struct world *w, unsigned node, bool power);
+void node_step(struct world *w, unsigned node, struct core_event *ev);
+/* The command is an event of its own, right now; fn (may be NULL) gets the result. */
+void node_command(struct world *w, unsigned node, struct ev_command cmd, sim_reply_fn fn,
+		  uint64_t arg);
+/* As of this step; valid until the next call for the node. */
+const struct resource_status *node_status(struct world *w, unsigned node);
+
+/* Short forms over a status; peer by node id. */
+const struct status_peer *status_peer(const struct resource_status *st, unsigned peer);
+bool status_peer_uptodate(const struct resource_status *st, unsigned peer);
+
+/* ---- oracle (oracle.c): what was written, what may be read ---- */
+
+enum op_state { OP_PENDING, OP_ACKED, OP_FAILED };
+
+struct oracle_op {
+	uint64_t tag;            /* content = tag + sector, 0 for discards and zeroes */
+	uint64_t sector;
+	uint32_t sectors;
+	uint64_t issue;          /* order numbers, not times */
+	uint64_t end;            /* SIM_NEVER while pending */
+	bool acked, durable;
+};
+
+struct oracle_version {
+	uint32_t op;
+	uint32_t next;                /* index + 1 */
+	uint64_t value;
+	uint64_t superseded;          /* order number of the ack that made it old, SIM_NEVER = not */
+	bool superseded_durable;
+};
+
+struct oracle {
+	uint32_t life;
+	uint64_t clock;               /* order numbers */
+	struct oracle_op *ops;
+	unsigned op_count, op_cap;
+	struct oracle_version *versions;
+	unsigned version_count, version_cap;
+	uint32_t *head;               /* per sector, index + 1 */
+	uint32_t *head_life;
+	uint32_t *touched;            /* sectors with a version */
+	unsigned touched_count, touched_cap;
+	unsigned acked, failed, durable, relaxed;
+};
+
+void oracle_reset(struct world *w);
+/* Returns the index of the new write; its tags are oracle_value(). */
+unsigned oracle_issue(struct world *w, uint64_t sector, uint32_t sectors, bool zeroes);
+uint64_t oracle_value(const struct world *w, unsigned op, uint64_t sector);
+void oracle_ack(struct world *w, unsigned op);
+/* It ended without success: its content may or may not appear. */
+void oracle_fail(struct world *w, unsigned op);
+/* A flush issued at order number `since` was answered. */
+void oracle_durable(struct world *w, uint64_t since);
+void oracle_op_durable(struct world *w, unsigned op);
+/* All acknowledged but unflushed data may be gone from now on. */
+void oracle_relax(struct world *w);
+/* Is the value possible for a read that began at order number `since`? */
+bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64_t since);
+/* First sector whose stored value on the node is not possible now, or SIM_NEVER. */
+uint64_t oracle_check_node(struct world *w, unsigned node);
+void oracle_explain(struct world *w, uint64_t sector);
+
+/* ---- application (sim_app.c) ---- */
+
+enum app_phase { APP_IDLE, APP_OPENING, APP_OPEN, APP_DRAINING, APP_CLOSING };
+
+#define APP_IOS_MAX 16
+#define APP_COOKIE_FOREIGN (UINT64_C(1) << 32) /* requests of a second application, only counted */
+
+struct app_io {
+	bool in_use;
+	uint64_t cookie;
+	enum request_op op;
+	uint64_t sector;
+	uint32_t bytes;
+	bool fua;
+	unsigned write;    /* oracle op */
+	uint64_t since;    /* order number at submission */
+	uint64_t start_ns;
+};
+
+struct app {
+	enum app_phase phase;
+	int node;            /* where it is open or opening, -1 = none */
+	int last;            /* last Primary by its choice */
+	unsigned ops_left;
+	bool quiet;          /* do not start new I/O, stay where it is */
+	bool stop;           /* close when drained */
+	unsigned in_flight;
+	struct app_io io[APP_IOS_MAX];
+	uint64_t cookie;
+	uint64_t hot[256];   /* working set: block numbers */
+	unsigned hot_count;
+	bool tick_pending;
+	unsigned done, errors, opens, open_failed, failovers, foreign_done;
+	/* nodes that held all acknowledged data when they lost power, by whom it is still held */
+	unsigned suspect_holders[SIM_NODES_MAX]; /* mask, 0 with suspect off */
+	bool suspect[SIM_NODES_MAX];
+};
+
+void app_reset(struct world *w);
+void app_kick(struct world *w);
+/* For scenarios: one request on the node where it is open; open it there. */
+void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes);
+void app_open_on(struct world *w, unsigned node);
+void app_completed(struct world *w, unsigned node, const struct ac_complete *ac);
+void app_node_died(struct world *w, unsigned node, bool power);
+/* Every node that claims current data holds all acknowledged data. */
+void app_track_suspects(struct world *w);
+
+/* ---- checkers (check.c) ---- */
+
+/* I2: differences between every pair of disks are covered. `why` names the moment. */
+void check_difference_covered(struct world *w, const char *why);
+/* The Primary's connected UpToDate peers hold everything acknowledged. */
+void check_primary_peers(struct world *w);
+/* I3, S2: for a quiet cluster. */
+void check_identical(struct world *w, const char *why);
+/* I4, I5: roles and connection states of all nodes. */
+void check_states(struct world *w);
+bool check_converged(struct world *w, char *why, size_t n);
+
+/* ---- lives (life.c, fault.c) ---- */
+
+enum fault {
+	FAULT_KILL, FAULT_KILL_AT_ACTION, FAULT_POWER, FAULT_POWER_ALL, FAULT_CUT, FAULT_HALF_OPEN,
+	FAULT_PARTITION_ONE, FAULT_PARTITION_HALVES, FAULT_ONE_WAY, FAULT_STALL, FAULT_HOLD_PACKET,
+	FAULT_DISK_STALL, FAULT_READ_ERROR, FAULT_WRITE_ERROR, FAULT_META_ERROR, FAULT_DISCONNECT,
+	FAULT_DETACH, FAULT_KINDS,
+};
+
+void fault_inject(struct world *w);
+void fault_heal(struct world *w);
+const char *fault_name(enum fault fault);
+
+struct sim_result {
+	bool failed;
+	uint64_t step;
+	uint64_t hash;
+	char why[600];
+};
+
+/* Random parameters replaced by plain ones, nodes made and connected, all UpToDate. */
+void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes);
+/* Waits until everything is UpToDate and quiet; a violation if it never is. Then all checks. */
+void life_expect_converged(struct world *w);
+/* Runs one life. */
+void sim_life(struct world *w, uint64_t seed, struct sim_result *result);
+/* Named scenarios: number run and failed. */
+unsigned sim_scenarios(struct world *w, const char *only, unsigned *failed);
+/* Tests of the models themselves; the number of failures. */
+unsigned sim_self_test(struct world *w);
+
+/* ---- the world (world.c) ---- */
+
+struct world {
+	struct sim_params params;
+	unsigned force_nodes;     /* command line: 0 = as the seed says */
+	bool force_no_al;
+	struct prng rng;
+	uint64_t now_ns;
+	uint64_t step;
+	uint64_t hash;
+	bool trace;
+	uint32_t life;
+	struct sim_queue queue;
+	struct sim_payloads payloads;
+	struct net net;
+	struct node nodes[SIM_NODES_MAX];
+	unsigned node_count;
+	struct oracle oracle;
+	struct app app;
+	struct sim_command commands[SIM_COMMANDS_MAX];
+	uint64_t command_cookie;
+	struct resource_status status[SIM_NODES_MAX];
+	uint64_t status_step[SIM_NODES_MAX];
+	bool faults_on;
+	unsigned faults_left;
+	unsigned fault_count[FAULT_KINDS];
+	bool split_brain_ok;
+	jmp_buf fail_jmp;
+	char why[600];
+	/* Tests of the models: takes the events instead of a core. */
+	void (*tap)(struct world *w, unsigned node, const struct core_event *ev);
+};
+
+struct world *world_create(void);
+void world_reset(struct world *w, uint64_t seed);
+void world_at(struct world *w, uint64_t delay_ns, sim_event_fn fn, uint64_t a, uint64_t b);
+/* One event; false when none is left. */
+bool world_step(struct world *w);
+void world_run_for(struct world *w, uint64_t ns);
+/* Runs until pred or the limit; true when pred held. */
+bool world_run_until(struct world *w, bool (*pred)(struct world *w), uint64_t limit_ns);
+/* Ends the life with a violation. */
+_Noreturn void sim_fail(struct world *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void sim_trace(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_hash(struct world *w, uint64_t x);
+void sim_hash_bytes(struct world *w, const void *p, size_t n);
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The application and its cluster software: opens the volume on one node at a time, writes, reads, fails over. */
+#include <string.h>
+
+#include "sim.h"
+
+static void tick_event(struct world *w, uint64_t a, uint64_t b);
+
+static void tick_after(struct world *w, uint64_t ns)
+{
+	if (w->app.tick_pending)
+		return;
+	w->app.tick_pending = true;
+	world_at(w, ns, tick_event, 0, 0);
+}
+
+void app_kick(struct world *w)
+{
+	tick_after(w, 0);
+}
+
+void app_reset(struct world *w)
+{
+	struct app *app = &w->app;
+	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	uint64_t near = prng_below(&w->rng, blocks);
+
+	memset(app, 0, sizeof(*app));
+	app->node = app->last = -1;
+	app->ops_left = w->params.ops;
+	app->hot_count = w->params.hot_blocks;
+	for (unsigned i = 0; i < app->hot_count; i++) {
+		/* Some neighbours, some far away in extents of their own. */
+		if (prng_chance(&w->rng, 1, 3))
+			near = prng_below(&w->rng, blocks);
+		else
+			near = (near + prng_below(&w->rng, 4)) % blocks;
+		app->hot[i] = near;
+	}
+}
+
+/* ---- who may be Primary ---- */
+
+static bool super_of(struct world *w, unsigned node, struct md_super *super)
+{
+	const struct node *n = &w->nodes[node];
+	const struct md_super *md = n->up && n->attached ? core_md(n->core, SIM_VNR) : NULL;
+
+	if (md) {
+		*super = *md;
+		return true;
+	}
+	return disk_super(&n->disk, super);
+}
+
+static bool knows_generation(const struct md_super *super, uint64_t uuid)
+{
+	if (uuid_eq(super->current_uuid, uuid))
+		return true;
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		if (uuid_eq(super->peers[i].bitmap_uuid, uuid) || uuid_eq(super->history[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+/* No disk in the cluster has a generation that this node never heard of. */
+static bool lineage_ok(struct world *w, unsigned node)
+{
+	struct md_super mine, other;
+
+	if (!super_of(w, node, &mine))
+		return false;
+	for (unsigned m = 0; m < w->node_count; m++) {
+		if (m == node || !super_of(w, m, &other) ||
+		    other.current_uuid == UUID_JUST_CREATED)
+			continue;
+		if (!knows_generation(&mine, other.current_uuid))
+			return false;
+	}
+	return true;
+}
+
+static bool may_open(struct world *w, unsigned node)
+{
+	const struct resource_status *st;
+
+	if (!w->nodes[node].up)
+		return false;
+	st = node_status(w, node);
+	if (st->volumes[0].disk != DISK_UP_TO_DATE)
+		return false;
+	for (unsigned m = 0; m < w->node_count; m++) {
+		if (m != node && w->nodes[m].up && node_status(w, m)->role == ROLE_PRIMARY)
+			return false;
+	}
+	if (w->params.careful && !lineage_ok(w, node))
+		return false;
+	/* After a power loss, and where lineages may fork, only current data will do. */
+	if (!w->params.careful || w->app.suspect[node])
+		return oracle_check_node(w, node) == SIM_NEVER;
+	return true;
+}
+
+static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	struct app *app = &w->app;
+	const struct resource_status *st;
+	uint64_t bad;
+
+	(void)arg;
+	if (app->phase != APP_OPENING || app->node != (int)node)
+		return;
+	if (rc != 0) {
+		app->open_failed++;
+		app->phase = APP_IDLE;
+		app->node = -1;
+		tick_after(w, prng_range(&w->rng, 100 * NS_MS, NS_SEC));
+		return;
+	}
+	app->phase = APP_OPEN;
+	app->opens++;
+	app->failovers += app->last >= 0 && app->last != (int)node;
+	app->last = (int)node;
+	st = node_status(w, node);
+	bad = oracle_check_node(w, node);
+	if (st->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+		oracle_explain(w, bad);
+		sim_fail(w, "I1: node %u became Primary without an acknowledged write at sector %llu",
+			 node, (unsigned long long)bad);
+	}
+	tick_after(w, w->params.think_ns);
+}
+
+void app_open_on(struct world *w, unsigned node)
+{
+	ASSERT(w->app.phase == APP_IDLE);
+	w->app.phase = APP_OPENING;
+	w->app.node = (int)node;
+	node_command(w, node,
+		     (struct ev_command){ .cmd = CMD_OPEN, .vnr = SIM_VNR, .write = true }, opened,
+		     0);
+}
+
+static void try_open(struct world *w)
+{
+	struct app *app = &w->app;
+	unsigned first = (unsigned)prng_below(&w->rng, w->node_count);
+
+	/* Mostly it stays where it was. */
+	if (app->last >= 0 && prng_chance(&w->rng, 1, 2))
+		first = (unsigned)app->last;
+	for (unsigned i = 0; i < w->node_count; i++) {
+		unsigned node = (first + i) % w->node_count;
+
+		if (!may_open(w, node))
+			continue;
+		app_open_on(w, node);
+		return;
+	}
+	tick_after(w, 200 * NS_MS);
+}
+
+static void closed(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	struct app *app = &w->app;
+
+	(void)arg;
+	if (app->phase != APP_CLOSING || app->node != (int)node)
+		return;
+	if (rc != 0)
+		sim_fail(w, "node %u: close failed with %d", node, rc);
+	app->phase = APP_IDLE;
+	app->node = -1;
+	tick_after(w, prng_below(&w->rng, 2 * NS_SEC));
+}
+
+/* ---- I/O ---- */
+
+static void pick_range(struct world *w, struct app_io *io)
+{
+	uint64_t sector = w->app.hot[prng_below(&w->rng, w->app.hot_count)] * BM_BLOCK_SECTORS;
+	uint64_t sectors = BM_BLOCK_SECTORS;
+	unsigned dice = (unsigned)prng_below(&w->rng, 100);
+
+	if (dice < 15) {
+		/* A part of a block. */
+		sector += prng_below(&w->rng, BM_BLOCK_SECTORS);
+		sectors = prng_range(&w->rng, 1, BM_BLOCK_SECTORS);
+	} else if (dice < 35) {
+		sectors = BM_BLOCK_SECTORS * prng_range(&w->rng, 2, 16);
+	} else if (dice < 37) {
+		sector += prng_below(&w->rng, BM_BLOCK_SECTORS);
+		sectors = prng_range(&w->rng, 1, SIM_IO_BYTES_MAX / SECTOR_BYTES);
+	}
+	if (sectors > w->params.device_sectors)
+		sectors = w->params.device_sectors;
+	if (sector > w->params.device_sectors - sectors)
+		sector = w->params.device_sectors - sectors;
+	io->sector = sector;
+	io->bytes = (uint32_t)(sectors * SECTOR_BYTES);
+}
+
+static void pick_io(struct world *w, struct app_io *io)
+{
+	unsigned dice = (unsigned)prng_below(&w->rng, 100);
+
+	io->fua = false;
+	if (dice < 8) {
+		io->op = OP_FLUSH;
+		io->sector = 0;
+		io->bytes = 0;
+		return;
+	}
+	pick_range(w, io);
+	if (dice < 70) {
+		io->op = OP_WRITE;
+		io->fua = prng_chance(&w->rng, 1, 16);
+	} else if (dice < 92) {
+		io->op = OP_READ;
+	} else {
+		io->op = dice < 97 ? OP_DISCARD : OP_ZEROES;
+	}
+}
+
+/* Sends a filled-in request on its way. */
+static void send_io(struct world *w, struct app_io *io)
+{
+	struct app *app = &w->app;
+	struct core_event ev = { .kind = EV_SUBMIT };
+	struct ev_submit *s = &ev.u.submit;
+	unsigned node = (unsigned)app->node;
+
+	io->in_use = true;
+	io->cookie = ++app->cookie;
+	io->start_ns = w->now_ns;
+	*s = (struct ev_submit){ .cookie = io->cookie, .vnr = SIM_VNR, .op = io->op,
+				 .sector = io->sector, .bytes = io->bytes, .fua = io->fua };
+	if (io->op == OP_WRITE || io->op == OP_DISCARD || io->op == OP_ZEROES)
+		io->write = oracle_issue(w, io->sector, io->bytes / SECTOR_BYTES,
+					 io->op != OP_WRITE);
+	if (io->op == OP_WRITE) {
+		uint64_t *tags;
+
+		s->payload = payload_new(w, node, io->bytes);
+		tags = payload_tags(w, s->payload);
+		for (uint32_t i = 0; i < io->bytes / SECTOR_BYTES; i++)
+			tags[i] = oracle_value(w, io->write, io->sector + i);
+	}
+	io->since = ++w->oracle.clock;
+	app->in_flight++;
+	sim_trace(w, "node %u app #%llu %s %llu+%u%s", node, (unsigned long long)io->cookie,
+		  (const char *[]){ "read", "write", "discard", "zeroes", "flush" }[io->op],
+		  (unsigned long long)io->sector, io->bytes, io->fua ? " fua" : "");
+	node_step(w, node, &ev);
+}
+
+static struct app_io *free_io(struct app *app)
+{
+	struct app_io *io = app->io;
+
+	while (io->in_use)
+		io++;
+	ASSERT(io < app->io + APP_IOS_MAX);
+	return io;
+}
+
+static void submit(struct world *w)
+{
+	struct app_io *io = free_io(&w->app);
+
+	pick_io(w, io);
+	w->app.ops_left--;
+	send_io(w, io);
+}
+
+void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes)
+{
+	struct app_io *io = free_io(&w->app);
+
+	ASSERT(w->app.phase == APP_OPEN);
+	io->op = op;
+	io->sector = sector;
+	io->bytes = bytes;
+	io->fua = false;
+	send_io(w, io);
+}
+
+static void check_read(struct world *w, const struct app_io *io, struct payload payload)
+{
+	const uint64_t *tags;
+
+	if (payload.bytes != io->bytes)
+		sim_fail(w, "read #%llu of %u bytes returned %u", (unsigned long long)io->cookie,
+			 io->bytes, payload.bytes);
+	tags = payload_tags(w, payload);
+	for (uint32_t i = 0; i < io->bytes / SECTOR_BYTES; i++) {
+		if (oracle_legal(w, io->sector + i, tags[i], io->since))
+			continue;
+		oracle_explain(w, io->sector + i);
+		sim_fail(w, "I6: read #%llu at sector %llu returned %llx",
+			 (unsigned long long)io->cookie, (unsigned long long)(io->sector + i),
+			 (unsigned long long)tags[i]);
+	}
+}
+
+static void io_ended(struct world *w, unsigned node, struct app_io *io,
+		     const struct ac_complete *ac)
+{
+	switch (io->op) {
+	case OP_READ:
+		if (ac->error)
+			break;
+		check_read(w, io, ac->payload);
+		payload_core_put(w, node, ac->payload);
+		break;
+	case OP_WRITE:
+	case OP_DISCARD:
+	case OP_ZEROES:
+		if (ac->error) {
+			oracle_fail(w, io->write);
+			break;
+		}
+		oracle_ack(w, io->write);
+		if (io->fua)
+			oracle_op_durable(w, io->write);
+		break;
+	case OP_FLUSH:
+		if (!ac->error)
+			oracle_durable(w, io->since);
+		break;
+	}
+}
+
+void app_completed(struct world *w, unsigned node, const struct ac_complete *ac)
+{
+	struct app *app = &w->app;
+	struct app_io *io = NULL;
+
+	if (ac->cookie >= APP_COOKIE_FOREIGN) {
+		app->foreign_done += ac->error == 0;
+		return;
+	}
+	for (unsigned i = 0; i < APP_IOS_MAX; i++) {
+		if (app->io[i].in_use && app->io[i].cookie == ac->cookie)
+			io = &app->io[i];
+	}
+	if (!io || app->node != (int)node)
+		sim_fail(w, "node %u completes request %llu, which is not in flight", node,
+			 (unsigned long long)ac->cookie);
+	io_ended(w, node, io, ac);
+	io->in_use = false;
+	app->in_flight--;
+	app->done++;
+	if (ac->error) {
+		app->errors++;
+		/* Something is wrong with this node: the cluster software moves on. */
+		if (app->phase == APP_OPEN)
+			app->phase = APP_DRAINING;
+	}
+	tick_after(w, prng_exp(&w->rng, w->params.think_ns));
+}
+
+static void tick_event(struct world *w, uint64_t a, uint64_t b)
+{
+	struct app *app = &w->app;
+
+	(void)a;
+	(void)b;
+	app->tick_pending = false;
+	app_track_suspects(w);
+	if (app->phase == APP_IDLE && app->ops_left > 0 && !app->stop)
+		try_open(w);
+	if (app->phase == APP_OPEN && (app->stop || prng_chance(&w->rng, 1, 60)))
+		app->phase = APP_DRAINING;
+	if (app->phase == APP_OPEN && app->ops_left > 0 && !app->quiet) {
+		if (app->in_flight < w->params.qd && core_room(w->nodes[app->node].core) > 0)
+			submit(w);
+		/* A crash in the step may have ended it all. */
+		tick_after(w, prng_exp(&w->rng, w->params.think_ns));
+	} else if (app->phase == APP_DRAINING && app->in_flight == 0) {
+		app->phase = APP_CLOSING;
+		node_command(w, (unsigned)app->node,
+			     (struct ev_command){ .cmd = CMD_CLOSE, .vnr = SIM_VNR, .write = true },
+			     closed, 0);
+	}
+}
+
+/* ---- deaths ---- */
+
+static void holder_lost(struct world *w, unsigned node)
+{
+	struct app *app = &w->app;
+
+	for (unsigned s = 0; s < w->node_count; s++) {
+		if (!app->suspect[s])
+			continue;
+		app->suspect_holders[s] &= ~(1U << node);
+		if (app->suspect_holders[s] != 0)
+			continue;
+		app->suspect[s] = false;
+		oracle_relax(w);
+	}
+}
+
+static bool both_current(struct world *w, unsigned a, unsigned b)
+{
+	return w->nodes[a].up && w->nodes[b].up && status_peer_uptodate(node_status(w, a), b) &&
+	       status_peer_uptodate(node_status(w, b), a);
+}
+
+void app_track_suspects(struct world *w)
+{
+	struct app *app = &w->app;
+
+	for (unsigned s = 0; s < w->node_count; s++) {
+		for (unsigned m = 0; m < w->node_count && app->suspect[s]; m++) {
+			if (!(app->suspect_holders[s] & 1U << m))
+				continue;
+			if (node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)
+				holder_lost(w, m);
+			else if (w->nodes[s].up && both_current(w, s, m))
+				app->suspect[s] = false;
+		}
+	}
+}
+
+void app_node_died(struct world *w, unsigned node, bool power)
+{
+	struct app *app = &w->app;
+	unsigned holders = 0;
+
+	app_track_suspects(w);
+	for (unsigned m = 0; m < w->node_count; m++) {
+		if (m != node && both_current(w, node, m))
+			holders |= 1U << m;
+	}
+	holder_lost(w, node);
+	/* Lost twice, and not yet repaired: the holders of the first time still count. */
+	if (power && !app->suspect[node] &&
+	    node_status(w, node)->volumes[0].disk >= DISK_OUTDATED) {
+		app->suspect[node] = holders != 0;
+		app->suspect_holders[node] = holders;
+		if (holders == 0)
+			oracle_relax(w);
+	}
+	if (app->node != (int)node)
+		return;
+	for (unsigned i = 0; i < APP_IOS_MAX; i++) {
+		struct app_io *io = &app->io[i];
+
+		if (!io->in_use)
+			continue;
+		if (io->op == OP_WRITE || io->op == OP_DISCARD || io->op == OP_ZEROES)
+			oracle_fail(w, io->write);
+		io->in_use = false;
+	}
+	app->in_flight = 0;
+	app->phase = APP_IDLE;
+	app->node = -1;
+	tick_after(w, prng_range(&w->rng, 100 * NS_MS, 5 * NS_SEC));
+}

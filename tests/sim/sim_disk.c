@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Backing store of a node: page cache over a medium, unflushed writes in order, errors, power loss. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+struct disk_block *disk_block(struct disk *d, uint64_t block)
+{
+	struct disk_block *b = &d->blocks[block];
+
+	if (b->life != d->life) {
+		memset(b, 0, sizeof(*b));
+		b->life = d->life;
+		if (d->touched_count == d->touched_cap) {
+			d->touched_cap = d->touched_cap ? d->touched_cap * 2 : 1024;
+			d->touched = realloc(d->touched, d->touched_cap * sizeof(*d->touched));
+			ASSERT(d->touched);
+		}
+		d->touched[d->touched_count++] = (uint32_t)block;
+	}
+	return b;
+}
+
+uint64_t disk_peek(const struct disk *d, uint64_t sector)
+{
+	const struct disk_block *b = &d->blocks[sector / BM_BLOCK_SECTORS];
+
+	return b->life == d->life ? b->now[sector % BM_BLOCK_SECTORS] : 0;
+}
+
+static void write_sector(struct disk *d, uint64_t sector, uint64_t tag, bool fua)
+{
+	struct disk_block *b = disk_block(d, sector / BM_BLOCK_SECTORS);
+
+	b->now[sector % BM_BLOCK_SECTORS] = tag;
+	if (fua) {
+		b->durable[sector % BM_BLOCK_SECTORS] = tag;
+		return;
+	}
+	if (d->log_count == d->log_cap) {
+		d->log_cap = d->log_cap ? d->log_cap * 2 : 4096;
+		d->log = realloc(d->log, d->log_cap * sizeof(*d->log));
+		ASSERT(d->log);
+	}
+	d->log[d->log_count++] =
+		(struct disk_log_entry){ .sector = sector, .tag = tag, .seq = ++d->log_seq };
+}
+
+void disk_flush_to(struct disk *d, uint64_t seq)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < d->log_count; i++) {
+		const struct disk_log_entry *e = &d->log[i];
+
+		if (e->seq <= seq)
+			disk_block(d, e->sector / BM_BLOCK_SECTORS)
+				->durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
+		else
+			d->log[kept++] = *e;
+	}
+	d->log_count = kept;
+}
+
+/* Drops the log entries of a range that a FUA write has overtaken. */
+static void log_forget(struct disk *d, uint64_t sector, uint64_t sectors)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < d->log_count; i++) {
+		if (d->log[i].sector - sector >= sectors)
+			d->log[kept++] = d->log[i];
+	}
+	d->log_count = kept;
+}
+
+/* The first `sectors` of the operation reach the page cache. */
+static void apply(struct world *w, struct disk *d, const struct disk_op *op, uint64_t sectors)
+{
+	const uint64_t *tags = op->kind == DOP_WRITE ? payload_tags(w, op->payload) : NULL;
+
+	if (op->kind == DOP_DISCARD && !w->params.discard_ok)
+		return;
+	if (op->fua)
+		log_forget(d, op->sector, sectors);
+	for (uint64_t i = 0; i < sectors; i++)
+		write_sector(d, op->sector + i, tags ? tags[i] : 0, op->fua);
+}
+
+static bool is_change(const struct disk_op *op)
+{
+	return op->kind == DOP_WRITE || op->kind == DOP_DISCARD || op->kind == DOP_ZEROES;
+}
+
+static void release(struct world *w, struct disk *d, struct disk_op *op)
+{
+	if (op->payload.id != 0)
+		payload_io_put(w, op->payload);
+	op->in_use = false;
+	op->payload.id = 0;
+	while (d->ops_high > 0 && !d->ops[d->ops_high - 1].in_use)
+		d->ops_high--;
+}
+
+static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
+{
+	if (d->broken)
+		return -EIO;
+	if (op->kind == DOP_READ && d->fail_reads > 0) {
+		d->fail_reads--;
+		return -EIO;
+	}
+	if (is_change(op) && d->fail_writes > 0) {
+		d->fail_writes--;
+		return prng_chance(&w->rng, 1, 3) ? -ENOSPC : -EIO;
+	}
+	return 0;
+}
+
+static void op_finish(struct world *w, struct node *n, struct disk_op *op)
+{
+	struct disk *d = &n->disk;
+	uint64_t sectors = op->bytes / SECTOR_BYTES;
+	struct core_event ev = { .kind = EV_DISK_DONE };
+
+	ev.u.done.tag = op->tag;
+	ev.u.done.error = take_error(d, w, op);
+	if (is_change(op)) {
+		/* A failed write leaves any part of itself behind. */
+		apply(w, d, op, ev.u.done.error ? prng_below(&w->rng, sectors + 1) : sectors);
+	} else if (op->kind == DOP_FLUSH) {
+		if (ev.u.done.error == 0)
+			disk_flush_to(d, op->flush_seq);
+	} else if (ev.u.done.error == 0) {
+		uint64_t *tags;
+
+		ev.u.done.payload = payload_new(w, n->id, op->bytes);
+		tags = payload_tags(w, ev.u.done.payload);
+		for (uint64_t i = 0; i < sectors; i++)
+			tags[i] = disk_peek(d, op->sector + i);
+	}
+	release(w, d, op);
+	node_step(w, n->id, &ev);
+}
+
+static void op_event(struct world *w, uint64_t a, uint64_t gen)
+{
+	struct node *n = &w->nodes[a & 0xff];
+	struct disk_op *op = &n->disk.ops[a >> 8];
+
+	if (op->in_use && op->gen == gen)
+		op_finish(w, n, op);
+}
+
+uint64_t disk_delay(struct world *w, unsigned node)
+{
+	const struct disk *d = &w->nodes[node].disk;
+	uint64_t delay = NS_US * 5 + prng_exp(&w->rng, w->params.disk_latency_ns);
+
+	if (d->stall_until_ns > w->now_ns)
+		delay += d->stall_until_ns - w->now_ns;
+	return delay;
+}
+
+static void check_submit(struct world *w, unsigned node, const struct disk_op *op)
+{
+	const struct disk *d = &w->nodes[node].disk;
+	uint64_t sectors = op->bytes / SECTOR_BYTES;
+
+	if (!w->nodes[node].attached)
+		sim_fail(w, "node %u: disk request while detached", node);
+	if (op->kind == DOP_FLUSH)
+		return;
+	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > w->params.device_sectors ||
+	    op->sector > w->params.device_sectors - sectors)
+		sim_fail(w, "node %u: disk request %llu+%u is outside the device", node,
+			 (unsigned long long)op->sector, op->bytes);
+	if (!is_change(op))
+		return;
+	for (unsigned i = 0; i < d->ops_high; i++) {
+		const struct disk_op *o = &d->ops[i];
+
+		if (o->in_use && is_change(o) && o->sector < op->sector + sectors &&
+		    op->sector < o->sector + o->bytes / SECTOR_BYTES)
+			sim_fail(w, "node %u: overlapping disk writes %llu+%u and %llu+%u", node,
+				 (unsigned long long)o->sector, o->bytes,
+				 (unsigned long long)op->sector, op->bytes);
+	}
+}
+
+void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const struct ac_disk *ac)
+{
+	struct disk *d = &w->nodes[node].disk;
+	struct disk_op op = {
+		.in_use = true, .kind = (uint8_t)kind, .fua = ac->fua, .tag = ac->tag,
+		.sector = ac->sector, .bytes = ac->bytes, .flush_seq = d->log_seq,
+		.gen = ++d->op_gen,
+	};
+	unsigned i = 0;
+
+	check_submit(w, node, &op);
+	while (i < d->ops_high && d->ops[i].in_use)
+		i++;
+	if (i == DISK_OPS_MAX)
+		sim_fail(w, "node %u: more than %u disk requests in flight", node, DISK_OPS_MAX);
+	if (kind == DOP_WRITE) {
+		if (ac->payload.bytes != ac->bytes)
+			sim_fail(w, "node %u: disk write of %u bytes with payload of %u", node,
+				 ac->bytes, ac->payload.bytes);
+		payload_io_get(w, node, ac->payload);
+		op.payload = ac->payload;
+	}
+	d->ops[i] = op;
+	if (i >= d->ops_high)
+		d->ops_high = i + 1;
+	world_at(w, disk_delay(w, node), op_event, node | (uint64_t)i << 8, op.gen);
+}
+
+void disk_process_died(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	for (unsigned i = d->ops_high; i-- > 0;) {
+		struct disk_op *op = &d->ops[i];
+		uint64_t sectors = op->bytes / SECTOR_BYTES;
+
+		if (!op->in_use)
+			continue;
+		/* The kernel may have had the call, or a part of it, or nothing. */
+		if (is_change(op) && !d->broken) {
+			uint64_t part = prng_below(&w->rng, 3);
+
+			if (part > 0)
+				apply(w, d, op,
+				      part == 1 ? sectors : prng_below(&w->rng, sectors + 1));
+		}
+		release(w, d, op);
+	}
+	md_process_died(w, node);
+}
+
+void disk_power_lost(struct world *w, unsigned node, enum power_mode mode)
+{
+	struct disk *d = &w->nodes[node].disk;
+	unsigned cut = (unsigned)prng_below(&w->rng, d->log_count + 1);
+
+	for (unsigned i = 0; i < d->log_count; i++) {
+		const struct disk_log_entry *e = &d->log[i];
+		bool kept = false;
+
+		switch (mode) {
+		case POWER_ALL_LOST:
+		case POWER_MODES:
+			break;
+		case POWER_NONE_LOST:
+			kept = true;
+			break;
+		case POWER_RANDOM:
+			/* In order, so each sector ends with any one of its versions. */
+			kept = prng_chance(&w->rng, 1, 2);
+			break;
+		case POWER_PREFIX:
+			kept = i < cut;
+			break;
+		}
+		if (kept)
+			disk_block(d, e->sector / BM_BLOCK_SECTORS)
+				->durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
+	}
+	for (unsigned i = 0; i < d->log_count; i++) {
+		struct disk_block *b = disk_block(d, d->log[i].sector / BM_BLOCK_SECTORS);
+
+		memcpy(b->now, b->durable, sizeof(b->now));
+	}
+	d->log_count = 0;
+	md_power_lost(w, node, mode);
+}
+
+void disk_reset(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	d->life = w->life;
+	d->touched_count = 0;
+	d->log_count = 0;
+	d->log_seq = 0;
+	memset(d->ops, 0, d->ops_high * sizeof(d->ops[0]));
+	d->ops_high = 0;
+	d->op_gen = 0;
+	d->md_head = d->md_count = 0;
+	d->md_gen = 0;
+	d->stall_until_ns = 0;
+	d->fail_reads = d->fail_writes = d->fail_meta = 0;
+	d->broken = false;
+	d->al_writes = 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What sim_net.c (connections) and sim_stream.c (bytes of one direction) share. */
+#ifndef SIM_NET_H
+#define SIM_NET_H
+
+#include "sim.h"
+
+/* Events name a stream by a key: both nodes, sending side, stream. */
+uint64_t conn_key(const struct net_conn *c, unsigned side, unsigned stream);
+struct net_conn *conn_of_key(struct world *w, uint64_t key);
+bool net_path_up(const struct world *w, unsigned a, unsigned b);
+/* EV_STREAMS_DOWN to an established side, unless it is closed already. */
+void conn_side_down(struct world *w, struct net_conn *c, unsigned side, const char *reason);
+
+/* Keeps the first `keep` packets in flight. */
+void stream_drop(struct world *w, struct net_stream *st, unsigned keep);
+void stream_push_fin(struct world *w, struct net_conn *c, unsigned side, unsigned stream);
+/* Something that blocked the stream may be gone: arm its delivery. */
+void stream_kick(struct world *w, struct net_conn *c, unsigned side, unsigned stream);
+/* Nothing but keepalives in flight. */
+bool stream_quiet(const struct world *w, const struct net_stream *st);
+
+#endif
