@@ -183,7 +183,7 @@ static int scan_ring(const struct meta_al_ring *ring, struct meta_al_table *tabl
 
 /*
  * Walks back from the newest transaction while the numbers are consecutive. *from_start: the block
- * before the first one was never used, so the table was empty when the run began.
+ * before the first one was never used, so the table should have been empty when the run began.
  */
 static int find_run(const struct meta_al_ring *ring, struct meta_al_table *table, uint32_t newest,
 		    uint32_t *run_count, bool *from_start)
@@ -233,16 +233,32 @@ static void apply_transaction(struct meta_al_table *table, const struct al_trans
 		set_slot(table, tr->update_slot[i], tr->update_extent[i]);
 }
 
-static int replay_run(const struct meta_al_ring *ring, struct meta_al_table *table,
-		      uint32_t newest, enum meta_al_outcome *outcome)
+/*
+ * May this be the first transaction of a log? Its table was empty then. Number 0 can also be the one
+ * behind the wrap of the counter, if the ring is no power of two long; a beginning starts the cycle.
+ */
+static bool may_be_first(const struct al_transaction *tr)
 {
-	uint32_t blocks = ring_blocks(ring);
+	if (tr->number == 0 && tr->context_start != 0)
+		return false;
+	for (unsigned i = 0; i < AL_CONTEXT_MAX; i++)
+		if (tr->context[i] != AL_FREE)
+			return false;
+	return true;
+}
+
+static int replay_run(const struct meta_al_ring *ring, struct meta_al_table *table,
+		      const struct ring_scan *scan, enum meta_al_outcome *outcome)
+{
+	uint32_t blocks = ring_blocks(ring), newest = scan->newest;
 	uint32_t run_count, table_size = 0;
 	bool from_start;
 	int rc = find_run(ring, table, newest, &run_count, &from_start);
 
 	if (rc)
 		return rc;
+	/* Older updates elsewhere: the unused block is one whose write was lost. */
+	from_start = from_start && run_count == scan->update_count;
 	table->newest = newest;
 	for (uint32_t i = run_count; i-- > 0;) {
 		uint32_t old_size = table_size;
@@ -253,6 +269,8 @@ static int replay_run(const struct meta_al_ring *ring, struct meta_al_table *tab
 			return rc;
 		if (kind != META_AL_UPDATE || table->tr.number != newest - i)
 			return -EIO;
+		if (i + 1 == run_count)
+			from_start = from_start && may_be_first(&table->tr);
 		table_size = table->tr.context_size;
 		/* Slots that a larger table gains were free until now. */
 		if (i + 1 < run_count || from_start)
@@ -286,7 +304,7 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		return 0;
 	}
 	if (scan.update_count)
-		return replay_run(ring, table, scan.newest, outcome);
+		return replay_run(ring, table, &scan, outcome);
 	/* Nothing but a torn block 0: the first transaction of a fresh log, which released nothing. */
 	*outcome = !table->torn_count || scan.torn_position == 0 ? META_AL_EMPTY : META_AL_MARK_ALL;
 	return 0;
