@@ -305,7 +305,13 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 	}
 	if (scan.update_count)
 		return replay_run(ring, table, &scan, outcome);
-	/* Nothing but a torn block 0: the first transaction of a fresh log, which released nothing. */
-	*outcome = !table->torn_count || scan.torn_position == 0 ? META_AL_EMPTY : META_AL_MARK_ALL;
+	/*
+	 * Nothing but a torn block 0: the first transaction of a fresh log, which released nothing. In a
+	 * ring that is no power of two long it could have replaced the one before the wrap.
+	 */
+	if (table->torn_count && (scan.torn_position != 0 || ring_blocks(ring) & (ring_blocks(ring) - 1)))
+		*outcome = META_AL_MARK_ALL;
+	else
+		*outcome = META_AL_EMPTY;
 	return 0;
 }

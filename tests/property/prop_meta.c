@@ -233,8 +233,8 @@ static void replay_is_never_short(void)
 		/* There the number of an older block would name the place of a newer one. */
 		if (damage > TORN_NEWEST && (count < 2 || wraps))
 			damage = INTACT;
-		if (damage == TORN_NEWEST && count == 1 && first % blocks)
-			damage = INTACT; /* indistinguishable from a lost only block: marks all */
+		if (damage == TORN_NEWEST && count == 1 && (first % blocks || blocks & (blocks - 1)))
+			damage = INTACT; /* the only block is torn, and need not be the first: marks all */
 		damage_ring(damage, count, blocks);
 		outcome = al_model_replay(&model, &table);
 		outcomes[outcome]++;
