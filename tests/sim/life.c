@@ -22,7 +22,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->al_extents = AL_EXTENTS_MIN;
 	p->protocol = PROTOCOL_C;
 	p->auth = prng_chance(rng, 1, 5);
-	p->careful = true;
+	p->careful = prng_chance(rng, 4, 5);
 	p->discard_ok = prng_chance(rng, 3, 4);
 	p->net_latency_ns = prng_exp(rng, 2 * NS_MS) + 10 * NS_US;
 	p->disk_latency_ns = prng_exp(rng, NS_MS) + 10 * NS_US;
@@ -212,6 +212,7 @@ static bool phase_over(struct world *w)
 static void faulted_phase(struct world *w)
 {
 	w->faults_on = true;
+	w->split_brain_ok = !w->params.careful;
 	w->faults_left = w->params.faults;
 	app_kick(w);
 	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
@@ -252,6 +253,8 @@ static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
 	fault_heal(w);
+	if (!w->params.careful)
+		operator_start(w);
 	if (w->params.healing_io && w->app.ops_left < 30)
 		w->app.ops_left = 30;
 	if (!w->params.healing_io) {

@@ -355,6 +355,34 @@ static void arm_timer(struct world *w, struct node *n)
 	world_at(w, at - w->now_ns, timer_event, n->id, n->life);
 }
 
+/* The states of the node in one line, whenever they changed. */
+static void trace_state(struct world *w, struct node *n)
+{
+	const struct resource_status *st;
+	char line[400];
+	int used;
+
+	if (!w->trace)
+		return;
+	st = node_status(w, n->id);
+	used = snprintf(line, sizeof(line), "%s %s", role_name(st->role),
+			disk_state_name(st->volumes[0].disk));
+	for (unsigned i = 0; i < st->peer_count && used < (int)sizeof(line) - 1; i++) {
+		const struct status_peer *sp = &st->peers[i];
+
+		used += snprintf(line + used, sizeof(line) - (size_t)used,
+				 "  %u:%s/%s/%s/%s oos %llu", sp->node_id,
+				 conn_state_name(sp->conn), role_name(sp->role),
+				 repl_state_name(sp->devices[0].repl),
+				 disk_state_name(sp->devices[0].peer_disk),
+				 (unsigned long long)sp->devices[0].out_of_sync_sectors);
+	}
+	if (strcmp(line, n->state_line) == 0)
+		return;
+	snprintf(n->state_line, sizeof(n->state_line), "%s", line);
+	sim_trace(w, "node %u is %s", n->id, line);
+}
+
 void node_step(struct world *w, unsigned node, struct core_event *ev)
 {
 	struct node *n = &w->nodes[node];
@@ -381,6 +409,7 @@ void node_step(struct world *w, unsigned node, struct core_event *ev)
 		}
 	}
 	arm_timer(w, n);
+	trace_state(w, n);
 }
 
 /* ---- life and death ---- */

@@ -311,6 +311,7 @@ struct node {
 	bool die_power;
 	bool starting;            /* a restart is scheduled */
 	bool saw_split_brain;     /* its core logged one */
+	char state_line[400];     /* as last traced */
 	uint64_t size_sectors;    /* AC_SIZE */
 	bool writable;
 	struct disk disk;
@@ -444,7 +445,7 @@ void check_identical(struct world *w, const char *why);
 void check_states(struct world *w);
 bool check_converged(struct world *w, char *why, size_t n);
 
-/* ---- lives (life.c, fault.c) ---- */
+/* ---- lives (life.c, fault.c, operator.c) ---- */
 
 enum fault {
 	FAULT_KILL, FAULT_KILL_AT_ACTION, FAULT_POWER, FAULT_POWER_ALL, FAULT_CUT, FAULT_HALF_OPEN,
@@ -456,6 +457,9 @@ enum fault {
 void fault_inject(struct world *w);
 void fault_heal(struct world *w);
 const char *fault_name(enum fault fault);
+
+/* From now on somebody looks after StandAlone connections. */
+void operator_start(struct world *w);
 
 struct sim_result {
 	bool failed;

@@ -269,7 +269,7 @@ void net_hold_type(struct world *w, unsigned from, unsigned to, enum packet type
 	unsigned side = c->node[1] == from;
 
 	for (unsigned s = 0; s < STREAM_COUNT; s++) {
-		c->stream[side][s].hold_type = type;
+		c->stream[side][s].hold_type = (uint16_t)type;
 		c->stream[side][s].hold_on = true;
 		c->stream[side][s].hold_ns = ns;
 	}

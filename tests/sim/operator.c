@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The operator who resolves split brains: the node that was Primary last keeps its data. */
+#include "sim.h"
+
+#define LOOK_NS (2 * NS_SEC)
+
+static bool is_standalone(struct world *w, unsigned node, unsigned peer)
+{
+	const struct status_peer *sp = status_peer(node_status(w, node), peer);
+
+	return sp && sp->conn == CONN_STANDALONE;
+}
+
+static bool follows(struct world *w, unsigned node, unsigned authority)
+{
+	const struct md_super *mine, *theirs;
+
+	if (node == authority)
+		return true;
+	mine = core_md(w->nodes[node].core, SIM_VNR);
+	theirs = core_md(w->nodes[authority].core, SIM_VNR);
+	return mine && theirs && uuid_eq(mine->current_uuid, theirs->current_uuid);
+}
+
+static void reconnect(struct world *w, unsigned node, unsigned peer, bool discard)
+{
+	if (!is_standalone(w, node, peer)) {
+		if (!discard)
+			return;
+		node_command(w, node,
+			     (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)peer },
+			     NULL, 0);
+	}
+	node_command(w, node,
+		     (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)peer,
+					  .discard_my_data = discard },
+		     NULL, 0);
+}
+
+static void resolve(struct world *w, unsigned a, unsigned b)
+{
+	unsigned authority = w->app.last >= 0 ? (unsigned)w->app.last : 0;
+	bool keep_a, keep_b;
+
+	if (!w->nodes[a].up || !w->nodes[b].up || !w->nodes[authority].up)
+		return;
+	if (!is_standalone(w, a, b) && !is_standalone(w, b, a))
+		return;
+	keep_a = follows(w, a, authority);
+	keep_b = follows(w, b, authority);
+	/* Two losers wait until one of them has met a winner. */
+	if (!keep_a && !keep_b)
+		return;
+	sim_trace(w, "the operator reconnects %u%s and %u%s", a, keep_a ? "" : " (discards)", b,
+		  keep_b ? "" : " (discards)");
+	reconnect(w, a, b, !keep_a);
+	reconnect(w, b, a, !keep_b);
+}
+
+static void look_event(struct world *w, uint64_t a, uint64_t b)
+{
+	(void)a;
+	(void)b;
+	for (unsigned x = 0; x < w->node_count; x++) {
+		for (unsigned y = x + 1; y < w->node_count; y++)
+			resolve(w, x, y);
+	}
+	world_at(w, LOOK_NS, look_event, 0, 0);
+}
+
+void operator_start(struct world *w)
+{
+	world_at(w, LOOK_NS, look_event, 0, 0);
+}
