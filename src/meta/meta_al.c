@@ -282,6 +282,17 @@ static int replay_run(const struct meta_al_ring *ring, struct meta_al_table *tab
 	return 0;
 }
 
+/*
+ * Where the length of the ring is no power of two, the transaction behind the wrap of the counter does
+ * not follow in the ring but may lie on the newest one before the wrap: torn, it has taken it along.
+ */
+static bool wrap_is_ambiguous(const struct meta_al_ring *ring, const struct ring_scan *scan)
+{
+	uint32_t blocks = ring_blocks(ring);
+
+	return (blocks & (blocks - 1)) && (!scan->update_count || scan->newest > UINT32_MAX - blocks);
+}
+
 int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		   enum meta_al_outcome *outcome)
 {
@@ -303,15 +314,14 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		*outcome = META_AL_MARK_ALL;
 		return 0;
 	}
-	if (scan.update_count)
+	if (table->torn_count && wrap_is_ambiguous(ring, &scan))
+		*outcome = META_AL_MARK_ALL;
+	else if (scan.update_count)
 		return replay_run(ring, table, &scan, outcome);
-	/*
-	 * Nothing but a torn block 0: the first transaction of a fresh log, which released nothing. In a
-	 * ring that is no power of two long it could have replaced the one before the wrap.
-	 */
-	if (table->torn_count && (scan.torn_position != 0 || ring_blocks(ring) & (ring_blocks(ring) - 1)))
+	else if (table->torn_count && scan.torn_position != 0)
 		*outcome = META_AL_MARK_ALL;
 	else
+		/* At most a torn block 0: the first transaction of a fresh log, which released nothing. */
 		*outcome = META_AL_EMPTY;
 	return 0;
 }
