@@ -14,7 +14,7 @@
  * Codes the alternating runs of a bitmap from bit *pos on, until the bitmap ends or the next run
  * does not fit. Bit k is bit k % 64 of words[k / 64]; bits from `bits` on are not looked at.
  * Returns the bytes written to `out` (at most cap), sets *first_set (value of the first run) and
- * *pad_bits (unused zero bits at the end of the last byte, 0..7) and moves *pos behind the last run.
+ * *pad_bits (unused zero bits at the end of the last byte, 0..7), moves *pos behind the last run.
  * Returns 0 and leaves *pos alone when nothing is left, when the first run does not fit, or when
  * the code has more bits than the bitmap bits it stands for. bits <= VLI_RUN_MAX.
  */

@@ -21,7 +21,7 @@
 struct wire_ctx {
 	unsigned apv;            /* agreed protocol version, 0 = before the features exchange */
 	uint32_t features;       /* agreed FEATURE_* */
-	/* Digest that the sender puts before the bulk payload (its data-integrity-alg), 0 = none. */
+	/* Digest that the sender puts before the bulk payload (data-integrity-alg), 0 = none. */
 	uint32_t integrity_bytes;
 };
 
@@ -53,7 +53,7 @@ enum wire_error {
 	WIRE_ERR_NODE_ID = -2012,
 	WIRE_ERR_TID = -2013,      /* transaction id 0 */
 	WIRE_ERR_STRING = -2014,   /* name without its NUL */
-	WIRE_ERR_UUIDS = -2015,    /* mask bits from 32 on, or counts that do not match the length */
+	WIRE_ERR_UUIDS = -2015,    /* mask bits from 32 on, or counts that contradict the length */
 	WIRE_ERR_RANGE = -2016,    /* another field out of range */
 };
 

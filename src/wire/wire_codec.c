@@ -134,6 +134,15 @@ static bool has_var(const struct wire_rule *rule)
 	       rule->layout == LAYOUT_COMPRESSED_BITMAP;
 }
 
+/* All of it, so that equal packets are equal bytes; two short fills beat one long one. */
+static void clear_packet(struct pkt *pkt)
+{
+	size_t half = offsetof(struct pkt, u) + sizeof(pkt->u.block);
+
+	memset(pkt, 0, half);
+	memset((uint8_t *)pkt + half, 0, sizeof(*pkt) - half);
+}
+
 int wire_decode_body(const struct wire_ctx *ctx, const struct wire_header *h, const uint8_t *body,
 		     size_t n, struct pkt *out, struct pkt_uuids *uuids)
 {
@@ -148,7 +157,7 @@ int wire_decode_body(const struct wire_ctx *ctx, const struct wire_header *h, co
 		return rc;
 	if (n != fixed_bytes)
 		return WIRE_ERR_LENGTH;
-	memset(out, 0, sizeof(*out));
+	clear_packet(out);
 	out->type = h->type;
 	out->vnr = h->vnr;
 	out->payload.bytes = payload_bytes;

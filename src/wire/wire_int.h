@@ -82,14 +82,38 @@ struct wire_rule {
 	uint16_t var_max_bytes;
 };
 
+/* By packet number up to the last of the dense ones; then the one that is far off. */
+#define WIRE_RULES (P_ENABLE_REPLICATION + 1U)
+extern const struct wire_rule wire_rules[WIRE_RULES];
+extern const struct wire_rule wire_rule_features;
+
 /* NULL for an unknown number. */
-const struct wire_rule *wire_rule(unsigned type);
+static inline const struct wire_rule *wire_rule(unsigned type)
+{
+	if (type < WIRE_RULES)
+		return wire_rules[type].known ? &wire_rules[type] : NULL;
+	return type == P_CONNECTION_FEATURES ? &wire_rule_features : NULL;
+}
 
 /* Fixed part under ctx. */
-uint32_t wire_fixed_bytes(const struct wire_ctx *ctx, const struct wire_rule *rule);
+static inline uint32_t wire_fixed_bytes(const struct wire_ctx *ctx, const struct wire_rule *rule)
+{
+	if (rule->layout == LAYOUT_SIZES && ctx->features & FEATURE_WSAME)
+		return BYTES_SIZES + BYTES_SIZES_LIMITS;
+	return rule->fixed_bytes;
+}
 
 /* 0 when the rule's phase, version and features are met, else enum wire_error. */
-int wire_check_agreed(const struct wire_ctx *ctx, const struct wire_rule *rule);
+static inline int wire_check_agreed(const struct wire_ctx *ctx, const struct wire_rule *rule)
+{
+	if (!ctx->apv)
+		return rule->phase == PHASE_AFTER ? WIRE_ERR_PHASE : 0;
+	if (rule->phase == PHASE_FEATURES)
+		return WIRE_ERR_PHASE;
+	if (ctx->apv < rule->min_apv)
+		return WIRE_ERR_VERSION;
+	return (ctx->features & rule->features) == rule->features ? 0 : WIRE_ERR_FEATURE;
+}
 
 /* Bulk payload follows: P_DATA, P_DATA_REPLY, P_RS_DATA_REPLY. */
 static inline bool wire_has_payload(const struct wire_rule *rule)

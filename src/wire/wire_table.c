@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Owns the table of packets: number, stream, body, first version, features (wire-protocol 3). */
-#include "base/assert.h"
 #include "wire/wire_int.h"
 
 #define F_DAGTAG FEATURE_RESYNC_DAGTAG
@@ -92,41 +91,16 @@
 		.var_max_bytes = (most_), .known = true                                            \
 	}
 
-/* P_PING and its answer use the other stream and so may overtake the features exchange. */
-static const struct wire_rule rules[] = {
+/* A ping and its answer use the other stream and so may overtake the features exchange. */
+#define PHASE_OF(type) ((type) == P_PING || (type) == P_PING_ACK ? PHASE_ALWAYS : PHASE_AFTER)
+
+const struct wire_rule wire_rules[WIRE_RULES] = {
 #define X(name, streams, layout, vnr, apv, features, least, most)                                  \
-	[P_##name] = RULE(name, streams, layout, VNR_IS_##vnr,                     \
-			  P_##name == P_PING || P_##name == P_PING_ACK ? PHASE_ALWAYS :            \
-									 PHASE_AFTER,              \
-			  apv, features, least, most),
+	[P_##name] = RULE(name, streams, layout, VNR_IS_##vnr, PHASE_OF(P_##name), apv, features,  \
+			  least, most),
 	RULES(X)
 #undef X
 };
 
-static const struct wire_rule rule_features =
+const struct wire_rule wire_rule_features =
 	RULE(CONNECTION_FEATURES, ON_DATA, FEATURES, VNR_IS_ANY, PHASE_FEATURES, 0, 0, 0, 0);
-
-const struct wire_rule *wire_rule(unsigned type)
-{
-	if (type < ARRAY_LEN(rules))
-		return rules[type].known ? &rules[type] : NULL;
-	return type == P_CONNECTION_FEATURES ? &rule_features : NULL;
-}
-
-uint32_t wire_fixed_bytes(const struct wire_ctx *ctx, const struct wire_rule *rule)
-{
-	if (rule->layout == LAYOUT_SIZES && ctx->features & FEATURE_WSAME)
-		return BYTES_SIZES + BYTES_SIZES_LIMITS;
-	return rule->fixed_bytes;
-}
-
-int wire_check_agreed(const struct wire_ctx *ctx, const struct wire_rule *rule)
-{
-	if (!ctx->apv)
-		return rule->phase == PHASE_AFTER ? WIRE_ERR_PHASE : 0;
-	if (rule->phase == PHASE_FEATURES)
-		return WIRE_ERR_PHASE;
-	if (ctx->apv < rule->min_apv)
-		return WIRE_ERR_VERSION;
-	return (ctx->features & rule->features) == rule->features ? 0 : WIRE_ERR_FEATURE;
-}

@@ -15,7 +15,8 @@
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
 		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: round %u: %s\n", __FILE__, __LINE__, round, #cond); \
+			fprintf(stderr, "%s:%d: round %u: %s\n", __FILE__, __LINE__, round,        \
+				#cond);                                                            \
 			exit(1);                                                                   \
 		}                                                                                  \
 	} while (0)
