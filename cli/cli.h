@@ -20,22 +20,27 @@ enum cli_exit {
 
 #define CLI_PEERS_MAX_UNSET 0U
 
+struct cli_command;
+
 struct cli {
 	/* options in front of the command; NULL = the default */
 	const char *conf_file;
 	const char *node;
 	const char *socket;
+	const struct cli_command *command;
+	const char *command_name;
 	/* options of the command */
 	bool json, verbose, statistics, watch, force, discard_my_data, clear_bitmap;
 	unsigned max_peers;       /* create-md --max-peers; CLI_PEERS_MAX_UNSET = not given */
 	unsigned timeout_s;       /* --timeout; 0 = none */
-	/* RES, RES/VOL or RES:PEER; "" and -1 where not given */
+	/* RES, RES/VOL, RES:PEER or RES:PEER/VOL; "" and -1 where not given; "all" is "" */
 	char resource[NAME_MAX_BYTES];
 	char peer[NAME_MAX_BYTES];
 	int vnr;
 	/* filled by cli_load() */
 	struct conf *conf;
 	char node_name[NAME_MAX_BYTES];
+	void *curl;               /* of client.c */
 };
 
 /* Loads the configuration and finds out which node this is, once. EXIT_OK or EXIT_ERROR, messages on

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of commands, and the parsing of a command line by it. */
+#ifndef ARGS_H
+#define ARGS_H
+
+#include <stdio.h>
+
+#include "cli.h"
+
+/* What a command is about. Parts in [] may be left out and then mean all of them. */
+enum cli_target {
+	TARGET_NONE,
+	TARGET_RES_OPTIONAL,     /* [RES] */
+	TARGET_RES_OR_ALL,       /* RES|all */
+	TARGET_RES,              /* RES */
+	TARGET_VOLUME_OPTIONAL,  /* RES[/VOL] */
+	TARGET_VOLUME,           /* RES/VOL */
+	TARGET_PEER_OPTIONAL,    /* RES[:PEER] */
+	TARGET_PEER,             /* RES:PEER[/VOL] */
+	TARGET_COMMAND_OPTIONAL, /* help [COMMAND] */
+};
+
+#define OPT_JSON 0x001U
+#define OPT_VERBOSE 0x002U
+#define OPT_STATISTICS 0x004U
+#define OPT_WATCH 0x008U
+#define OPT_FORCE 0x010U
+#define OPT_DISCARD 0x020U
+#define OPT_CLEAR 0x040U
+#define OPT_MAX_PEERS 0x080U
+#define OPT_TIMEOUT 0x100U
+
+struct cli_command {
+	const char *name;
+	int (*run)(struct cli *cli);
+	enum cli_target target;
+	unsigned options;        /* OPT_* it takes */
+	const char *text;        /* what it does, for help */
+};
+
+extern const struct cli_command cli_commands[];
+extern const unsigned cli_command_count;
+
+/* Fills *cli. EXIT_OK, or EXIT_USAGE with a message on stderr. */
+int args_parse(int argc, char **argv, struct cli *cli);
+/* One command, or all of them when NULL. */
+void args_help(FILE *out, const struct cli_command *command);
+const struct cli_command *args_command(const char *name);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All commands that change something: expands "all of them" and posts one request each. */
+#include "commands.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#include "api/api.h"
+#include "base/str.h"
+#include "client.h"
+#include "json_get.h"
+
+/* Posts the command for one object; -1 and "" leave volume and peer out. */
+static int post(struct cli *cli, const char *resource, int vnr, const char *peer)
+{
+	char *escaped = curl_easy_escape(NULL, resource, 0);
+	json_t *body = json_object(), *reply = NULL;
+	char path[API_PATH_BYTES_MAX];
+	struct err err = ERR_INIT;
+	int rc;
+
+	(void)str_format(path, sizeof(path), "/v1/resources/%s/%s", escaped ? escaped : "",
+			 cli->command_name);
+	curl_free(escaped);
+	if (vnr >= 0)
+		(void)json_object_set_new(body, "volume", json_integer(vnr));
+	if (peer[0])
+		(void)json_object_set_new(body, "peer", json_string(peer));
+	if (cli->force)
+		(void)json_object_set_new(body, "force", json_true());
+	if (cli->discard_my_data)
+		(void)json_object_set_new(body, "discard-my-data", json_true());
+	if (cli->clear_bitmap)
+		(void)json_object_set_new(body, "clear-bitmap", json_true());
+	rc = client_call(cli, path, body, &reply, &err);
+	json_decref(body);
+	json_decref(reply);
+	if (rc && peer[0])
+		return cli_fail(rc, "%s:%s: %s", resource, peer, err.text);
+	if (rc && vnr >= 0)
+		return cli_fail(rc, "%s/%d: %s", resource, vnr, err.text);
+	return rc ? cli_fail(rc, "%s", err.text) : EXIT_OK;
+}
+
+/* The first failure decides; the others have been reported. */
+static int worse(int sum, int rc)
+{
+	return sum ? sum : rc;
+}
+
+int cmd_resource(struct cli *cli)
+{
+	struct err err = ERR_INIT;
+	const json_t *r;
+	json_t *array;
+	size_t i;
+	int rc, sum = EXIT_OK;
+
+	if (cli->resource[0])
+		return post(cli, cli->resource, -1, "");
+	rc = client_status(cli, "", &array, &err);
+	if (rc)
+		return cli_fail(rc, "%s", err.text);
+	json_array_foreach(array, i, r)
+		sum = worse(sum, post(cli, get_text(r, "name"), -1, ""));
+	json_decref(array);
+	return sum;
+}
+
+/* Does a command for "all volumes" mean this one? Attach those that can be, detach those that are. */
+static bool volume_is_meant(const struct cli *cli, const json_t *device)
+{
+	bool has_backing = json_is_object(json_object_get(device, "backing"));
+	bool diskless = text_is(device, "disk-state", "Diskless");
+
+	if (str_eq(cli->command_name, "attach"))
+		return has_backing && diskless;
+	if (str_eq(cli->command_name, "detach"))
+		return has_backing && !diskless;
+	return has_backing;
+}
+
+static int resource_get(struct cli *cli, json_t **array, const json_t **resource)
+{
+	struct err err = ERR_INIT;
+	int rc = client_status(cli, cli->resource, array, &err);
+
+	if (rc)
+		return cli_fail(rc, "%s %s: %s", cli->command_name, cli->resource, err.text);
+	*resource = json_array_get(*array, 0);
+	if (!text_is(*resource, "verdict", "DOWN"))
+		return EXIT_OK;
+	json_decref(*array);
+	return cli_fail(EXIT_ERROR, "%s %s: the resource is down; start it with 'drbdctl up'",
+			cli->command_name, cli->resource);
+}
+
+int cmd_volume(struct cli *cli)
+{
+	const json_t *resource, *device;
+	json_t *array;
+	size_t i;
+	int rc, sum = EXIT_OK;
+
+	if (cli->vnr >= 0)
+		return post(cli, cli->resource, cli->vnr, "");
+	rc = resource_get(cli, &array, &resource);
+	if (rc)
+		return rc;
+	json_array_foreach(get_array(resource, "devices"), i, device) {
+		if (volume_is_meant(cli, device))
+			sum = worse(sum, post(cli, cli->resource,
+					      (int)get_int(device, "volume"), ""));
+	}
+	json_decref(array);
+	return sum;
+}
+
+int cmd_peer(struct cli *cli)
+{
+	const json_t *resource, *connection;
+	json_t *array;
+	size_t i;
+	int rc, sum = EXIT_OK;
+
+	if (cli->peer[0])
+		return post(cli, cli->resource, -1, cli->peer);
+	rc = resource_get(cli, &array, &resource);
+	if (rc)
+		return rc;
+	json_array_foreach(get_array(resource, "connections"), i, connection)
+		sum = worse(sum, post(cli, cli->resource, -1, get_text(connection, "name")));
+	json_decref(array);
+	return sum;
+}
+
+int cmd_peer_volume(struct cli *cli)
+{
+	const json_t *resource, *device;
+	json_t *array;
+	size_t i;
+	int rc, sum = EXIT_OK;
+
+	if (cli->vnr >= 0)
+		return post(cli, cli->resource, cli->vnr, cli->peer);
+	rc = resource_get(cli, &array, &resource);
+	if (rc)
+		return rc;
+	json_array_foreach(get_array(resource, "devices"), i, device)
+		sum = worse(sum, post(cli, cli->resource, (int)get_int(device, "volume"),
+				      cli->peer));
+	json_decref(array);
+	return sum;
+}
+
+int cmd_shutdown(struct cli *cli)
+{
+	json_t *body = json_object(), *reply = NULL;
+	struct err err = ERR_INIT;
+	int rc = client_call(cli, "/v1/shutdown", body, &reply, &err);
+
+	json_decref(body);
+	json_decref(reply);
+	return rc ? cli_fail(rc, "shutdown: %s", err.text) : EXIT_OK;
+}

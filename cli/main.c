@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drbdctl: controls the daemon of this node, and makes metadata. */
+#include <curl/curl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "args.h"
+#include "base/assert.h"
+#include "base/str.h"
+#include "client.h"
+#include "commands.h"
+
+const struct cli_command cli_commands[] = {
+	{ "create-md", cmd_offline_create_md, TARGET_VOLUME_OPTIONAL, OPT_FORCE | OPT_MAX_PEERS,
+	  "write metadata onto the backing store of a volume that is down" },
+	{ "dump-md", cmd_offline_dump_md, TARGET_VOLUME_OPTIONAL, OPT_FORCE,
+	  "print the metadata of a volume that is down" },
+	{ "status", cmd_status, TARGET_RES_OPTIONAL,
+	  OPT_JSON | OPT_VERBOSE | OPT_STATISTICS | OPT_WATCH,
+	  "how resources, volumes and connections are" },
+	{ "up", cmd_resource, TARGET_RES_OR_ALL, 0, "attach all volumes, connect to all peers" },
+	{ "down", cmd_resource, TARGET_RES_OR_ALL, OPT_FORCE,
+	  "disconnect and detach; must not be in use" },
+	{ "adjust", cmd_resource, TARGET_RES_OR_ALL, 0,
+	  "read the configuration again and follow it" },
+	{ "attach", cmd_volume, TARGET_VOLUME_OPTIONAL, 0, "take the local disk into use" },
+	{ "detach", cmd_volume, TARGET_VOLUME_OPTIONAL, OPT_FORCE,
+	  "give the local disk up; I/O goes on through the peers" },
+	{ "connect", cmd_peer, TARGET_PEER_OPTIONAL, OPT_DISCARD, "connect to a peer, or all" },
+	{ "disconnect", cmd_peer, TARGET_PEER_OPTIONAL, OPT_FORCE,
+	  "disconnect from a peer, or all" },
+	{ "primary", cmd_resource, TARGET_RES, OPT_FORCE, "become the node that uses the data" },
+	{ "secondary", cmd_resource, TARGET_RES, OPT_FORCE, "give that up" },
+	{ "invalidate", cmd_volume, TARGET_VOLUME_OPTIONAL, 0,
+	  "distrust the local copy: fetch all of it from a peer" },
+	{ "invalidate-remote", cmd_peer_volume, TARGET_PEER, 0,
+	  "distrust a peer's copy: send all of it" },
+	{ "new-current-uuid", cmd_volume, TARGET_VOLUME, OPT_CLEAR,
+	  "begin a new generation of the data" },
+	{ "wait-sync", cmd_wait_sync, TARGET_PEER_OPTIONAL, OPT_TIMEOUT,
+	  "wait until no resync runs" },
+	{ "wait-connect", cmd_wait_connect, TARGET_PEER_OPTIONAL, OPT_TIMEOUT,
+	  "wait until the peers are connected" },
+	{ "role", cmd_role, TARGET_RES, 0, "print Primary or Secondary" },
+	{ "dstate", cmd_dstate, TARGET_VOLUME_OPTIONAL, 0,
+	  "print disk states: the local one, then the peers'" },
+	{ "cstate", cmd_cstate, TARGET_PEER_OPTIONAL, 0, "print connection states" },
+	{ "version", cmd_version, TARGET_NONE, 0, "print the versions" },
+	{ "shutdown", cmd_shutdown, TARGET_NONE, 0, "end the daemon of this node" },
+	{ "help", cmd_help, TARGET_COMMAND_OPTIONAL, 0, "print this, or all about a command" },
+};
+const unsigned cli_command_count = ARRAY_LEN(cli_commands);
+
+int cli_fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fflush(stdout);
+	(void)fputs("drbdctl: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+	return code;
+}
+
+int cli_load(struct cli *cli)
+{
+	struct conf_messages messages = { 0 };
+	struct err err = ERR_INIT;
+	char file[CONF_PATH_MAX];
+
+	if (cli->conf)
+		return EXIT_OK;
+	conf_default_file(file);
+	cli->conf = conf_load(cli->conf_file ? cli->conf_file : file, &messages);
+	conf_messages_print(&messages, stderr);
+	conf_messages_clear(&messages);
+	if (!cli->conf)
+		return EXIT_ERROR;
+	if (conf_node_select(cli->conf, cli->node, cli->node_name, &err))
+		return cli_fail(EXIT_ERROR, "%s", err.text);
+	return EXIT_OK;
+}
+
+int cli_load_resource(struct cli *cli, const struct conf_resource **res,
+		      const struct conf_node **node)
+{
+	int rc = cli_load(cli);
+
+	if (rc)
+		return rc;
+	*res = conf_resource_find(cli->conf, cli->resource);
+	if (!*res)
+		return cli_fail(EXIT_ERROR, "%s: No such resource in %s", cli->resource,
+				cli->conf->file);
+	*node = conf_node_find(*res, cli->node_name);
+	if (!*node)
+		return cli_fail(EXIT_ERROR, "'%s' not defined in your config (for this host, '%s')",
+				cli->resource, cli->node_name);
+	return EXIT_OK;
+}
+
+int cmd_help(struct cli *cli)
+{
+	const struct cli_command *command =
+		cli->resource[0] ? args_command(cli->resource) : NULL;
+
+	if (cli->resource[0] && !command)
+		return cli_fail(EXIT_USAGE, "help: there is no command '%s'", cli->resource);
+	args_help(stdout, command);
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { 0 };
+	int rc = args_parse(argc, argv, &cli);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (curl_global_init(CURL_GLOBAL_NOTHING))
+		return cli_fail(EXIT_USAGE, "libcurl cannot be initialised");
+	rc = cli.command->run(&cli);
+	client_close(&cli);
+	conf_free(cli.conf);
+	curl_global_cleanup();
+	if (fflush(stdout) && rc == EXIT_OK)
+		rc = cli_fail(EXIT_USAGE, "cannot write to standard output");
+	return rc;
+}
