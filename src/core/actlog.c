@@ -63,12 +63,12 @@ void actlog_create(struct core *core)
 
 /* ---- table ---- */
 
-static uint32_t *bucket_of(struct actlog *al, uint32_t extent)
+static uint32_t *bucket_of(const struct actlog *al, uint32_t extent)
 {
 	return &al->buckets[(extent * UINT32_C(2654435761) >> 8) & (al->bucket_count - 1)];
 }
 
-static struct al_slot *find(struct actlog *al, uint32_t extent)
+static struct al_slot *find(const struct actlog *al, uint32_t extent)
 {
 	uint32_t i = *bucket_of(al, extent);
 
@@ -439,4 +439,11 @@ void actlog_disk_lost(struct core *core, struct volume *vol)
 	list_splice_back(&al->granted, &al->admitted);
 	list_splice_back(&al->granted, &al->waiting);
 	call_granted(core, vol);
+}
+
+bool actlog_extent_busy(const struct volume *vol, uint32_t extent)
+{
+	const struct al_slot *slot = vol->al.usable ? find(&vol->al, extent) : NULL;
+
+	return slot && slot->refs > 0;
 }

@@ -106,6 +106,7 @@ struct request {
 	bool prepared;           /* write: hold and activity log are taken */
 	bool local_pending;
 	bool local_ok;
+	bool local_good;         /* the local disk was UpToDate */
 	bool completed;          /* the application has its answer */
 	bool settled;            /* hold given back: local and all acks are in */
 	int error;               /* of the local part, or the answer of a split request */
@@ -130,6 +131,7 @@ struct peer_tx {
 	uint32_t epoch;          /* of the last write sent */
 	uint32_t epoch_writes;   /* sent in it and not closed by a barrier */
 	uint32_t epoch_confirmed;/* of these, reported in P_CONFIRM_STABLE */
+	bool barrier_due;        /* its epoch is closed, P_BARRIER not sent */
 	struct tx_barrier *barriers; /* ring */
 	uint32_t barrier_head, barrier_tail;
 	struct request *oldest;  /* first on the log that is SENT and neither STABLE nor LOST */
@@ -163,6 +165,7 @@ struct requests {
 	uint32_t epoch_writes;
 	uint32_t epoch_max;      /* least max-epoch-size of all peers */
 	uint64_t dagtag;         /* sectors written as Primary */
+	uint32_t barriers_due;   /* peers with barrier_due */
 	uint64_t barrier_at_ns;  /* when closed epochs get their barrier at the latest */
 	uint32_t barrier_ring;   /* size of the rings, power of two */
 	uint64_t done_dagtag;    /* every write up to it left the log */
@@ -172,6 +175,7 @@ struct requests {
 	uint64_t ack_sectors;
 	uint64_t ack_at_ns;
 	struct flush_wait flush_wait[NODES_MAX];
+	uint32_t flush_waits;    /* pending ones */
 	bool settle_wanted;      /* request_settle() answered false */
 	struct slab peer_slab;   /* struct peer_request of all peers */
 	struct volume_io vol[VOLUMES_MAX];
@@ -192,7 +196,7 @@ enum peer_request_stage {
 struct peer_request {
 	struct hold hold;
 	struct al_ref al;
-	struct list link;        /* rx.writes (arrival order) or rx.reads */
+	struct list link;        /* rx.writes (arrival order), rx.orphans or rx.reads */
 	struct list drain;       /* rx.drain */
 	uint64_t sector;
 	uint64_t block_id;
@@ -222,10 +226,11 @@ struct rx_epoch {
 struct peer_rx {
 	uint64_t dagtag;         /* last received */
 	struct list writes;      /* peer_request, not peer-acked, arrival order */
+	struct list orphans;     /* unfinished writes of a connection that is gone */
 	struct list reads;
 	struct list drain;       /* writes that wait for earlier epochs */
-	uint32_t requests;       /* on both lists */
-	uint32_t unfinished;     /* of these, not done at the disk */
+	uint32_t requests;       /* on these lists */
+	uint32_t unfinished;     /* writes of these, not done at the disk */
 	struct rx_epoch *epochs; /* ring */
 	uint32_t ring;           /* its size, power of two */
 	uint64_t first;          /* sequence of the oldest epoch that is not acknowledged */
@@ -251,6 +256,11 @@ enum write_mode request_mode(const struct core *core, const struct peer_device *
 void request_log_start(struct core *core, struct request *req);
 /* Looks whether the request can be answered, given its hold back, or leave the log. */
 void request_log_progress(struct core *core, struct request *req);
+/* How a discard or zero-out is carried out here, so that it reads back as zero: AC_DISK_DISCARD or _ZEROES. */
+enum core_action_kind request_discard_kind(const struct volume *vol, enum request_op op,
+					   uint64_t sector, uint32_t bytes);
+/* P_DAGTAG: all writes so far are of no concern to the peer. */
+void request_dagtag_announce(struct core *core, struct peer *peer);
 /* Closes the current epoch if it has writes. */
 void request_epoch_close(struct core *core);
 /* P_BARRIER for every closed epoch that lacks one. */
@@ -280,7 +290,6 @@ void request_flush_local_done(struct core *core, struct volume *vol, int error);
 void read_start(struct core *core, struct request *req);
 void read_local_done(struct core *core, struct request *req, const struct ev_done *done);
 void read_peer_lost(struct core *core, struct peer *peer);
-void read_disk_lost(struct core *core, struct volume *vol);
 
 /* peer_ack.c */
 void peer_ack_add(struct core *core, const struct request *req, uint64_t mask);
@@ -288,20 +297,30 @@ void peer_ack_flush(struct core *core);
 void peer_ack_answer_flushes(struct core *core);
 
 /* peer_write.c */
-void peer_write_ack(struct core *core, struct peer_request *preq, enum packet type);
+void peer_rx_connected(struct peer *peer);
+void peer_rx_lost(struct core *core, struct peer *peer);
 /* Sets the bits of finished writes and gives their activity-log references back before the P_PEER_ACK, so that
  * writes that wait for the log can go on. True when something was given back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
+/* Earlier epochs are on disk now: what waited for them goes on. */
 void peer_write_start_drained(struct core *core, struct peer *peer);
-void peer_write_settle(struct core *core, struct peer_request *preq);
-void peer_write_forget(struct core *core, struct peer_request *preq);
+/* Takes a free peer request; NULL when the peer has more in flight than it may. */
+struct peer_request *peer_request_new(struct core *core, struct peer *peer, struct volume *vol,
+				      const struct pkt_block *block);
+void peer_request_free(struct core *core, struct peer_request *preq);
+/* Any packet of layout ack on the control stream. */
+void peer_request_answer(struct core *core, struct peer_request *preq, enum packet type);
+/* Byte range of a request from outside: whole sectors, not empty, within the volume and `bytes_max`. */
+bool peer_range_ok(const struct volume *vol, const struct pkt_block *block, uint32_t bytes_max);
 
 /* peer_read.c */
 void peer_read_done(struct core *core, struct peer_request *preq, const struct ev_done *done);
+void peer_reads_lost(struct core *core, struct peer *peer);
 
 /* epoch.c */
-void epoch_reset(struct core *core, struct peer *peer);
 void epoch_write_begin(struct peer *peer, struct peer_request *preq);
 void epoch_write_end(struct core *core, struct peer *peer, struct peer_request *preq);
+/* The connection is gone: what it owes is owed to nobody. */
+void epoch_lost(struct core *core, struct peer *peer);
 
 #endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writes, discards and zero-outs received from a peer: checks, order, activity log, disk, answers. */
+#include <string.h>
+
+#include "core/core_hooks.h"
+#include "core/request.h"
+
+/* ---- requests of peers ---- */
+
+bool peer_range_ok(const struct volume *vol, const struct pkt_block *block, uint32_t bytes_max)
+{
+	uint64_t sectors = block->bytes / SECTOR_BYTES, size = vol->size_sectors;
+
+	if (vol_has_md(vol) && vol->data_sectors < size)
+		size = vol->data_sectors;
+	return block->bytes > 0 && block->bytes % SECTOR_BYTES == 0 && block->bytes <= bytes_max &&
+	       block->sector < size && sectors <= size - block->sector;
+}
+
+struct peer_request *peer_request_new(struct core *core, struct peer *peer, struct volume *vol,
+				      const struct pkt_block *block)
+{
+	struct peer_request *preq;
+
+	if (peer->rx.requests >= core->conf.peer_requests_max)
+		return NULL;
+	preq = slab_alloc(&core->req.peer_slab);
+	ASSERT(preq); /* sized for the limit of every peer */
+	memset(preq, 0, sizeof(*preq));
+	list_init(&preq->link);
+	list_init(&preq->drain);
+	hold_init(&preq->hold, HOLD_WRITE, 0, 0, NULL);
+	actlog_ref_init(&preq->al);
+	preq->p = peer->id;
+	preq->v = vol->v;
+	preq->sector = block->sector;
+	preq->bytes = block->bytes;
+	preq->block_id = block->block_id;
+	preq->dp_flags = block->dp_flags;
+	peer->rx.requests++;
+	peer->pd[vol->v].unacked++;
+	return preq;
+}
+
+void peer_request_free(struct core *core, struct peer_request *preq)
+{
+	ASSERT(!preq->hold.active && !preq->al.held && preq->payload.id == 0);
+	list_del(&preq->link);
+	list_del(&preq->drain);
+	core->peer[preq->p]->rx.requests--;
+	slab_free(&core->req.peer_slab, preq);
+}
+
+void peer_request_answer(struct core *core, struct peer_request *preq, enum packet type)
+{
+	struct peer *peer = core->peer[preq->p];
+	struct pkt pkt = { .type = (uint16_t)type, .vnr = core->vol[preq->v]->vnr };
+
+	if (preq->lost)
+		return;
+	pkt.u.block.sector = preq->sector;
+	pkt.u.block.bytes = preq->bytes;
+	pkt.u.block.block_id = preq->block_id;
+	pkt.u.block.seq = ++peer->pd[preq->v].seq_tx;
+	core_send(core, peer, STREAM_CONTROL, &pkt);
+}
+
+/* ---- end of a write ---- */
+
+/* Every node but the sender may lack this write. */
+static void settle(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+
+	if (!preq->settled && vol_has_md(vol))
+		bitmap_set(core, vol,
+			   SLOTS_ALL & ~bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
+			   preq->bytes / SECTOR_BYTES);
+	preq->settled = true;
+	actlog_put(core, vol, &preq->al);
+}
+
+static bool relieve_from(struct core *core, struct volume *vol, struct peer *peer)
+{
+	bool gave = false;
+
+	LIST_FOR_EACH(it, &peer->rx.writes) {
+		struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+		if (preq->v != vol->v || preq->stage != PREQ_DONE || !preq->al.held)
+			continue;
+		settle(core, preq);
+		gave = true;
+	}
+	return gave;
+}
+
+bool peer_write_relieve_al(struct core *core, struct volume *vol)
+{
+	bool gave = false;
+
+	FOR_EACH_PEER(core, peer)
+		gave |= relieve_from(core, vol, peer);
+	return gave;
+}
+
+/* Both have the same blocks now, if both say that they resync with each other. */
+static bool sets_in_sync(const struct core *core, const struct peer_request *preq)
+{
+	const struct peer_device *pd = &core->peer[preq->p]->pd[preq->v];
+	enum repl_state repl = repl_of(core, pd);
+
+	return !preq->lost && preq->dp_flags & DP_MAY_SET_IN_SYNC &&
+	       repl >= REPL_SYNC_SOURCE && repl <= REPL_PAUSED_SYNC_T &&
+	       pdsk_of(core, pd) >= DISK_INCONSISTENT;
+}
+
+static void answer_written(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+	const struct peer *peer = core->peer[preq->p];
+	enum packet type = P_WRITE_ACK;
+
+	if (!(preq->dp_flags & DP_SEND_WRITE_ACK))
+		return;
+	if (sets_in_sync(core, preq)) {
+		type = peer->apv >= 122 ? P_WRITE_ACK_IN_SYNC : P_RS_WRITE_ACK;
+		bitmap_clear(core, vol, bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
+			     preq->bytes / SECTOR_BYTES);
+	}
+	peer_request_answer(core, preq, type);
+}
+
+/* The write is on disk, or never will be. */
+static void write_done(struct core *core, struct peer_request *preq, bool ok)
+{
+	struct volume *vol = core->vol[preq->v];
+	struct peer *peer = core->peer[preq->p];
+
+	preq->stage = PREQ_DONE;
+	preq->failed = !ok;
+	if (!preq->lost)
+		peer->pd[preq->v].unacked--;
+	if (ok)
+		answer_written(core, preq);
+	else
+		peer_request_answer(core, preq, P_NEG_ACK);
+	hold_release(core, vol, &preq->hold);
+	epoch_write_end(core, peer, preq);
+	if (preq->lost || !vol_has_md(vol)) {
+		settle(core, preq);
+		peer_request_free(core, preq);
+	} else if (actlog_has_waiters(vol)) {
+		settle(core, preq);
+	}
+}
+
+/* ---- on its way to the disk ---- */
+
+static void submit(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+	enum core_action_kind kind = AC_DISK_WRITE;
+	struct core_action *act;
+
+	if (!request_local_writable(core, vol)) {
+		core_payload_put(core, &preq->payload);
+		write_done(core, preq, false);
+		return;
+	}
+	resync_write_overlaps(core, vol, preq->sector, preq->bytes / SECTOR_BYTES);
+	preq->stage = PREQ_DISK;
+	if (preq->op != OP_WRITE)
+		kind = request_discard_kind(vol, preq->op, preq->sector, preq->bytes);
+	act = core_act(core, kind);
+	act->u.disk.tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
+	act->u.disk.vnr = vol->vnr;
+	act->u.disk.sector = preq->sector;
+	act->u.disk.bytes = preq->bytes;
+	act->u.disk.fua = preq->dp_flags & DP_FUA;
+	act->u.disk.unmap = preq->op == OP_DISCARD || preq->dp_flags & DP_DISCARD;
+	act->u.disk.payload = preq->payload;
+	request_local_begin(vol);
+	core_payload_put(core, &preq->payload);
+}
+
+static void al_ready(struct core *core, struct volume *vol, struct al_ref *ref)
+{
+	(void)vol;
+	submit(core, LIST_ENTRY(ref, struct peer_request, al));
+}
+
+static void take_al(struct core *core, struct peer_request *preq)
+{
+	preq->stage = PREQ_AL;
+	if (actlog_get(core, core->vol[preq->v], &preq->al, preq->sector,
+		       preq->bytes / SECTOR_BYTES, al_ready))
+		submit(core, preq);
+}
+
+/*
+ * With P_WRITE_ACK the sender itself waited before it started a later epoch. Without, the epochs of a stream
+ * may follow each other closely: what is on disk must be a prefix of them.
+ */
+static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
+{
+	struct peer_request *preq = LIST_ENTRY(hold, struct peer_request, hold);
+	struct peer_rx *rx = &core->peer[preq->p]->rx;
+
+	resync_write_overlaps(core, vol, preq->sector, preq->bytes / SECTOR_BYTES);
+	if (!(preq->dp_flags & DP_SEND_WRITE_ACK) && rx->drained < preq->epoch) {
+		preq->stage = PREQ_DRAIN;
+		list_push_back(&rx->drain, &preq->drain);
+		return;
+	}
+	take_al(core, preq);
+}
+
+void peer_write_start_drained(struct core *core, struct peer *peer)
+{
+	struct list ready;
+
+	list_init(&ready);
+	LIST_FOR_EACH_SAFE(it, &peer->rx.drain) {
+		if (LIST_ENTRY(it, struct peer_request, drain)->epoch > peer->rx.drained)
+			continue;
+		list_del(it);
+		list_push_back(&ready, it);
+	}
+	while (!list_empty(&ready)) {
+		struct list *it = ready.next;
+
+		list_del(it);
+		take_al(core, LIST_ENTRY(it, struct peer_request, drain));
+	}
+}
+
+void peer_request_disk_done(struct core *core, const struct ev_done *done)
+{
+	struct peer_request *preq = slab_lookup(&core->req.peer_slab, tag_rest(done->tag));
+	struct volume *vol;
+
+	ASSERT(preq && preq->stage == PREQ_DISK);
+	vol = core->vol[preq->v];
+	if (preq->op == OP_READ) {
+		peer_read_done(core, preq, done);
+	} else {
+		if (done->error) {
+			/* Should the disk stay (pass-on), this block must come from elsewhere. */
+			bitmap_set(core, vol, SLOTS_ALL, preq->sector, preq->bytes / SECTOR_BYTES);
+			volume_io_error(core, vol, done->error, "write for a peer");
+		}
+		write_done(core, preq, !done->error && request_local_writable(core, vol));
+	}
+	request_local_end(core, vol);
+}
+
+/* ---- arrival ---- */
+
+static enum request_op op_of(const struct pkt *pkt)
+{
+	return pkt->type == P_DATA ? OP_WRITE : pkt->type == P_TRIM ? OP_DISCARD : OP_ZEROES;
+}
+
+/* Text of what is wrong with the packet, NULL = nothing. */
+static const char *refused(const struct core *core, const struct volume *vol, const struct pkt *pkt)
+{
+	const struct pkt_block *block = &pkt->u.block;
+	uint32_t bytes_max = pkt->type == P_DATA ? BIO_MAX_BYTES : DISCARD_MAX_BYTES;
+
+	if (!vol)
+		return "write to an unknown volume";
+	if (core->st.role == ROLE_PRIMARY)
+		return "write while this node is Primary";
+	if (!peer_range_ok(vol, block, bytes_max))
+		return "write beyond the volume or of an illegal size";
+	if (pkt->type == P_DATA && pkt->payload.bytes != block->bytes)
+		return "write whose data have another size";
+	return NULL;
+}
+
+static void start(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+	struct peer *peer = core->peer[preq->p];
+	uint32_t sectors = preq->bytes / SECTOR_BYTES;
+
+	list_push_back(&peer->rx.writes, &preq->link);
+	/* A diskless sender misses its own write if it ever gets its disk back. */
+	if (vol_has_md(vol) && pdsk_of(core, &peer->pd[preq->v]) < DISK_INCONSISTENT)
+		bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << peer->id), preq->sector,
+			   sectors);
+	hold_init(&preq->hold, HOLD_WRITE, preq->sector, sectors, hold_ready);
+	preq->stage = PREQ_HOLD;
+	if (hold_acquire(core, vol, &preq->hold))
+		hold_ready(core, vol, &preq->hold);
+}
+
+void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct payload payload = pkt->payload;
+	const char *text = refused(core, vol, pkt);
+	struct peer_request *preq = NULL;
+
+	if (!text) {
+		preq = peer_request_new(core, peer, vol, &pkt->u.block);
+		if (!preq)
+			text = "more writes in flight than agreed";
+	}
+	if (!preq) {
+		core_payload_put(core, &payload);
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s (volume %u, sector %llu, %u bytes)",
+			  text, pkt->vnr, (unsigned long long)pkt->u.block.sector,
+			  pkt->u.block.bytes);
+		return;
+	}
+	preq->op = (uint8_t)op_of(pkt);
+	preq->payload = payload;
+	peer->rx.dagtag += preq->bytes / SECTOR_BYTES;
+	preq->dagtag = peer->rx.dagtag;
+	peer->pd[vol->v].received_sectors += preq->bytes / SECTOR_BYTES;
+	epoch_write_begin(peer, preq);
+	if (preq->dp_flags & DP_SEND_RECEIVE_ACK)
+		peer_request_answer(core, preq, P_RECV_ACK);
+	start(core, preq);
+	resync_dagtag_reached(core, peer);
+}
+
+void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	peer->rx.dagtag = pkt->u.dagtag.dagtag;
+	resync_dagtag_reached(core, peer);
+}
+
+/* ---- coming and going of the sender ---- */
+
+void peer_rx_connected(struct peer *peer)
+{
+	ASSERT(list_empty(&peer->rx.writes));
+}
+
+/* What was received is completed: which writes a survivor has is judged by the dagtag it received last. */
+void peer_rx_lost(struct core *core, struct peer *peer)
+{
+	epoch_lost(core, peer);
+	while (!list_empty(&peer->rx.writes)) {
+		struct peer_request *preq =
+			LIST_ENTRY(peer->rx.writes.next, struct peer_request, link);
+		bool done = preq->stage == PREQ_DONE;
+		struct volume *vol = core->vol[preq->v];
+
+		preq->lost = true;
+		list_del(&preq->link);
+		if (done) {
+			settle(core, preq);
+			peer_request_free(core, preq);
+			continue;
+		}
+		list_push_back(&peer->rx.orphans, &preq->link);
+		if (vol_has_md(vol) && !preq->settled)
+			bitmap_set(core, vol,
+				   SLOTS_ALL & ~bitmap_slots_of(vol, UINT64_C(1) << preq->p),
+				   preq->sector, preq->bytes / SECTOR_BYTES);
+	}
+	peer_reads_lost(core, peer);
+}
+
+bool peer_rx_idle(const struct peer *peer)
+{
+	return peer->rx.unfinished == 0 && peer->rx.flushes == 0;
+}
+
+uint64_t peer_rx_dagtag(const struct peer *peer)
+{
+	return peer->rx.dagtag;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Application reads: local disk or a peer, another one after an error. */
+#include <errno.h>
+
+#include "core/core_hooks.h"
+#include "core/request.h"
+
+static void complete(struct core *core, struct request *req, int error, struct payload payload)
+{
+	struct core_action *act = core_act(core, AC_COMPLETE);
+
+	list_del(&req->link);
+	act->u.complete.cookie = req->cookie;
+	act->u.complete.error = error;
+	act->u.complete.payload = payload;
+	if (!error)
+		core->vol[req->v]->read_sectors += req->bytes / SECTOR_BYTES;
+	req->completed = true;
+	core->req.vol[req->v].requests--;
+	request_free(core, req);
+}
+
+/* The disk holds the latest data of this range. */
+static bool local_readable(const struct core *core, const struct request *req)
+{
+	const struct volume *vol = core->vol[req->v];
+	uint32_t owned = SLOTS_ALL & ~bitmap_slots_free(vol);
+
+	if (!request_local_writable(core, vol) || req->tried >> core->self & 1)
+		return false;
+	if (disk_of(core, vol) == DISK_UP_TO_DATE)
+		return true;
+	return disk_of(core, vol) == DISK_INCONSISTENT &&
+	       !bitmap_test(vol, owned, req->sector, req->bytes / SECTOR_BYTES);
+}
+
+static bool peer_readable(const struct core *core, const struct peer *peer, const struct request *req)
+{
+	const struct peer_device *pd = &peer->pd[req->v];
+
+	return peer->tx.active && peer->conf->net.allow_remote_read &&
+	       pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) >= REPL_ESTABLISHED &&
+	       !(req->tried >> peer->id & 1);
+}
+
+/* Protocol C peers first (they have what was answered), rotating among equals; NULL = nobody. */
+static struct peer *choose_peer(struct core *core, const struct request *req)
+{
+	struct peer *best = NULL;
+
+	for (unsigned i = 0; i < core->peer_count; i++) {
+		unsigned k = (core->req.read_turn + i) % core->peer_count;
+		struct peer *peer = core->peer[core->peer_ids[k]];
+
+		if (peer_readable(core, peer, req) &&
+		    (!best || peer->conf->net.protocol > best->conf->net.protocol))
+			best = peer;
+	}
+	core->req.read_turn++;
+	return best;
+}
+
+static void send_to(struct core *core, struct peer *peer, struct request *req)
+{
+	struct pkt pkt = { .type = P_DATA_REQUEST, .vnr = core->vol[req->v]->vnr };
+
+	pkt.u.block.sector = req->sector;
+	pkt.u.block.block_id = slab_handle(&core->req.slab, req);
+	pkt.u.block.bytes = req->bytes;
+	core_send(core, peer, STREAM_DATA, &pkt);
+	req->server = peer->id;
+	peer->pd[req->v].pending++;
+}
+
+static void read_local(struct core *core, struct request *req)
+{
+	struct volume *vol = core->vol[req->v];
+	struct core_action *act = core_act(core, AC_DISK_READ);
+
+	act->u.disk.tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
+	act->u.disk.vnr = vol->vnr;
+	act->u.disk.sector = req->sector;
+	act->u.disk.bytes = req->bytes;
+	req->server = NODES_MAX;
+	request_local_begin(vol);
+}
+
+void read_start(struct core *core, struct request *req)
+{
+	struct peer *peer;
+
+	req->stage = REQ_READING;
+	if (!list_linked(&req->link))
+		list_push_back(&core->req.reading, &req->link);
+	if (local_readable(core, req)) {
+		read_local(core, req);
+		return;
+	}
+	peer = choose_peer(core, req);
+	if (peer)
+		send_to(core, peer, req);
+	else
+		complete(core, req, -EIO, (struct payload){ 0 });
+}
+
+void read_local_done(struct core *core, struct request *req, const struct ev_done *done)
+{
+	struct volume *vol = core->vol[req->v];
+	struct payload payload = done->payload;
+
+	ASSERT(req->stage == REQ_READING && req->server == NODES_MAX);
+	if (!done->error) {
+		complete(core, req, 0, payload);
+	} else {
+		core_payload_put(core, &payload);
+		req->tried |= UINT32_C(1) << core->self;
+		volume_io_error(core, vol, done->error, "read");
+		read_start(core, req);
+	}
+	request_local_end(core, vol);
+}
+
+/* The read that this peer answers, or NULL after failing the connection. */
+static struct request *answered(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	const struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	const struct pkt_block *block = &pkt->u.block;
+	struct request *req = slab_lookup(&core->req.slab, block->block_id);
+
+	if (!vol || !req || req->stage != REQ_READING || req->server != peer->id ||
+	    req->v != vol->v || req->sector != block->sector) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s without a request",
+			  packet_name(pkt->type));
+		return NULL;
+	}
+	return req;
+}
+
+void rx_data_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct payload payload = pkt->payload;
+	struct request *req = answered(core, peer, pkt);
+
+	if (req && payload.bytes != req->bytes) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "read of %u bytes answered with %u",
+			  req->bytes, payload.bytes);
+		req = NULL;
+	}
+	if (!req) {
+		core_payload_put(core, &payload);
+		return;
+	}
+	peer->pd[req->v].pending--;
+	peer->pd[req->v].received_sectors += req->bytes / SECTOR_BYTES;
+	complete(core, req, 0, payload);
+}
+
+void rx_neg_dreply(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct request *req = answered(core, peer, pkt);
+
+	if (!req)
+		return;
+	peer->pd[req->v].pending--;
+	req->tried |= UINT32_C(1) << peer->id;
+	read_start(core, req);
+}
+
+/* Restarts what the peer cannot answer any more. Restarted reads stay on the list and go elsewhere. */
+void read_peer_lost(struct core *core, struct peer *peer)
+{
+	LIST_FOR_EACH_SAFE(it, &core->req.reading) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (req->server != peer->id)
+			continue;
+		req->tried |= UINT32_C(1) << peer->id;
+		peer->pd[req->v].pending--;
+		read_start(core, req);
+	}
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Application requests: admission, checks, splitting, answers; creation of the data path. */
+#include "core/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* ---- creation ---- */
+
+static size_t round_up(size_t bytes)
+{
+	return (bytes + 63) / 64 * 64;
+}
+
+static uint32_t ring_size(uint32_t entries)
+{
+	uint32_t n = 16;
+
+	while (n <= entries)
+		n *= 2;
+	return n;
+}
+
+static uint32_t peer_slab_count(const struct core_conf *conf)
+{
+	uint32_t n = conf->peer_requests_max * conf->peer_count;
+
+	return n > 0 ? n : 1;
+}
+
+size_t request_mem_bytes(const struct core_conf *conf)
+{
+	size_t bytes = actlog_mem_bytes(conf);
+
+	bytes += round_up(conf->requests_max * sizeof(struct request));
+	bytes += round_up(conf->requests_max * sizeof(struct slab_cell));
+	bytes += round_up(peer_slab_count(conf) * sizeof(struct peer_request));
+	bytes += round_up(peer_slab_count(conf) * sizeof(struct slab_cell));
+	bytes += conf->peer_count *
+		 (round_up(ring_size(conf->requests_max) * sizeof(struct tx_barrier)) +
+		  round_up(ring_size(conf->peer_requests_max) * sizeof(struct rx_epoch)));
+	return bytes;
+}
+
+static void create_peer(struct core *core, struct peer *peer)
+{
+	const struct core_conf *conf = &core->conf;
+	struct requests *rq = &core->req;
+
+	peer->tx.barriers =
+		core_arena(core, ring_size(conf->requests_max) * sizeof(struct tx_barrier));
+	peer->rx.ring = ring_size(conf->peer_requests_max);
+	peer->rx.epochs = core_arena(core, peer->rx.ring * sizeof(struct rx_epoch));
+	list_init(&peer->rx.writes);
+	list_init(&peer->rx.orphans);
+	list_init(&peer->rx.reads);
+	list_init(&peer->rx.drain);
+	if (peer->conf->net.max_epoch_size > 0 && peer->conf->net.max_epoch_size < rq->epoch_max)
+		rq->epoch_max = peer->conf->net.max_epoch_size;
+}
+
+void request_create(struct core *core)
+{
+	const struct core_conf *conf = &core->conf;
+	struct requests *rq = &core->req;
+	uint32_t n = conf->requests_max, peer_n = peer_slab_count(conf);
+	void *items;
+
+	items = core_arena(core, n * sizeof(struct request));
+	slab_init(&rq->slab, items, sizeof(struct request),
+		  core_arena(core, n * sizeof(struct slab_cell)), n);
+	items = core_arena(core, peer_n * sizeof(struct peer_request));
+	slab_init(&rq->peer_slab, items, sizeof(struct peer_request),
+		  core_arena(core, peer_n * sizeof(struct slab_cell)), peer_n);
+	list_init(&rq->gated);
+	list_init(&rq->log);
+	list_init(&rq->reading);
+	list_init(&rq->flushes);
+	list_init(&rq->split);
+	rq->barrier_ring = ring_size(n);
+	rq->epoch_max = UINT32_MAX;
+	rq->barrier_at_ns = NEVER_NS;
+	rq->ack_at_ns = NEVER_NS;
+	FOR_EACH_VOLUME(core, vol) {
+		list_init(&rq->vol[vol->v].flushing);
+		list_init(&rq->vol[vol->v].waiting);
+		holds_init(&vol->holds);
+	}
+	FOR_EACH_PEER(core, peer)
+		create_peer(core, peer);
+	actlog_create(core);
+}
+
+/* ---- the local disk ---- */
+
+bool request_local_writable(const struct core *core, const struct volume *vol)
+{
+	enum disk_state disk = disk_of(core, vol);
+
+	return vol_has_md(vol) && !vol->io_failed && disk >= DISK_INCONSISTENT &&
+	       disk != DISK_UNKNOWN;
+}
+
+void request_local_begin(struct volume *vol)
+{
+	vol->local_pending++;
+}
+
+void request_local_end(struct core *core, struct volume *vol)
+{
+	ASSERT(vol->local_pending > 0);
+	if (--vol->local_pending == 0)
+		volume_local_idle(core, vol);
+}
+
+/* ---- life of a request ---- */
+
+static struct request *request_new(struct core *core)
+{
+	struct request *req = slab_alloc(&core->req.slab);
+
+	if (!req)
+		return NULL;
+	memset(req, 0, sizeof(*req));
+	list_init(&req->link);
+	hold_init(&req->hold, HOLD_WRITE, 0, 0, NULL);
+	actlog_ref_init(&req->al);
+	req->server = NODES_MAX;
+	return req;
+}
+
+static void split_next(struct core *core, struct request *whole);
+
+void request_free(struct core *core, struct request *req)
+{
+	struct requests *rq = &core->req;
+	struct list *waiting;
+
+	ASSERT(!list_linked(&req->link) && !req->hold.active && !req->al.held);
+	ASSERT(req->payload.id == 0);
+	if (req->op == OP_WRITE)
+		rq->bytes -= req->bytes;
+	slab_free(&rq->slab, req);
+	waiting = list_first(&rq->split);
+	if (waiting) {
+		list_del(waiting);
+		split_next(core, LIST_ENTRY(waiting, struct request, link));
+	}
+}
+
+static void answer(struct core *core, uint64_t cookie, int error)
+{
+	struct core_action *act = core_act(core, AC_COMPLETE);
+
+	act->u.complete.cookie = cookie;
+	act->u.complete.error = error;
+}
+
+/* A piece of a split request is done: the next one, or the answer for the whole. */
+static void split_piece_done(struct core *core, struct request *whole, uint32_t bytes, int error)
+{
+	whole->split_done_bytes += bytes;
+	if (error && !whole->error)
+		whole->error = error;
+	if (whole->split_done_bytes < whole->bytes && !whole->error) {
+		split_next(core, whole);
+		return;
+	}
+	request_complete(core, whole, whole->error);
+	request_free(core, whole);
+}
+
+void request_complete(struct core *core, struct request *req, int error)
+{
+	ASSERT(!req->completed);
+	req->completed = true;
+	core->req.vol[req->v].requests--;
+	if (req->whole)
+		split_piece_done(core, req->whole, req->bytes, error);
+	else
+		answer(core, req->cookie, error);
+}
+
+/* Ends a request that never got onto the log. */
+static void refuse(struct core *core, struct request *req, int error)
+{
+	struct volume *vol = core->vol[req->v];
+
+	core_payload_put(core, &req->payload);
+	actlog_put(core, vol, &req->al);
+	hold_release(core, vol, &req->hold);
+	request_complete(core, req, error);
+	request_free(core, req);
+}
+
+/* ---- admission ---- */
+
+/* New I/O may start: not suspended, and the generation it belongs to is on disk. */
+static bool gate_is_open(struct core *core)
+{
+	if (state_suspended(core) || uuid_bump_running(core))
+		return false;
+	return core->st.role != ROLE_PRIMARY || !uuid_bump_if_wanted(core);
+}
+
+static void write_prepared(struct core *core, struct request *req)
+{
+	struct volume *vol = core->vol[req->v];
+
+	req->prepared = true;
+	/* Holds and the activity log may have taken long: the gate may be closed again. */
+	if (!gate_is_open(core)) {
+		req->stage = REQ_GATED;
+		list_push_front(&core->req.gated, &req->link);
+		return;
+	}
+	if (core->st.role != ROLE_PRIMARY || !state_data_accessible(core, &core->st, req->v) ||
+	    req->sector + req->bytes / SECTOR_BYTES > vol->size_sectors) {
+		refuse(core, req, -EIO);
+		return;
+	}
+	request_log_start(core, req);
+}
+
+static void write_al_ready(struct core *core, struct volume *vol, struct al_ref *ref)
+{
+	(void)vol;
+	write_prepared(core, LIST_ENTRY(ref, struct request, al));
+}
+
+static void write_hold_ready(struct core *core, struct volume *vol, struct hold *hold)
+{
+	struct request *req = LIST_ENTRY(hold, struct request, hold);
+	uint32_t sectors = req->bytes / SECTOR_BYTES;
+
+	/* From now on a resync reply for this range must not reach the disk. */
+	resync_write_overlaps(core, vol, req->sector, sectors);
+	req->stage = REQ_AL;
+	if (actlog_get(core, vol, &req->al, req->sector, sectors, write_al_ready))
+		write_prepared(core, req);
+}
+
+static void write_start(struct core *core, struct request *req)
+{
+	struct volume *vol = core->vol[req->v];
+
+	req->stage = REQ_HOLD;
+	hold_init(&req->hold, HOLD_WRITE, req->sector, req->bytes / SECTOR_BYTES,
+		  write_hold_ready);
+	if (hold_acquire(core, vol, &req->hold))
+		write_hold_ready(core, vol, &req->hold);
+}
+
+/* Starts the next piece of a large discard or zero-out; pieces end at activity-log extents. */
+static void split_next(struct core *core, struct request *whole)
+{
+	uint64_t sector = whole->sector + whole->split_done_bytes / SECTOR_BYTES;
+	uint64_t most = DISCARD_MAX_BYTES - sector % AL_EXTENT_SECTORS * SECTOR_BYTES;
+	uint64_t left = whole->bytes - whole->split_done_bytes;
+	struct request *req = request_new(core);
+
+	if (!req) {
+		list_push_back(&core->req.split, &whole->link);
+		return;
+	}
+	req->whole = whole;
+	req->op = whole->op;
+	req->fua = whole->fua;
+	req->v = whole->v;
+	req->sector = sector;
+	req->bytes = (uint32_t)(left < most ? left : most);
+	core->req.vol[req->v].requests++;
+	write_start(core, req);
+}
+
+/* 0, or why this request cannot be carried out on this volume now. */
+static int check(const struct core *core, const struct request *req)
+{
+	const struct volume *vol = core->vol[req->v];
+	uint64_t sectors = req->bytes / SECTOR_BYTES;
+
+	if (req->op != OP_READ && req->op != OP_FLUSH && core->st.role != ROLE_PRIMARY)
+		return -EROFS;
+	if (req->op == OP_FLUSH)
+		return 0;
+	if (req->sector >= vol->size_sectors || sectors > vol->size_sectors - req->sector)
+		return -EIO;
+	return state_data_accessible(core, &core->st, req->v) ? 0 : -EIO;
+}
+
+/* Through the gate. */
+static void start(struct core *core, struct request *req)
+{
+	int error = check(core, req);
+
+	if (error) {
+		refuse(core, req, error);
+		return;
+	}
+	switch (req->op) {
+	case OP_READ:
+		read_start(core, req);
+		break;
+	case OP_FLUSH:
+		request_flush_start(core, req);
+		break;
+	case OP_DISCARD:
+	case OP_ZEROES:
+		if (req->bytes > DISCARD_MAX_BYTES) {
+			req->stage = REQ_SPLIT;
+			split_next(core, req);
+			break;
+		}
+		write_start(core, req);
+		break;
+	default:
+		write_start(core, req);
+		break;
+	}
+}
+
+void request_run(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	while (!list_empty(&rq->gated) && gate_is_open(core)) {
+		struct request *req = LIST_ENTRY(rq->gated.next, struct request, link);
+
+		list_del(&req->link);
+		if (req->prepared)
+			write_prepared(core, req);
+		else
+			start(core, req);
+	}
+}
+
+static bool shape_is_legal(const struct ev_submit *ev)
+{
+	if (ev->op == OP_FLUSH)
+		return true;
+	if (ev->bytes == 0 || ev->bytes % SECTOR_BYTES != 0)
+		return false;
+	if ((ev->op == OP_READ || ev->op == OP_WRITE) && ev->bytes > BIO_MAX_BYTES)
+		return false;
+	return ev->op != OP_WRITE || (ev->payload.id != 0 && ev->payload.bytes == ev->bytes);
+}
+
+void request_submit(struct core *core, const struct ev_submit *ev)
+{
+	struct requests *rq = &core->req;
+	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct payload payload = ev->payload;
+	struct request *req;
+
+	if (!vol || !shape_is_legal(ev)) {
+		core_payload_put(core, &payload);
+		answer(core, ev->cookie, vol ? -EINVAL : -ENXIO);
+		return;
+	}
+	req = request_new(core);
+	ASSERT(req); /* the driver asks core_room() first */
+	req->cookie = ev->cookie;
+	req->op = (uint8_t)ev->op;
+	req->v = vol->v;
+	req->sector = ev->sector;
+	req->bytes = ev->bytes;
+	req->fua = ev->fua;
+	req->payload = payload;
+	rq->vol[vol->v].requests++;
+	if (req->op == OP_WRITE)
+		rq->bytes += req->bytes;
+	if (!list_empty(&rq->gated) || !gate_is_open(core)) {
+		req->stage = REQ_GATED;
+		list_push_back(&rq->gated, &req->link);
+		return;
+	}
+	start(core, req);
+}
+
+void request_cancel(struct core *core, uint64_t cookie)
+{
+	LIST_FOR_EACH(it, &core->req.gated) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (req->cookie != cookie || req->prepared || req->whole)
+			continue;
+		list_del(&req->link);
+		refuse(core, req, -EINTR);
+		return;
+	}
+}
+
+/* One slot stays free for the pieces of split requests. */
+unsigned request_room(const struct core *core)
+{
+	const struct requests *rq = &core->req;
+	uint32_t slots = slab_free_count(&rq->slab);
+	uint64_t bytes_max = core->conf.request_bytes_max;
+	uint64_t left = rq->bytes < bytes_max ? (bytes_max - rq->bytes) / BIO_MAX_BYTES : 0;
+
+	slots = slots > 0 ? slots - 1 : 0;
+	return slots < left ? slots : (unsigned)left;
+}
+
+/* ---- events ---- */
+
+static void write_local_done(struct core *core, struct request *req, int error)
+{
+	struct volume *vol = core->vol[req->v];
+
+	ASSERT(req->stage == REQ_LOGGED && req->local_pending);
+	req->local_pending = false;
+	req->local_ok = error == 0 && request_local_writable(core, vol);
+	req->error = error;
+	if (error) {
+		/* Should the disk stay (pass-on), this block must come from elsewhere. */
+		bitmap_set(core, vol, SLOTS_ALL, req->sector, req->bytes / SECTOR_BYTES);
+		volume_io_error(core, vol, error, "write");
+	}
+	request_log_progress(core, req);
+	request_log_retire(core);
+	request_local_end(core, vol);
+}
+
+void request_disk_done(struct core *core, const struct ev_done *done)
+{
+	struct request *req;
+
+	if (tag_kind(done->tag) == TAG_APP_FLUSH) {
+		struct volume *vol = core->vol[tag_rest(done->tag)];
+
+		request_flush_local_done(core, vol, done->error);
+		request_local_end(core, vol);
+		return;
+	}
+	req = slab_lookup(&core->req.slab, tag_rest(done->tag));
+	ASSERT(req);
+	if (req->op == OP_READ)
+		read_local_done(core, req, done);
+	else
+		write_local_done(core, req, done->error);
+}
+
+void request_disk_lost(struct core *core, struct volume *vol)
+{
+	actlog_disk_lost(core, vol);
+	request_flush_progress(core);
+}
+
+void request_role_changed(struct core *core)
+{
+	request_epoch_close(core);
+	request_barriers_send(core);
+	peer_ack_flush(core);
+	core_work(core, WORK_REQUESTS);
+}
+
+void request_new_epoch(struct core *core)
+{
+	request_epoch_close(core);
+}
+
+bool request_volume_idle(const struct core *core, const struct volume *vol)
+{
+	return core->req.vol[vol->v].requests == 0;
+}
+
+bool request_settle(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	request_epoch_close(core);
+	request_barriers_send(core);
+	peer_ack_flush(core);
+	rq->settle_wanted = !list_empty(&rq->log);
+	return !rq->settle_wanted;
+}
+
+uint64_t request_own_dagtag(const struct core *core)
+{
+	return core->req.dagtag;
+}
+
+uint64_t request_in_flight_sectors(const struct core *core, const struct peer *peer)
+{
+	(void)core;
+	return peer->tx.in_flight_sectors;
+}
+
+uint64_t request_deadline(const struct core *core)
+{
+	const struct requests *rq = &core->req;
+
+	return rq->barrier_at_ns < rq->ack_at_ns ? rq->barrier_at_ns : rq->ack_at_ns;
+}
+
+void request_time(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	if (core->now_ns >= rq->barrier_at_ns)
+		request_barriers_send(core);
+	if (core->now_ns >= rq->ack_at_ns)
+		peer_ack_flush(core);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Application flushes: the local disk, and the barrier acks of protocol C peers. */
+#include "core/request.h"
+
+#include <errno.h>
+
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* One local flush serves all requests that wait when it starts: it covers what completed before them. */
+static void local_flush(struct core *core, struct volume *vol)
+{
+	struct volume_io *io = &core->req.vol[vol->v];
+	struct core_action *act;
+
+	if (io->flush_running || list_empty(&io->waiting))
+		return;
+	if (!request_local_writable(core, vol)) {
+		LIST_FOR_EACH(it, &io->waiting)
+			LIST_ENTRY(it, struct request, link)->error = -EIO;
+		list_splice_back(&core->req.flushes, &io->waiting);
+		return;
+	}
+	io->flush_running = true;
+	list_splice_back(&io->flushing, &io->waiting);
+	act = core_act(core, AC_DISK_FLUSH);
+	act->u.disk.tag = tag_make(TAG_APP_FLUSH, vol->v);
+	act->u.disk.vnr = vol->vnr;
+	request_local_begin(vol);
+}
+
+/* Every connected protocol C peer has the flush's epochs on stable storage. */
+static bool peers_done(const struct core *core, const struct request *req)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct request *oldest = peer->tx.oldest;
+
+		if (peer->tx.active && peer->conf->net.protocol == PROTOCOL_C && oldest &&
+		    (int32_t)(oldest->epoch - req->epoch) <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* After a failed local flush the peers' copies must do. */
+static bool peer_copy_is_stable(const struct core *core, unsigned v)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer->tx.active && peer->conf->net.protocol == PROTOCOL_C &&
+		    pdsk_of(core, &peer->pd[v]) == DISK_UP_TO_DATE)
+			return true;
+	}
+	return false;
+}
+
+static void finish(struct core *core, struct request *req)
+{
+	int error = req->error;
+
+	list_del(&req->link);
+	if (error && peer_copy_is_stable(core, req->v))
+		error = 0;
+	request_complete(core, req, error);
+	request_free(core, req);
+}
+
+void request_flush_progress(struct core *core)
+{
+	LIST_FOR_EACH_SAFE(it, &core->req.flushes) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (peers_done(core, req))
+			finish(core, req);
+	}
+}
+
+void request_flush_start(struct core *core, struct request *req)
+{
+	struct requests *rq = &core->req;
+	struct volume *vol = core->vol[req->v];
+
+	req->stage = REQ_FLUSHING;
+	req->epoch = rq->epoch_writes > 0 ? rq->epoch : rq->epoch - 1;
+	request_epoch_close(core);
+	request_barriers_send(core);
+	if (request_local_writable(core, vol)) {
+		list_push_back(&rq->vol[vol->v].waiting, &req->link);
+		local_flush(core, vol);
+		return;
+	}
+	if (!state_data_accessible(core, &core->st, vol->v))
+		req->error = -EIO;
+	list_push_back(&rq->flushes, &req->link);
+	request_flush_progress(core);
+}
+
+void request_flush_local_done(struct core *core, struct volume *vol, int error)
+{
+	struct volume_io *io = &core->req.vol[vol->v];
+
+	io->flush_running = false;
+	if (!error && !request_local_writable(core, vol))
+		error = -EIO;
+	LIST_FOR_EACH(it, &io->flushing)
+		LIST_ENTRY(it, struct request, link)->error = error;
+	list_splice_back(&core->req.flushes, &io->flushing);
+	if (error)
+		volume_io_error(core, vol, error, "flush");
+	local_flush(core, vol);
+	request_flush_progress(core);
+}

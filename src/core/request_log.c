@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The transfer log of the sending side: where a write goes, its answer, write epochs, retirement. */
+#include "core/request.h"
+
+#include <errno.h>
+
+#include "core/core_hooks.h"
+
+/* A closed epoch gets its barrier with the next write, or after this time. */
+#define BARRIER_DELAY_NS NS_PER_MS
+
+/* ---- epochs ---- */
+
+static void barrier_send(struct core *core, struct peer *peer)
+{
+	struct requests *rq = &core->req;
+	struct peer_tx *tx = &peer->tx;
+	struct tx_barrier *slot = &tx->barriers[tx->barrier_tail % rq->barrier_ring];
+	struct pkt pkt = { .type = P_BARRIER, .vnr = VNR_NONE };
+
+	if (tx->barrier_due) {
+		tx->barrier_due = false;
+		if (--rq->barriers_due == 0)
+			rq->barrier_at_ns = NEVER_NS;
+	}
+	if (tx->barrier_tail - tx->barrier_head == rq->barrier_ring) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%u barriers without an answer", rq->barrier_ring);
+		return;
+	}
+	slot->number = tx->epoch;
+	slot->set_size = tx->epoch_writes - tx->epoch_confirmed;
+	slot->sent_ns = core->now_ns;
+	tx->barrier_tail++;
+	tx->epoch_writes = 0;
+	tx->epoch_confirmed = 0;
+	pkt.u.barrier.number = tx->epoch;
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void request_barriers_send(struct core *core)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer->tx.barrier_due)
+			barrier_send(core, peer);
+	}
+}
+
+/* Somebody waits for barrier acks: a flush, a demotion, a resync target, a full log or activity log. */
+static bool barriers_urgent(const struct core *core)
+{
+	const struct requests *rq = &core->req;
+
+	if (rq->flush_waits > 0 || rq->settle_wanted || rq->flushes.next != &rq->flushes ||
+	    slab_free_count(&rq->slab) < rq->slab.count / 8)
+		return true;
+	FOR_EACH_VOLUME(core, vol) {
+		if (actlog_has_waiters(vol))
+			return true;
+	}
+	return false;
+}
+
+void request_epoch_close(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	if (rq->epoch_writes == 0)
+		return;
+	FOR_EACH_PEER(core, peer) {
+		if (peer->tx.epoch_writes > 0 && !peer->tx.barrier_due) {
+			peer->tx.barrier_due = true;
+			rq->barriers_due++;
+		}
+	}
+	rq->epoch++;
+	rq->epoch_writes = 0;
+	if (rq->barriers_due == 0)
+		return;
+	if (barriers_urgent(core))
+		request_barriers_send(core);
+	else if (rq->barrier_at_ns == NEVER_NS)
+		rq->barrier_at_ns = core->now_ns + BARRIER_DELAY_NS;
+}
+
+/* ---- where a write goes ---- */
+
+enum write_mode request_mode(const struct core *core, const struct peer_device *pd)
+{
+	enum repl_state repl = repl_of(core, pd);
+	enum disk_state pdsk = pdsk_of(core, pd);
+
+	if (!core->peer[pd->p]->tx.active || repl < REPL_ESTABLISHED)
+		return MODE_NONE;
+	if (repl == REPL_WF_BITMAP_S || repl == REPL_AHEAD)
+		return MODE_OUT_OF_SYNC;
+	switch (pdsk) {
+	case DISK_UP_TO_DATE:
+		return MODE_DATA;
+	case DISK_CONSISTENT:
+		/* It has all that we have, and is about to learn whether that is the latest. */
+		return repl == REPL_ESTABLISHED ? MODE_DATA : MODE_OUT_OF_SYNC;
+	case DISK_INCONSISTENT:
+		if (repl == REPL_ESTABLISHED || (repl >= REPL_WF_BITMAP_T && repl < REPL_AHEAD))
+			return MODE_DATA;
+		return MODE_OUT_OF_SYNC;
+	case DISK_OUTDATED:
+		return MODE_OUT_OF_SYNC;
+	default:
+		return MODE_NONE;
+	}
+}
+
+static void pkt_of_request(struct pkt *pkt, const struct core *core, const struct request *req)
+{
+	*pkt = (struct pkt){ .vnr = core->vol[req->v]->vnr };
+	pkt->u.block.sector = req->sector;
+	pkt->u.block.block_id = slab_handle(&core->req.slab, req);
+	pkt->u.block.bytes = req->bytes;
+	pkt->u.block.dp_flags = DP_RW_SYNC | (req->fua ? DP_FUA : 0);
+	switch (req->op) {
+	case OP_DISCARD:
+		pkt->type = P_TRIM;
+		pkt->u.block.dp_flags |= DP_DISCARD;
+		break;
+	case OP_ZEROES:
+		pkt->type = P_ZEROES;
+		pkt->u.block.dp_flags |= DP_ZEROES;
+		break;
+	default:
+		pkt->type = P_DATA;
+		pkt->payload = req->payload;
+		break;
+	}
+}
+
+/* A peer without one of the two packets gets the other: both leave zeroes behind. */
+static void pkt_adapt(struct pkt *pkt, const struct peer *peer)
+{
+	if (pkt->type == P_ZEROES && !(peer->features & FEATURE_WZEROES)) {
+		pkt->type = P_TRIM;
+		pkt->u.block.dp_flags &= ~DP_ZEROES;
+		pkt->u.block.dp_flags |= DP_DISCARD;
+	} else if (pkt->type == P_TRIM && !(peer->features & FEATURE_TRIM)) {
+		pkt->type = P_ZEROES;
+		pkt->u.block.dp_flags |= DP_ZEROES;
+	}
+}
+
+static void dagtag_send(struct core *core, struct peer *peer, uint64_t dagtag)
+{
+	struct pkt pkt = { .type = P_DAGTAG, .vnr = VNR_NONE };
+
+	pkt.u.dagtag.dagtag = dagtag;
+	peer->tx.dagtag = dagtag;
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void request_dagtag_announce(struct core *core, struct peer *peer)
+{
+	dagtag_send(core, peer, core->req.dagtag);
+}
+
+static void data_send(struct core *core, struct peer *peer, struct request *req, bool local)
+{
+	struct peer_device *pd = &peer->pd[req->v];
+	struct peer_tx *tx = &peer->tx;
+	enum repl_state repl = repl_of(core, pd);
+	enum wire_protocol protocol = peer->conf->net.protocol;
+	uint32_t sectors = req->bytes / SECTOR_BYTES;
+	bool in_sync = repl >= REPL_SYNC_SOURCE && repl <= REPL_PAUSED_SYNC_T;
+	/* Without a local disk the first copy that counts is the peer's. */
+	bool ack_due = protocol == PROTOCOL_C || in_sync || !local;
+	struct pkt pkt;
+
+	if (tx->epoch_writes > 0 && tx->epoch != req->epoch)
+		barrier_send(core, peer);
+	if (!tx->active) {
+		/* Failed by the barrier. */
+		bitmap_set(core, core->vol[req->v],
+			   bitmap_slots_of(core->vol[req->v], UINT64_C(1) << peer->id),
+			   req->sector, sectors);
+		return;
+	}
+	if (tx->dagtag != req->dagtag - sectors)
+		dagtag_send(core, peer, req->dagtag - sectors);
+	tx->dagtag = req->dagtag;
+	tx->epoch = req->epoch;
+	tx->epoch_writes++;
+	tx->in_flight_sectors += sectors;
+	pkt_of_request(&pkt, core, req);
+	pkt_adapt(&pkt, peer);
+	pkt.u.block.seq = ++pd->seq_tx;
+	if (in_sync)
+		pkt.u.block.dp_flags |= DP_MAY_SET_IN_SYNC;
+	if (ack_due)
+		pkt.u.block.dp_flags |= DP_SEND_WRITE_ACK;
+	if (protocol == PROTOCOL_B)
+		pkt.u.block.dp_flags |= DP_SEND_RECEIVE_ACK;
+	core_send(core, peer, STREAM_DATA, &pkt);
+	net_send(&req->net, peer->id, protocol != PROTOCOL_A || !local, ack_due);
+	if (pdsk_of(core, pd) == DISK_UP_TO_DATE)
+		req->good |= UINT32_C(1) << peer->id;
+	if (protocol != PROTOCOL_A || ack_due)
+		pd->pending++;
+	pd->sent_sectors += sectors;
+	if (!tx->oldest)
+		tx->oldest = req;
+}
+
+static void out_of_sync_send(struct core *core, struct peer *peer, const struct request *req)
+{
+	struct pkt pkt = { .type = P_OUT_OF_SYNC, .vnr = core->vol[req->v]->vnr };
+
+	pkt.u.block.sector = req->sector;
+	pkt.u.block.bytes = req->bytes;
+	core_send(core, peer, STREAM_DATA, &pkt);
+	/* Others may wait until this peer knows of all writes up to here (5.4). */
+	dagtag_send(core, peer, req->dagtag);
+}
+
+static void local_write(struct core *core, struct request *req)
+{
+	struct volume *vol = core->vol[req->v];
+	enum core_action_kind kind = AC_DISK_WRITE;
+	struct core_action *act;
+
+	/* Discarded blocks read as zero on every node, or they are written as zeroes. */
+	if (req->op != OP_WRITE)
+		kind = request_discard_kind(vol, req->op, req->sector, req->bytes);
+	act = core_act(core, kind);
+	act->u.disk.tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
+	act->u.disk.vnr = vol->vnr;
+	act->u.disk.sector = req->sector;
+	act->u.disk.bytes = req->bytes;
+	act->u.disk.fua = req->fua;
+	act->u.disk.unmap = req->op == OP_DISCARD;
+	act->u.disk.payload = req->payload;
+	req->local_pending = true;
+	req->local_good = disk_of(core, vol) == DISK_UP_TO_DATE;
+	request_local_begin(vol);
+}
+
+enum core_action_kind request_discard_kind(const struct volume *vol, enum request_op op,
+					   uint64_t sector, uint32_t bytes)
+{
+	bool aligned = sector % BM_BLOCK_SECTORS == 0 && bytes % BM_BLOCK_BYTES == 0;
+
+	return op == OP_DISCARD && vol->discard_ok && aligned ? AC_DISK_DISCARD : AC_DISK_ZEROES;
+}
+
+void request_log_start(struct core *core, struct request *req)
+{
+	struct requests *rq = &core->req;
+	struct volume *vol = core->vol[req->v];
+	uint32_t sectors = req->bytes / SECTOR_BYTES;
+	uint32_t data = 0, out_of_sync = 0;
+	bool local = request_local_writable(core, vol);
+
+	resync_write_overlaps(core, vol, req->sector, sectors);
+	FOR_EACH_PEER(core, peer) {
+		enum write_mode mode = request_mode(core, &peer->pd[req->v]);
+
+		if (mode == MODE_DATA)
+			data |= UINT32_C(1) << peer->id;
+		else if (mode == MODE_OUT_OF_SYNC)
+			out_of_sync |= UINT32_C(1) << peer->id;
+	}
+	rq->dagtag += sectors;
+	req->dagtag = rq->dagtag;
+	req->epoch = rq->epoch;
+	req->sent_ns = core->now_ns;
+	req->stage = REQ_LOGGED;
+	rq->epoch_writes++;
+	list_push_back(&rq->log, &req->link);
+	/* Who does not get it differs from now on. The activity log covers these bits on disk. */
+	if (local)
+		bitmap_set(core, vol, SLOTS_ALL & ~bitmap_slots_of(vol, data), req->sector, sectors);
+	if (local)
+		local_write(core, req);
+	FOR_EACH_PEER(core, peer) {
+		if (data >> peer->id & 1)
+			data_send(core, peer, req, local);
+		else if (out_of_sync >> peer->id & 1)
+			out_of_sync_send(core, peer, req);
+	}
+	core_payload_put(core, &req->payload);
+	vol->written_sectors += sectors;
+	if (rq->epoch_writes >= rq->epoch_max)
+		request_epoch_close(core);
+	request_log_progress(core, req);
+}
+
+/* ---- progress ---- */
+
+/* What the application may rely on: here, or at a peer that was UpToDate. */
+static bool has_good_copy(const struct request *req)
+{
+	const struct net_state *net = &req->net;
+
+	if (req->local_ok && req->local_good)
+		return true;
+	return (req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST]) != 0;
+}
+
+/* Local part and all acks are in: what the peers said to be in sync is; overlapping I/O may go on. */
+static void settle(struct core *core, struct request *req)
+{
+	struct volume *vol = core->vol[req->v];
+	uint32_t in_sync = req->net.of[NET_IN_SYNC] & ~req->net.of[NET_LOST];
+
+	req->settled = true;
+	if (in_sync && req->local_ok)
+		bitmap_clear(core, vol, bitmap_slots_of(vol, in_sync), req->sector,
+			     req->bytes / SECTOR_BYTES);
+	hold_release(core, vol, &req->hold);
+}
+
+void request_log_progress(struct core *core, struct request *req)
+{
+	if (req->local_pending)
+		return;
+	if (!req->completed && req->net.of[NET_WANTED] == 0) {
+		/* What the application writes from now on may depend on this write. */
+		if (req->epoch == core->req.epoch)
+			request_epoch_close(core);
+		request_complete(core, req, has_good_copy(req) ? 0 : -EIO);
+	}
+	if (req->completed && !req->settled && req->net.of[NET_ACK_DUE] == 0)
+		settle(core, req);
+}
+
+/*
+ * Nodes that have the write. A peer that was lost with it has it again when its bits were cleared since, which
+ * only proof of the block's content does.
+ */
+static uint64_t nodes_with(const struct core *core, const struct request *req)
+{
+	const struct volume *vol = core->vol[req->v];
+	uint64_t mask = net_has(&req->net);
+
+	if (req->local_ok)
+		mask |= UINT64_C(1) << core->self;
+	if (!req->local_ok || !vol_has_md(vol))
+		return mask;
+	for (uint32_t lost = req->net.of[NET_LOST]; lost; lost &= lost - 1) {
+		unsigned node = (unsigned)__builtin_ctz(lost);
+		uint32_t slot = bitmap_slots_of(vol, UINT64_C(1) << node);
+
+		if (slot && core->peer[node]->tx.active &&
+		    !bitmap_test(vol, slot, req->sector, req->bytes / SECTOR_BYTES))
+			mask |= UINT64_C(1) << node;
+	}
+	return mask;
+}
+
+void request_log_retire(struct core *core)
+{
+	struct requests *rq = &core->req;
+	bool retired = false;
+
+	while (!list_empty(&rq->log)) {
+		struct request *req = LIST_ENTRY(rq->log.next, struct request, link);
+
+		if (!req->settled || !net_done(&req->net))
+			break;
+		list_del(&req->link);
+		rq->done_dagtag = req->dagtag;
+		peer_ack_add(core, req, nodes_with(core, req));
+		actlog_put(core, core->vol[req->v], &req->al);
+		request_free(core, req);
+		retired = true;
+	}
+	if (!retired)
+		return;
+	if (rq->flush_waits > 0)
+		peer_ack_answer_flushes(core);
+	if (rq->settle_wanted && list_empty(&rq->log)) {
+		rq->settle_wanted = false;
+		peer_ack_flush(core);
+		core_work(core, WORK_COMMAND);
+	}
+}
+
+bool request_relieve_al(struct core *core, struct volume *vol)
+{
+	request_barriers_send(core);
+	peer_ack_flush(core);
+	return peer_write_relieve_al(core, vol);
+}
