@@ -29,8 +29,7 @@ void http_reply_json(struct evhttp_request *req, int status, json_t *body)
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	(void)evbuffer_add_printf(out, "%s\n", text);
 	free(text);
-	/* NULL: libevent would look for a reason phrase of its own; ours is in the body. */
-	evhttp_send_reply(req, status, status == 200 ? "OK" : "Error", NULL);
+	evhttp_send_reply(req, status, NULL, NULL);
 }
 
 void http_reply_error(struct evhttp_request *req, const struct api_error *error)
