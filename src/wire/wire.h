@@ -96,6 +96,7 @@ int wire_decode_body(const struct wire_ctx *ctx, const struct wire_header *h, co
  * Encodes header, fixed part and small variable part; the caller sends pkt->payload right after
  * it, the header counts it already. Returns the bytes written, at most WIRE_PACKET_MAX_BYTES, or
  * 0: it does not fit into cap, or the packet does not exist under ctx (type, version, feature).
+ * P_CONNECTION_FEATURES always gets the early header, whatever ctx says.
  */
 size_t wire_encode(const struct wire_ctx *ctx, const struct pkt *pkt, uint8_t *buf, size_t cap);
 

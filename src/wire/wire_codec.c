@@ -288,7 +288,10 @@ size_t wire_encode(const struct wire_ctx *ctx, const struct pkt *pkt, uint8_t *b
 	uint32_t body_bytes, payload_bytes, fixed, payload;
 	size_t head, var, copied;
 
-	if (!rule || wire_check_agreed(ctx, rule))
+	if (!rule)
+		return 0;
+	/* Ours may go out after the peer's has been read: its form is fixed. */
+	if (rule->phase != PHASE_FEATURES && wire_check_agreed(ctx, rule))
 		return 0;
 	head = wire_header_bytes(ctx, rule);
 	fixed = wire_fixed_bytes(ctx, rule);

@@ -158,6 +158,17 @@ Test(wire_header, phases)
 	cr_assert_eq(check(&early, STREAM_DATA, P_INITIAL_DATA, VNR_NONE, 0), WIRE_ERR_UNKNOWN);
 }
 
+/* The peer's features may have been read before ours are written. */
+Test(wire_header, features_go_out_in_the_early_form_at_any_time)
+{
+	struct pkt pkt = { .type = P_CONNECTION_FEATURES, .vnr = VNR_NONE };
+	uint8_t a[WIRE_PACKET_MAX_BYTES], b[WIRE_PACKET_MAX_BYTES];
+
+	cr_assert_eq(wire_encode(&early, &pkt, a, sizeof(a)), 8 + 72);
+	cr_assert_eq(wire_encode(&agreed, &pkt, b, sizeof(b)), 8 + 72);
+	cr_assert_arr_eq(a, b, 8 + 72);
+}
+
 /* All numbers: only the catalogue's are known, each on its stream only. */
 Test(wire_header, every_number_on_every_stream)
 {
