@@ -226,7 +226,7 @@ static void replay_is_never_short(void)
 		uint32_t count = (uint32_t)prng_range(&rng, 1, 3 * blocks);
 		enum damage damage = (enum damage)prng_below(&rng, DAMAGES);
 		enum meta_al_outcome outcome;
-		bool wraps = first + count < first && (blocks & (blocks - 1));
+		bool wraps = 0U - first <= count + blocks && (blocks & (blocks - 1));
 
 		al_model_init(&model, stripes, stripe_4k, slots, first);
 		random_transactions(count);
