@@ -298,3 +298,8 @@ const struct fuse_lowlevel_ops *shard_fuse_ops(void)
 {
 	return &ops;
 }
+
+size_t shard_fuse_ops_bytes(void)
+{
+	return sizeof(ops);
+}

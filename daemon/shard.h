@@ -7,6 +7,7 @@
 #define SHARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,6 +17,7 @@
 
 struct shard;
 struct fuse_session;
+struct fuse_lowlevel_ops;
 
 struct shard_conf {
 	struct daemon *daemon;
@@ -62,5 +64,6 @@ int shard_complete(struct shard *shard, const char *resource, control_done done,
 int shard_serve(struct shard *shard, struct fuse_session *session, control_done ended, void *ctx);
 /* The operations of the session; userdata of fuse_session_new() is the shard. */
 const struct fuse_lowlevel_ops *shard_fuse_ops(void);
+size_t shard_fuse_ops_bytes(void);
 
 #endif

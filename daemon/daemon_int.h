@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The process around the shard, from the control thread's side. */
+#ifndef DAEMON_INT_H
+#define DAEMON_INT_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/inbox.h"
+#include "base/list.h"
+#include "conf/conf.h"
+#include "control.h"
+#include "net/net_event.h"
+#include "shard.h"
+
+#define DAEMON_REPLIES_MAX 65536U
+#define DAEMON_DOWN_DEADLINE_S 15
+
+struct fuse_session;
+
+struct daemon_options {
+	char config_file[PATH_MAX];
+	char node[NAME_MAX_BYTES];
+	char socket_path[CONF_PATH_MAX];
+	char mountpoint[PATH_MAX];
+	const char *fuse_options;   /* NULL = none */
+	bool trace_wire;
+};
+
+/* A configuration that running resources were made from. */
+struct conf_ref {
+	struct conf *conf;
+	unsigned user_count;
+};
+
+/* A resource that was brought up, with the configuration it runs with. */
+struct daemon_resource {
+	struct list link;
+	char name[NAME_MAX_BYTES];
+	struct conf_ref *conf;
+};
+
+/* A picture of one resource; immutable, counted. */
+struct published {
+	struct list link;
+	char name[NAME_MAX_BYTES];
+	struct published_status *status;
+};
+
+struct published_status {
+	unsigned user_count;        /* atomic */
+	struct status_resource *resource;
+};
+
+enum daemon_phase { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_ENDING };
+
+struct daemon {
+	struct daemon_options options;
+	struct conf_ref *conf;      /* the latest that was read */
+	struct event_base *base;
+	struct inbox replies;
+	struct shard *shard;
+	struct http_server *http;
+	struct fuse_session *session;
+	bool mounted;
+	enum daemon_phase phase;
+	int exit_code;
+	unsigned pending;           /* resources that are coming up, or going down */
+	bool start_failed;
+	struct list running;        /* struct daemon_resource */
+	/* Called once: all resources are up and the mount answers. */
+	void (*ready)(void *ctx);
+	/* A line for whoever started the daemon. */
+	void (*say)(void *ctx, const char *text);
+	void *start_ctx;
+	struct event ev_replies, ev_start, ev_down, ev_signals[3];
+	pthread_mutex_t published_lock; /* published; leaf */
+	struct list published;
+};
+
+/* daemon.c */
+/* Takes conf. NULL: err says why. */
+struct daemon *daemon_new(const struct daemon_options *options, struct conf *conf, struct err *err);
+/* Until it ends; returns the exit code. */
+int daemon_run(struct daemon *d);
+void daemon_free(struct daemon *d);
+/* A reply for the control thread itself, delivered from its event loop. */
+void daemon_reply_later(control_done done, void *ctx, struct daemon *d, int rc, const char *text);
+
+/* daemon_resource.c */
+struct conf_ref *conf_ref_new(struct conf *conf);
+void conf_ref_put(struct conf_ref *ref);
+struct daemon_resource *daemon_resource_find(struct daemon *d, const char *name);
+/* Starts it from d->conf. `done` as everywhere. */
+int daemon_resource_up(struct daemon *d, const struct conf_resource *res, control_done done,
+		       void *ctx);
+int daemon_resource_down(struct daemon *d, const char *name, bool force, control_done done,
+			 void *ctx);
+
+/* snapshot.c */
+void snapshot_init(struct daemon *d);
+void snapshot_clear(struct daemon *d);
+/* Any thread. Takes status; NULL: the resource is down. */
+void daemon_publish(struct daemon *d, const char *name, struct status_resource *status);
+bool daemon_is_published(struct daemon *d, const char *name);
+
+/* mount.c */
+/* Makes a dead mount of ours go away, and refuses a mountpoint that cannot be used. */
+int mount_prepare(const char *mountpoint, bool nonempty, struct err *err);
+/* The absolute path, also of a dead mount. */
+int mount_resolve(const char *mountpoint, char out[PATH_MAX], struct err *err);
+int mount_session(struct daemon *d, struct err *err);
+void mount_end(struct daemon *d);
+
+/* notify_ready.c */
+/* Tells systemd, if it started us. */
+void notify_service(const char *state);
+
+#endif

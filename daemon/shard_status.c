@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Publishes pictures of the resources for the control thread, at most ten a second unless one is asked for. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "daemon_int.h"
+#include "shard_int.h"
+
+static void fill_backing(const struct volume *vol, struct status_backing *b)
+{
+	str_copy(b->path, sizeof(b->path), vol->disk_path);
+	b->direct_io = vol->direct_io;
+	b->attached = vol->attached;
+}
+
+void shard_publish(struct resource *res)
+{
+	struct status_resource *s = calloc(1, sizeof(*s));
+
+	res->dirty = false;
+	/* Without memory the last picture stays; the next attempt is near. */
+	if (!s)
+		return;
+	str_copy(s->name, sizeof(s->name), res->name);
+	s->up = true;
+	core_status(res->core, &s->core);
+	for (unsigned i = 0; i < res->volume_count; i++)
+		fill_backing(&res->volumes[i], &s->backing[i]);
+	daemon_publish(res->shard->conf.daemon, res->name, s);
+}
+
+void shard_publish_gone(struct resource *res)
+{
+	daemon_publish(res->shard->conf.daemon, res->name, NULL);
+}
+
+static void on_publish(evutil_socket_t fd, short what, void *arg)
+{
+	struct shard *shard = arg;
+
+	(void)fd;
+	(void)what;
+	shard->publish_armed = false;
+	LIST_FOR_EACH(it, &shard->resources) {
+		struct resource *res = LIST_ENTRY(it, struct resource, link);
+
+		if (res->dirty)
+			shard_publish(res);
+	}
+}
+
+void shard_status_init(struct shard *shard)
+{
+	event_assign(&shard->ev_publish, shard->base, -1, EV_TIMEOUT, on_publish, shard);
+}
+
+void shard_publish_soon(struct shard *shard)
+{
+	const struct timeval tv = { .tv_usec = SHARD_PUBLISH_INTERVAL_MS * 1000 };
+
+	if (shard->publish_armed)
+		return;
+	shard->publish_armed = true;
+	event_add(&shard->ev_publish, &tv);
+}
