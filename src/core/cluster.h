@@ -19,6 +19,8 @@ void peer_streams_up(struct core *core, const struct ev_streams *ev);
 void peer_streams_down(struct core *core, const struct ev_streams *ev);
 /* Starts to connect; StandAlone before. */
 void peer_connect(struct core *core, struct peer *peer, bool discard_my_data);
+/* A disconnect was committed: closes the streams; `again` tries to connect afterwards. */
+void peer_disconnected(struct core *core, struct peer *peer, bool again);
 /* Takes peers on from lost or disconnected to their next attempt or to StandAlone. */
 void peer_run(struct core *core);
 void peer_time(struct core *core);
@@ -92,8 +94,8 @@ void volume_detached(struct core *core, uint16_t vnr);
 void volume_run(struct core *core);
 /* Commit of the attach transaction: introduces the disk to the connected peers. */
 void volume_introduce(struct core *core, struct volume *vol);
-/* The first or a further peer's answer to our attach. */
-void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol);
+/* The first or a further peer's answer to our attach; word carries its disk state. */
+void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
 /* The disk state that the metadata flags imply (on-disk-metadata 5.1). */
 enum disk_state volume_disk_from_md(const struct volume *vol);
 /* AC_SIZE when size or gate changed. */

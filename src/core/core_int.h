@@ -59,6 +59,7 @@ struct peer_device {
 	uint32_t state_word;        /* last P_STATE of the handshake */
 	/* peer_state.c */
 	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */
+	uint8_t conn_rx;            /* connection or replication state that the peer reported last */
 	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
 	bool attach_pending;        /* our attach waits for this peer's P_STATE */
 	/* uuid.c */
@@ -158,6 +159,10 @@ struct volume {
 	/* uuid.c */
 	bool new_uuid_wanted;       /* make a new generation before the next write */
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
+	uint64_t bump_weak;         /* nodes that do not take part in the new generation */
+	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */
+	bool was_stable;            /* as last told to the peers */
+	uint64_t was_authoritative;
 	bool crashed_primary;       /* we were Primary when we crashed */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
 	/* resync*.c */

@@ -281,10 +281,8 @@ const char *handshake_waiting_for(const struct core *core, const struct peer *pe
 	case HS_READY:
 		break;
 	}
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		if (!peer->pd[v].have_state && (v > 0 || twopc_connects(core, peer)))
-			return "not all volumes were reported; are the same volumes up on both nodes?";
-	}
+	if (twopc_connects(core, peer))
+		return "not all volumes were reported; are the same volumes up on both nodes?";
 	return "no connect transaction";
 }
 

@@ -103,6 +103,18 @@ void peer_standalone(struct core *core, struct peer *peer, bool tell, const char
 		conn_leave(core, peer, CONN_DISCONNECTING);
 }
 
+void peer_disconnected(struct core *core, struct peer *peer, bool again)
+{
+	ASSERT(core->st.peer[peer->id].conn < CONN_CONNECTING);
+	snprintf(peer->reason, sizeof(peer->reason), "%s",
+		 again ? "the peer disconnected" : "disconnected by command");
+	peer->want_connect = again;
+	streams_close(core, peer);
+	handshake_reset(peer);
+	twopc_peer_lost(core, peer);
+	core_work(core, WORK_PEERS);
+}
+
 void rx_disconnect(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	(void)pkt;

@@ -56,6 +56,7 @@ static void lost_peers(struct core *core, const struct state *old)
 		sync_peer_lost(core, peer);
 		for (unsigned v = 0; v < core->vol_count; v++) {
 			peer->pd[v].state_word_sent = 0;
+			peer->pd[v].conn_rx = 0;
 			peer->pd[v].consider_resync = false;
 			peer->pd[v].attach_pending = false;
 		}
@@ -120,8 +121,12 @@ static void replication(struct core *core, const struct state *old)
 
 			if (was->repl != is->repl || was->pdsk != is->pdsk)
 				request_peer_mode_changed(core, pd);
-			if (was->repl != is->repl)
-				sync_repl_changed(core, pd, was->repl);
+			if (was->repl == is->repl)
+				continue;
+			sync_repl_changed(core, pd, was->repl);
+			/* Each step of a resync is told, however short: the peer follows them. */
+			if (peer_connected(core, peer))
+				peer_send_state(core, peer, vol->v);
 		}
 	}
 }

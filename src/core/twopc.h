@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/core.h"
+#include "proto/proto_enum.h"
 
 struct peer;
 struct state;
@@ -46,9 +47,11 @@ struct twopc {
 	uint64_t parents;         /* who sent us PREPARE */
 	uint64_t asked;           /* to whom we sent PREPARE */
 	uint64_t pending;         /* of these, not answered yet */
+	uint64_t lost;            /* connections that went away, not looked at yet */
 	uint64_t reachable, primary, weak; /* answers combined */
 	bool handshake_pending;   /* connect: the exchange of 2.1 step 7 is not complete */
 	bool got_no, got_retry;
+	enum packet answer;       /* ANSWERED: what we said; COMMIT is legal after YES only */
 	enum state_rv local_rv;   /* what our own check said */
 	uint64_t deadline_ns;
 	/* initiator: what is wanted, one at a time */
@@ -62,31 +65,53 @@ struct twopc {
 	uint64_t next_ns;         /* back-off: no own transaction before */
 };
 
+/* ---- twopc.c: as initiator ---- */
+
 /* Hands a change over for the running command; command_twopc_done() gets the result. */
 void twopc_request_command(struct core *core, const struct twopc_change *change);
 /* The peer passed P_PROTOCOL and has the higher id: connect to it when possible. */
 void twopc_request_connect(struct core *core, struct peer *peer);
-/* Starts what is wanted if nothing runs. */
+/* Starts what is wanted if nothing runs; looks after lost connections. */
 void twopc_run(struct core *core);
 void twopc_time(struct core *core);
 uint64_t twopc_deadline(const struct core *core);
-/* The connection is gone or going: answers it owed count as RETRY, its transactions are aborted. */
+/* The connection is gone: answers it owed count as RETRY, transactions that came over it are aborted. */
 void twopc_peer_lost(struct core *core, struct peer *peer);
-/* The handshake inside the running connect transaction is complete: go on. */
+/* The exchange inside the running connect transaction is complete: go on. */
 void twopc_handshake_done(struct core *core, struct peer *peer);
 /* The running transaction connects us to this peer. */
 bool twopc_connects(const struct core *core, const struct peer *peer);
+/* Own transaction: all answers are in, or one that decides. */
+void twopc_decide(struct core *core);
+/* Gives up the own transaction with this result; tells the others. */
+void twopc_abort_own(struct core *core, enum state_rv rv);
+
+/* ---- twopc_peer.c: as participant and forwarder ---- */
+
 void rx_twopc_prepare(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt);  /* YES NO RETRY */
 void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt); /* COMMIT ABORT */
+/* Another node's transaction: answers its parents when all that is needed is known. */
+void twopc_answer(struct core *core);
+/* Another node's transaction: undoes it, and passes the ABORT on. */
+void twopc_abort_remote(struct core *core, const char *why);
 
-/* Edits *next as the change demands of this node; nothing for nodes it does not concern. */
+/* ---- twopc_change.c: meaning of a change ---- */
+
+/* Kind of a PREPARE; false when it is none that is supported. */
+bool twopc_change_parse(const struct pkt *pkt, struct twopc_change *change);
+/* Edits *next as the change demands of this node; nothing where it does not concern it. */
 void twopc_change_apply(struct core *core, struct state *next, const struct twopc_change *change);
 /* The change as seen before it is committed: result of the soft rules. */
 enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change);
 /* Commits the change with the effects of 6.6. */
 enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *change,
 				  uint64_t primary, uint64_t reachable, uint32_t flags);
+/* This node's part of the answer masks (6.2). */
+void twopc_change_masks(const struct core *core, const struct twopc_change *change,
+			uint64_t *reachable, uint64_t *primary, uint64_t *weak);
+/* P_TWOPC_PREPARE, COMMIT or ABORT of the running transaction, to every node in the mask. */
+void twopc_send(struct core *core, enum packet type, uint64_t nodes);
 
 #define COMMANDS_MAX 64U
 
@@ -101,6 +126,7 @@ struct commands {
 	uint64_t ping_peers;
 	bool twopc_running, twopc_done;
 	enum state_rv twopc_rv;
+	bool ignore_openers;      /* demotion by force or at shutdown */
 	bool local_up_to_date;    /* forced promotion declares the local data good */
 	bool auto_promoted;       /* Primary because of an open; the last writer's close demotes */
 };

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Agreement on the size of a volume; data that somebody has is never cut off (wire-protocol 2.6). */
+#include <stdio.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+
+/* Beyond this no sector number can be valid; keeps sums in range (64 EiB / 512 is never reached). */
+#define SECTORS_MAX (UINT64_C(1) << 50)
+#define BM_SHIFT_MAX 8U
+
+static uint64_t min_nonzero(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+static uint64_t round_down(uint64_t sectors)
+{
+	return sectors / BM_BLOCK_SECTORS * BM_BLOCK_SECTORS;
+}
+
+/* Sectors of the local data area; 0 without disk. */
+static uint64_t own_max(const struct core *core, const struct volume *vol)
+{
+	return vol_has_md(vol) && core->st.vol[vol->v].disk > DISK_FAILED ? vol->data_sectors : 0;
+}
+
+static bool own_data(const struct core *core, const struct volume *vol)
+{
+	return own_max(core, vol) != 0 && vol->md.effective_sectors != 0 &&
+	       vol->md.current_uuid != UUID_JUST_CREATED;
+}
+
+void sizes_send(struct core *core, struct peer *peer, unsigned v)
+{
+	struct volume *vol = core->vol[v];
+	struct pkt pkt = { .type = P_SIZES, .vnr = vol->vnr };
+
+	pkt.u.sizes = (struct pkt_sizes){
+		.d_sectors = own_max(core, vol),
+		.u_sectors = vol->conf->disk.size_sectors,
+		.c_sectors = vol->size_sectors,
+		.max_bio_bytes = BIO_MAX_BYTES,
+		.physical_block_bytes = BM_BLOCK_BYTES,
+		.logical_block_bytes = SECTOR_BYTES,
+		.io_min = BM_BLOCK_BYTES,
+		.io_opt = BM_BLOCK_BYTES,
+		.discard_enabled = 1,
+	};
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* Values that no correct peer sends. */
+static bool sizes_bogus(const struct pkt_sizes *s)
+{
+	if (s->d_sectors > SECTORS_MAX || s->u_sectors > SECTORS_MAX || s->c_sectors > SECTORS_MAX)
+		return true;
+	if ((s->d_sectors && s->c_sectors > s->d_sectors) ||
+	    (s->u_sectors && s->c_sectors > s->u_sectors))
+		return true;
+	return s->max_bio_bytes < SECTOR_BYTES || s->bm_block_shift_minus_12 > BM_SHIFT_MAX;
+}
+
+/* Connected: the peer's volume changed its size. */
+static void sizes_follow(struct core *core, struct peer *peer, struct volume *vol)
+{
+	const struct pkt_sizes *s = &peer->pd[vol->v].sizes;
+
+	if (s->c_sectors == 0 || s->c_sectors == vol->size_sectors)
+		return;
+	if (own_max(core, vol) == 0) {
+		if (s->c_sectors > vol->size_sectors)
+			sizes_set(core, vol, s->c_sectors);
+		return;
+	}
+	if (s->c_sectors > own_max(core, vol)) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "volume %u became larger on %s than the disk here", vol->vnr,
+			  peer->conf->name);
+		return;
+	}
+	if (!own_data(core, vol) && s->c_sectors < vol->size_sectors)
+		sizes_set(core, vol, s->c_sectors);
+}
+
+void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (sizes_bogus(&pkt->u.sizes)) {
+		peer_standalone(core, peer, true, "%s sent impossible sizes for volume %u",
+				peer->conf->name, vol->vnr);
+		return;
+	}
+	pd->sizes = pkt->u.sizes;
+	pd->have_sizes = true;
+	if (peer_connected(core, peer))
+		sizes_follow(core, peer, vol);
+}
+
+bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, uint64_t *sectors,
+		 const char **reason)
+{
+	const struct volume *vol = core->vol[v];
+	const struct peer_device *pd = &peer->pd[v];
+	const struct pkt_sizes *s = &pd->sizes;
+	bool peer_data = s->d_sectors != 0 && s->c_sectors != 0 && pd->uuids_valid &&
+			 pd->uuids.current != UUID_JUST_CREATED;
+	uint64_t size, user = min_nonzero(vol->conf->disk.size_sectors, s->u_sectors);
+
+	size = round_down(min_nonzero(own_max(core, vol), s->d_sectors));
+	if (size == 0) {
+		*sectors = min_nonzero(vol->size_sectors, s->c_sectors);
+		return true;
+	}
+	if (user)
+		size = min_nonzero(size, round_down(user));
+	/* Who has data has fixed the size; growing is an operation of its own. */
+	if (own_data(core, vol))
+		size = min_nonzero(size, vol->size_sectors);
+	if (peer_data)
+		size = min_nonzero(size, s->c_sectors);
+	if ((own_data(core, vol) || core->st.role == ROLE_PRIMARY) && size < vol->size_sectors) {
+		*reason = "the peer's disk (or its disk-size) is smaller than the data here";
+		return false;
+	}
+	if (peer_data && size < s->c_sectors) {
+		*reason = "the local disk (or its disk-size) is smaller than the data on the peer";
+		return false;
+	}
+	*sectors = size;
+	return true;
+}
+
+bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t *sectors,
+		     const char **reason)
+{
+	uint64_t last = vol->md.effective_sectors;
+	uint64_t user = round_down(vol->conf->disk.size_sectors);
+	uint64_t size = last ? last : min_nonzero(round_down(vol->data_sectors), user);
+
+	(void)core;
+	/* Connected already: what the others agreed on, if the disk is fresh. */
+	if (vol->size_sectors && vol->md.current_uuid == UUID_JUST_CREATED)
+		size = vol->size_sectors;
+	if (size > vol->data_sectors) {
+		*reason = "the backing store is smaller than the volume; enlarge it";
+		return false;
+	}
+	if (user && user < size && vol->md.current_uuid != UUID_JUST_CREATED) {
+		*reason = "disk-size is smaller than the data; shrinking is not supported";
+		return false;
+	}
+	if (vol->size_sectors && size < vol->size_sectors) {
+		*reason = "the disk is smaller than the volume that the peers have";
+		return false;
+	}
+	*sectors = size;
+	return true;
+}
+
+void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
+{
+	if (vol_has_md(vol) && vol->md.effective_sectors != sectors) {
+		vol->md.effective_sectors = sectors;
+		md_dirty(core, vol);
+	}
+	if (vol->size_sectors == sectors)
+		return;
+	core_log(core, LOG_INFO, "%s/%u: size %llu -> %llu sectors", core->conf.name, vol->vnr,
+		 (unsigned long long)vol->size_sectors, (unsigned long long)sectors);
+	vol->size_sectors = sectors;
+	if (vol_has_md(vol))
+		bitmap_size_changed(core, vol);
+	FOR_EACH_PEER(core, peer)
+	{
+		if (peer_connected(core, peer))
+			sizes_send(core, peer, vol->v);
+	}
+	core->notify = true;
+	core_work(core, WORK_SEND_STATE);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the change of a two-phase commit means for this node, before and at its commit (wire-protocol 6.3, 6.6). */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+#include "core/twopc.h"
+
+static unsigned mask_conn(uint32_t word)
+{
+	return (word & SW_CONN_MASK) >> SW_CONN_SHIFT;
+}
+
+static enum disk_state mask_disk(uint32_t word)
+{
+	return (enum disk_state)((word & SW_DISK_MASK) >> SW_DISK_SHIFT);
+}
+
+bool twopc_change_parse(const struct pkt *pkt, struct twopc_change *change)
+{
+	const struct pkt_twopc *t = &pkt->u.twopc;
+	unsigned conn = mask_conn(t->val);
+
+	*change = (struct twopc_change){
+		.initiator = t->initiator,
+		.target = t->target,
+		.vnr = pkt->vnr,
+		.mask = t->mask,
+		.val = t->val,
+	};
+	if (pkt->type != P_TWOPC_PREPARE)
+		return false;
+	if (t->mask == 0) {
+		change->kind = TWOPC_EMPTY;
+	} else if (pkt->vnr == VNR_NONE && (t->mask & SW_CONN_MASK)) {
+		change->kind = conn == CONN_CONNECTED ? TWOPC_CONNECT : TWOPC_DISCONNECT;
+		return t->target >= 0 && (conn == CONN_CONNECTED || conn == CONN_DISCONNECTING);
+	} else if (pkt->vnr == VNR_NONE) {
+		change->kind = TWOPC_ROLE;
+		return (t->mask & SW_ROLE_MASK) && ((t->val & SW_ROLE_MASK) == ROLE_PRIMARY ||
+						    (t->val & SW_ROLE_MASK) == ROLE_SECONDARY);
+	} else if (t->mask & SW_CONN_MASK) {
+		change->kind = TWOPC_REPL;
+		return t->target >= 0 && conn >= REPL_STARTING_SYNC_S && conn <= REPL_WF_BITMAP_T;
+	} else {
+		change->kind = TWOPC_DISK;
+		return (t->mask & SW_DISK_MASK) && mask_disk(t->val) <= DISK_UP_TO_DATE;
+	}
+	return true;
+}
+
+/* The replication state of the other side of a resync. */
+static enum repl_state repl_mirrored(enum repl_state repl)
+{
+	switch (repl) {
+	case REPL_STARTING_SYNC_S:
+		return REPL_STARTING_SYNC_T;
+	case REPL_STARTING_SYNC_T:
+		return REPL_STARTING_SYNC_S;
+	case REPL_WF_BITMAP_S:
+		return REPL_WF_BITMAP_T;
+	case REPL_WF_BITMAP_T:
+		return REPL_WF_BITMAP_S;
+	default:
+		return repl;
+	}
+}
+
+/* A promotion by force declares the initiator's data good where nobody has better (4.7). */
+static bool gains_up_to_date(const struct core *core, const struct state *st, unsigned v)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE)
+			return false;
+	}
+	return st->vol[v].disk >= DISK_INCONSISTENT && st->vol[v].disk < DISK_UP_TO_DATE;
+}
+
+static void apply_empty(struct core *core, struct state *next)
+{
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (next->vol[vol->v].disk == DISK_CONSISTENT &&
+		    cluster_may_be_up_to_date(core, next, vol->v))
+			next->vol[vol->v].disk = DISK_UP_TO_DATE;
+	}
+}
+
+static void apply_own(struct core *core, struct state *next, const struct twopc_change *c)
+{
+	struct volume *vol = core_volume_by_vnr(core, c->vnr);
+
+	switch (c->kind) {
+	case TWOPC_EMPTY:
+		apply_empty(core, next);
+		return;
+	case TWOPC_CONNECT:
+		handshake_apply(core, next, core->peer[c->target]);
+		return;
+	case TWOPC_DISCONNECT:
+		next->peer[c->target].conn = CONN_DISCONNECTING;
+		return;
+	case TWOPC_ROLE:
+		if (c->mask & SW_DISK_MASK) {
+			for (unsigned v = 0; v < core->vol_count; v++) {
+				if (gains_up_to_date(core, next, v))
+					next->vol[v].disk = DISK_UP_TO_DATE;
+			}
+		}
+		next->role = (enum role)(c->val & SW_ROLE_MASK);
+		return;
+	case TWOPC_DISK:
+		if (vol)
+			next->vol[vol->v].disk = mask_disk(c->val);
+		return;
+	case TWOPC_REPL:
+		if (vol)
+			next->pd[c->target][vol->v].repl = (enum repl_state)mask_conn(c->val);
+		return;
+	}
+}
+
+static void apply_disconnect(struct core *core, struct state *next,
+			     const struct twopc_change *c)
+{
+	next->peer[c->initiator].conn = CONN_TEAR_DOWN;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if ((c->mask & SW_PDSK_MASK) && next->vol[vol->v].disk > DISK_OUTDATED)
+			next->vol[vol->v].disk = DISK_OUTDATED;
+		if (c->mask & SW_DISK_MASK)
+			next->pd[c->initiator][vol->v].pdsk = DISK_OUTDATED;
+	}
+}
+
+static void apply_role(struct core *core, struct state *next, const struct twopc_change *c)
+{
+	next->peer[c->initiator].role = (enum role)(c->val & SW_ROLE_MASK);
+	if (!(c->mask & SW_DISK_MASK))
+		return;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		enum disk_state *pdsk = &next->pd[c->initiator][vol->v].pdsk;
+
+		if (*pdsk >= DISK_INCONSISTENT && *pdsk < DISK_UP_TO_DATE)
+			*pdsk = mask_disk(c->val);
+	}
+}
+
+/* The initiator is a neighbour, or becomes one. */
+static void apply_neighbour(struct core *core, struct state *next, const struct twopc_change *c)
+{
+	struct volume *vol = core_volume_by_vnr(core, c->vnr);
+	bool to_me = c->target == core->self;
+
+	switch (c->kind) {
+	case TWOPC_EMPTY:
+		apply_empty(core, next);
+		return;
+	case TWOPC_CONNECT:
+		if (to_me)
+			handshake_apply(core, next, core->peer[c->initiator]);
+		return;
+	case TWOPC_DISCONNECT:
+		if (to_me)
+			apply_disconnect(core, next, c);
+		return;
+	case TWOPC_ROLE:
+		apply_role(core, next, c);
+		return;
+	case TWOPC_DISK:
+		if (vol)
+			next->pd[c->initiator][vol->v].pdsk = mask_disk(c->val);
+		return;
+	case TWOPC_REPL:
+		if (vol && to_me)
+			next->pd[c->initiator][vol->v].repl =
+				repl_mirrored((enum repl_state)mask_conn(c->val));
+		return;
+	}
+}
+
+static bool initiator_is_neighbour(const struct core *core, const struct twopc_change *c)
+{
+	const struct peer *peer = c->initiator >= 0 ? core->peer[c->initiator] : NULL;
+
+	if (!peer)
+		return false;
+	return peer_connected(core, peer) || (c->kind == TWOPC_CONNECT && c->target == core->self);
+}
+
+void twopc_change_apply(struct core *core, struct state *next, const struct twopc_change *change)
+{
+	if (change->initiator == core->self)
+		apply_own(core, next, change);
+	else if (initiator_is_neighbour(core, change))
+		apply_neighbour(core, next, change);
+	else if (change->kind == TWOPC_EMPTY)
+		apply_empty(core, next);
+}
+
+/* A node far from the new Primary, itself Primary, sees what its neighbours cannot. */
+static enum state_rv check_far(const struct core *core, const struct twopc_change *c)
+{
+	if (c->kind == TWOPC_ROLE && (c->val & SW_ROLE_MASK) == ROLE_PRIMARY &&
+	    core->st.role == ROLE_PRIMARY && c->initiator != core->self)
+		return SS_TWO_PRIMARIES;
+	return SS_SUCCESS;
+}
+
+enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change)
+{
+	enum state_rv rv = check_far(core, change);
+
+	if (rv < SS_SUCCESS)
+		return rv;
+	twopc_change_apply(core, state_begin(core), change);
+	return state_try(core);
+}
+
+void twopc_change_masks(const struct core *core, const struct twopc_change *c,
+			uint64_t *reachable, uint64_t *primary, uint64_t *weak)
+{
+	bool mine = c->initiator == core->self;
+	bool is_primary = core->st.role == ROLE_PRIMARY;
+	bool accessible = true;
+
+	*reachable = cluster_reachable(core);
+	if (c->kind == TWOPC_CONNECT && (mine || c->target == core->self))
+		*reachable |= node_bit(mine ? (unsigned)c->target : (unsigned)c->initiator);
+	if (c->kind == TWOPC_DISCONNECT && (mine || c->target == core->self))
+		*reachable &= ~node_bit(mine ? (unsigned)c->target : (unsigned)c->initiator);
+	if (c->kind == TWOPC_ROLE && mine)
+		is_primary = (c->val & SW_ROLE_MASK) == ROLE_PRIMARY;
+	for (unsigned v = 0; v < core->vol_count; v++)
+		accessible &= state_data_accessible(core, &core->st, v);
+	*primary = is_primary ? node_bit(core->self) : 0;
+	*weak = is_primary && accessible ? ~*reachable : 0;
+}
+
+/* 6.6: a Primary that this node will not hear of makes its data old. */
+static bool outdated_by(const struct core *core, const struct state *next,
+			const struct twopc_change *c, uint64_t primary, uint32_t flags)
+{
+	uint64_t near = node_bit(core->self);
+	bool incapable = flags & TWOPC_FLAG_PRI_INCAPABLE;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		if (next->peer[peer->id].conn == CONN_CONNECTED)
+			near |= node_bit(peer->id);
+	}
+	if (!(primary & ~near))
+		return false;
+	if (c->initiator == core->self) {
+		return c->kind == TWOPC_CONNECT || c->kind == TWOPC_DISCONNECT ||
+		       (c->kind == TWOPC_EMPTY && !incapable);
+	}
+	if (initiator_is_neighbour(core, c) && (c->target < 0 || c->target == core->self))
+		return c->vnr == VNR_NONE;
+	return !incapable;
+}
+
+static void members_update(struct core *core, const struct twopc_change *c, uint64_t reachable,
+			   uint32_t flags)
+{
+	uint64_t members = flags & TWOPC_FLAG_HAS_REACHABLE ? reachable : core->members;
+
+	if (c->kind == TWOPC_CONNECT)
+		members |= node_bit((unsigned)c->initiator) | node_bit((unsigned)c->target);
+	if (members == core->members)
+		return;
+	core->members = members;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (!vol_has_md(vol))
+			continue;
+		vol->md.members = members;
+		md_dirty(core, vol);
+	}
+}
+
+enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *change,
+				  uint64_t primary, uint64_t reachable, uint32_t flags)
+{
+	struct state *next;
+
+	members_update(core, change, reachable, flags);
+	next = state_begin(core);
+	twopc_change_apply(core, next, change);
+	if (outdated_by(core, next, change, primary, flags)) {
+		FOR_EACH_VOLUME(core, vol)
+		{
+			if (next->vol[vol->v].disk > DISK_OUTDATED)
+				next->vol[vol->v].disk = DISK_OUTDATED;
+		}
+	}
+	/* Far away peers that the new Primary leaves behind have outdated themselves (4.7). */
+	if (change->kind == TWOPC_ROLE && change->initiator == core->self &&
+	    next->role == ROLE_PRIMARY) {
+		FOR_EACH_PEER(core, peer)
+		{
+			if (!(reachable & node_bit(peer->id)) || peer_connected(core, peer))
+				continue;
+			for (unsigned v = 0; v < core->vol_count; v++) {
+				if (next->pd[peer->id][v].pdsk == DISK_UNKNOWN)
+					next->pd[peer->id][v].pdsk = DISK_OUTDATED;
+			}
+		}
+	}
+	return state_end(core, STATE_HARD);
+}
+
+void twopc_send(struct core *core, enum packet type, uint64_t nodes)
+{
+	struct twopc *tp = &core->twopc;
+	struct pkt pkt = { .type = (uint16_t)type, .vnr = tp->change.vnr };
+
+	pkt.u.twopc.tid = tp->tid;
+	pkt.u.twopc.flags = tp->flags;
+	pkt.u.twopc.initiator = tp->change.initiator;
+	pkt.u.twopc.target = tp->change.target;
+	pkt.u.twopc.nodes_to_reach = tp->nodes_to_reach;
+	if (type == P_TWOPC_PREPARE) {
+		pkt.u.twopc.mask = tp->change.mask;
+		pkt.u.twopc.val = tp->change.val;
+	} else {
+		pkt.u.twopc.primary_nodes = tp->primary;
+		pkt.u.twopc.reachable_nodes = tp->reachable;
+	}
+	FOR_EACH_PEER(core, peer)
+	{
+		if (nodes & node_bit(peer->id))
+			core_send(core, peer, STREAM_DATA, &pkt);
+	}
+}
