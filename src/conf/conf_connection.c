@@ -146,6 +146,7 @@ static void path_build(struct pairs *p, const config_setting_t *path, struct con
 
 	if (!conf_keys_check(p->l, path, what, path_keys, ARRAY_LEN(path_keys)))
 		return;
+	memset(out, 0, sizeof(*out)); /* an earlier path in error may have left something */
 	for (unsigned i = 0; i < conf_length(ends); i++) {
 		const config_setting_t *end = conf_elem(ends, i);
 		const struct conf_node *node;

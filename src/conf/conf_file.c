@@ -60,6 +60,34 @@ static bool scan_comment(struct scan *s)
 	return true;
 }
 
+static bool is_word_char(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || c == '-' || c == '*' || c == '.';
+}
+
+/* Passes over a name or number; false for a number that libconfig would cut to 32 bits unasked. */
+static bool scan_word(struct scan *s)
+{
+	const char *word = s->p;
+	char text[24];
+	char *end;
+	size_t n;
+
+	while (s->p < s->end && is_word_char(*s->p))
+		s->p++;
+	s->last = s->p[-1];
+	n = (size_t)(s->p - word);
+	if (n >= sizeof(text))
+		return word[0] != '-' && (word[0] < '0' || word[0] > '9');
+	memcpy(text, word, n);
+	text[n] = '\0';
+	errno = 0;
+	long long v = strtoll(text, &end, 0);
+
+	return *end || (!errno && v >= INT32_MIN && v <= INT32_MAX);
+}
+
 static bool is_bracket_open(char c)
 {
 	return c == '{' || c == '(' || c == '[';
@@ -82,6 +110,13 @@ static bool text_scan(struct conf_loader *l, const char *path, const char *text,
 		}
 		if (scan_comment(&s))
 			continue;
+		if (is_word_char(*s.p)) {
+			if (scan_word(&s))
+				continue;
+			conf_message_add(l->messages, false, path, s.line,
+					 "number too large: write it in quotes");
+			return false;
+		}
 		if (*s.p == '\n')
 			s.line++;
 		if (is_bracket_open(*s.p) && ++s.depth > CONF_NESTING_MAX) {
