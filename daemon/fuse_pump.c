@@ -167,6 +167,9 @@ void fuse_pump_run(struct shard *shard)
 	for (unsigned i = 0; i < REQUESTS_PER_TURN; i++) {
 		int rc;
 
+		if (shard->inline_bytes >= SHARD_INLINE_BYTES_MAX)
+			break;
+
 		pump->starved = !prepare_buffers(pump);
 		if (pump->starved)
 			break;

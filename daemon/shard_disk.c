@@ -247,15 +247,27 @@ static uint8_t *job_block(struct job *job)
 	return job->block;
 }
 
+/* The core has admitted it within its own bounds. */
+static void take_read_buffer(struct job *job)
+{
+	job->buf = buf_get_admitted(job->vol->res->shard->bufs, BUF_READ, job->bytes);
+	ASSERT(job->buf);
+}
+
 static void submit(struct job *job)
 {
 	struct volume *vol = job->vol;
 	struct shard *shard = vol->res->shard;
 
 	vol->jobs++;
-	if (vol->mode == DISK_INLINE || (!vol->store && job->kind != JOB_ATTACH))
+	if (vol->mode == DISK_INLINE || (!vol->store && job->kind != JOB_ATTACH)) {
 		list_push_back(&shard->inline_jobs, &job->base.link);
-	else if (job->is_meta)
+		shard->inline_bytes += job->kind <= JOB_WRITE ? job->bytes : 0;
+		return;
+	}
+	if (job->kind == JOB_READ)
+		take_read_buffer(job);
+	if (job->is_meta)
 		disk_lane_submit(&vol->meta_lane, shard->port, &job->base);
 	else
 		disk_port_submit(shard->port, &job->base);
@@ -265,7 +277,6 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 {
 	struct volume *vol = resource_volume(res, a->vnr);
 	struct job *job = job_new(vol, kind);
-	struct buf_pool *bufs = res->shard->bufs;
 
 	job->tag = a->tag;
 	job->sector = a->sector;
@@ -273,13 +284,9 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 	job->fua = a->fua;
 	job->unmap = a->unmap;
 	if (kind == JOB_WRITE) {
-		job->buf = buf_by_id(bufs, a->payload.id);
+		job->buf = buf_by_id(res->shard->bufs, a->payload.id);
 		ASSERT(job->buf->capacity_bytes >= a->bytes);
 		buf_ref(job->buf);
-	} else if (kind == JOB_READ) {
-		/* The core has admitted it within its own bounds. */
-		job->buf = buf_get_admitted(bufs, BUF_READ, a->bytes);
-		ASSERT(job->buf);
 	}
 	submit(job);
 }
@@ -348,14 +355,18 @@ bool shard_disk_run_inline(struct shard *shard)
 {
 	for (unsigned i = 0; i < SHARD_INLINE_JOBS_PER_TURN; i++) {
 		struct list *first = list_first(&shard->inline_jobs);
-		struct disk_job *job;
+		struct job *job;
 
 		if (!first)
 			return false;
 		list_del(first);
-		job = LIST_ENTRY(first, struct disk_job, link);
-		job->run(job);
-		job->done(job);
+		job = LIST_ENTRY(LIST_ENTRY(first, struct disk_job, link), struct job, base);
+		shard->inline_bytes -= job->kind <= JOB_WRITE ? job->bytes : 0;
+		/* Not earlier: the buffer that was just given back is still in the cache. */
+		if (job->kind == JOB_READ)
+			take_read_buffer(job);
+		run_job(&job->base);
+		job_done(&job->base);
 	}
 	return !list_empty(&shard->inline_jobs);
 }

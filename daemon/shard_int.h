@@ -16,6 +16,8 @@
 #define SHARD_INBOX_MAX 4096U
 #define SHARD_INLINE_JOBS_PER_TURN 256U
 #define SHARD_PUBLISH_INTERVAL_MS 100
+/* Once this much waits to be copied to or from memory, do it while it is in the cache. */
+#define SHARD_INLINE_BYTES_MAX (256U << 10)
 
 struct resource;
 struct fuse_pump;
@@ -123,6 +125,7 @@ struct shard {
 	struct net *net;
 	struct list resources;
 	struct list inline_jobs;
+	uint64_t inline_bytes;        /* of the reads and writes among them */
 	struct list free_jobs;
 	struct list free_reqs;
 	struct fuse_pump *pump;
