@@ -141,6 +141,7 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	core->scratch_bytes = scratch_entries_bytes(conf);
 	core->scratch = arena_take(core, core->scratch_bytes);
 	core->st.role = ROLE_SECONDARY;
+	core->commands.deadline_ns = NEVER_NS;
 	create_volumes(core);
 	create_peers(core);
 	request_create(core);

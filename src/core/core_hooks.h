@@ -22,8 +22,10 @@ void peer_standalone(struct core *core, struct peer *peer, bool tell, const char
 	__attribute__((format(printf, 4, 5)));
 /* P_STATE of one peer device now (ordered with other packets of the data stream). */
 void peer_send_state(struct core *core, struct peer *peer, unsigned v);
-/* The local disk failed (I/O error): on-io-error policy; detach -> Failed -> Diskless. */
+/* Data I/O of the local disk failed: on-io-error policy; detach -> Failed -> Diskless. */
 void volume_io_error(struct core *core, struct volume *vol, int error, const char *what);
+/* Metadata I/O failed: the disk is given up whatever the policy. */
+void volume_md_error(struct core *core, struct volume *vol, int error, const char *what);
 /* Local data I/O of the volume went down to zero (data path and sync call it after each completion). */
 void volume_local_idle(struct core *core, struct volume *vol);
 /* The empty two-phase commit after a lost Primary; turns Consistent into UpToDate or Outdated. */
@@ -125,9 +127,6 @@ void md_state_changed(struct core *core, const struct state *old);
 /* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again after
  * each EV_META_DONE until it returns true; no local write may be in flight. */
 bool md_quiesce(struct core *core, struct volume *vol);
-/* Memory of md, bitmap and resync; sync_create() after core->vol[] and core->peer[] exist. */
-size_t sync_mem_bytes(const struct core_conf *conf);
-void sync_create(struct core *core);
 
 /* After vol->md was filled and vol->phase set; vol->data_sectors known. */
 void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store *store);

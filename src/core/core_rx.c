@@ -142,19 +142,6 @@ static bool volume_fits(struct core *core, struct peer *peer, const struct rx_en
 	return false;
 }
 
-/* While a bitmap comes in nothing else may (5.1): its end could not be told. */
-static bool bitmap_interrupted(const struct core *core, const struct peer *peer,
-			       const struct pkt *pkt)
-{
-	if (pkt->type == P_BITMAP || pkt->type == P_COMPRESSED_BITMAP)
-		return false;
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		if (peer->pd[v].bm_rx.active && peer->pd[v].bm_rx.started)
-			return true;
-	}
-	return false;
-}
-
 static const struct rx_entry *rx_entry_of(unsigned type)
 {
 	static const struct rx_entry never = { RX_NEVER, NO_VOLUME, NULL };
@@ -185,7 +172,7 @@ void rx_packet(struct core *core, const struct ev_pkt *ev)
 			  name ? name : "of unknown type", ev->pkt->type);
 		return;
 	}
-	if (ev->stream == STREAM_DATA && bitmap_interrupted(core, peer, ev->pkt)) {
+	if (ev->stream == STREAM_DATA && sync_foreign_packet(peer, ev->pkt)) {
 		core_payload_put(core, &payload);
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s inside a bitmap transfer", name);
 		return;

@@ -219,23 +219,13 @@ static void send_sync_param(struct core *core, struct peer *peer, const struct v
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
-/* Names the lost Primary if there is exactly one that we received writes from (2.6). */
+/* So that both know which of them got more of its last writes (2.6). */
 static void send_lost_primary(struct core *core, struct peer *peer)
 {
 	struct pkt pkt = { .type = P_PEER_DAGTAG, .vnr = VNR_NONE };
-	unsigned found = 0;
 
-	if (!(peer->features & FEATURE_RECONCILE_RECONNECT))
-		return;
-	FOR_EACH_PEER(core, other)
-	{
-		if (other == peer || peer_connected(core, other) || peer_rx_dagtag(other) == 0)
-			continue;
-		pkt.u.dagtag.dagtag = peer_rx_dagtag(other);
-		pkt.u.dagtag.node_id = other->id;
-		found++;
-	}
-	if (found == 1)
+	if ((peer->features & FEATURE_RECONCILE_RECONNECT) &&
+	    reconcile_name_lost(core, peer, &pkt.u.dagtag))
 		core_send(core, peer, STREAM_DATA, &pkt);
 }
 

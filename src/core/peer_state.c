@@ -110,35 +110,18 @@ static bool pairs(enum repl_state here, unsigned there)
 	return there != REPL_WF_BITMAP_S || here == REPL_WF_BITMAP_T;
 }
 
-/* The peers run the decision of the handshake again, outside of a connect (2.7). */
+/* The decision of the handshake is made again, outside of a connect (2.7). */
 static void consider_resync(struct core *core, struct peer *peer, struct volume *vol,
 			    const struct report *r)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
-	struct state_peer_device *spd;
-	struct state *next;
 
 	pd->consider_resync = false;
-	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
-	uuid_send(core, peer, vol->v, 0, 0);
-	sync_handshake(core, peer, vol);
-	if (pd->verdict.kind == VERDICT_GO && !pairs(pd->verdict.repl, r->conn)) {
+	sync_consider(core, peer, vol);
+	if (peer_connected(core, peer) && !pairs(repl_of(core, pd), r->conn))
 		peer_fail(core, peer, CONN_NETWORK_FAILURE,
 			  "%s and this node disagree about a resync of volume %u",
 			  peer->conf->name, vol->vnr);
-		return;
-	}
-	if (pd->verdict.kind != VERDICT_GO) {
-		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
-			 peer->conf->name,
-			 pd->verdict.reason ? pd->verdict.reason : "undecided");
-		return;
-	}
-	sync_verdict_apply(core, peer, vol);
-	next = state_begin(core);
-	spd = &next->pd[peer->id][vol->v];
-	spd->repl = pd->verdict.repl;
-	state_end(core, STATE_HARD);
 }
 
 /* The peer attaches a disk: both sides decide from what they send each other now (2.5, attach). */

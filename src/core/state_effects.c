@@ -134,11 +134,11 @@ static void replication(struct core *core, const struct state *old)
 void state_effects(struct core *core, const struct state *old)
 {
 	log_changes(core, old);
+	md_state_changed(core, old);
 	lost_peers(core, old);
 	disks(core, old);
 	roles(core, old);
 	new_peers(core, old);
-	md_state_changed(core, old);
 	uuid_state_changed(core, old);
 	replication(core, old);
 	core->notify = true;

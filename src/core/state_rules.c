@@ -109,7 +109,8 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 	bool has_data = state_data_accessible(core, next, vol->v);
 	unsigned negotiating = is == DISK_NEGOTIATING;
 
-	if (old->role == ROLE_PRIMARY && next->role == ROLE_SECONDARY && vol->open_rw)
+	if (old->role == ROLE_PRIMARY && next->role == ROLE_SECONDARY && vol->open_rw &&
+	    !core->commands.ignore_openers)
 		return SS_DEVICE_IN_USE;
 	if (was == DISK_DISKLESS && is > DISK_ATTACHING)
 		return SS_IS_DISKLESS;

@@ -115,17 +115,18 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes);
 
 #define COMMANDS_MAX 64U
 
-/* Steps of the command at the head of the queue; meaning depends on the command. */
+/* The operator commands: a queue, of which the head runs. */
 struct commands {
 	struct ev_command queue[COMMANDS_MAX];
 	unsigned head, count;
-	unsigned step;            /* 0 = not begun */
+	unsigned step;            /* of the head; 0 = not begun. Meaning depends on the command */
 	unsigned tries;
-	uint64_t deadline_ns;     /* of the present step */
+	uint64_t deadline_ns;     /* of the present step, NEVER_NS = none */
+	uint64_t give_up_ns;      /* promotion, demotion: of the whole */
 	uint32_t ping_seq[NODES_MAX]; /* pings sent before a promotion */
 	uint64_t ping_peers;
-	bool twopc_running, twopc_done;
-	enum state_rv twopc_rv;
+	bool twopc_running;
+	enum state_rv twopc_rv;   /* valid once it does not run any more */
 	bool ignore_openers;      /* demotion by force or at shutdown */
 	bool local_up_to_date;    /* forced promotion declares the local data good */
 	bool auto_promoted;       /* Primary because of an open; the last writer's close demotes */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the operator commands share: each command is a small machine that is run until it is done. */
+#ifndef CORE_COMMAND_H
+#define CORE_COMMAND_H
+
+#include "core/core_int.h"
+#include "core/twopc.h"
+
+/* A step function's result: the command is finished (a reply was sent), or waits for something. */
+enum command_progress { COMMAND_DONE, COMMAND_WAITS };
+
+/* Sends the reply to the head command. */
+void command_reply(struct core *core, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Starts a cluster-wide change for the head command and goes on to `step` when its result is there. */
+void command_twopc(struct core *core, const struct twopc_change *change, unsigned step);
+/* Moves the head command on; runs again in this step of the core. */
+void command_goto(struct core *core, unsigned step);
+/* Puts a command without reply at the end of the queue. */
+void command_enqueue_internal(struct core *core, enum core_command cmd);
+/* A message for a result code; about what prevents a command. */
+const char *command_rv_text(const struct core *core, enum state_rv rv);
+
+/* command_role.c */
+enum command_progress command_primary(struct core *core, const struct ev_command *ev);
+enum command_progress command_secondary(struct core *core, const struct ev_command *ev);
+enum command_progress command_open(struct core *core, const struct ev_command *ev);
+/* Also at once for a command that need not queue: true = answered. */
+bool command_open_at_once(struct core *core, const struct ev_command *ev);
+void command_close(struct core *core, const struct ev_command *ev);
+/* Nothing of the application or of the transfer log is left that a demotion would interrupt. */
+bool command_io_settled(struct core *core);
+
+/* command_disk.c */
+enum command_progress command_attach(struct core *core, const struct ev_command *ev);
+enum command_progress command_detach(struct core *core, const struct ev_command *ev);
+enum command_progress command_invalidate(struct core *core, const struct ev_command *ev);
+enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev);
+
+/* command_net.c */
+enum command_progress command_connect(struct core *core, const struct ev_command *ev);
+enum command_progress command_disconnect(struct core *core, const struct ev_command *ev);
+enum command_progress command_shutdown(struct core *core, const struct ev_command *ev);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands about disks: attach, detach, invalidate, new-current-uuid. */
+#include <stdio.h>
+
+#include "core/cluster.h"
+#include "core/command.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+static struct volume *volume_of(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+
+	if (!vol)
+		command_reply(core, SS_UNKNOWN_ERROR, "%s has no volume %u", core->conf.name,
+			      ev->vnr);
+	return vol;
+}
+
+static struct twopc_change disk_change(const struct volume *vol, enum disk_state disk)
+{
+	return (struct twopc_change){
+		.kind = TWOPC_DISK,
+		.target = -1,
+		.vnr = vol->vnr,
+		.mask = SW_DISK_MASK,
+		.val = (uint32_t)disk << SW_DISK_SHIFT,
+	};
+}
+
+/* ---- attach ---- */
+
+enum { ATTACH_BEGIN, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING, ATTACH_CLOSING };
+
+static bool peer_has_disk(const struct core *core, const struct peer *peer, unsigned v)
+{
+	enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
+
+	return peer_connected(core, peer) && pdsk >= DISK_NEGOTIATING && pdsk != DISK_UNKNOWN;
+}
+
+/* Peers that have to agree; they are asked all at once. */
+static bool mark_peers(struct core *core, const struct volume *vol, bool pending)
+{
+	bool any = false;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		peer->pd[vol->v].attach_pending = pending && peer_has_disk(core, peer, vol->v);
+		any |= peer->pd[vol->v].attach_pending;
+	}
+	return any;
+}
+
+/* Nobody connected has a disk: the metadata alone decide. */
+static void attach_alone(struct core *core, struct volume *vol)
+{
+	struct state *next = state_begin(core);
+	enum disk_state disk = volume_disk_from_md(vol);
+
+	FOR_EACH_PEER(core, peer)
+	{
+		if (!peer_connected(core, peer) &&
+		    (vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED))
+			next->pd[peer->id][vol->v].pdsk = DISK_OUTDATED;
+	}
+	if (disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
+		disk = DISK_UP_TO_DATE;
+	next->vol[vol->v].disk = disk;
+	state_end(core, STATE_HARD);
+	volume_introduce(core, vol);
+}
+
+static enum command_progress attach_done(struct core *core, const struct volume *vol)
+{
+	command_reply(core, SS_SUCCESS, "volume %u is attached, its disk is %s", vol->vnr,
+		      disk_state_name(disk_of(core, vol)));
+	return COMMAND_DONE;
+}
+
+static enum command_progress attach_loaded(struct core *core, struct volume *vol)
+{
+	struct twopc_change change = disk_change(vol, DISK_NEGOTIATING);
+
+	if (vol->phase == VOL_ATTACHING)
+		return COMMAND_WAITS;
+	if (vol->phase != VOL_ATTACHED) {
+		command_goto(core, ATTACH_CLOSING);
+		return COMMAND_WAITS;
+	}
+	if (!mark_peers(core, vol, true)) {
+		attach_alone(core, vol);
+		return attach_done(core, vol);
+	}
+	command_twopc(core, &change, ATTACH_AGREED);
+	return COMMAND_WAITS;
+}
+
+static enum command_progress attach_agreed(struct core *core, struct volume *vol)
+{
+	enum state_rv rv = core->commands.twopc_rv;
+
+	if (vol->phase != VOL_ATTACHED) {
+		command_goto(core, ATTACH_CLOSING);
+		return COMMAND_WAITS;
+	}
+	if (rv < SS_SUCCESS) {
+		struct state *next = state_begin(core);
+
+		mark_peers(core, vol, false);
+		snprintf(vol->reason, sizeof(vol->reason), "%s", state_rv_text(rv));
+		next->vol[vol->v].disk = DISK_DETACHING;
+		state_end(core, STATE_HARD);
+		command_goto(core, ATTACH_CLOSING);
+		return COMMAND_WAITS;
+	}
+	volume_introduce(core, vol);
+	command_goto(core, ATTACH_NEGOTIATING);
+	return COMMAND_WAITS;
+}
+
+enum command_progress command_attach(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = volume_of(core, ev);
+	enum disk_state disk;
+
+	if (!vol)
+		return COMMAND_DONE;
+	disk = disk_of(core, vol);
+	switch (core->commands.step) {
+	case ATTACH_BEGIN:
+		if (!vol->conf->disk.has_disk) {
+			command_reply(core, SS_IS_DISKLESS,
+				      "volume %u is configured without a disk on this node",
+				      vol->vnr);
+			return COMMAND_DONE;
+		}
+		if (vol->phase == VOL_ATTACHED && disk > DISK_FAILED) {
+			command_reply(core, SS_NOTHING_TO_DO, "volume %u is attached already",
+				      vol->vnr);
+			return COMMAND_DONE;
+		}
+		if (vol->phase != VOL_DETACHED)
+			return COMMAND_WAITS;
+		volume_attach(core, vol);
+		command_goto(core, ATTACH_LOADING);
+		return COMMAND_WAITS;
+	case ATTACH_LOADING:
+		return attach_loaded(core, vol);
+	case ATTACH_AGREED:
+		return attach_agreed(core, vol);
+	case ATTACH_NEGOTIATING:
+		if (disk == DISK_NEGOTIATING)
+			return COMMAND_WAITS;
+		if (disk > DISK_FAILED)
+			return attach_done(core, vol);
+		command_goto(core, ATTACH_CLOSING);
+		return COMMAND_WAITS;
+	default:
+		if (vol->phase != VOL_DETACHED)
+			return COMMAND_WAITS;
+		command_reply(core, SS_NO_LOCAL_DISK, "cannot attach volume %u: %s", vol->vnr,
+			      vol->reason[0] ? vol->reason : "the disk was given up");
+		return COMMAND_DONE;
+	}
+}
+
+/* ---- detach ---- */
+
+enum { DETACH_BEGIN, DETACH_AGREED, DETACH_CLOSING };
+
+static enum command_progress detach_begin(struct core *core, const struct ev_command *ev,
+					  struct volume *vol)
+{
+	struct twopc_change change = disk_change(vol, DISK_DETACHING);
+
+	if (vol->phase == VOL_DETACHED) {
+		command_reply(core, SS_NOTHING_TO_DO, "volume %u has no disk attached", vol->vnr);
+		return COMMAND_DONE;
+	}
+	if (vol->phase == VOL_DETACHING || disk_of(core, vol) <= DISK_FAILED) {
+		command_goto(core, DETACH_CLOSING);
+		return COMMAND_WAITS;
+	}
+	if (ev->force) {
+		struct state *next = state_begin(core);
+
+		next->vol[vol->v].disk = DISK_FAILED;
+		state_end(core, STATE_HARD);
+		command_goto(core, DETACH_CLOSING);
+		return COMMAND_WAITS;
+	}
+	bitmap_write_all(core, vol);
+	command_twopc(core, &change, DETACH_AGREED);
+	return COMMAND_WAITS;
+}
+
+enum command_progress command_detach(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = volume_of(core, ev);
+	enum state_rv rv = core->commands.twopc_rv;
+
+	if (!vol)
+		return COMMAND_DONE;
+	switch (core->commands.step) {
+	case DETACH_BEGIN:
+		return detach_begin(core, ev, vol);
+	case DETACH_AGREED:
+		if (rv < SS_SUCCESS && disk_of(core, vol) > DISK_FAILED) {
+			command_reply(core, rv, "cannot detach volume %u: %s", vol->vnr,
+				      state_rv_text(rv));
+			return COMMAND_DONE;
+		}
+		command_goto(core, DETACH_CLOSING);
+		return COMMAND_WAITS;
+	default:
+		if (vol->phase != VOL_DETACHED)
+			return COMMAND_WAITS;
+		command_reply(core, SS_SUCCESS, "volume %u is detached", vol->vnr);
+		return COMMAND_DONE;
+	}
+}
+
+/* ---- invalidate ---- */
+
+enum { INVALIDATE_BEGIN, INVALIDATE_AGREED };
+
+static struct peer *good_source(struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (repl_of(core, &peer->pd[vol->v]) == REPL_ESTABLISHED &&
+		    pdsk_of(core, &peer->pd[vol->v]) == DISK_UP_TO_DATE)
+			return peer;
+	}
+	return NULL;
+}
+
+static enum command_progress invalidate_begin(struct core *core, const struct ev_command *ev,
+					      struct volume *vol)
+{
+	bool remote = ev->cmd == CMD_INVALIDATE_REMOTE;
+	struct twopc_change change = { .kind = TWOPC_REPL, .mask = SW_CONN_MASK };
+	struct peer *peer;
+
+	if (remote)
+		peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
+	else
+		peer = good_source(core, vol);
+	if (!peer) {
+		command_reply(core, remote ? SS_NO_NET_CONFIG : SS_NO_REMOTE_DISK,
+			      remote ? "no such peer" :
+				       "no connected peer has UpToDate data to replace the local "
+				       "copy with");
+		return COMMAND_DONE;
+	}
+	if (remote && disk_of(core, vol) != DISK_UP_TO_DATE) {
+		command_reply(core, SS_NO_UP_TO_DATE_DISK,
+			      "the local disk is %s: it cannot be the source of a full sync",
+			      disk_state_name(disk_of(core, vol)));
+		return COMMAND_DONE;
+	}
+	change.target = (int8_t)peer->id;
+	change.vnr = vol->vnr;
+	change.val = (uint32_t)(remote ? REPL_STARTING_SYNC_S : REPL_STARTING_SYNC_T)
+		     << SW_CONN_SHIFT;
+	command_twopc(core, &change, INVALIDATE_AGREED);
+	return COMMAND_WAITS;
+}
+
+enum command_progress command_invalidate(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = volume_of(core, ev);
+	enum state_rv rv = core->commands.twopc_rv;
+
+	if (!vol)
+		return COMMAND_DONE;
+	if (core->commands.step == INVALIDATE_BEGIN)
+		return invalidate_begin(core, ev, vol);
+	if (rv < SS_SUCCESS)
+		command_reply(core, rv, "cannot start a full sync of volume %u: %s", vol->vnr,
+			      state_rv_text(rv));
+	else
+		command_reply(core, SS_SUCCESS, "full sync of volume %u started", vol->vnr);
+	return COMMAND_DONE;
+}
+
+/* ---- new-current-uuid ---- */
+
+enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = volume_of(core, ev);
+	enum state_rv rv;
+
+	if (!vol)
+		return COMMAND_DONE;
+	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED) {
+		command_reply(core, SS_NO_LOCAL_DISK, "volume %u has no disk attached", vol->vnr);
+		return COMMAND_DONE;
+	}
+	rv = uuid_new_current(core, vol, ev->clear_bitmap);
+	if (rv < SS_SUCCESS)
+		command_reply(core, rv,
+			      "cannot make a new generation of volume %u: %s; disconnect its peers "
+			      "first, unless it was never written",
+			      vol->vnr, state_rv_text(rv));
+	else
+		command_reply(core, rv, "volume %u has a new generation%s", vol->vnr,
+			      ev->clear_bitmap ? " and counts as in sync" : "");
+	return COMMAND_DONE;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands about connections, and the shutdown of everything. */
+#include "core/cluster.h"
+#include "core/command.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+#define SETTLE_MAX_NS (10 * NS_PER_S)
+
+static struct peer *peer_of(struct core *core, const struct ev_command *ev)
+{
+	struct peer *peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
+
+	if (!peer)
+		command_reply(core, SS_NO_NET_CONFIG, "%s has no connection to node %u",
+			      core->conf.name, ev->peer);
+	return peer;
+}
+
+enum command_progress command_connect(struct core *core, const struct ev_command *ev)
+{
+	struct peer *peer = peer_of(core, ev);
+
+	if (!peer)
+		return COMMAND_DONE;
+	/* The end of the last connection is still under way. */
+	if (core->st.peer[peer->id].conn == CONN_DISCONNECTING)
+		return COMMAND_WAITS;
+	if (peer->want_connect) {
+		command_reply(core, SS_NOTHING_TO_DO, "the connection to %s is %s already",
+			      peer->conf->name, conn_state_name(core->st.peer[peer->id].conn));
+		return COMMAND_DONE;
+	}
+	if (ev->discard_my_data && core->st.role == ROLE_PRIMARY) {
+		command_reply(core, SS_DEVICE_IN_USE,
+			      "a Primary cannot discard its data; make it Secondary first");
+		return COMMAND_DONE;
+	}
+	peer_connect(core, peer, ev->discard_my_data);
+	command_reply(core, SS_SUCCESS, "connecting to %s", peer->conf->name);
+	return COMMAND_DONE;
+}
+
+static struct twopc_change disconnect_change(const struct peer *peer)
+{
+	return (struct twopc_change){
+		.kind = TWOPC_DISCONNECT,
+		.target = (int8_t)peer->id,
+		.vnr = VNR_NONE,
+		.mask = SW_CONN_MASK,
+		.val = (uint32_t)CONN_DISCONNECTING << SW_CONN_SHIFT,
+	};
+}
+
+enum { DISCONNECT_BEGIN, DISCONNECT_AGREED };
+
+static enum command_progress disconnect_begin(struct core *core, const struct ev_command *ev,
+					      struct peer *peer)
+{
+	struct twopc_change change = disconnect_change(peer);
+
+	if (!peer->want_connect) {
+		command_reply(core, SS_NOTHING_TO_DO, "the connection to %s is StandAlone already",
+			      peer->conf->name);
+		return COMMAND_DONE;
+	}
+	if (peer_connected(core, peer) && !ev->force) {
+		command_twopc(core, &change, DISCONNECT_AGREED);
+		return COMMAND_WAITS;
+	}
+	peer->forced_down = ev->force;
+	peer_standalone(core, peer, false, "disconnected by command");
+	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
+	return COMMAND_DONE;
+}
+
+enum command_progress command_disconnect(struct core *core, const struct ev_command *ev)
+{
+	struct peer *peer = peer_of(core, ev);
+	enum state_rv rv = core->commands.twopc_rv;
+
+	if (!peer)
+		return COMMAND_DONE;
+	if (core->commands.step == DISCONNECT_BEGIN)
+		return disconnect_begin(core, ev, peer);
+	if (rv < SS_SUCCESS && peer_connected(core, peer)) {
+		command_reply(core, rv, "cannot disconnect from %s: %s; --force does not ask it",
+			      peer->conf->name, state_rv_text(rv));
+		return COMMAND_DONE;
+	}
+	/* Lost in the meantime: then only the attempts to come back are left. */
+	if (peer->want_connect)
+		peer_standalone(core, peer, false, "disconnected by command");
+	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
+	return COMMAND_DONE;
+}
+
+/* ---- shutdown: Secondary, metadata written, StandAlone, Diskless ---- */
+
+enum {
+	SHUTDOWN_BEGIN,
+	SHUTDOWN_DRAINING,
+	SHUTDOWN_DEMOTED,
+	SHUTDOWN_BITMAPS,
+	SHUTDOWN_PEERS,
+	SHUTDOWN_PEER_ASKED,
+	SHUTDOWN_DISKS,
+	SHUTDOWN_CLOSING,
+};
+
+static enum command_progress shutdown_drain(struct core *core)
+{
+	struct commands *c = &core->commands;
+	struct twopc_change change = {
+		.kind = TWOPC_ROLE,
+		.target = -1,
+		.vnr = VNR_NONE,
+		.mask = SW_ROLE_MASK,
+		.val = ROLE_SECONDARY,
+	};
+
+	if (core->st.role != ROLE_PRIMARY) {
+		command_goto(core, SHUTDOWN_BITMAPS);
+	} else if (command_io_settled(core) || core->now_ns >= c->give_up_ns) {
+		command_twopc(core, &change, SHUTDOWN_DEMOTED);
+	} else {
+		c->deadline_ns = c->give_up_ns;
+	}
+	return COMMAND_WAITS;
+}
+
+static enum command_progress shutdown_demoted(struct core *core)
+{
+	if (core->st.role == ROLE_PRIMARY) {
+		/* Nobody agreed in time: the process ends all the same. */
+		state_begin(core)->role = ROLE_SECONDARY;
+		state_end(core, STATE_HARD);
+	}
+	core->commands.auto_promoted = false;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (vol_has_md(vol))
+			bitmap_write_all(core, vol);
+	}
+	core->commands.give_up_ns = core->now_ns + SETTLE_MAX_NS;
+	command_goto(core, SHUTDOWN_BITMAPS);
+	return COMMAND_WAITS;
+}
+
+static bool bitmaps_clean(const struct core *core)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		if (vol_has_md(core->vol[v]) && !bitmap_is_clean(core->vol[v]))
+			return false;
+	}
+	return true;
+}
+
+/* The next peer that is not StandAlone; NULL = none is left. */
+static struct peer *next_peer(struct core *core)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (core->st.peer[peer->id].conn != CONN_STANDALONE || peer->want_connect)
+			return peer;
+	}
+	return NULL;
+}
+
+static enum command_progress shutdown_peers(struct core *core)
+{
+	struct peer *peer = next_peer(core);
+	struct twopc_change change;
+
+	if (!peer) {
+		command_goto(core, SHUTDOWN_DISKS);
+		return COMMAND_WAITS;
+	}
+	if (peer_connected(core, peer) && core->now_ns < core->commands.give_up_ns) {
+		change = disconnect_change(peer);
+		command_twopc(core, &change, SHUTDOWN_PEER_ASKED);
+		return COMMAND_WAITS;
+	}
+	if (peer->want_connect)
+		peer_standalone(core, peer, false, "shutting down");
+	return COMMAND_WAITS;
+}
+
+static enum command_progress shutdown_peer_asked(struct core *core)
+{
+	struct peer *peer = next_peer(core);
+
+	if (core->commands.twopc_rv < SS_SUCCESS && peer && peer_connected(core, peer))
+		peer_standalone(core, peer, false, "shutting down");
+	command_goto(core, SHUTDOWN_PEERS);
+	return COMMAND_WAITS;
+}
+
+static enum command_progress shutdown_disks(struct core *core)
+{
+	struct state *next = state_begin(core);
+
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (vol->phase == VOL_ATTACHED && next->vol[vol->v].disk > DISK_FAILED)
+			next->vol[vol->v].disk = DISK_DETACHING;
+	}
+	state_end(core, STATE_HARD);
+	command_goto(core, SHUTDOWN_CLOSING);
+	return COMMAND_WAITS;
+}
+
+enum command_progress command_shutdown(struct core *core, const struct ev_command *ev)
+{
+	struct commands *c = &core->commands;
+
+	(void)ev;
+	switch (c->step) {
+	case SHUTDOWN_BEGIN:
+		c->ignore_openers = true;
+		c->give_up_ns = core->now_ns + SETTLE_MAX_NS;
+		command_goto(core, SHUTDOWN_DRAINING);
+		return COMMAND_WAITS;
+	case SHUTDOWN_DRAINING:
+		return shutdown_drain(core);
+	case SHUTDOWN_DEMOTED:
+		return shutdown_demoted(core);
+	case SHUTDOWN_BITMAPS:
+		if (bitmaps_clean(core) || core->now_ns >= c->give_up_ns)
+			command_goto(core, SHUTDOWN_PEERS);
+		else
+			c->deadline_ns = c->give_up_ns;
+		return COMMAND_WAITS;
+	case SHUTDOWN_PEERS:
+		return shutdown_peers(core);
+	case SHUTDOWN_PEER_ASKED:
+		return shutdown_peer_asked(core);
+	case SHUTDOWN_DISKS:
+		return shutdown_disks(core);
+	default:
+		break;
+	}
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (vol->phase != VOL_DETACHED)
+			return COMMAND_WAITS;
+	}
+	command_reply(core, SS_SUCCESS, "%s is down", core->conf.name);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an error of the local disk leads to (states-and-resync 4.11). */
+#include <stdio.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* False: the disk is gone already, or going; only the first error counts. */
+static bool note_error(struct core *core, struct volume *vol, int error, const char *what)
+{
+	if (vol->phase != VOL_ATTACHED || disk_of(core, vol) <= DISK_FAILED || vol->io_failed)
+		return false;
+	snprintf(vol->reason, sizeof(vol->reason), "local disk: %s failed (error %d)", what,
+		 -error);
+	core_log(core, LOG_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
+	core->notify = true;
+	return true;
+}
+
+static void give_up(struct core *core, struct volume *vol)
+{
+	vol->io_failed = true;
+	core_work(core, WORK_PEERS);
+	if (core->in_change || core->in_effects)
+		return;
+	state_begin(core)->vol[vol->v].disk = DISK_FAILED;
+	state_end(core, STATE_HARD);
+}
+
+void volume_md_error(struct core *core, struct volume *vol, int error, const char *what)
+{
+	if (note_error(core, vol, error, what))
+		give_up(core, vol);
+}
+
+void volume_io_error(struct core *core, struct volume *vol, int error, const char *what)
+{
+	struct state *next;
+
+	if (!note_error(core, vol, error, what))
+		return;
+	if (vol->conf->disk.on_io_error == IOERR_DETACH || core->in_change || core->in_effects) {
+		give_up(core, vol);
+		return;
+	}
+	/* pass_on: stays attached, but its contents are no longer trusted. */
+	if (disk_of(core, vol) <= DISK_INCONSISTENT)
+		return;
+	next = state_begin(core);
+	next->vol[vol->v].disk = DISK_INCONSISTENT;
+	state_end(core, STATE_HARD);
+}

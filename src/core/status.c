@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fills the read model: facts and reasons, no verdicts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+
+static void copy_text(char *dst, size_t dst_bytes, const char *src)
+{
+	snprintf(dst, dst_bytes, "%s", src);
+}
+
+/* Over the span of the marks that exist. */
+static uint64_t rate_of(const struct core *core, const struct resync *rs, uint64_t left)
+{
+	unsigned oldest = rs->mark_count < RS_MARKS ? 0 : rs->mark_next;
+	uint64_t ns, bits;
+
+	if (rs->mark_count == 0 || core->now_ns <= rs->mark_ns[oldest] ||
+	    rs->mark_left[oldest] <= left)
+		return 0;
+	ns = core->now_ns - rs->mark_ns[oldest];
+	bits = rs->mark_left[oldest] - left;
+	return (uint64_t)((double)bits * BM_BLOCK_BYTES * (double)NS_PER_S / (double)ns);
+}
+
+static void fill_resync(const struct core *core, const struct volume *vol,
+			const struct peer_device *pd, struct status_resync *out)
+{
+	const struct resync *rs = &pd->rs;
+
+	if (!rs->running)
+		return;
+	out->running = true;
+	out->left_bits = vol_has_md(vol) ? bitmap_weight(vol, pd->p) : 0;
+	/* Writes meanwhile may have set more bits than there were at the start. */
+	out->total_bits = rs->total_bits > out->left_bits ? rs->total_bits : out->left_bits;
+	out->failed_bits = rs->failed_bits;
+	out->started_ns = rs->started_ns;
+	out->paused_ns = rs->paused_ns;
+	out->rate_bytes_s = rate_of(core, rs, out->left_bits);
+	out->want_kib_s = rs->want_kib_s;
+}
+
+static void fill_peer_device(const struct core *core, const struct peer *peer,
+			     const struct volume *vol, struct status_peer_device *out)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+	const struct state_peer_device *spd = &core->st.pd[peer->id][vol->v];
+
+	out->vnr = vol->vnr;
+	out->repl = spd->repl;
+	out->peer_disk = spd->pdsk;
+	out->peer_client = !peer->conf->has_disk[vol->v];
+	out->susp_user = spd->susp_user;
+	out->susp_peer = spd->susp_peer;
+	out->susp_dependency = spd->susp_other;
+	out->received_sectors = pd->received_sectors;
+	out->sent_sectors = pd->sent_sectors;
+	out->pending = pd->pending;
+	out->unacked = pd->unacked;
+	if (vol_has_md(vol)) {
+		out->out_of_sync_sectors = bitmap_weight(vol, peer->id) * BM_BLOCK_SECTORS;
+		out->bitmap_uuid = vol->md.peers[peer->id].bitmap_uuid;
+	}
+	fill_resync(core, vol, pd, &out->resync);
+}
+
+static void fill_peer(const struct core *core, const struct peer *peer, struct status_peer *out)
+{
+	out->node_id = peer->id;
+	copy_text(out->name, sizeof(out->name), peer->conf->name);
+	out->conn = core->st.peer[peer->id].conn;
+	out->role = core->st.peer[peer->id].role;
+	out->apv = peer->apv;
+	out->features = peer->features;
+	out->protocol = peer->conf->net.protocol;
+	out->ap_in_flight_sectors = request_in_flight_sectors(core, peer);
+	out->sent_bytes = peer->sent_bytes;
+	out->received_bytes = peer->received_bytes;
+	if (!peer_connected(core, peer))
+		copy_text(out->reason, sizeof(out->reason), peer->reason);
+	out->device_count = core->vol_count;
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		fill_peer_device(core, peer, core->vol[v], &out->devices[v]);
+		out->rs_in_flight_sectors += peer->pd[v].rs.in_flight_sectors;
+	}
+}
+
+static void fill_volume(const struct core *core, const struct volume *vol,
+			struct status_volume *out)
+{
+	out->vnr = vol->vnr;
+	out->disk = disk_of(core, vol);
+	out->client = !vol->conf->disk.has_disk;
+	out->quorum = true;
+	out->open_rw = vol->open_rw > 0;
+	out->open_ro = vol->open_ro > 0;
+	out->size_sectors = vol->size_sectors;
+	out->read_sectors = vol->read_sectors;
+	out->written_sectors = vol->written_sectors;
+	out->al_writes = vol->al.writes;
+	out->bm_writes = vol->bm_writes;
+	out->lower_pending = vol->local_pending;
+	out->current_uuid = vol_has_md(vol) ? vol->md.current_uuid : vol->exposed_uuid;
+	copy_text(out->reason, sizeof(out->reason), vol->reason);
+}
+
+void core_status(const struct core *core, struct resource_status *status)
+{
+	memset(status, 0, sizeof(*status));
+	copy_text(status->name, sizeof(status->name), core->conf.name);
+	status->node_id = core->self;
+	status->role = core->st.role;
+	status->susp_user = core->st.susp_user;
+	status->susp_no_data = core->st.susp_nod;
+	status->now_ns = core->now_ns;
+	status->volume_count = core->vol_count;
+	status->peer_count = core->peer_count;
+	for (unsigned v = 0; v < core->vol_count; v++)
+		fill_volume(core, core->vol[v], &status->volumes[v]);
+	for (unsigned i = 0; i < core->peer_count; i++)
+		fill_peer(core, core->peer[core->peer_ids[i]], &status->peers[i]);
+}

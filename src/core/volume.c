@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The life of a local disk: attach, introduction to the peers, detach; and what openers may do with the volume. */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+#include <stdio.h>
+
+enum disk_state volume_disk_from_md(const struct volume *vol)
+{
+	if (!(vol->md.flags & MDF_CONSISTENT))
+		return DISK_INCONSISTENT;
+	return vol->md.flags & MDF_WAS_UP_TO_DATE ? DISK_CONSISTENT : DISK_OUTDATED;
+}
+
+static void disk_set(struct core *core, struct volume *vol, enum disk_state disk)
+{
+	state_begin(core)->vol[vol->v].disk = disk;
+	state_end(core, STATE_HARD);
+}
+
+void volume_attach(struct core *core, struct volume *vol)
+{
+	ASSERT(vol->phase == VOL_DETACHED);
+	vol->phase = VOL_ATTACHING;
+	vol->io_failed = false;
+	vol->reason[0] = '\0';
+	disk_set(core, vol, DISK_ATTACHING);
+	core_act(core, AC_ATTACH)->u.vnr = vol->vnr;
+}
+
+/* Checks and takes over what was read; NULL or the reason to refuse it. */
+static const char *take_over(struct core *core, struct volume *vol, const struct ev_attached *ev)
+{
+	const char *reason = NULL;
+	uint64_t sectors;
+
+	vol->md = ev->super;
+	vol->data_sectors = ev->data_sectors;
+	vol->discard_ok = ev->discard_ok;
+	if (vol->md.node_id >= 0 && vol->md.node_id != core->self)
+		return "the metadata belongs to another node id";
+	if (vol->md.max_peers == 0 || vol->md.max_peers > NODES_MAX)
+		return "the metadata has an impossible number of bitmap slots";
+	if (vol->md.peers[core->self].bitmap_index >= 0)
+		return "the metadata has a bitmap slot for this node itself";
+	if (vol->md.effective_sectors > vol->data_sectors)
+		return "the backing store is smaller than the volume; enlarge it";
+	if (!sizes_at_attach(core, vol, &sectors, &reason))
+		return reason;
+	vol->md.node_id = core->self;
+	vol->phase = VOL_ATTACHED;
+	bitmap_attach(core, vol, &ev->bitmap);
+	if (vol->size_sectors == sectors && vol->md.effective_sectors != sectors)
+		vol->size_sectors = 0;
+	sizes_set(core, vol, sectors);
+	if (uuid_attach(core, vol, &reason)) {
+		bitmap_detach(core, vol);
+		return reason ? reason : "the metadata cannot be used";
+	}
+	actlog_attach(core, vol);
+	core->members |= vol->md.members;
+	return NULL;
+}
+
+void volume_attached(struct core *core, const struct ev_attached *ev)
+{
+	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	const char *reason;
+
+	if (!vol || vol->phase != VOL_ATTACHING)
+		return;
+	core_work(core, WORK_COMMAND);
+	if (ev->error) {
+		snprintf(vol->reason, sizeof(vol->reason), "%s",
+			 ev->reason ? ev->reason : "the backing store cannot be opened");
+		vol->phase = VOL_DETACHED;
+		disk_set(core, vol, DISK_DISKLESS);
+		return;
+	}
+	reason = take_over(core, vol, ev);
+	if (!reason)
+		return;
+	snprintf(vol->reason, sizeof(vol->reason), "%s", reason);
+	vol->phase = VOL_DETACHING;
+	disk_set(core, vol, DISK_DISKLESS);
+	core_act(core, AC_DETACH)->u.vnr = vol->vnr;
+}
+
+void volume_detached(struct core *core, uint16_t vnr)
+{
+	struct volume *vol = core_volume_by_vnr(core, vnr);
+
+	if (!vol || vol->phase != VOL_DETACHING)
+		return;
+	vol->phase = VOL_DETACHED;
+	core->notify = true;
+	core_work(core, WORK_COMMAND);
+}
+
+void volume_introduce(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer)
+	{
+		if (!peer_connected(core, peer))
+			continue;
+		sizes_send(core, peer, vol->v);
+		uuid_send(core, peer, vol->v, 0, 0);
+		peer_send_state(core, peer, vol->v);
+	}
+}
+
+/* What our disk is worth, given what the handshake with one peer said. */
+static enum disk_state negotiated(const struct core *core, const struct volume *vol,
+				  const struct sync_verdict *verdict, enum disk_state pdsk)
+{
+	enum disk_state disk = volume_disk_from_md(vol);
+
+	if (verdict->repl == REPL_WF_BITMAP_T)
+		return disk > DISK_OUTDATED ? DISK_OUTDATED : disk;
+	if (disk == DISK_CONSISTENT &&
+	    (pdsk == DISK_UP_TO_DATE || cluster_may_be_up_to_date(core, &core->st, vol->v)))
+		return DISK_UP_TO_DATE;
+	return disk;
+}
+
+void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	enum disk_state pdsk = (enum disk_state)((word & SW_DISK_MASK) >> SW_DISK_SHIFT);
+	struct state *next;
+
+	pd->state_word = word;
+	sync_handshake(core, peer, vol);
+	pd->attach_pending = false;
+	core_work(core, WORK_COMMAND);
+	if (pd->verdict.kind != VERDICT_GO) {
+		snprintf(vol->reason, sizeof(vol->reason), "%s: %s", peer->conf->name,
+			 pd->verdict.reason ? pd->verdict.reason : "no agreement on the data");
+		/* Refused by one: this disk cannot take part beside it. */
+		if (disk_of(core, vol) == DISK_NEGOTIATING)
+			disk_set(core, vol, DISK_DETACHING);
+		return;
+	}
+	sync_verdict_apply(core, peer, vol);
+	next = state_begin(core);
+	next->pd[peer->id][vol->v].repl = pd->verdict.repl;
+	if (next->vol[vol->v].disk == DISK_NEGOTIATING)
+		next->vol[vol->v].disk = negotiated(core, vol, &pd->verdict, pdsk);
+	state_end(core, STATE_HARD);
+}
+
+/* ---- going Diskless ---- */
+
+void volume_local_idle(struct core *core, struct volume *vol)
+{
+	if (disk_of(core, vol) <= DISK_FAILED)
+		core_work(core, WORK_PEERS);
+}
+
+static void become_diskless(struct core *core, struct volume *vol)
+{
+	disk_set(core, vol, DISK_DISKLESS);
+	bitmap_detach(core, vol);
+	vol->phase = VOL_DETACHING;
+	core_act(core, AC_DETACH)->u.vnr = vol->vnr;
+}
+
+void volume_run(struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol)
+	{
+		enum disk_state disk = disk_of(core, vol);
+
+		if (vol->phase != VOL_ATTACHED)
+			continue;
+		if (vol->io_failed && disk > DISK_FAILED) {
+			disk_set(core, vol, DISK_FAILED);
+			disk = disk_of(core, vol);
+		}
+		if (vol->local_pending || (disk != DISK_FAILED && disk != DISK_DETACHING))
+			continue;
+		/* An orderly stop leaves metadata that say so. */
+		if (disk == DISK_DETACHING && !md_quiesce(core, vol))
+			continue;
+		become_diskless(core, vol);
+	}
+	/* Metadata that became durable may be what a command waits for. */
+	if (core->commands.count)
+		core_work(core, WORK_COMMAND);
+}
+
+/* ---- size and gates ---- */
+
+static bool peer_is_primary(const struct core *core)
+{
+	return cluster_primaries(core, &core->st) & ~node_bit(core->self);
+}
+
+void volume_update_gates(struct core *core)
+{
+	bool primary = core->st.role == ROLE_PRIMARY;
+	bool promotable = primary || (core->conf.auto_promote && !peer_is_primary(core));
+
+	FOR_EACH_VOLUME(core, vol)
+	{
+		bool data = state_data_accessible(core, &core->st, vol->v);
+		bool readable = data && promotable;
+		bool writable = (data || primary) && promotable;
+		struct core_action *action;
+
+		if (vol->gate_sectors == vol->size_sectors && vol->gate_readable == readable &&
+		    vol->gate_writable == writable)
+			continue;
+		vol->gate_sectors = vol->size_sectors;
+		vol->gate_readable = readable;
+		vol->gate_writable = writable;
+		action = core_act(core, AC_SIZE);
+		action->u.size.vnr = vol->vnr;
+		action->u.size.sectors = vol->size_sectors;
+		action->u.size.readable = readable;
+		action->u.size.writable = writable;
+	}
+}
