@@ -76,6 +76,15 @@ static inline void node_step(struct node *n, const struct core_event *ev)
 	}
 }
 
+/* Counts: every generation differs. */
+static inline void node_random(void *ctx, void *out, size_t bytes)
+{
+	static uint8_t last;
+
+	(void)ctx;
+	memset(out, ++last, bytes);
+}
+
 static inline void node_conf(struct node *n, unsigned peers, enum wire_protocol protocol)
 {
 	struct core_conf *c = &n->conf;
@@ -90,9 +99,15 @@ static inline void node_conf(struct node *n, unsigned peers, enum wire_protocol 
 		strcpy(c->peers[i].name, "peer");
 		c->peers[i].net.protocol = protocol;
 		c->peers[i].net.max_epoch_size = 2048;
+		c->peers[i].net.timeout_ds = 60;
+		c->peers[i].net.ko_count = 7;
+		c->peers[i].net.ping_int_s = 10;
+		c->peers[i].net.ping_timeout_ds = 5;
+		c->peers[i].net.connect_int_s = 10;
 		c->peers[i].net.allow_remote_read = true;
 		c->peers[i].has_disk[0] = true;
 	}
+	c->crypto.random = node_random;
 	c->requests_max = 256;
 	c->request_bytes_max = UINT64_C(128) << 20;
 	c->peer_requests_max = 512;
