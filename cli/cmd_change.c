@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "base/str.h"
 #include "client.h"
+#include "fetch.h"
 #include "json_get.h"
 
 /* Posts the command for one object; -1 and "" leave volume and peer out. */
@@ -80,21 +81,6 @@ static bool volume_is_meant(const struct cli *cli, const json_t *device)
 	return has_backing;
 }
 
-static int resource_get(struct cli *cli, json_t **array, const json_t **resource)
-{
-	struct err err = ERR_INIT;
-	int rc = client_status(cli, cli->resource, array, &err);
-
-	if (rc)
-		return cli_fail(rc, "%s %s: %s", cli->command_name, cli->resource, err.text);
-	*resource = json_array_get(*array, 0);
-	if (!text_is(*resource, "verdict", "DOWN"))
-		return EXIT_OK;
-	json_decref(*array);
-	return cli_fail(EXIT_ERROR, "%s %s: the resource is down; start it with 'drbdctl up'",
-			cli->command_name, cli->resource);
-}
-
 int cmd_volume(struct cli *cli)
 {
 	const json_t *resource, *device;
@@ -104,7 +90,7 @@ int cmd_volume(struct cli *cli)
 
 	if (cli->vnr >= 0)
 		return post(cli, cli->resource, cli->vnr, "");
-	rc = resource_get(cli, &array, &resource);
+	rc = fetch_resource(cli, &array, &resource);
 	if (rc)
 		return rc;
 	json_array_foreach(get_array(resource, "devices"), i, device) {
@@ -125,7 +111,7 @@ int cmd_peer(struct cli *cli)
 
 	if (cli->peer[0])
 		return post(cli, cli->resource, -1, cli->peer);
-	rc = resource_get(cli, &array, &resource);
+	rc = fetch_resource(cli, &array, &resource);
 	if (rc)
 		return rc;
 	json_array_foreach(get_array(resource, "connections"), i, connection)
@@ -143,7 +129,7 @@ int cmd_peer_volume(struct cli *cli)
 
 	if (cli->vnr >= 0)
 		return post(cli, cli->resource, cli->vnr, cli->peer);
-	rc = resource_get(cli, &array, &resource);
+	rc = fetch_resource(cli, &array, &resource);
 	if (rc)
 		return rc;
 	json_array_foreach(get_array(resource, "devices"), i, device)

@@ -4,32 +4,15 @@
 
 #include <stdio.h>
 
-#include "base/str.h"
 #include "client.h"
+#include "fetch.h"
 #include "json_get.h"
-
-/* The one element of the status of a resource that is up. */
-static int resource_get(struct cli *cli, json_t **array, const json_t **resource)
-{
-	struct err err = ERR_INIT;
-	int rc = client_status(cli, cli->resource, array, &err);
-
-	if (rc)
-		return cli_fail(rc, "%s", err.text);
-	*resource = json_array_get(*array, 0);
-	if (text_is(*resource, "verdict", "DOWN")) {
-		json_decref(*array);
-		return cli_fail(EXIT_ERROR, "%s %s: the resource is down; start it with 'drbdctl up'",
-				cli->command_name, cli->resource);
-	}
-	return EXIT_OK;
-}
 
 int cmd_role(struct cli *cli)
 {
 	const json_t *resource;
 	json_t *array;
-	int rc = resource_get(cli, &array, &resource);
+	int rc = fetch_resource(cli, &array, &resource);
 
 	if (rc)
 		return rc;
@@ -56,7 +39,7 @@ int cmd_dstate(struct cli *cli)
 	const json_t *resource, *device, *connection;
 	json_t *array;
 	size_t i, k;
-	int rc = resource_get(cli, &array, &resource);
+	int rc = fetch_resource(cli, &array, &resource);
 
 	if (rc)
 		return rc;
@@ -80,7 +63,7 @@ int cmd_cstate(struct cli *cli)
 	json_t *array;
 	bool found = false;
 	size_t i;
-	int rc = resource_get(cli, &array, &resource);
+	int rc = fetch_resource(cli, &array, &resource);
 
 	if (rc)
 		return rc;

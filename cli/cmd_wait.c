@@ -2,12 +2,11 @@
 /* wait-connect, wait-sync (config-and-utilities 3.8). */
 #include "commands.h"
 
-#include <inttypes.h>
 #include <stdint.h>
 #include <time.h>
 
 #include "base/str.h"
-#include "client.h"
+#include "fetch.h"
 #include "json_get.h"
 #include "out_status.h"
 #include "wait.h"
@@ -76,18 +75,13 @@ static bool has_peer(const json_t *resource, const char *peer)
 /* One look. EXIT_TIMED_OUT: not yet. */
 static int poll_once(struct cli *cli, bool for_sync, char *missing, size_t bytes)
 {
-	struct err err = ERR_INIT;
 	const json_t *resource;
 	json_t *array;
-	int rc = client_status(cli, cli->resource, &array, &err);
+	int rc = fetch_resource(cli, &array, &resource);
 
 	if (rc)
-		return cli_fail(rc, "%s %s: %s", cli->command_name, cli->resource, err.text);
-	resource = json_array_get(array, 0);
-	if (text_is(resource, "verdict", "DOWN"))
-		rc = cli_fail(EXIT_ERROR, "%s %s: the resource is down; start it with 'drbdctl up'",
-			      cli->command_name, cli->resource);
-	else if (cli->peer[0] && !has_peer(resource, cli->peer))
+		return rc;
+	if (cli->peer[0] && !has_peer(resource, cli->peer))
 		rc = cli_fail(EXIT_ERROR, "%s %s: the resource has no peer '%s'",
 			      cli->command_name, cli->resource, cli->peer);
 	else
