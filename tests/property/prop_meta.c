@@ -259,11 +259,18 @@ static void noise_is_refused(void)
 	}
 }
 
+static void say_assertion(const char *expr, const char *file, int line)
+{
+	(void)fflush(stdout);
+	fprintf(stderr, "%s:%d: %s\n", file, line, expr);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 20;
 
 	printf("seed %" PRIu64 "\n", seed);
+	assert_hook = say_assertion;
 	prng_seed(&rng, seed);
 	super_identity();
 	accepted_layouts_are_sound();

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The metadata store against drbdmeta of drbd-utils on random stores: create-md, dump-md, apply-al. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/al_model.h"
+#include "../lib/scratch.h"
+#include "base/assert.h"
+#include "base/prng.h"
+#include "disk/md_store.h"
+#include "meta/meta_bitmap.h"
+#include "meta/meta_text.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define SKIPPED 77
+/* drbdmeta notes sizes per minor; minor "-" is none of a real device. */
+#define LAST_KNOWN "/var/lib/drbd/drbd-minor--1.lkbd"
+
+extern char **environ;
+static struct prng rng;
+
+/* `drbdmeta --force - v09 STORE PLACE COMMAND [ARG]`; stdout into `out`, if any. Its exit code. */
+static int drbdmeta(const char *store, const char *place, const char *command, const char *arg,
+		    const char *out)
+{
+	const char *argv[] = { "drbdmeta", "--force", "-", "v09", store, place, command, arg, NULL };
+	posix_spawn_file_actions_t fa;
+	int status;
+	pid_t pid;
+
+	ASSERT(posix_spawn_file_actions_init(&fa) == 0);
+	ASSERT(posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0) == 0);
+	ASSERT(posix_spawn_file_actions_addopen(&fa, 1, out ? out : "/dev/null",
+						O_WRONLY | O_CREAT | O_TRUNC, 0600) == 0);
+	ASSERT(posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0) == 0);
+	if (posix_spawn(&pid, "/usr/sbin/drbdmeta", &fa, NULL, (char **)(uintptr_t)argv,
+			environ) != 0)
+		return -1;
+	posix_spawn_file_actions_destroy(&fa);
+	ASSERT(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static uint8_t *slurp(const char *path, size_t *bytes)
+{
+	struct stat st;
+	uint8_t *p;
+
+	ASSERT(stat(path, &st) == 0);
+	*bytes = (size_t)st.st_size;
+	p = calloc(1, *bytes + 1);
+	ASSERT(p);
+	scratch_read(path, 0, p, *bytes);
+	return p;
+}
+
+static void create_ok(const struct md_where *where, unsigned max_peers)
+{
+	struct err err = ERR_INIT;
+
+	if (md_store_create(where, max_peers, false, NULL, &err) != 0) {
+		printf("%s\n", err.text);
+		ASSERT(false);
+	}
+}
+
+/* The last MiB before `end` of both files is equal but for the 8 bytes at `uuid_byte`. */
+static void same_but_uuid(const char *ours, const char *theirs, uint64_t end, uint64_t uuid_byte)
+{
+	uint64_t from = end > MIB ? end - MIB : 0;
+	uint8_t *a = calloc(2, MIB), *b = a + MIB;
+
+	ASSERT(a);
+	scratch_read(ours, from, a, end - from);
+	scratch_read(theirs, from, b, end - from);
+	memset(a + (uuid_byte - from), 0, 8);
+	ASSERT(memcmp(a, b, MIB) == 0);
+	free(a);
+}
+
+static void created_bytes_are_equal(void)
+{
+	static const uint64_t sizes[] = { 69632, MIB, MIB + 512, 10 * MIB + 3584, 300 * MIB + 512 };
+	static const char *const counts[] = { "1", "2", "3", "7", "31" };
+
+	for (unsigned i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(counts); i++) {
+		const char *count = counts[i % ARRAY_LEN(counts)];
+		uint64_t size = sizes[i / ARRAY_LEN(counts)];
+		const char *ours = scratch_file("ours", size), *theirs = scratch_file("theirs", size);
+		struct md_where where = { .data_path = ours, .place = MD_PLACE_INTERNAL };
+
+		create_ok(&where, (unsigned)atoi(count));
+		ASSERT(drbdmeta(theirs, "internal", "create-md", count, NULL) == 0);
+		same_but_uuid(ours, theirs, size, size / 4096 * 4096 - 4096 + 48);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
+		const char *data = scratch_file("data", 64 * MIB);
+		const char *ours = scratch_file("ours", MIB + 2560), *theirs = scratch_file("theirs", MIB + 2560);
+		struct md_where where = { .data_path = data, .place = MD_PLACE_EXTERNAL, .meta_path = ours };
+
+		create_ok(&where, (unsigned)atoi(counts[i]));
+		ASSERT(drbdmeta(theirs, "flex-external", "create-md", counts[i], NULL) == 0);
+		same_but_uuid(ours, theirs, MIB, 48);
+
+		ours = scratch_file("ours", 256 * MIB);
+		theirs = scratch_file("theirs", 256 * MIB);
+		where.place = MD_PLACE_INDEXED;
+		where.meta_path = ours;
+		where.index = 1;
+		create_ok(&where, (unsigned)atoi(counts[i]));
+		ASSERT(drbdmeta(theirs, "1", "create-md", counts[i], NULL) == 0);
+		same_but_uuid(ours, theirs, 129 * MIB, 128 * MIB + 48);
+	}
+}
+
+struct dump_sink {
+	struct md_store *store;
+	char *text;
+	size_t used, room;
+};
+
+static int sink_page(void *ctx, uint64_t page, uint8_t block[static MD_PAGE_BYTES])
+{
+	return md_store_read_bitmap_page(((struct dump_sink *)ctx)->store, page, block);
+}
+
+static int sink_emit(void *ctx, const char *text, size_t bytes)
+{
+	struct dump_sink *sink = ctx;
+
+	while (sink->used + bytes + 1 > sink->room) {
+		sink->room = sink->room ? 2 * sink->room : 65536;
+		sink->text = realloc(sink->text, sink->room);
+		ASSERT(sink->text);
+	}
+	memcpy(sink->text + sink->used, text, bytes);
+	sink->used += bytes;
+	sink->text[sink->used] = '\0';
+	return 0;
+}
+
+static void dumps_are_equal(const char *path)
+{
+	struct md_where where = { .data_path = path, .place = MD_PLACE_INTERNAL };
+	const char *out = scratch_path("dump");
+	struct dump_sink sink = { 0 };
+	struct md_inspect inspect;
+	struct meta_text text = { .super = &inspect.super, .read_page = sink_page, .emit = sink_emit,
+				  .ctx = &sink };
+	struct err err = ERR_INIT;
+	uint8_t *theirs, *from;
+	size_t bytes;
+
+	if (md_store_inspect(&where, &sink.store, &inspect, &err) != 0) {
+		printf("%s\n", err.text);
+		ASSERT(false);
+	}
+	text.super_byte = inspect.super_byte;
+	ASSERT(meta_text_dump(&text) == 0);
+	md_store_close(sink.store);
+	ASSERT(drbdmeta(path, "internal", "dump-md", NULL, out) == 0);
+	theirs = slurp(out, &bytes);
+	from = (uint8_t *)strstr((char *)theirs, "version ");
+	ASSERT(from);
+	if (strcmp((char *)from, sink.text) != 0) {
+		size_t at = 0;
+
+		while (sink.text[at] == (char)from[at])
+			at++;
+		at = at > 400 ? at - 400 : 0;
+		printf("%.800s\n--- drbdmeta printed\n%.800s\n", sink.text + at, (char *)from + at);
+		(void)fflush(stdout);
+		ASSERT(false);
+	}
+	free(theirs);
+	free(sink.text);
+}
+
+/* Fresh metadata, then every field that may be anything is something. */
+static void scramble_super(const char *path, uint64_t disk_bytes, struct md_super *s)
+{
+	uint64_t at = disk_bytes / 4096 * 4096 - 4096;
+	uint8_t block[MD_PAGE_BYTES];
+	int32_t slot = 0;
+
+	scratch_read(path, at, block, sizeof(block));
+	ASSERT(meta_super_decode(block, s) == META_OK);
+	s->current_uuid = prng_u64(&rng);
+	s->device_uuid = prng_u64(&rng);
+	s->flags = (uint32_t)prng_u64(&rng);
+	s->node_id = (int32_t)prng_below(&rng, 32);
+	s->al_nr_extents = (uint32_t)prng_u64(&rng);
+	s->la_peer_max_bio_bytes = (uint32_t)prng_u64(&rng) & 0x7fffffff;
+	s->effective_sectors = prng_below(&rng, (disk_bytes - MIB) / 512);
+	for (int32_t i = 0; i < NODES_MAX; i++) {
+		s->peers[i].bitmap_uuid = prng_u64(&rng);
+		s->peers[i].bitmap_dagtag = prng_u64(&rng);
+		s->peers[i].flags = (uint32_t)(prng_u64(&rng) & prng_u64(&rng)) & 0x7fffffff;
+		if (i != s->node_id && slot < (int32_t)s->max_peers && prng_chance(&rng, 1, 3))
+			s->peers[i].bitmap_index = slot++;
+	}
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		s->history[i] = prng_u64(&rng);
+	meta_super_encode(s, block);
+	scratch_write(path, at, block, sizeof(block));
+}
+
+/* Runs of equal words, single bits and noise. */
+static void scramble_bitmap(const char *path, uint64_t disk_bytes, const struct md_super *s)
+{
+	uint64_t at = disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
+	size_t bytes = (size_t)(s->al_offset_sectors - s->bm_offset_sectors) * 512;
+	uint8_t *bitmap = calloc(1, bytes);
+
+	ASSERT(bitmap);
+	for (size_t i = 0; i < bytes; i += 4) {
+		size_t n = 4 * (size_t)prng_exp(&rng, 24 * s->max_peers);
+		unsigned kind = (unsigned)prng_below(&rng, 4);
+
+		if (n > bytes - i)
+			n = bytes - i;
+		if (kind == 0)
+			memset(bitmap + i, 0xff, n);
+		else if (kind == 1 && n)
+			bitmap[i + prng_below(&rng, n)] = (uint8_t)prng_u64(&rng);
+		else if (kind == 2 && n < 64)
+			prng_bytes(&rng, bitmap + i, n);
+		i += n / 4 * 4;
+	}
+	scratch_write(path, at, bitmap, bytes);
+	free(bitmap);
+}
+
+static void random_dumps(void)
+{
+	for (unsigned run = 0; run < 60; run++) {
+		uint64_t size = prng_range(&rng, 2 * MIB, 512 * MIB) / 512 * 512;
+		struct md_where where = { .data_path = scratch_file("store", size), .place = MD_PLACE_INTERNAL };
+		struct md_super super;
+
+		create_ok(&where, (unsigned)prng_range(&rng, 1, 31));
+		dumps_are_equal(where.data_path);
+		scramble_super(where.data_path, size, &super);
+		scramble_bitmap(where.data_path, size, &super);
+		dumps_are_equal(where.data_path);
+	}
+}
+
+/* Bitmaps beyond 32 MiB: drbdmeta reads them in pieces, and its text shows where a piece ends. */
+static void large_dump(unsigned max_peers)
+{
+	uint64_t size = 40 * MIB * 32768 / max_peers / 4096 * 4096;
+	struct md_where where = { .data_path = scratch_file("store", size), .place = MD_PLACE_INTERNAL };
+	uint64_t at = size / 4096 * 4096 - 4096, bitmap;
+	uint8_t block[MD_PAGE_BYTES], ones[256];
+	struct md_super super;
+
+	create_ok(&where, max_peers);
+	scratch_read(where.data_path, at, block, sizeof(block));
+	ASSERT(meta_super_decode(block, &super) == META_OK);
+	super.effective_sectors = (at + (uint64_t)(super.bm_offset_sectors * INT64_C(512))) / 4096 * 8;
+	meta_super_encode(&super, block);
+	scratch_write(where.data_path, at, block, sizeof(block));
+	bitmap = at + (uint64_t)(super.bm_offset_sectors * INT64_C(512));
+	memset(ones, 0xff, sizeof(ones));
+	for (unsigned i = 0; i < 40; i++)
+		scratch_write(where.data_path, bitmap + 32 * MIB / (4096 * max_peers) * 4096 * max_peers - 1024 +
+			      prng_below(&rng, 2048), ones, (size_t)prng_below(&rng, sizeof(ones)));
+	dumps_are_equal(where.data_path);
+}
+
+/* Bits of the agreed size, slot by slot; what lies beyond is nobody's business. */
+static void same_bits(const char *a, const char *b, uint64_t disk_bytes, const struct md_super *s)
+{
+	uint64_t at = disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
+	uint64_t bits = (s->effective_sectors + 7) / 8, words = (bits + 63) / 64;
+	uint64_t *slot[2][NODES_MAX];
+
+	for (unsigned f = 0; f < 2; f++) {
+		uint8_t block[MD_PAGE_BYTES];
+
+		for (uint32_t i = 0; i < s->max_peers; i++)
+			slot[f][i] = calloc(words + 1, 8);
+		for (uint64_t page = 0; page < meta_bitmap_pages(bits, s->max_peers); page++) {
+			scratch_read(f ? b : a, at + page * MD_PAGE_BYTES, block, sizeof(block));
+			meta_bitmap_page_decode(block, page, s->max_peers, slot[f], words);
+		}
+	}
+	for (uint32_t i = 0; i < s->max_peers; i++) {
+		meta_bitmap_clip(slot[0][i], words, bits);
+		meta_bitmap_clip(slot[1][i], words, bits);
+		ASSERT(memcmp(slot[0][i], slot[1][i], words * 8) == 0);
+		free(slot[0][i]);
+		free(slot[1][i]);
+	}
+}
+
+/* A ring like that of a Primary that died, the newest block torn in some of the runs. */
+static void write_ring(const char *path, uint64_t al_byte)
+{
+	static struct al_model model;
+	uint32_t slots = (uint32_t)prng_range(&rng, AL_EXTENTS_MIN, AL_EXTENTS_MAX);
+	uint32_t first = prng_chance(&rng, 1, 3) ? 0U - (uint32_t)prng_below(&rng, 12) : 0;
+	unsigned count = (unsigned)prng_range(&rng, 2, 30);
+
+	al_model_init(&model, 1, 8, slots, first);
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t slot[AL_UPDATES_MAX], extent[AL_UPDATES_MAX];
+		unsigned n = (unsigned)prng_below(&rng, AL_UPDATES_MAX + 1);
+
+		for (unsigned u = 0; u < n; u++) {
+			slot[u] = (uint32_t)prng_below(&rng, slots);
+			extent[u] = (uint32_t)prng_below(&rng, 140);
+		}
+		al_model_write(&model, n, slot, extent);
+	}
+	if (prng_chance(&rng, 1, 3))
+		al_model_block(&model, model.next_number - 1)[77] ^= 4;
+	scratch_write(path, al_byte, model.ring, 8 * MD_PAGE_BYTES);
+	al_model_release(&model);
+}
+
+static void copy_tail(const char *from, const char *to, uint64_t size)
+{
+	uint8_t *p = malloc(MIB);
+
+	ASSERT(p);
+	scratch_read(from, size - MIB, p, MIB);
+	scratch_write(to, size - MIB, p, MIB);
+	free(p);
+}
+
+static void applied_logs_are_equal(void)
+{
+	for (unsigned run = 0; run < 60; run++) {
+		uint64_t size = prng_range(&rng, 2 * MIB, 512 * MIB) / 512 * 512;
+		uint64_t at = size / 4096 * 4096 - 4096;
+		const char *ours = scratch_file("ours", size), *theirs = scratch_file("theirs", size);
+		struct md_where where = { .data_path = ours, .place = MD_PLACE_INTERNAL };
+		uint8_t a[9 * MD_PAGE_BYTES], b[9 * MD_PAGE_BYTES];
+		struct err err = ERR_INIT;
+		struct md_loaded loaded;
+		struct md_store *store;
+		struct md_super super;
+
+		create_ok(&where, (unsigned)prng_range(&rng, 1, 31));
+		scramble_super(ours, size, &super);
+		scramble_bitmap(ours, size, &super);
+		write_ring(ours, at - 32768);
+		super.flags = MDF_CONSISTENT | (prng_chance(&rng, 4, 5) ? MDF_PRIMARY_IND : 0);
+		super.effective_sectors |= 1;
+		meta_super_encode(&super, a);
+		scratch_write(ours, at, a, MD_PAGE_BYTES);
+		copy_tail(ours, theirs, size);
+		ASSERT(md_store_open(&where, (uint8_t)super.node_id, &store, &err) == 0);
+		ASSERT(md_store_load(store, &loaded, &err) == 0);
+		ASSERT(loaded.al_applied && !loaded.al_damaged);
+		md_store_close(store);
+		ASSERT(drbdmeta(theirs, "internal", "apply-al", NULL, NULL) == 0);
+		/* Ring and superblock to the byte. */
+		scratch_read(ours, at - 32768, a, sizeof(a));
+		scratch_read(theirs, at - 32768, b, sizeof(b));
+		ASSERT(memcmp(a, b, sizeof(a)) == 0);
+		same_bits(ours, theirs, size, &super);
+	}
+}
+
+static int run_all(void)
+{
+	const char *probe = scratch_file("probe", MIB);
+
+	if (access("/usr/sbin/drbdmeta", X_OK) != 0) {
+		printf("needs drbdmeta (drbd-utils)\n");
+		return SKIPPED;
+	}
+	if (drbdmeta(probe, "internal", "create-md", "1", NULL) != 0) {
+		printf("drbdmeta does not work on a file here\n");
+		return SKIPPED;
+	}
+	created_bytes_are_equal();
+	random_dumps();
+	large_dump(1);
+	large_dump(7);
+	applied_logs_are_equal();
+	return 0;
+}
+
+static void say_assertion(const char *expr, const char *file, int line)
+{
+	(void)fflush(stdout);
+	fprintf(stderr, "%s:%d: %s\n", file, line, expr);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 30;
+	bool noted = access(LAST_KNOWN, F_OK) == 0;
+	int rc;
+
+	printf("seed %" PRIu64 "\n", seed);
+	assert_hook = say_assertion;
+	prng_seed(&rng, seed);
+	scratch_begin();
+	rc = run_all();
+	scratch_end();
+	if (!noted)
+		(void)unlink(LAST_KNOWN);
+	return rc;
+}
