@@ -76,6 +76,8 @@ static inline void node_step(struct node *n, const struct core_event *ev)
 	}
 }
 
+static uint32_t node_al_extents = AL_EXTENTS_MIN;
+
 /* Counts: every generation differs. */
 static inline void node_random(void *ctx, void *out, size_t bytes)
 {
@@ -92,7 +94,7 @@ static inline void node_conf(struct node *n, unsigned peers, enum wire_protocol 
 	strcpy(c->name, "r0");
 	c->volume_count = 1;
 	c->volumes[0].disk.has_disk = true;
-	c->volumes[0].disk.al_extents = AL_EXTENTS_MIN;
+	c->volumes[0].disk.al_extents = node_al_extents;
 	c->peer_count = peers;
 	for (unsigned i = 0; i < peers; i++) {
 		c->peers[i].node_id = (uint8_t)(i + 1);
