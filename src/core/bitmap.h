@@ -56,15 +56,35 @@ struct bitmap {
 	uint64_t lazy_at_ns;
 	/* bulk set with the FULL_SYNC guard (9.5) */
 	uint64_t guard_nodes;      /* peers whose FULL_SYNC flag is set */
-	uint64_t guard_seq;        /* superblock number that must be durable first */
-	bool guard_writing;
+	uint64_t guard_seq;        /* superblock number that must be durable first, then 0 */
 };
 
 /* A bitmap transfer being received from one peer for one volume. */
 struct bitmap_rx {
 	bool active;               /* the peer's bitmap is expected or half received */
 	bool started;              /* part of it arrived: nothing else may come in between */
+	uint16_t vnr;
 	uint64_t pos;              /* bits received */
 };
+
+struct volume;
+
+/* Sets all bits towards the peers in `nodes`, or in all slots, in a way that survives a crash (9.5): the FULL_SYNC
+ * flags are in the superblock first. Bits count from now on. */
+void bitmap_set_all(struct core *core, struct volume *vol, uint64_t nodes, bool all_slots);
+/* Adds the bits of one slot to another; they may be equal (no-op). */
+void bitmap_copy_slot(struct core *core, struct volume *vol, unsigned from, unsigned to);
+/* Clears a slot. The caller has the proof that the peer holds everything (new-current-uuid --clear-bitmap). */
+void bitmap_clear_slot(struct core *core, struct volume *vol, unsigned slot);
+/* Slot of a node, -1 = none. */
+int bitmap_slot(const struct volume *vol, unsigned p);
+/* Gives the node the lowest free slot; its bits are those since day 0. -ENOSPC = none left. */
+int bitmap_alloc_slot(struct volume *vol, unsigned p);
+/* Resync target: writes the pages with set bits of the range. After the last range of a batch ask bitmap_settled(). */
+void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
+/* True when all that bitmap_settle() was asked for is durable; else resync_bitmap_durable() follows. */
+bool bitmap_settled(struct core *core, struct volume *vol);
+/* md.c: a superblock became durable. */
+void bitmap_md_durable(struct core *core, struct volume *vol);
 
 #endif

@@ -49,7 +49,6 @@ struct rs_request {
 	bool dirtied;          /* bits were set explicitly meanwhile: do not clear them */
 	bool failed;           /* target: write error */
 	bool orphan;           /* connection or resync gone: free it when the disk returns it */
-	bool hold_queued;
 	uint64_t sector;
 	uint32_t bytes;
 	uint64_t block_id;     /* source: the target's; target: our own */
@@ -62,18 +61,21 @@ struct rs_request {
 struct rs_volume {
 	struct rs_request *target, *source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
 	struct list target_free, source_free;
-	struct list written;        /* RS_WRITTEN */
-	struct list settling;       /* RS_SETTLING */
+	struct list asked;          /* target: RS_REQUESTED .. RS_WRITING */
+	struct list written;        /* target: RS_WRITTEN */
+	struct list settling;       /* target: RS_SETTLING */
 	struct list wait_dagtag, wait_window;
+	struct list serving;        /* source: RS_WAIT_READ .. RS_REPLIED */
 	struct range_map target_map, source_map;
 	uint32_t target_count, source_count;
 	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
-	bool settle_running, settle_disk, settle_bitmap; /* parts outstanding */
+	bool settle_disk, settle_bitmap; /* parts of the running settling that are outstanding */
 	int settle_error;
 	uint32_t serial;
 	/* telling third nodes what is in sync (wire-protocol 5.7) */
-	bool announce;
-	bool announce_again;
+	bool announce;              /* a sweep over the device runs */
+	bool announce_again;        /* it met extents with writes under way */
+	unsigned announce_rounds;
 	uint64_t announce_bit;
 	uint64_t announce_at_ns;
 };
@@ -90,6 +92,7 @@ struct resync {
 	uint64_t want_kib_s;   /* what the controller asked for at the last tick */
 	/* target */
 	uint64_t start_uuid;   /* own current when it started */
+	uint64_t begin_seq;    /* superblock (Inconsistent, references) that must be durable before data changes */
 	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
 	bool unstable;         /* the source was unstable at some time */
 	bool again;            /* one more handshake was asked for meanwhile */
@@ -104,8 +107,8 @@ struct resync {
 	unsigned plan_steps, plan_pos;
 	int64_t plan_total;
 	/* finishing: P_FLUSH_REQUESTS (wire-protocol 5.8) */
-	uint64_t flush_seq;
-	bool flush_sent;
+	uint64_t flush_seq;    /* 0 = not sent */
+	uint64_t flush_until_ns;
 	uint64_t flush_wait[NODES_MAX]; /* by Primary: nodes whose ack is missing */
 	uint64_t finish_seq;   /* superblock that must be durable before the end is told */
 	bool finish_uuids;     /* generation adopted with it */
@@ -115,12 +118,18 @@ struct resync {
 struct reconcile {
 	bool pending;                 /* own disks stay Consistent */
 	uint8_t lost;                 /* node id, NODES_MAX = none */
-	uint64_t lost_dagtag;
-	uint64_t notify;              /* peers to tell once the un-acked writes are settled */
-	uint64_t wait;                /* peers whose notice is awaited */
+	bool told;                    /* the survivors have our notice */
+	uint64_t survivors;           /* peers that were connected then */
+	uint64_t settled;             /* of these: compared, nothing more to do but the resyncs under way */
 	uint64_t deadline_ns;
-	uint8_t sent_node[NODES_MAX]; /* by peer: named in the running handshake, NODES_MAX = none */
+	/* last P_PEER_DAGTAG of each connected peer */
+	bool noticed[NODES_MAX];
+	uint8_t notice_node[NODES_MAX];
+	uint64_t notice_dagtag[NODES_MAX];
+	/* what the running handshake named, NODES_MAX = nothing */
+	uint8_t sent_node[NODES_MAX];
 	uint64_t sent_dagtag[NODES_MAX];
+	uint64_t flush_serial;        /* P_FLUSH_REQUESTS sent */
 };
 
 #endif

@@ -70,6 +70,58 @@ struct sync_verdict {
 	const char *reason;       /* DISCONNECT, RETRY: for people */
 };
 
+/* One side of the comparison: what it sent in the handshake. */
+struct uuid_side {
+	uint64_t current;             /* resolved (1.2) */
+	uint64_t bitmap[NODES_MAX];   /* by node id; UUID_UNKNOWN = not told */
+	uint64_t history[HISTORY_UUIDS];
+	uint64_t flags;               /* UUID_FLAG_* */
+	uint64_t dirty_bits;
+	enum disk_state disk;         /* Negotiating already replaced by what the metadata says */
+	enum role role;
+	uint8_t node_id;
+	bool rc;                      /* holds RESOLVE_CONFLICTS: exactly one side */
+	bool named_lost;              /* named a lost Primary in this handshake, the same as the other side */
+	uint64_t lost_dagtag;         /* last dagtag received from it */
+};
+
+/* Everything the decision depends on; the other side has the same with `me` and `peer` exchanged. */
+struct sync_input {
+	struct uuid_side me, peer;
+	unsigned apv;
+	bool async;                   /* protocol A or B */
+	bool again;                   /* not while connecting: 2.7 */
+	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p, rr_conflict;
+	bool always_asbp;
+};
+
+struct sync_decision {
+	enum sync_strategy strategy;
+	enum sync_rule rule;
+	uint8_t copy_from;            /* COPY, CLEAR: node id */
+	bool leftover;                /* equal generations, but bits remained (decision 6 of the README) */
+	enum verdict_kind kind;
+	enum repl_state repl;
+	const char *reason;           /* DISCONNECT, RETRY */
+};
+
+/* The table of 2.3 alone. */
+struct sync_decision uuid_compare(const struct sync_input *in);
+/* All of 2.5. Pure: mirrored inputs give mirrored results, or both refuse (S13). */
+struct sync_decision sync_decide(const struct sync_input *in);
+void sync_input_swap(const struct sync_input *in, struct sync_input *out);
+
+/* split_brain.c: 3.1 to 3.3. SOURCE_USE, TARGET_USE, or SPLIT_BRAIN_DISCONNECT: not solved. */
+enum sync_strategy split_brain_policy(const struct sync_input *in);
+
+bool strategy_is_source(enum sync_strategy s);
+bool strategy_is_target(enum sync_strategy s);
+bool strategy_is_split_brain(enum sync_strategy s);
+/* The same with the other direction, with a full sync, as the other side sees it; SYNC_NONE = there is none. */
+enum sync_strategy strategy_reverse(enum sync_strategy s);
+enum sync_strategy strategy_full(enum sync_strategy s);
+enum sync_strategy strategy_mirror(enum sync_strategy s);
+
 const char *sync_strategy_name(enum sync_strategy s);
 const char *sync_rule_name(enum sync_rule r);
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* P_PEERS_IN_SYNC: telling third nodes what a resync made equal, and believing it (wire-protocol 5.7). */
+#include "base/bits.h"
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+#define EXTENT_BITS (AL_EXTENT_SECTORS / BM_BLOCK_SECTORS)
+#define SWEEP_NS (50 * NS_PER_MS)
+#define SWEEP_AGAIN_NS NS_PER_S
+#define SWEEP_ROUNDS_MAX 30U
+#define SWEEP_EXTENTS 512U
+#define RANGE_EXTENTS_MAX 256U /* 1 GiB per packet */
+
+static bool same_generation(const struct peer_device *pd, const struct volume *vol)
+{
+	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid);
+}
+
+/* What this node has in the range is what the peer has. */
+static bool in_sync_with(const struct core *core, const struct volume *vol,
+			 const struct peer_device *pd, uint64_t bit, uint64_t bits)
+{
+	enum repl_state repl = repl_of(core, pd);
+	int slot = bitmap_slot(vol, pd->p);
+
+	if (slot < 0 || bits_any(vol->bm.store.slot[slot], bit, bits))
+		return false;
+	if (resync_is_source(repl) || resync_is_target(repl))
+		return true;
+	return repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+	       disk_of(core, vol) == DISK_UP_TO_DATE && same_generation(pd, vol);
+}
+
+static uint64_t in_sync_mask(const struct core *core, const struct volume *vol, uint64_t bit,
+			     uint64_t bits)
+{
+	uint64_t mask = 0;
+
+	FOR_EACH_PEER(core, peer) {
+		if (in_sync_with(core, vol, &peer->pd[vol->v], bit, bits))
+			mask |= node_bit(peer->id);
+	}
+	return mask;
+}
+
+/*
+ * Until a write is peer-acked, or barrier-acked where it began, the bits do not tell who has it. On the Primary
+ * itself they do, together with the acks that follow on the same stream.
+ */
+static bool undecided(const struct core *core, const struct volume *vol, uint64_t bit)
+{
+	return core->st.role != ROLE_PRIMARY &&
+	       actlog_extent_busy(vol, (uint32_t)(bit / EXTENT_BITS));
+}
+
+static void tell(struct core *core, struct volume *vol, uint64_t bit, uint64_t bits, uint64_t mask)
+{
+	uint64_t sector = bit * BM_BLOCK_SECTORS, sectors = bits * BM_BLOCK_SECTORS;
+
+	if (sectors > vol->size_sectors - sector)
+		sectors = vol->size_sectors - sector;
+	FOR_EACH_PEER(core, peer) {
+		struct pkt pkt = { .type = P_PEERS_IN_SYNC, .vnr = vol->vnr };
+
+		if (!peer_connected(core, peer) || !peer->conf->has_disk[vol->v] ||
+		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED)
+			continue;
+		pkt.u.in_sync.sector = sector;
+		pkt.u.in_sync.bytes = (uint32_t)(sectors * SECTOR_BYTES);
+		pkt.u.in_sync.mask = mask;
+		core_send(core, peer, STREAM_CONTROL, &pkt);
+	}
+}
+
+/* Bits of the extent that `bit` lies in, up to the end of the device. */
+static uint64_t extent_bits(const struct volume *vol, uint64_t first)
+{
+	return vol->bm.bits - first < EXTENT_BITS ? vol->bm.bits - first : EXTENT_BITS;
+}
+
+void announce_cleared(struct core *core, struct volume *vol, unsigned p, uint64_t sector,
+		      uint64_t sectors)
+{
+	uint64_t first = sector / BM_BLOCK_SECTORS / EXTENT_BITS * EXTENT_BITS;
+	uint64_t mask;
+
+	(void)sectors;
+	if (core->peer_count < 2 || first >= vol->bm.bits)
+		return;
+	mask = in_sync_mask(core, vol, first, extent_bits(vol, first));
+	if (!(mask & node_bit(p)))
+		return;
+	if (undecided(core, vol, first))
+		announce_all(core, vol);
+	else
+		tell(core, vol, first, extent_bits(vol, first), mask);
+}
+
+/* ---- the sweep at the end ---- */
+
+void announce_all(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	if (core->peer_count < 2)
+		return;
+	if (rs->announce) {
+		rs->announce_again = true;
+		rs->announce_rounds = 0;
+		return;
+	}
+	rs->announce = true;
+	rs->announce_again = false;
+	rs->announce_rounds = 0;
+	rs->announce_bit = 0;
+	rs->announce_at_ns = core->now_ns;
+}
+
+static void sweep_ended(struct core *core, struct rs_volume *rs)
+{
+	rs->announce_bit = 0;
+	if (rs->announce_again && rs->announce_rounds++ < SWEEP_ROUNDS_MAX) {
+		rs->announce_again = false;
+		rs->announce_at_ns = core->now_ns + SWEEP_AGAIN_NS;
+		return;
+	}
+	rs->announce = false;
+	rs->announce_at_ns = NEVER_NS;
+}
+
+/* The next stretch of extents with the same answer; returns how many there were. */
+static unsigned sweep_range(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+	uint64_t start = rs->announce_bit, end = start, mask = 0;
+	unsigned count = 0;
+
+	while (end < vol->bm.bits && count < RANGE_EXTENTS_MAX) {
+		bool skip = undecided(core, vol, end);
+		uint64_t m = skip ? 0 : in_sync_mask(core, vol, end, extent_bits(vol, end));
+
+		if (count && m != mask)
+			break;
+		rs->announce_again |= skip;
+		mask = m;
+		end += extent_bits(vol, end);
+		count++;
+	}
+	if (mask)
+		tell(core, vol, start, end - start, mask);
+	rs->announce_bit = end;
+	return count;
+}
+
+void announce_time(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+	unsigned done = 0;
+
+	if (!rs->announce || core->now_ns < rs->announce_at_ns)
+		return;
+	if (!vol_has_md(vol)) {
+		rs->announce = false;
+		rs->announce_at_ns = NEVER_NS;
+		return;
+	}
+	while (done < SWEEP_EXTENTS && rs->announce_bit < vol->bm.bits)
+		done += sweep_range(core, vol);
+	rs->announce_at_ns = core->now_ns + SWEEP_NS;
+	if (rs->announce_bit >= vol->bm.bits)
+		sweep_ended(core, rs);
+}
+
+/* ---- believing it ---- */
+
+/*
+ * The sender has in this range what the nodes in `mask` have. Where we have what the sender has, the same holds for
+ * us. Where our bits towards the sender are set it says nothing about us.
+ */
+static bool believe(struct core *core, struct volume *vol, unsigned sender_slot, uint32_t slots,
+		    uint64_t bit, uint64_t end)
+{
+	const uint64_t *words = vol->bm.store.slot[sender_slot];
+	bool changed = false;
+
+	while (bit < end) {
+		uint64_t clean = bits_next_clear(words, bit, end);
+		uint64_t stop;
+
+		if (clean == BITS_NONE)
+			break;
+		stop = bits_next_set(words, clean, end);
+		if (stop == BITS_NONE)
+			stop = end;
+		changed |= bitmap_clear_where(core, vol, slots, clean, stop - clean);
+		bit = stop;
+	}
+	return changed;
+}
+
+/* A write at the disk now may be missing at those nodes: leave its extent out. */
+static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned sender_slot,
+				 uint32_t slots, uint64_t bit, uint64_t end)
+{
+	bool changed = false;
+
+	while (bit < end) {
+		uint64_t next = (bit / EXTENT_BITS + 1) * EXTENT_BITS;
+
+		if (next > end)
+			next = end;
+		if (!hold_write_overlaps(vol, bit * BM_BLOCK_SECTORS,
+					 (next - bit) * BM_BLOCK_SECTORS))
+			changed |= believe(core, vol, sender_slot, slots, bit, next);
+		bit = next;
+	}
+	return changed;
+}
+
+void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	const struct pkt_in_sync *in = &pkt->u.in_sync;
+	uint64_t sectors = in->bytes / SECTOR_BYTES, first, end;
+	struct peer_device *pd;
+	uint32_t slots;
+	int slot;
+
+	if (!vol || in->sector >= vol->size_sectors || sectors > vol->size_sectors - in->sector) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%s sent P_PEERS_IN_SYNC for sector %llu, %u bytes: beyond the device",
+			  peer->conf->name, (unsigned long long)in->sector, in->bytes);
+		return;
+	}
+	pd = &peer->pd[vol->v];
+	slot = bitmap_slot(vol, peer->id);
+	if (slot < 0 || !same_generation(pd, vol) || disk_of(core, vol) < DISK_INCONSISTENT)
+		return;
+	slots = bitmap_slots_of(vol, in->mask & ~node_bit(core->self) & ~node_bit(peer->id));
+	first = (in->sector + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+	end = (in->sector + sectors) / BM_BLOCK_SECTORS;
+	if (in->sector + sectors == vol->size_sectors || end > vol->bm.bits)
+		end = vol->bm.bits;
+	if (believe_idle_extents(core, vol, (unsigned)slot, slots, first, end))
+		announce_all(core, vol);
+}

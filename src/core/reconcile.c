@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* After the loss of a Primary: its survivors agree on the last writes (states-and-resync 5.6, wire-protocol 4.9). */
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+#define NOTICE_WAIT_NS (5 * NS_PER_S)
+
+bool reconcile_holds(const struct core *core)
+{
+	return core->reconcile.pending;
+}
+
+/* ---- inside a handshake (2.6) ---- */
+
+bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag *out)
+{
+	struct reconcile *rc = &core->reconcile;
+	unsigned found = 0;
+
+	rc->sent_node[peer->id] = NODES_MAX;
+	rc->sent_dagtag[peer->id] = 0;
+	if (!(peer->features & FEATURE_RECONCILE_RECONNECT))
+		return false;
+	FOR_EACH_PEER(core, other) {
+		if (other == peer || peer_connected(core, other) || !peer_rx_dagtag(other))
+			continue;
+		found++;
+		rc->sent_node[peer->id] = other->id;
+		rc->sent_dagtag[peer->id] = peer_rx_dagtag(other);
+	}
+	if (found != 1) {
+		rc->sent_node[peer->id] = NODES_MAX;
+		return false;
+	}
+	out->node_id = rc->sent_node[peer->id];
+	out->dagtag = rc->sent_dagtag[peer->id];
+	out->mask = 0;
+	return true;
+}
+
+/* ---- among connected survivors ---- */
+
+static void stop(struct core *core)
+{
+	core->reconcile.pending = false;
+	core->reconcile.deadline_ns = 0;
+	core_work(core, WORK_TWOPC | WORK_COMMAND | WORK_SEND_STATE);
+}
+
+void reconcile_primary_lost(struct core *core, struct peer *peer)
+{
+	struct reconcile *rc = &core->reconcile;
+
+	if (core->st.role == ROLE_PRIMARY)
+		return;
+	rc->survivors = 0;
+	FOR_EACH_PEER(core, other) {
+		FOR_EACH_VOLUME(core, vol) {
+			enum disk_state pdsk = pdsk_of(core, &other->pd[vol->v]);
+
+			if (other != peer && peer_connected(core, other) && vol_has_md(vol) &&
+			    pdsk >= DISK_CONSISTENT)
+				rc->survivors |= node_bit(other->id);
+		}
+	}
+	rc->lost = peer->id;
+	rc->told = false;
+	rc->settled = 0;
+	rc->pending = rc->survivors != 0;
+	rc->deadline_ns = rc->pending ? core->now_ns + NOTICE_WAIT_NS : 0;
+	core_work(core, WORK_RECONCILE);
+}
+
+static void send_notice(struct core *core, struct peer *peer)
+{
+	const struct reconcile *rc = &core->reconcile;
+	struct pkt pkt = { .type = P_PEER_DAGTAG, .vnr = VNR_NONE };
+
+	FOR_EACH_VOLUME(core, vol) {
+		struct pkt uuid = { .type = P_CURRENT_UUID, .vnr = vol->vnr };
+
+		if (!vol_has_md(vol) || disk_of(core, vol) < DISK_CONSISTENT)
+			continue;
+		uuid.u.current_uuid.uuid = vol->md.current_uuid;
+		uuid.u.current_uuid.weak_nodes = cluster_weak_nodes(core, vol->v);
+		core_send(core, peer, STREAM_DATA, &uuid);
+	}
+	pkt.u.dagtag.dagtag = peer_rx_dagtag(core->peer[rc->lost]);
+	pkt.u.dagtag.node_id = rc->lost;
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* What the generations say goes first; equal ones leave it to the positions in the lost stream. */
+static enum repl_state direction(struct core *core, struct peer *peer, struct volume *vol,
+				 uint64_t mine, uint64_t its)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
+			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
+	sync_handshake(core, peer, vol);
+	if (pd->verdict.kind != VERDICT_GO)
+		return REPL_ESTABLISHED;
+	if (pd->verdict.strategy == SYNC_SOURCE_USE_BITMAP ||
+	    pd->verdict.strategy == SYNC_TARGET_USE_BITMAP)
+		return pd->verdict.repl;
+	if (pd->verdict.strategy != SYNC_NONE)
+		return REPL_ESTABLISHED;
+	if (mine != its)
+		return mine > its ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
+	/* Both have every write that the lost Primary sent: what was marked for them is on both disks. */
+	if (!vol->md.peers[peer->id].bitmap_uuid && bitmap_slot(vol, peer->id) >= 0)
+		bitmap_clear_slot(core, vol, (unsigned)bitmap_slot(vol, peer->id));
+	return REPL_ESTABLISHED;
+}
+
+static void compare(struct core *core, struct peer *peer)
+{
+	struct reconcile *rc = &core->reconcile;
+	uint64_t mine = peer_rx_dagtag(core->peer[rc->lost]), its = rc->notice_dagtag[peer->id];
+	enum repl_state repl[VOLUMES_MAX];
+	struct state *next;
+
+	FOR_EACH_VOLUME(core, vol) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		repl[vol->v] = repl_of(core, pd);
+		if (repl_of(core, pd) == REPL_ESTABLISHED && vol_has_md(vol) &&
+		    disk_of(core, vol) >= DISK_CONSISTENT &&
+		    pdsk_of(core, pd) >= DISK_CONSISTENT)
+			repl[vol->v] = direction(core, peer, vol, mine, its);
+	}
+	core_log(core, LOG_INFO, "%s %s: lost %s at stream position %llu here, %llu there",
+		 core->conf.name, peer->conf->name, core->peer[rc->lost]->conf->name,
+		 (unsigned long long)mine, (unsigned long long)its);
+	rc->settled |= node_bit(peer->id);
+	next = state_begin(core);
+	FOR_EACH_VOLUME(core, vol) {
+		next->pd[peer->id][vol->v].repl = repl[vol->v];
+	}
+	state_end(core, STATE_HARD);
+}
+
+static bool resync_with(const struct core *core, const struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (repl_of(core, &peer->pd[vol->v]) > REPL_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
+void reconcile_run(struct core *core)
+{
+	struct reconcile *rc = &core->reconcile;
+	bool waiting = false;
+
+	if (!rc->pending)
+		return;
+	if (peer_connected(core, core->peer[rc->lost])) {
+		stop(core);
+		return;
+	}
+	if (!rc->told) {
+		/* Its writes that are at the disk still end well or not at all. */
+		if (!peer_rx_idle(core->peer[rc->lost]) && core->now_ns < rc->deadline_ns)
+			return;
+		rc->told = true;
+		FOR_EACH_PEER(core, peer) {
+			if (rc->survivors & node_bit(peer->id) && peer_connected(core, peer))
+				send_notice(core, peer);
+		}
+	}
+	FOR_EACH_PEER(core, peer) {
+		if (!(rc->survivors & node_bit(peer->id)) || !peer_connected(core, peer))
+			continue;
+		if (!(rc->settled & node_bit(peer->id)) && rc->noticed[peer->id] &&
+		    rc->notice_node[peer->id] == rc->lost)
+			compare(core, peer);
+		waiting |= !(rc->settled & node_bit(peer->id)) || resync_with(core, peer);
+	}
+	if (!waiting) {
+		stop(core);
+	} else if (core->now_ns >= rc->deadline_ns) {
+		/* A survivor that still has the Primary sends no notice; resyncs under way go on. */
+		rc->deadline_ns = core->now_ns + NOTICE_WAIT_NS;
+		FOR_EACH_PEER(core, peer) {
+			if (!(rc->settled & node_bit(peer->id)))
+				rc->survivors &= ~node_bit(peer->id);
+		}
+		core_work(core, WORK_RECONCILE);
+	}
+}
+
+void reconcile_resynced(struct core *core, const struct peer_device *pd)
+{
+	struct reconcile *rc = &core->reconcile;
+	struct peer *lost;
+
+	core_work(core, WORK_RECONCILE);
+	if (!rc->noticed[pd->p] || rc->notice_node[pd->p] != rc->lost || rc->lost >= NODES_MAX)
+		return;
+	lost = core->peer[rc->lost];
+	/* What the source had of that stream is here too now. */
+	if (!peer_connected(core, lost) && lost->rx.dagtag < rc->notice_dagtag[pd->p])
+		lost->rx.dagtag = rc->notice_dagtag[pd->p];
+}
+
+void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct reconcile *rc = &core->reconcile;
+	unsigned node = pkt->u.dagtag.node_id;
+
+	if (node >= NODES_MAX || node == core->self || !core->peer[node])
+		return;
+	if (!peer_connected(core, peer)) {
+		peer->lost_primary_node = (uint8_t)node;
+		peer->lost_primary_dagtag = pkt->u.dagtag.dagtag;
+		return;
+	}
+	/* That Primary may be lost here a moment later. */
+	rc->noticed[peer->id] = true;
+	rc->notice_node[peer->id] = (uint8_t)node;
+	rc->notice_dagtag[peer->id] = pkt->u.dagtag.dagtag;
+	core_work(core, WORK_RECONCILE);
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Life of a resync: what entering and leaving the replication states does; requests both sides share (5.1). */
+#include "core/resync.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+/* ---- memory ---- */
+
+#define ALIGN_BYTES 64U
+
+static size_t rounded(size_t n)
+{
+	return (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+}
+
+static size_t volume_bytes(void)
+{
+	return rounded(RS_TARGET_REQUESTS * sizeof(struct rs_request)) +
+	       rounded(RS_SOURCE_REQUESTS * sizeof(struct rs_request)) + rounded(BM_GRANULES_MAX) +
+	       2 * rounded(BM_GRANULES_MAX / 8);
+}
+
+size_t sync_mem_bytes(const struct core_conf *conf)
+{
+	return conf->volume_count * volume_bytes();
+}
+
+static void create_requests(struct rs_request *rqs, unsigned count, struct list *free, unsigned v)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct rs_request *rq = &rqs[i];
+
+		rq->index = i;
+		rq->v = (uint8_t)v;
+		hold_init(&rq->hold, HOLD_RS_READ, 0, 0, NULL);
+		list_init(&rq->watch.link);
+		list_init(&rq->link);
+		list_push_back(free, &rq->link);
+	}
+}
+
+static void create_volume(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	rs->target = core_arena(core, RS_TARGET_REQUESTS * sizeof(*rs->target));
+	rs->source = core_arena(core, RS_SOURCE_REQUESTS * sizeof(*rs->source));
+	list_init(&rs->target_free);
+	list_init(&rs->source_free);
+	list_init(&rs->asked);
+	list_init(&rs->written);
+	list_init(&rs->settling);
+	list_init(&rs->wait_dagtag);
+	list_init(&rs->wait_window);
+	list_init(&rs->serving);
+	range_map_init(&rs->target_map);
+	range_map_init(&rs->source_map);
+	rs->announce_at_ns = NEVER_NS;
+	create_requests(rs->target, RS_TARGET_REQUESTS, &rs->target_free, vol->v);
+	create_requests(rs->source, RS_SOURCE_REQUESTS, &rs->source_free, vol->v);
+	vol->bm.state = core_arena(core, BM_GRANULES_MAX);
+	vol->bm.dirty = core_arena(core, BM_GRANULES_MAX / 8);
+	vol->bm.want = core_arena(core, BM_GRANULES_MAX / 8);
+	vol->md_write_at_ns = NEVER_NS;
+	vol->was_stable = true;
+}
+
+void sync_create(struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		create_volume(core, vol);
+	}
+	core->reconcile.lost = NODES_MAX;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		core->reconcile.sent_node[n] = NODES_MAX;
+}
+
+/* ---- requests ---- */
+
+static struct rs_request *take(struct list *free, struct range_map *map, uint64_t sector,
+			       uint32_t bytes)
+{
+	struct list *entry = list_first(free);
+	struct rs_request *rq;
+
+	if (!entry)
+		return NULL;
+	list_del(entry);
+	rq = LIST_ENTRY(entry, struct rs_request, link);
+	rq->sector = sector;
+	rq->bytes = bytes;
+	rq->superseded = rq->dirtied = rq->failed = rq->orphan = false;
+	rq->dagtag_node = NODES_MAX;
+	rq->dagtag = 0;
+	rq->payload = (struct payload){ .id = 0 };
+	rq->watch.sector = sector;
+	rq->watch.sectors = bytes / SECTOR_BYTES;
+	range_map_insert(map, &rq->watch);
+	return rq;
+}
+
+static void give_back(struct core *core, struct volume *vol, struct rs_request *rq,
+		      struct range_map *map, struct list *free)
+{
+	hold_release(core, vol, &rq->hold);
+	core_payload_put(core, &rq->payload);
+	range_map_remove(map, &rq->watch);
+	list_del(&rq->link);
+	rq->state = RS_FREE;
+	list_push_back(free, &rq->link);
+}
+
+struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t bytes)
+{
+	struct rs_request *rq = take(&vol->rs.target_free, &vol->rs.target_map, sector, bytes);
+
+	if (rq)
+		vol->rs.target_count++;
+	return rq;
+}
+
+struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes)
+{
+	struct rs_request *rq = take(&vol->rs.source_free, &vol->rs.source_map, sector, bytes);
+
+	if (rq)
+		vol->rs.source_count++;
+	return rq;
+}
+
+void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	vol->rs.target_count--;
+	give_back(core, vol, rq, &vol->rs.target_map, &vol->rs.target_free);
+}
+
+void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	vol->rs.source_count--;
+	give_back(core, vol, rq, &vol->rs.source_map, &vol->rs.source_free);
+}
+
+void rs_answer(struct core *core, const struct rs_request *rq, enum packet type)
+{
+	struct peer *peer = core->peer[rq->p];
+	struct pkt pkt = { .type = (uint16_t)type, .vnr = core->vol[rq->v]->vnr };
+
+	pkt.u.block.sector = rq->sector;
+	pkt.u.block.bytes = rq->bytes;
+	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
+	pkt.u.block.seq = ++peer->pd[rq->v].seq_tx;
+	core_send(core, peer, STREAM_CONTROL, &pkt);
+}
+
+bool rs_id_matches(const struct peer *peer, const struct rs_request *rq, uint64_t block_id)
+{
+	return peer->apv < 122 || block_id == rq->block_id;
+}
+
+bool rs_range_ok(const struct volume *vol, const struct pkt_block *block)
+{
+	uint64_t sectors = block->bytes / SECTOR_BYTES;
+
+	return sectors && block->bytes % SECTOR_BYTES == 0 &&
+	       block->bytes <= RS_REQUEST_MAX_BYTES && block->sector < vol->size_sectors &&
+	       sectors <= vol->size_sectors - block->sector;
+}
+
+/* ---- writes and bits that meet requests under way ---- */
+
+void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
+{
+	struct range *r = NULL;
+
+	(void)core;
+	if (!vol->rs.target_count)
+		return;
+	while ((r = range_map_overlap(&vol->rs.target_map, sector, sectors, r))) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		if (rq->state == RS_REQUESTED || rq->state == RS_WAIT_HOLD)
+			rq->superseded = true;
+	}
+}
+
+static void mark_dirtied(struct volume *vol, struct range_map *map, uint32_t slots, uint64_t sector,
+			 uint64_t sectors)
+{
+	struct range *r = NULL;
+
+	while ((r = range_map_overlap(map, sector, sectors, r))) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+		int slot = bitmap_slot(vol, rq->p);
+
+		if (slot >= 0 && (slots >> slot) & 1)
+			rq->dirtied = true;
+	}
+}
+
+void resync_bits_set(struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors)
+{
+	if (vol->rs.target_count)
+		mark_dirtied(vol, &vol->rs.target_map, slots, sector, sectors);
+	if (vol->rs.source_count)
+		mark_dirtied(vol, &vol->rs.source_map, slots, sector, sectors);
+}
+
+/* ---- states ---- */
+
+bool resync_is_target(enum repl_state repl)
+{
+	return repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
+}
+
+bool resync_is_source(enum repl_state repl)
+{
+	return repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S;
+}
+
+uint64_t resync_left(const struct core *core, const struct peer_device *pd)
+{
+	return bitmap_weight(core->vol[pd->v], pd->p);
+}
+
+bool resync_active(const struct core *core, const struct peer_device *pd)
+{
+	(void)core;
+	return pd->rs.in_flight > 0;
+}
+
+void resync_begin(struct core *core, struct peer_device *pd)
+{
+	struct resync *rs = &pd->rs;
+	uint32_t in_flight = rs->in_flight;
+	uint64_t in_flight_sectors = rs->in_flight_sectors;
+
+	memset(rs, 0, sizeof(*rs));
+	/* Of a resync that was given up: their replies still come. */
+	rs->in_flight = in_flight;
+	rs->in_flight_sectors = in_flight_sectors;
+	rs->running = true;
+	rs->total_bits = resync_left(core, pd);
+	rs->started_ns = core->now_ns;
+	rs->mark_ns[0] = core->now_ns;
+	rs->mark_left[0] = rs->total_bits;
+	rs->mark_next = rs->mark_count = 1;
+	rs->tick_at_ns = NEVER_NS;
+	rs->unstable = !(pd->uuids.flags & UUID_FLAG_STABLE);
+}
+
+static void begin_target(struct core *core, struct peer_device *pd)
+{
+	resync_begin(core, pd);
+	uuid_resync_start(core, pd);
+	pd->rs.begin_seq = md_sync(core, core->vol[pd->v]);
+}
+
+static void note_pause(struct core *core, struct resync *rs, bool paused)
+{
+	if (paused) {
+		rs->paused_since_ns = core->now_ns;
+	} else if (rs->paused_since_ns) {
+		rs->paused_ns += core->now_ns - rs->paused_since_ns;
+		rs->paused_since_ns = 0;
+	}
+}
+
+static void enter(struct core *core, struct peer_device *pd, enum repl_state repl,
+		  enum repl_state old)
+{
+	struct peer *peer = core->peer[pd->p];
+	struct volume *vol = core->vol[pd->v];
+
+	switch (repl) {
+	case REPL_WF_BITMAP_S:
+		xfer_expect(pd);
+		request_record_pending(core, pd);
+		peer_send_state(core, peer, pd->v);
+		xfer_send(core, pd);
+		return;
+	case REPL_WF_BITMAP_T:
+		xfer_expect(pd);
+		return;
+	case REPL_STARTING_SYNC_S:
+	case REPL_STARTING_SYNC_T:
+		bitmap_set_all(core, vol, node_bit(pd->p), repl == REPL_STARTING_SYNC_T);
+		return;
+	case REPL_SYNC_TARGET:
+	case REPL_PAUSED_SYNC_T:
+		if (!resync_is_target(old))
+			begin_target(core, pd);
+		note_pause(core, &pd->rs, repl == REPL_PAUSED_SYNC_T);
+		if (repl == REPL_SYNC_TARGET)
+			target_start(core, pd);
+		return;
+	case REPL_SYNC_SOURCE:
+	case REPL_PAUSED_SYNC_S:
+		if (!resync_is_source(old))
+			resync_begin(core, pd);
+		note_pause(core, &pd->rs, repl == REPL_PAUSED_SYNC_S);
+		return;
+	default:
+		return;
+	}
+}
+
+static void leave(struct core *core, struct peer_device *pd, enum repl_state old,
+		  enum repl_state repl)
+{
+	bool connected = repl >= REPL_ESTABLISHED;
+
+	xfer_reset(pd);
+	if (resync_is_target(old) && !resync_is_target(repl)) {
+		target_drop(core, pd, connected);
+		pd->rs.running = false;
+		pd->rs.tick_at_ns = NEVER_NS;
+	}
+	if (resync_is_source(old) && !resync_is_source(repl)) {
+		source_drop(core, pd, connected);
+		pd->rs.running = false;
+		if (repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE)
+			announce_all(core, core->vol[pd->v]);
+	}
+}
+
+void sync_repl_changed(struct core *core, struct peer_device *pd, enum repl_state old)
+{
+	enum repl_state repl = repl_of(core, pd);
+
+	leave(core, pd, old, repl);
+	if (vol_has_md(core->vol[pd->v]))
+		enter(core, pd, repl, old);
+	core_work(core, WORK_SYNC | WORK_RECONCILE);
+}
+
+void sync_peer_lost(struct core *core, struct peer *peer)
+{
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		struct peer_device *pd = &peer->pd[v];
+
+		xfer_reset(pd);
+		target_drop(core, pd, false);
+		source_drop(core, pd, false);
+		pd->rs.running = false;
+		pd->rs.tick_at_ns = NEVER_NS;
+	}
+	source_dependency_lost(core, peer->id);
+	finish_peer_lost(core, peer);
+	core->reconcile.noticed[peer->id] = false;
+	core_work(core, WORK_SYNC | WORK_RECONCILE);
+}
+
+void resync_disk_gone(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		struct peer_device *pd = &peer->pd[vol->v];
+		bool connected = peer_connected(core, peer);
+
+		target_drop(core, pd, connected);
+		source_drop(core, pd, connected);
+		pd->rs.running = false;
+	}
+	target_disk_gone(core, vol);
+	vol->rs.announce = false;
+	vol->rs.announce_at_ns = NEVER_NS;
+}
+
+/* ---- deferred work and time ---- */
+
+/* Set-all is guarded by the superblock; without an exchange of bitmaps the resync just starts. */
+static void start_full(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	enum repl_state repl = repl_of(core, pd);
+	struct state *next;
+
+	if (vol->bm.guard_seq)
+		return;
+	next = state_begin(core);
+	next->pd[pd->p][pd->v].repl =
+		repl == REPL_STARTING_SYNC_S ? REPL_SYNC_SOURCE : REPL_SYNC_TARGET;
+	state_end(core, STATE_HARD);
+}
+
+/* Asked for while a resync was running (1.9, last row). */
+static void once_more(struct core *core, struct peer_device *pd)
+{
+	pd->rs.again = false;
+	sync_consider(core, core->peer[pd->p], core->vol[pd->v]);
+}
+
+void resync_run(struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (!vol_has_md(vol))
+			continue;
+		FOR_EACH_PEER(core, peer) {
+			struct peer_device *pd = &peer->pd[vol->v];
+			enum repl_state repl = repl_of(core, pd);
+
+			if (repl == REPL_STARTING_SYNC_S || repl == REPL_STARTING_SYNC_T)
+				start_full(core, pd);
+			else if (repl == REPL_SYNC_TARGET)
+				target_run(core, pd);
+			else if (repl == REPL_ESTABLISHED && pd->rs.again)
+				once_more(core, pd);
+		}
+		source_run(core, vol);
+	}
+}
+
+static void note_progress(struct core *core, struct peer_device *pd)
+{
+	struct resync *rs = &pd->rs;
+	unsigned last = (rs->mark_next + RS_MARKS - 1) % RS_MARKS;
+
+	if (!rs->running || core->now_ns - rs->mark_ns[last] < RS_MARK_NS)
+		return;
+	rs->mark_ns[rs->mark_next] = core->now_ns;
+	rs->mark_left[rs->mark_next] = resync_left(core, pd);
+	rs->mark_next = (rs->mark_next + 1) % RS_MARKS;
+	if (rs->mark_count < RS_MARKS)
+		rs->mark_count++;
+}
+
+void resync_time(struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		FOR_EACH_PEER(core, peer) {
+			struct peer_device *pd = &peer->pd[vol->v];
+
+			note_progress(core, pd);
+			if (repl_of(core, pd) == REPL_SYNC_TARGET)
+				target_time(core, pd);
+		}
+		announce_time(core, vol);
+	}
+}
+
+uint64_t resync_deadline(const struct core *core)
+{
+	uint64_t t = NEVER_NS;
+
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->rs.announce_at_ns < t)
+			t = vol->rs.announce_at_ns;
+		FOR_EACH_PEER(core, peer) {
+			uint64_t d = target_deadline(core, &peer->pd[vol->v]);
+
+			if (d < t)
+				t = d;
+		}
+	}
+	if (core->reconcile.deadline_ns && core->reconcile.deadline_ns < t)
+		t = core->reconcile.deadline_ns;
+	return t;
+}
+
+void resync_md_durable(struct core *core, struct volume *vol)
+{
+	(void)vol;
+	core_work(core, WORK_SYNC);
+}
+
+void resync_bitmap_durable(struct core *core, struct volume *vol)
+{
+	target_bitmap_durable(core, vol);
+}
+
+/* ---- what peers tell about bits ---- */
+
+void rx_out_of_sync(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	const struct pkt_block *block = &pkt->u.block;
+
+	if (!vol || block->sector >= vol->size_sectors ||
+	    (block->bytes + SECTOR_BYTES - 1) / SECTOR_BYTES > vol->size_sectors - block->sector) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%s sent P_OUT_OF_SYNC for sectors %llu+%u bytes, beyond the device",
+			  peer->conf->name, (unsigned long long)block->sector, block->bytes);
+		return;
+	}
+	bitmap_set(core, vol, bitmap_slots_of(vol, node_bit(peer->id)), block->sector,
+		   (block->bytes + SECTOR_BYTES - 1) / SECTOR_BYTES);
+	core_work(core, WORK_SYNC);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The end of a resync at its target: writes in flight elsewhere, generation, states (1.9, wire-protocol 5.6, 5.8). */
+#include <string.h>
+
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+#define FLUSH_WAIT_NS (5 * NS_PER_S)
+
+/* ---- flush requests ---- */
+
+/*
+ * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary answers when its acks are
+ * out, the others when they have handled them. A node that does not hear from that Primary never answers: it has no such
+ * marks either, so the wait is bounded.
+ */
+static void send_flush_requests(struct core *core, struct peer_device *pd)
+{
+	struct resync *rs = &pd->rs;
+	uint64_t waits = 0;
+
+	memset(rs->flush_wait, 0, sizeof(rs->flush_wait));
+	FOR_EACH_PEER(core, other) {
+		if (peer_connected(core, other) && other->apv >= 123 &&
+		    pdsk_of(core, &other->pd[pd->v]) == DISK_UP_TO_DATE)
+			waits |= node_bit(other->id);
+	}
+	rs->flush_seq = ++core->reconcile.flush_serial;
+	rs->flush_until_ns = core->now_ns + FLUSH_WAIT_NS;
+	FOR_EACH_PEER(core, primary) {
+		struct pkt pkt = { .type = P_FLUSH_REQUESTS, .vnr = VNR_NONE };
+
+		if (!peer_connected(core, primary) || primary->apv < 123 ||
+		    core->st.peer[primary->id].role != ROLE_PRIMARY)
+			continue;
+		rs->flush_wait[primary->id] = waits | node_bit(primary->id);
+		pkt.u.flush.sequence = rs->flush_seq;
+		core_send(core, primary, STREAM_DATA, &pkt);
+	}
+}
+
+static bool flush_acked(const struct core *core, const struct resync *rs)
+{
+	if (core->now_ns >= rs->flush_until_ns)
+		return true;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (rs->flush_wait[n])
+			return false;
+	return true;
+}
+
+void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	if (pkt->u.flush.node_id >= NODES_MAX)
+		return;
+	FOR_EACH_PEER(core, source) {
+		for (unsigned v = 0; v < core->vol_count; v++) {
+			struct resync *rs = &source->pd[v].rs;
+
+			if (rs->flush_seq && rs->flush_seq == pkt->u.flush.sequence)
+				rs->flush_wait[pkt->u.flush.node_id] &= ~node_bit(peer->id);
+		}
+	}
+	core_work(core, WORK_SYNC);
+}
+
+void finish_peer_lost(struct core *core, struct peer *peer)
+{
+	FOR_EACH_PEER(core, source) {
+		for (unsigned v = 0; v < core->vol_count; v++) {
+			struct resync *rs = &source->pd[v].rs;
+
+			rs->flush_wait[peer->id] = 0;
+			for (unsigned n = 0; n < NODES_MAX; n++)
+				rs->flush_wait[n] &= ~node_bit(peer->id);
+		}
+	}
+}
+
+/* ---- the end ---- */
+
+/* Another connected source could feed us what a Primary writes behind this one's back. */
+static bool trusted(const struct peer_device *pd)
+{
+	return !pd->rs.unstable && pd->uuids.flags & UUID_FLAG_STABLE;
+}
+
+static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
+{
+	unsigned v = pd->v;
+	struct state *next = state_begin(core);
+
+	next->pd[pd->p][v].repl = REPL_ESTABLISHED;
+	if (disk != DISK_INCONSISTENT)
+		next->vol[v].disk = disk;
+	/* One good source was enough. */
+	FOR_EACH_PEER(core, other) {
+		if (disk == DISK_UP_TO_DATE && next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T)
+			next->pd[other->id][v].repl = REPL_ESTABLISHED;
+	}
+	state_end(core, STATE_HARD);
+}
+
+static void finish_incomplete(struct core *core, struct peer_device *pd)
+{
+	core_log(core, LOG_WARNING, "%s/%u %s: resync ended with %llu blocks unreadable there",
+		 core->conf.name, core->vol[pd->v]->vnr, core->peer[pd->p]->conf->name,
+		 (unsigned long long)pd->rs.failed_bits);
+	end_states(core, pd, DISK_INCONSISTENT);
+}
+
+/* The copy is as good as the source's; its generation is told before the states (trap 12). */
+static void finish_good(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct peer *peer = core->peer[pd->p];
+	enum disk_state disk = pdsk_of(core, pd);
+
+	core_log(core, LOG_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms", core->conf.name,
+		 vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
+		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
+	uuid_send_all(core, pd->v, 0, 0);
+	end_states(core, pd, disk > DISK_OUTDATED && disk != DISK_UNKNOWN ? disk : DISK_OUTDATED);
+	if (disk == DISK_UP_TO_DATE)
+		announce_all(core, vol);
+	reconcile_resynced(core, pd);
+}
+
+/*
+ * While a Primary that we do not see wrote to the source, its bits were not all told to us. Once the source is
+ * stable, one more exchange of bitmaps settles it.
+ */
+static void finish_unstable(struct core *core, struct peer_device *pd)
+{
+	struct peer *peer = core->peer[pd->p];
+
+	core_log(core, LOG_INFO, "%s/%u %s: resync from an unstable source ended; another has to "
+		 "follow", core->conf.name, core->vol[pd->v]->vnr, peer->conf->name);
+	end_states(core, pd, DISK_INCONSISTENT);
+	if (!(pd->uuids.flags & UUID_FLAG_STABLE))
+		return;
+	peer_send_state(core, peer, pd->v);
+	uuid_send(core, peer, pd->v, UUID_FLAG_RESYNC, 0);
+	pd->rs.again = true;
+	core_work(core, WORK_SYNC);
+}
+
+void finish_try(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct resync *rs = &pd->rs;
+
+	if (rs->failed_bits && resync_left(core, pd)) {
+		finish_incomplete(core, pd);
+		return;
+	}
+	if (!rs->flush_seq) {
+		send_flush_requests(core, pd);
+		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
+							core->now_ns + RS_TICK_NS;
+	}
+	if (!flush_acked(core, rs))
+		return;
+	if (!trusted(pd)) {
+		finish_unstable(core, pd);
+		return;
+	}
+	if (!rs->finish_seq)
+		rs->finish_seq = uuid_resync_finished(core, pd);
+	if (vol->md_durable_seq < rs->finish_seq)
+		return;
+	finish_good(core, pd);
+}
+
+/* ---- generations at the start and the end ---- */
+
+void uuid_resync_start(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct md_peer *mp = &vol->md.peers[pd->p];
+	struct md_peer source = *mp;
+	uint64_t its = pd->uuids.bitmap[core->self];
+
+	if (uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED) && its && its != UUID_UNKNOWN)
+		uuid_set_current(core, vol, its);
+	pd->rs.start_uuid = vol->md.current_uuid;
+	pd->rs.source_crashed = pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY;
+	uuid_rotate(core, vol, 0, request_own_dagtag(core));
+	/* The source is not left behind. */
+	mp->bitmap_uuid = source.bitmap_uuid;
+	mp->bitmap_dagtag = source.bitmap_dagtag;
+}
+
+/* Node n relative to what we have now: what the source has of it, and our own older reference. */
+static void adopt_reference(struct core *core, struct volume *vol, const struct peer_device *pd,
+			    unsigned n)
+{
+	struct md_peer *mp = &vol->md.peers[n];
+	uint64_t its = pd->uuids.bitmap[n];
+	const struct peer *other = core->peer[n];
+	bool there_already = other && peer_connected(core, other) &&
+			     other->pd[pd->v].uuids_valid &&
+			     uuid_eq(other->pd[pd->v].uuids.current, pd->uuids.current) &&
+			     !(other->pd[pd->v].uuids.flags & UUID_FLAG_SYNC_TARGET);
+
+	if (its == UUID_UNKNOWN)
+		return;
+	if (!its || there_already) {
+		uuid_push_history(vol, mp->bitmap_uuid, n);
+		mp->bitmap_uuid = 0;
+		mp->bitmap_dagtag = 0;
+	} else if (!mp->bitmap_uuid) {
+		/* All that came since the start is marked in its slot. */
+		mp->bitmap_uuid = pd->rs.start_uuid;
+	}
+}
+
+uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	const struct pkt_uuids *uuids = &pd->uuids;
+	uint64_t old = vol->md.current_uuid;
+
+	for (unsigned i = HISTORY_UUIDS; i-- > 0;)
+		uuid_push_history(vol, uuids->history[i], NODES_MAX);
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (n != core->self && uuids->bitmap[n] != UUID_UNKNOWN)
+			uuid_push_history(vol, uuids->bitmap[n], NODES_MAX);
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (n != core->self && n != pd->p)
+			adopt_reference(core, vol, pd, n);
+	uuid_push_history(vol, vol->md.peers[pd->p].bitmap_uuid, pd->p);
+	vol->md.peers[pd->p].bitmap_uuid = 0;
+	vol->md.peers[pd->p].bitmap_dagtag = 0;
+	uuid_set_current(core, vol, uuids->current);
+	uuid_push_history(vol, old, NODES_MAX);
+	vol->crashed_primary = pd->rs.source_crashed && pdsk_of(core, pd) < DISK_UP_TO_DATE;
+	return md_sync(core, vol);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the sync part offer each other. */
+#ifndef CORE_RESYNC_INT_H
+#define CORE_RESYNC_INT_H
+
+#include "core/core_int.h"
+#include "core/state.h"
+
+/* ---- resync.c ---- */
+
+/* Bits of these slots were set explicitly: requests under way there must not clear them when they end. */
+void resync_bits_set(struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
+/* The disk is gone: what is at it comes back with an error or not at all. */
+void resync_disk_gone(struct core *core, struct volume *vol);
+/* What bitmap_settle() was asked for is durable. */
+void resync_bitmap_durable(struct core *core, struct volume *vol);
+/* A superblock became durable. */
+void resync_md_durable(struct core *core, struct volume *vol);
+/* Bits towards this peer device still to be resynced. */
+uint64_t resync_left(const struct core *core, const struct peer_device *pd);
+bool resync_is_target(enum repl_state repl);
+bool resync_is_source(enum repl_state repl);
+/* The resync starts now: counters, marks. */
+void resync_begin(struct core *core, struct peer_device *pd);
+/* Requests of a volume; in the watch map of their kind while in use. NULL = none free. */
+struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t bytes);
+struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes);
+void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq);
+void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq);
+/* Acks and negative answers on the control stream; the block id travels from protocol 122 on. */
+void rs_answer(struct core *core, const struct rs_request *rq, enum packet type);
+/* The block id of this packet is that of the request, as far as the protocol tells (5.4). */
+bool rs_id_matches(const struct peer *peer, const struct rs_request *rq, uint64_t block_id);
+/* Range of a packet: whole sectors, not empty, at most 1 MiB, within the volume. */
+bool rs_range_ok(const struct volume *vol, const struct pkt_block *block);
+
+/* ---- resync_target.c ---- */
+
+void target_start(struct core *core, struct peer_device *pd);
+/* Sends what the controller allows now; looks whether the resync is finished. */
+void target_run(struct core *core, struct peer_device *pd);
+void target_time(struct core *core, struct peer_device *pd);
+uint64_t target_deadline(const struct core *core, const struct peer_device *pd);
+/* Gives up all requests towards this source; their bits stay. `connected`: replies still come. */
+void target_drop(struct core *core, struct peer_device *pd, bool connected);
+/* Writes that came back: make disk and bitmap durable, then acknowledge. */
+void target_settle(struct core *core, struct volume *vol);
+void target_bitmap_durable(struct core *core, struct volume *vol);
+/* What waits for the disk or the bitmap fails. */
+void target_disk_gone(struct core *core, struct volume *vol);
+
+/* ---- resync_source.c ---- */
+
+/* Ends serving this target. `connected`: what it waits for is cancelled, replies that are out stay. */
+void source_drop(struct core *core, struct peer_device *pd, bool connected);
+/* A node is gone: reads that depend on its stream will never be served. */
+void source_dependency_lost(struct core *core, unsigned node);
+/* Reads that waited for the window. */
+void source_run(struct core *core, struct volume *vol);
+
+/* ---- resync_rate.c ---- */
+
+/* Sectors to ask for in this tick (5.5). */
+uint64_t rate_tick(struct core *core, struct peer_device *pd);
+void rate_reset(struct core *core, struct peer_device *pd);
+
+/* ---- resync_finish.c ---- */
+
+/* Nothing left and nothing in flight at the target: flush requests, uuids, state. */
+void finish_try(struct core *core, struct peer_device *pd);
+/* A node is gone or changed: it owes no flush ack any more. */
+void finish_peer_lost(struct core *core, struct peer *peer);
+
+/* ---- reconcile.c ---- */
+
+/* A resync with this source ended well. */
+void reconcile_resynced(struct core *core, const struct peer_device *pd);
+
+/* ---- announce.c: P_PEERS_IN_SYNC ---- */
+
+/* Bits towards a peer were cleared by a resync: tell the others when the extent is clean. */
+void announce_cleared(struct core *core, struct volume *vol, unsigned p, uint64_t sector,
+		      uint64_t sectors);
+/* A resync ended well: tell the others about the whole device. */
+void announce_all(struct core *core, struct volume *vol);
+void announce_time(struct core *core, struct volume *vol);
+
+/* ---- bitmap_xfer.c ---- */
+
+void xfer_send(struct core *core, struct peer_device *pd);
+void xfer_expect(struct peer_device *pd);
+void xfer_reset(struct peer_device *pd);
+
+/* ---- uuid.c, uuid_rx.c ---- */
+
+/* Before the first request of a resync: rotation, start uuid (1.9). */
+void uuid_resync_start(struct core *core, struct peer_device *pd);
+/* Finished, source UpToDate and stable: adopts the source's generation; superblock number to wait for. */
+uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd);
+/* P_UUIDS110 or P_CURRENT_UUID to every connected peer. */
+void uuid_send_all(struct core *core, unsigned v, uint64_t flags, uint64_t node_mask);
+/* What uuid_send() would put into P_UUIDS110 now. */
+void uuid_fill(const struct core *core, const struct peer *peer, const struct volume *vol,
+	       uint64_t flags, uint64_t node_mask, struct pkt_uuids *out);
+void uuid_md_durable(struct core *core, struct volume *vol);
+/* Puts a value into the history (1.4); `node` is the entry it comes from, NODES_MAX = none. */
+void uuid_push_history(struct volume *vol, uint64_t value, unsigned node);
+/* 1.5 part 1; false = nothing was set. */
+bool uuid_rotate(struct core *core, struct volume *vol, uint64_t weak, uint64_t dagtag);
+void uuid_set_current(struct core *core, struct volume *vol, uint64_t value);
+/* Resync target of some peer on this volume, except of node `but`; NULL = none. */
+struct peer_device *uuid_sync_source(const struct core *core, const struct volume *vol, unsigned but);
+/* No difference any more towards this node: its reference goes to the history. */
+void uuid_forget_bitmap_uuid(struct core *core, struct volume *vol, unsigned p);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The source's side of a resync: reads for targets, replies, acknowledgements (wire-protocol 5.4, 5.5). */
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/request.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+static uint32_t sectors_of(const struct rs_request *rq)
+{
+	return rq->bytes / SECTOR_BYTES;
+}
+
+/* ---- ends ---- */
+
+/* Takes the request off; `answer` 0 = none. */
+static void end(struct core *core, struct volume *vol, struct rs_request *rq, unsigned answer)
+{
+	if (answer && !rq->orphan)
+		rs_answer(core, rq, (enum packet)answer);
+	if (rq->state >= RS_WAIT_READ)
+		vol->rs.source_window -= sectors_of(rq);
+	rs_source_put(core, vol, rq);
+	core_work(core, WORK_SYNC);
+}
+
+/* ---- reading ---- */
+
+static bool serves(const struct core *core, const struct peer_device *pd)
+{
+	const struct volume *vol = core->vol[pd->v];
+
+	return vol_has_md(vol) && disk_of(core, vol) >= DISK_OUTDATED &&
+	       resync_is_source(repl_of(core, pd));
+}
+
+static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
+{
+	struct rs_request *rq = CONTAINER_OF(hold, struct rs_request, hold);
+	struct core_action *action;
+
+	if (!serves(core, &core->peer[rq->p]->pd[vol->v])) {
+		end(core, vol, rq, P_RS_CANCEL);
+		return;
+	}
+	rq->state = RS_READING;
+	/* What is marked from here on may not be in what we read. */
+	rq->dirtied = false;
+	action = core_act(core, AC_DISK_READ);
+	action->u.disk.tag = tag_make(TAG_RS_READ, (uint64_t)vol->v << 32 | rq->index);
+	action->u.disk.vnr = vol->vnr;
+	action->u.disk.sector = rq->sector;
+	action->u.disk.bytes = rq->bytes;
+	request_local_begin(vol);
+}
+
+static void start_read(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	list_del(&rq->link);
+	list_push_back(&vol->rs.serving, &rq->link);
+	vol->rs.source_window += sectors_of(rq);
+	rq->state = RS_WAIT_READ;
+	hold_init(&rq->hold, HOLD_RS_READ, rq->sector, sectors_of(rq), read_ready);
+	if (hold_acquire(core, vol, &rq->hold))
+		read_ready(core, vol, &rq->hold);
+}
+
+void source_run(struct core *core, struct volume *vol)
+{
+	struct list *first;
+
+	while ((first = list_first(&vol->rs.wait_window)) != NULL) {
+		struct rs_request *rq = LIST_ENTRY(first, struct rs_request, link);
+
+		if (vol->rs.source_window &&
+		    vol->rs.source_window + sectors_of(rq) > RS_SOURCE_WINDOW_SECTORS)
+			return;
+		start_read(core, vol, rq);
+	}
+}
+
+/* The stream that the target refers to has reached the position here (5.4). */
+static bool dependency_met(const struct core *core, const struct rs_request *rq)
+{
+	const struct peer *primary;
+
+	/* Of our own stream: overlapping writes hold their range until they are on disk. */
+	if (!rq->dagtag || rq->dagtag_node >= NODES_MAX || rq->dagtag_node == core->self)
+		return true;
+	primary = core->peer[rq->dagtag_node];
+	return !primary || !peer_connected(core, primary) ||
+	       peer_rx_dagtag(primary) >= rq->dagtag;
+}
+
+static void queue_read(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	list_del(&rq->link);
+	if (dependency_met(core, rq)) {
+		rq->state = RS_WAIT_WINDOW;
+		list_push_back(&vol->rs.wait_window, &rq->link);
+		core_work(core, WORK_SYNC);
+	} else {
+		rq->state = RS_WAIT_DAGTAG;
+		list_push_back(&vol->rs.wait_dagtag, &rq->link);
+	}
+}
+
+void resync_dagtag_reached(struct core *core, struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		LIST_FOR_EACH_SAFE(it, &vol->rs.wait_dagtag) {
+			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+			if (rq->dagtag_node == peer->id && dependency_met(core, rq))
+				queue_read(core, vol, rq);
+		}
+	}
+}
+
+void source_dependency_lost(struct core *core, unsigned node)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		LIST_FOR_EACH_SAFE(it, &vol->rs.wait_dagtag) {
+			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+			if (rq->dagtag_node == node)
+				end(core, vol, rq, P_RS_CANCEL);
+		}
+	}
+}
+
+/* ---- packets ---- */
+
+static void cancel(struct core *core, struct peer *peer, const struct volume *vol,
+		   const struct pkt_block *block)
+{
+	struct rs_request rq = {
+		.p = peer->id,
+		.v = vol->v,
+		.sector = block->sector,
+		.bytes = block->bytes,
+		.block_id = block->block_id,
+	};
+
+	rs_answer(core, &rq, P_RS_CANCEL);
+}
+
+void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	const struct pkt_block *block = &pkt->u.block;
+	struct rs_request *rq = NULL;
+
+	if (!vol || !rs_range_ok(vol, block)) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%s asked to resync sector %llu, %u bytes: beyond the device or too large",
+			  peer->conf->name, (unsigned long long)block->sector, block->bytes);
+		return;
+	}
+	if (serves(core, &peer->pd[vol->v]))
+		rq = rs_source_get(vol, block->sector, block->bytes);
+	if (!rq) {
+		cancel(core, peer, vol, block);
+		return;
+	}
+	rq->p = peer->id;
+	rq->block_id = block->block_id;
+	if (pkt->type == P_RS_DAGTAG_REQ) {
+		rq->dagtag = block->dagtag;
+		rq->dagtag_node = block->dagtag_node < NODES_MAX ? (uint8_t)block->dagtag_node
+								 : NODES_MAX;
+	}
+	queue_read(core, vol, rq);
+}
+
+static void send_reply(struct core *core, struct volume *vol, struct rs_request *rq,
+		       struct payload payload)
+{
+	struct peer *peer = core->peer[rq->p];
+	struct pkt pkt = { .type = P_RS_DATA_REPLY, .vnr = vol->vnr, .payload = payload };
+
+	pkt.u.block.sector = rq->sector;
+	pkt.u.block.bytes = rq->bytes;
+	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
+	core_send(core, peer, STREAM_DATA, &pkt);
+	peer->pd[vol->v].sent_sectors += sectors_of(rq);
+	rq->state = RS_REPLIED;
+}
+
+void resync_read_done(struct core *core, const struct ev_done *done)
+{
+	uint64_t rest = tag_rest(done->tag);
+	struct volume *vol = core->vol[rest >> 32];
+	struct rs_request *rq = &vol->rs.source[(uint32_t)rest];
+	struct payload payload = done->payload;
+
+	ASSERT(rq->state == RS_READING);
+	hold_release(core, vol, &rq->hold);
+	if (rq->orphan) {
+		end(core, vol, rq, 0);
+	} else if (done->error) {
+		volume_io_error(core, vol, done->error, "read for a resync");
+		bitmap_set(core, vol, SLOTS_ALL, rq->sector, sectors_of(rq));
+		end(core, vol, rq, P_NEG_RS_DREPLY);
+	} else if (!serves(core, &core->peer[rq->p]->pd[vol->v])) {
+		end(core, vol, rq, P_RS_CANCEL);
+	} else {
+		send_reply(core, vol, rq, payload);
+	}
+	core_payload_put(core, &payload);
+	request_local_end(core, vol);
+}
+
+static struct rs_request *find_replied(const struct peer *peer, struct volume *vol,
+				       const struct pkt_block *block)
+{
+	struct range *r = NULL;
+
+	while ((r = range_map_overlap(&vol->rs.source_map, block->sector,
+				      block->bytes / SECTOR_BYTES, r))) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		if (rq->p == peer->id && rq->state == RS_REPLIED && rq->sector == block->sector &&
+		    rq->bytes == block->bytes && rs_id_matches(peer, rq, block->block_id))
+			return rq;
+	}
+	return NULL;
+}
+
+void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct rs_request *rq = vol ? find_replied(peer, vol, &pkt->u.block) : NULL;
+
+	if (!rq) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%s acknowledged a resync reply that was not sent: sector %llu, %u bytes",
+			  peer->conf->name, (unsigned long long)pkt->u.block.sector,
+			  pkt->u.block.bytes);
+		return;
+	}
+	if (pkt->type == P_RS_WRITE_ACK && !rq->dirtied) {
+		bitmap_clear(core, vol, bitmap_slots_of(vol, node_bit(peer->id)), rq->sector,
+			     sectors_of(rq));
+		announce_cleared(core, vol, peer->id, rq->sector, sectors_of(rq));
+	}
+	end(core, vol, rq, 0);
+}
+
+/* ---- the end of serving ---- */
+
+static void drop_list(struct core *core, struct volume *vol, struct list *list, unsigned p,
+		      bool connected)
+{
+	LIST_FOR_EACH_SAFE(it, list) {
+		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+		if (rq->p != p)
+			continue;
+		if (rq->state == RS_READING)
+			rq->orphan |= !connected;
+		else if (rq->state != RS_REPLIED || !connected)
+			end(core, vol, rq, connected ? P_RS_CANCEL : 0);
+	}
+}
+
+void source_drop(struct core *core, struct peer_device *pd, bool connected)
+{
+	struct volume *vol = core->vol[pd->v];
+
+	drop_list(core, vol, &vol->rs.wait_dagtag, pd->p, connected);
+	drop_list(core, vol, &vol->rs.wait_window, pd->p, connected);
+	drop_list(core, vol, &vol->rs.serving, pd->p, connected);
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The target's side of a resync: requests, replies, writes, acknowledgements (wire-protocol 5.4, 5.5). */
+#include <errno.h>
+
+#include "base/bits.h"
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/request.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+#define KICK_NS (10 * NS_PER_MS)
+#define REQUEST_MAX_BITS (RS_REQUEST_MAX_BYTES / BM_BLOCK_BYTES)
+/* Tag of the disk flush of a settling, among the indexes of requests. */
+#define FLUSH_INDEX UINT32_MAX
+
+static uint64_t write_tag(const struct volume *vol, uint32_t index)
+{
+	return tag_make(TAG_RS_WRITE, (uint64_t)vol->v << 32 | index);
+}
+
+static uint32_t source_slot(const struct volume *vol, unsigned p)
+{
+	return bitmap_slots_of(vol, node_bit(p));
+}
+
+/* ---- asking ---- */
+
+void target_start(struct core *core, struct peer_device *pd)
+{
+	rate_reset(core, pd);
+	pd->rs.tick_at_ns = core->now_ns;
+	core_work(core, WORK_SYNC);
+}
+
+/* The stream position that the source must have reached before it reads (5.4). */
+static void set_dependency(const struct core *core, struct pkt_block *block)
+{
+	if (core->st.role == ROLE_PRIMARY) {
+		block->dagtag_node = core->self;
+		block->dagtag = request_own_dagtag(core);
+		return;
+	}
+	FOR_EACH_PEER(core, primary) {
+		if (peer_connected(core, primary) &&
+		    core->st.peer[primary->id].role == ROLE_PRIMARY) {
+			block->dagtag_node = primary->id;
+			block->dagtag = peer_rx_dagtag(primary);
+			return;
+		}
+	}
+}
+
+static void send_request(struct core *core, struct peer_device *pd, struct volume *vol,
+			 struct rs_request *rq)
+{
+	struct peer *peer = core->peer[pd->p];
+	struct pkt pkt = { .type = P_RS_DATA_REQUEST, .vnr = vol->vnr };
+
+	rq->p = pd->p;
+	rq->state = RS_REQUESTED;
+	rq->block_id = (uint64_t)(++vol->rs.serial & INT32_MAX) << 32 | rq->index;
+	list_push_back(&vol->rs.asked, &rq->link);
+	pd->rs.in_flight++;
+	pd->rs.in_flight_sectors += rq->bytes / SECTOR_BYTES;
+	pkt.u.block.sector = rq->sector;
+	pkt.u.block.bytes = rq->bytes;
+	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
+	if (peer->features & FEATURE_RESYNC_DAGTAG) {
+		pkt.type = P_RS_DAGTAG_REQ;
+		set_dependency(core, &pkt.u.block);
+	}
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+static bool requested(const struct volume *vol, uint64_t bit, uint64_t bits)
+{
+	return range_map_overlap(&vol->rs.target_map, bit * BM_BLOCK_SECTORS,
+				 bits * BM_BLOCK_SECTORS, NULL) != NULL;
+}
+
+/* Bits of one request from `bit` on: all set, aligned to their size, the last one cut at the end. */
+static uint64_t merge(const struct volume *vol, unsigned slot, uint64_t bit)
+{
+	const struct bitmap *bm = &vol->bm;
+	uint64_t size = 1;
+
+	while (size < REQUEST_MAX_BITS && bit % (size * 2) == 0 && bit + size < bm->bits) {
+		uint64_t end = bit + size * 2 < bm->bits ? bit + size * 2 : bm->bits;
+
+		if (bits_next_clear(bm->store.slot[slot], bit + size, end) != BITS_NONE ||
+		    requested(vol, bit + size, end - bit - size))
+			break;
+		size *= 2;
+	}
+	return bit + size < bm->bits ? size : bm->bits - bit;
+}
+
+enum ask { ASKED, SKIPPED, END_OF_DEVICE, NO_ROOM };
+
+/* Looks at the next set bit from the cursor on. */
+static enum ask ask_next(struct core *core, struct peer_device *pd, struct volume *vol,
+			 unsigned slot, uint64_t *sectors)
+{
+	struct resync *rs = &pd->rs;
+	struct rs_request *rq;
+	uint64_t bit = bits_next_set(vol->bm.store.slot[slot], rs->cursor_bit, vol->bm.bits);
+	uint64_t bits, sector;
+
+	if (bit == BITS_NONE)
+		return END_OF_DEVICE;
+	rs->cursor_bit = bit + 1;
+	if (requested(vol, bit, 1))
+		return SKIPPED;
+	bits = merge(vol, slot, bit);
+	sector = bit * BM_BLOCK_SECTORS;
+	*sectors = bits * BM_BLOCK_SECTORS;
+	if (*sectors > vol->size_sectors - sector)
+		*sectors = vol->size_sectors - sector;
+	/* A write at the disk now may end after the reply was written: ask again later. */
+	if (hold_write_overlaps(vol, sector, *sectors)) {
+		rs->cursor_bit = bit + bits;
+		return SKIPPED;
+	}
+	rq = rs_target_get(vol, sector, (uint32_t)(*sectors * SECTOR_BYTES));
+	if (!rq) {
+		rs->cursor_bit = bit;
+		return NO_ROOM;
+	}
+	rs->cursor_bit = bit + bits;
+	send_request(core, pd, vol, rq);
+	return ASKED;
+}
+
+static bool may_ask(const struct core *core, const struct peer_device *pd)
+{
+	const struct volume *vol = core->vol[pd->v];
+
+	return vol_has_md(vol) && vol->size_sectors &&
+	       disk_of(core, vol) == DISK_INCONSISTENT && !pd->rs.finish_seq &&
+	       vol->md_durable_seq >= pd->rs.begin_seq;
+}
+
+/* One tick's worth; a pass over the device ends when nothing is in flight. */
+static void ask(struct core *core, struct peer_device *pd, uint64_t budget_sectors)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct resync *rs = &pd->rs;
+	uint64_t most = (uint64_t)core->peer[pd->p]->conf->net.max_buffers * BM_BLOCK_SECTORS;
+	int slot = bitmap_slot(vol, pd->p);
+	uint64_t asked = 0;
+	bool wrapped = false;
+
+	if (slot < 0)
+		return;
+	while (asked < budget_sectors && rs->in_flight_sectors < most) {
+		uint64_t sectors = 0;
+		enum ask result = ask_next(core, pd, vol, (unsigned)slot, &sectors);
+
+		if (result == NO_ROOM)
+			return;
+		if (result == ASKED)
+			asked += sectors;
+		if (result != END_OF_DEVICE)
+			continue;
+		if (rs->in_flight || wrapped || !rs->cursor_bit)
+			return;
+		if (rs->failed_bits && rs->failed_bits >= resync_left(core, pd))
+			return;
+		wrapped = true;
+		rs->cursor_bit = 0;
+		rs->failed_bits = 0;
+	}
+}
+
+void target_time(struct core *core, struct peer_device *pd)
+{
+	struct resync *rs = &pd->rs;
+	uint64_t sectors;
+
+	if (core->now_ns < rs->tick_at_ns)
+		return;
+	rs->tick_at_ns = core->now_ns + RS_TICK_NS;
+	if (!may_ask(core, pd))
+		return;
+	sectors = rate_tick(core, pd);
+	ask(core, pd, sectors > BM_BLOCK_SECTORS ? sectors : BM_BLOCK_SECTORS);
+	core_work(core, WORK_SYNC);
+}
+
+uint64_t target_deadline(const struct core *core, const struct peer_device *pd)
+{
+	if (repl_of(core, pd) != REPL_SYNC_TARGET)
+		return NEVER_NS;
+	return pd->rs.tick_at_ns;
+}
+
+void target_run(struct core *core, struct peer_device *pd)
+{
+	struct resync *rs = &pd->rs;
+	uint64_t left = resync_left(core, pd);
+
+	if (rs->in_flight || !vol_has_md(core->vol[pd->v]) ||
+	    core->vol[pd->v]->md_durable_seq < rs->begin_seq)
+		return;
+	if (!left || (rs->failed_bits && rs->failed_bits >= left)) {
+		finish_try(core, pd);
+		return;
+	}
+	/* Bits were set meanwhile: the end has to be prepared again. */
+	rs->finish_seq = 0;
+	rs->flush_seq = 0;
+	/* All that was in flight is back early: do not wait for the tick. */
+	if (rs->last_tick_ns + KICK_NS < rs->tick_at_ns)
+		rs->tick_at_ns = rs->last_tick_ns + KICK_NS;
+	if (core->now_ns >= rs->tick_at_ns)
+		target_time(core, pd);
+}
+
+/* ---- ends of requests ---- */
+
+static void finished(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	struct resync *rs = &core->peer[rq->p]->pd[vol->v].rs;
+
+	if (!rq->orphan) {
+		ASSERT(rs->in_flight > 0);
+		rs->in_flight--;
+		rs->in_flight_sectors -= rq->bytes / SECTOR_BYTES;
+	}
+	rs_target_put(core, vol, rq);
+	core_work(core, WORK_SYNC);
+}
+
+/* Nobody waits for the end of this request any more; it stays only until the disk is done with it. */
+static void orphan(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	struct resync *rs = &core->peer[rq->p]->pd[vol->v].rs;
+
+	if (rq->orphan)
+		return;
+	rq->orphan = true;
+	rs->in_flight--;
+	rs->in_flight_sectors -= rq->bytes / SECTOR_BYTES;
+}
+
+static void drop_list(struct core *core, struct volume *vol, struct list *list, unsigned p,
+		      bool connected)
+{
+	LIST_FOR_EACH_SAFE(it, list) {
+		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+		if (rq->p != p)
+			continue;
+		if (connected) {
+			/* The source waits for its acknowledgement. */
+			rq->failed = true;
+			continue;
+		}
+		orphan(core, vol, rq);
+		if (rq->state != RS_WRITING && rq->state != RS_SETTLING)
+			rs_target_put(core, vol, rq);
+	}
+}
+
+void target_drop(struct core *core, struct peer_device *pd, bool connected)
+{
+	struct volume *vol = core->vol[pd->v];
+
+	drop_list(core, vol, &vol->rs.asked, pd->p, connected);
+	drop_list(core, vol, &vol->rs.written, pd->p, connected);
+	drop_list(core, vol, &vol->rs.settling, pd->p, connected);
+}
+
+/* ---- settling: durable before it is acknowledged ---- */
+
+/*
+ * The source clears its bits when it gets the acknowledgement. By then the data must survive a power cut,
+ * and so must what this write made differ from third nodes, or, if it was superseded, our own bits.
+ */
+void target_settle(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+	bool data = false;
+
+	if (!list_empty(&rs->settling) || list_empty(&rs->written) || !vol_has_md(vol))
+		return;
+	list_splice_back(&rs->settling, &rs->written);
+	LIST_FOR_EACH(it, &rs->settling) {
+		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+		rq->state = RS_SETTLING;
+		data |= !rq->superseded;
+		bitmap_settle(core, vol, rq->sector, rq->bytes / SECTOR_BYTES);
+	}
+	rs->settle_error = 0;
+	rs->settle_disk = data;
+	rs->settle_bitmap = !bitmap_settled(core, vol);
+	if (data) {
+		struct core_action *action = core_act(core, AC_DISK_FLUSH);
+
+		action->u.disk.tag = write_tag(vol, FLUSH_INDEX);
+		action->u.disk.vnr = vol->vnr;
+		request_local_begin(vol);
+	}
+}
+
+static void acknowledge(struct core *core, struct volume *vol, struct rs_request *rq, bool durable)
+{
+	if (!rq->orphan) {
+		bool good = durable && !rq->failed;
+
+		rs_answer(core, rq, good ? P_RS_WRITE_ACK : P_RS_NEG_ACK);
+		if (good && !rq->superseded && !rq->dirtied) {
+			bitmap_clear(core, vol, source_slot(vol, rq->p), rq->sector,
+				     rq->bytes / SECTOR_BYTES);
+			announce_cleared(core, vol, rq->p, rq->sector, rq->bytes / SECTOR_BYTES);
+		}
+	}
+	finished(core, vol, rq);
+}
+
+static void settle_check(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	while (!list_empty(&rs->settling) && !rs->settle_disk && !rs->settle_bitmap) {
+		LIST_FOR_EACH_SAFE(it, &rs->settling) {
+			acknowledge(core, vol, LIST_ENTRY(it, struct rs_request, link),
+				    !rs->settle_error);
+		}
+		target_settle(core, vol);
+	}
+}
+
+void target_disk_gone(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	rs->settle_bitmap = false;
+	rs->settle_error = -EIO;
+	LIST_FOR_EACH(it, &rs->written) {
+		LIST_ENTRY(it, struct rs_request, link)->state = RS_SETTLING;
+	}
+	list_splice_back(&rs->settling, &rs->written);
+	settle_check(core, vol);
+}
+
+void target_bitmap_durable(struct core *core, struct volume *vol)
+{
+	if (!vol->rs.settle_bitmap)
+		return;
+	vol->rs.settle_bitmap = false;
+	settle_check(core, vol);
+}
+
+static void flush_done(struct core *core, struct volume *vol, int error)
+{
+	vol->rs.settle_disk = false;
+	vol->rs.settle_error = error;
+	if (error)
+		volume_io_error(core, vol, error, "flush of resynced data");
+	settle_check(core, vol);
+	request_local_end(core, vol);
+}
+
+static void to_settle(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	rq->state = RS_WRITTEN;
+	list_del(&rq->link);
+	list_push_back(&vol->rs.written, &rq->link);
+	target_settle(core, vol);
+	settle_check(core, vol);
+}
+
+/* ---- replies ---- */
+
+static void write_ready(struct core *core, struct volume *vol, struct hold *hold)
+{
+	struct rs_request *rq = CONTAINER_OF(hold, struct rs_request, hold);
+	struct core_action *action;
+
+	if (rq->superseded || rq->failed) {
+		hold_release(core, vol, &rq->hold);
+		core_payload_put(core, &rq->payload);
+		to_settle(core, vol, rq);
+		return;
+	}
+	/* What comes differs from what every other node may have. */
+	bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
+		   rq->bytes / SECTOR_BYTES);
+	rq->state = RS_WRITING;
+	action = core_act(core, AC_DISK_WRITE);
+	action->u.disk.tag = write_tag(vol, rq->index);
+	action->u.disk.vnr = vol->vnr;
+	action->u.disk.sector = rq->sector;
+	action->u.disk.bytes = rq->bytes;
+	action->u.disk.payload = rq->payload;
+	request_local_begin(vol);
+}
+
+static struct rs_request *find_request(const struct peer *peer, struct volume *vol,
+				       const struct pkt_block *block)
+{
+	struct range *r = NULL;
+
+	while ((r = range_map_overlap(&vol->rs.target_map, block->sector,
+				      block->bytes / SECTOR_BYTES, r))) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		if (rq->p == peer->id && rq->state == RS_REQUESTED && !rq->orphan &&
+		    rq->sector == block->sector && rq->bytes == block->bytes &&
+		    rs_id_matches(peer, rq, block->block_id))
+			return rq;
+	}
+	return NULL;
+}
+
+/* The request that the packet answers, or NULL after failing the connection. */
+static struct rs_request *answered(struct core *core, struct peer *peer, const struct pkt *pkt,
+				   struct volume *vol)
+{
+	struct rs_request *rq = vol ? find_request(peer, vol, &pkt->u.block) : NULL;
+
+	if (!rq)
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "%s answered (%s) a resync request that does not exist: sector %llu, %u "
+			  "bytes", peer->conf->name, packet_name(pkt->type),
+			  (unsigned long long)pkt->u.block.sector, pkt->u.block.bytes);
+	return rq;
+}
+
+void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct payload payload = pkt->payload;
+	struct rs_request *rq;
+
+	rq = answered(core, peer, pkt, vol);
+	if (!rq || payload.bytes != rq->bytes || !vol_has_md(vol) ||
+	    disk_of(core, vol) < DISK_INCONSISTENT) {
+		core_payload_put(core, &payload);
+		if (rq) {
+			rs_answer(core, rq, P_RS_NEG_ACK);
+			finished(core, vol, rq);
+		}
+		return;
+	}
+	peer->pd[vol->v].rs.in_sectors += rq->bytes / SECTOR_BYTES;
+	peer->pd[vol->v].received_sectors += rq->bytes / SECTOR_BYTES;
+	rq->payload = payload;
+	rq->state = RS_WAIT_HOLD;
+	hold_init(&rq->hold, HOLD_RS_WRITE, rq->sector, rq->bytes / SECTOR_BYTES, write_ready);
+	if (hold_acquire(core, vol, &rq->hold))
+		write_ready(core, vol, &rq->hold);
+}
+
+void resync_write_done(struct core *core, const struct ev_done *done)
+{
+	uint64_t rest = tag_rest(done->tag);
+	struct volume *vol = core->vol[rest >> 32];
+	uint32_t index = (uint32_t)rest;
+	struct rs_request *rq;
+
+	if (index == FLUSH_INDEX) {
+		flush_done(core, vol, done->error);
+		return;
+	}
+	rq = &vol->rs.target[index];
+	ASSERT(rq->state == RS_WRITING);
+	hold_release(core, vol, &rq->hold);
+	core_payload_put(core, &rq->payload);
+	if (done->error) {
+		volume_io_error(core, vol, done->error, "write of resynced data");
+		rq->failed = true;
+	}
+	if (rq->orphan)
+		rs_target_put(core, vol, rq);
+	else
+		to_settle(core, vol, rq);
+	request_local_end(core, vol);
+}
+
+void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct rs_request *rq = answered(core, peer, pkt, vol);
+
+	if (!rq)
+		return;
+	if (pkt->type == P_NEG_RS_DREPLY) {
+		peer->pd[vol->v].rs.failed_bits +=
+			(rq->bytes + BM_BLOCK_BYTES - 1) / BM_BLOCK_BYTES;
+		core_log(core, LOG_WARNING, "%s/%u: %s cannot read sector %llu, %u bytes",
+			 core->conf.name, vol->vnr, peer->conf->name,
+			 (unsigned long long)rq->sector, rq->bytes);
+	}
+	finished(core, vol, rq);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the comparison of generations to what the connection does: overrides, policies, roles (2.4 to 2.7): pure. */
+#include <stddef.h>
+
+#include "core/uuid.h"
+
+/* ---- disk states (2.4) ---- */
+
+static bool comparable(enum disk_state disk)
+{
+	return disk >= DISK_INCONSISTENT && disk != DISK_UNKNOWN;
+}
+
+/* How far the slots reach when the disk states make `source` the source: node id whose slot serves. */
+static enum sync_strategy override_source(const struct uuid_side *source,
+					  const struct uuid_side *target, uint8_t *copy_from)
+{
+	uint64_t its = target->bitmap[source->node_id];
+
+	*copy_from = NODES_MAX;
+	if (!(target->flags & UUID_FLAG_SYNC_TARGET))
+		return SYNC_SOURCE_USE_BITMAP;
+	if (!its || its == UUID_UNKNOWN)
+		return SYNC_SOURCE_SET_BITMAP;
+	if (uuid_eq(its, target->current) && uuid_eq(its, source->current))
+		return SYNC_SOURCE_USE_BITMAP;
+	if (source->bitmap[target->node_id] != UUID_UNKNOWN &&
+	    uuid_eq(its, source->bitmap[target->node_id]))
+		return SYNC_SOURCE_USE_BITMAP;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (source->bitmap[n] == UUID_UNKNOWN || !uuid_eq(its, source->bitmap[n]))
+			continue;
+		*copy_from = (uint8_t)n;
+		return SYNC_SOURCE_COPY_BITMAP;
+	}
+	return SYNC_SOURCE_SET_BITMAP;
+}
+
+static bool is_if_both_failed(enum sync_strategy s)
+{
+	return s == SYNC_SOURCE_IF_BOTH_FAILED || s == SYNC_TARGET_IF_BOTH_FAILED;
+}
+
+static void disk_states_override(const struct sync_input *in, struct sync_decision *d)
+{
+	enum disk_state mine = in->me.disk, its = in->peer.disk;
+	bool rule_yields = d->rule == RULE_RECONNECTED || d->rule == RULE_LOST_QUORUM ||
+			   d->rule == RULE_BOTH_OFF;
+	bool one_inconsistent = (mine == DISK_INCONSISTENT) != (its == DISK_INCONSISTENT);
+
+	if (mine == its || !comparable(mine) || !comparable(its))
+		return;
+	if (!(rule_yields && is_if_both_failed(d->strategy)) &&
+	    !(d->strategy == SYNC_NONE && one_inconsistent))
+		return;
+	if (mine > its) {
+		d->strategy = override_source(&in->me, &in->peer, &d->copy_from);
+		return;
+	}
+	d->strategy = strategy_mirror(override_source(&in->peer, &in->me, &d->copy_from));
+}
+
+/* ---- bits left at equal generations (2.6, and rule 4 of reliability 3.5) ---- */
+
+/* 1: I am source. Looks the same from both sides. */
+static int leftover_direction(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	bool i_am_primary = me->role == ROLE_PRIMARY, it_is = peer->role == ROLE_PRIMARY;
+
+	if (me->disk != peer->disk)
+		return me->disk > peer->disk ? 1 : -1;
+	if (i_am_primary != it_is)
+		return i_am_primary ? 1 : -1;
+	if (!me->dirty_bits != !peer->dirty_bits)
+		return me->dirty_bits ? 1 : -1;
+	if (me->named_lost && peer->named_lost && me->lost_dagtag != peer->lost_dagtag)
+		return me->lost_dagtag > peer->lost_dagtag ? 1 : -1;
+	return me->node_id < peer->node_id ? 1 : -1;
+}
+
+static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
+{
+	/* On a running connection the counts that the two sides know are not those of one moment. */
+	if (d->strategy != SYNC_NONE || d->rule == RULE_JUST_CREATED_BOTH || in->again)
+		return;
+	if (!comparable(in->me.disk) || !comparable(in->peer.disk) ||
+	    (in->me.disk == DISK_INCONSISTENT && in->peer.disk == DISK_INCONSISTENT))
+		return;
+	if (!in->me.dirty_bits && !in->peer.dirty_bits)
+		return;
+	d->leftover = true;
+	d->strategy = leftover_direction(in) > 0 ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP;
+}
+
+/* ---- split brain (2.5 e to i) ---- */
+
+static void split_brain(const struct sync_input *in, struct sync_decision *d)
+{
+	bool ambiguous = d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT;
+	bool mine = in->me.flags & UUID_FLAG_DISCARD_MY_DATA;
+	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
+
+	if (!ambiguous || in->always_asbp) {
+		enum sync_strategy s = split_brain_policy(in);
+
+		d->strategy = ambiguous ? strategy_full(s) : s;
+		if (d->strategy == SYNC_NONE)
+			d->strategy = SYNC_SPLIT_BRAIN_DISCONNECT;
+	}
+	if (d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT && mine != its) {
+		d->strategy = mine ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
+		if (ambiguous)
+			d->strategy = strategy_full(d->strategy);
+	}
+}
+
+/* ---- discard-my-data, rr-conflict (2.5 j, k) ---- */
+
+static void discard_my_data(const struct sync_input *in, struct sync_decision *d)
+{
+	bool mine = in->me.flags & UUID_FLAG_DISCARD_MY_DATA;
+	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
+	enum sync_strategy reverse = strategy_reverse(d->strategy);
+	enum disk_state source_disk = mine ? in->peer.disk : in->me.disk;
+
+	if (mine == its || reverse == SYNC_NONE || source_disk <= DISK_INCONSISTENT)
+		return;
+	if ((mine && strategy_is_source(d->strategy)) || (its && strategy_is_target(d->strategy)))
+		d->strategy = reverse;
+}
+
+static bool changes_data(const struct sync_input *in, const struct sync_decision *d)
+{
+	return in->me.dirty_bits || in->peer.dirty_bits || d->strategy == SYNC_TARGET_SET_BITMAP ||
+	       d->strategy == SYNC_TARGET_CLEAR_BITMAP;
+}
+
+static void refuse(struct sync_decision *d, enum verdict_kind kind, const char *reason)
+{
+	d->kind = kind;
+	d->reason = reason;
+	d->repl = REPL_OFF;
+}
+
+/* The data under a running application would be exchanged. */
+static void rr_conflict(const struct sync_input *in, struct sync_decision *d)
+{
+	bool yields = in->rr_conflict == ASB_AUTO_DISCARD && d->rule == RULE_CRASHED_PRIMARY;
+
+	if (yields && d->strategy == SYNC_SOURCE_USE_BITMAP && in->peer.role == ROLE_PRIMARY &&
+	    in->peer.disk >= DISK_CONSISTENT && changes_data(in, d)) {
+		d->strategy = SYNC_TARGET_USE_BITMAP;
+		return;
+	}
+	if (in->me.role != ROLE_PRIMARY || in->me.disk < DISK_CONSISTENT ||
+	    !strategy_is_target(d->strategy) || d->strategy == SYNC_TARGET_IF_BOTH_FAILED ||
+	    !changes_data(in, d))
+		return;
+	if (yields && d->strategy == SYNC_TARGET_USE_BITMAP) {
+		d->strategy = SYNC_SOURCE_USE_BITMAP;
+		return;
+	}
+	if (in->rr_conflict == ASB_VIOLENTLY)
+		return;
+	if (in->rr_conflict == ASB_RETRY_CONNECT)
+		refuse(d, VERDICT_RETRY, "this node is Primary and its data would be overwritten by "
+					 "a resync (rr-conflict retry-connect)");
+	else
+		refuse(d, VERDICT_DISCONNECT,
+		       "this node is Primary and its data would be overwritten by a resync: "
+		       "demote it, or connect the peer with --discard-my-data");
+}
+
+/* ---- the whole decision ---- */
+
+/* Circular references can make both sides target; that is no base for a resync (2.3 trap a). */
+static bool is_mirrored(const struct sync_input *in, enum sync_strategy mine)
+{
+	struct sync_input swapped;
+
+	sync_input_swap(in, &swapped);
+	return uuid_compare(&swapped).strategy == strategy_mirror(mine);
+}
+
+/* Missed ends count only when the source of that resync still has good data (2.5 l). */
+static void missed_finish_needs_good_source(const struct sync_input *in, struct sync_decision *d)
+{
+	if (d->rule == RULE_SOURCE_MISSED_FINISH && d->strategy == SYNC_SOURCE_USE_BITMAP &&
+	    in->me.disk != DISK_UP_TO_DATE)
+		d->strategy = SYNC_NONE;
+	if (d->rule == RULE_TARGET_PEER_MISSED_FINISH && d->strategy == SYNC_TARGET_USE_BITMAP &&
+	    in->peer.disk != DISK_UP_TO_DATE)
+		d->strategy = SYNC_NONE;
+}
+
+/* Protocols before 124 cannot tell an end that left no bits from one that did (2.5 c). */
+static bool needs_newer_peer(const struct sync_input *in, struct sync_decision *d)
+{
+	if (in->apv >= 124 || in->me.dirty_bits || in->peer.dirty_bits)
+		return false;
+	if (d->rule == RULE_SOURCE_MISSED_FINISH) {
+		d->strategy = SYNC_RETRY_CONNECT;
+		refuse(d, VERDICT_RETRY, "the end of the last resync has to be noted first");
+		return true;
+	}
+	if (d->rule == RULE_TARGET_PEER_MISSED_FINISH && in->me.role == ROLE_PRIMARY) {
+		d->strategy = SYNC_REQUIRES_PROTO_124;
+		refuse(d, VERDICT_DISCONNECT,
+		       "the peer missed the end of a resync while this node is Primary: demote it");
+		return true;
+	}
+	return false;
+}
+
+static enum repl_state repl_for(const struct sync_input *in, enum sync_strategy s)
+{
+	bool i_am_primary = in->me.role == ROLE_PRIMARY, it_is = in->peer.role == ROLE_PRIMARY;
+
+	if (is_if_both_failed(s) && (i_am_primary || it_is)) {
+		if (!it_is)
+			return REPL_WF_BITMAP_S;
+		return i_am_primary ? REPL_ESTABLISHED : REPL_WF_BITMAP_T;
+	}
+	if (strategy_is_source(s))
+		return REPL_WF_BITMAP_S;
+	return strategy_is_target(s) ? REPL_WF_BITMAP_T : REPL_ESTABLISHED;
+}
+
+/* An Inconsistent disk cannot be a source, whatever its generation says: wait for a better one. */
+static void source_must_be_consistent(const struct sync_input *in, struct sync_decision *d)
+{
+	bool i_am_source = strategy_is_source(d->strategy);
+	enum disk_state source = i_am_source ? in->me.disk : in->peer.disk;
+
+	if ((i_am_source || strategy_is_target(d->strategy)) && source <= DISK_INCONSISTENT)
+		d->strategy = SYNC_NONE;
+}
+
+struct sync_decision sync_decide(const struct sync_input *in)
+{
+	struct sync_decision d = uuid_compare(in);
+	bool unstable = !(in->me.flags & in->peer.flags & UUID_FLAG_STABLE);
+
+	d.kind = VERDICT_GO;
+	if (!is_mirrored(in, d.strategy)) {
+		d.strategy = SYNC_SPLIT_BRAIN_DISCONNECT;
+		d.rule = RULE_BITMAP_BOTH;
+	}
+	if (d.strategy == SYNC_UNRELATED_DATA) {
+		refuse(&d, VERDICT_DISCONNECT, "unrelated data: the two disks have no common history");
+		return d;
+	}
+	if (needs_newer_peer(in, &d))
+		return d;
+	disk_states_override(in, &d);
+	if (d.strategy == SYNC_SPLIT_BRAIN_AUTO_RECOVER && unstable) {
+		/* Settled by the third node that makes one of us unstable. */
+		d.strategy = SYNC_NONE;
+		d.repl = REPL_ESTABLISHED;
+		return d;
+	}
+	missed_finish_needs_good_source(in, &d);
+	leftover_bits(in, &d);
+	if (strategy_is_split_brain(d.strategy))
+		split_brain(in, &d);
+	if (strategy_is_split_brain(d.strategy)) {
+		refuse(&d, VERDICT_DISCONNECT,
+		       "split brain: both nodes changed their data alone; choose the victim and "
+		       "connect it with --discard-my-data");
+		return d;
+	}
+	discard_my_data(in, &d);
+	source_must_be_consistent(in, &d);
+	rr_conflict(in, &d);
+	if (d.kind == VERDICT_GO)
+		d.repl = repl_for(in, d.strategy);
+	return d;
+}

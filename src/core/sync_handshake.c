@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The resync decision of a handshake: gathers the inputs, keeps the verdict, prepares the bitmaps (2.5 n). */
+#include <string.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+static enum disk_state own_disk(const struct core *core, const struct volume *vol)
+{
+	enum disk_state disk = disk_of(core, vol);
+
+	return disk == DISK_NEGOTIATING ? volume_disk_from_md(vol) : disk;
+}
+
+static enum disk_state reported_disk(const struct peer_device *pd)
+{
+	enum disk_state disk =
+		(enum disk_state)((pd->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT);
+
+	if (disk != DISK_NEGOTIATING)
+		return disk;
+	return pd->uuids.flags & UUID_FLAG_INCONSISTENT ? DISK_INCONSISTENT : DISK_CONSISTENT;
+}
+
+static void fill_me(const struct core *core, const struct peer *peer, const struct volume *vol,
+		    const struct pkt_uuids *own, struct uuid_side *me)
+{
+	const struct reconcile *rc = &core->reconcile;
+
+	me->current = own->current;
+	memcpy(me->bitmap, own->bitmap, sizeof(me->bitmap));
+	me->bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
+	memcpy(me->history, own->history, sizeof(me->history));
+	me->flags = own->flags;
+	me->dirty_bits = own->dirty_bits;
+	me->disk = own_disk(core, vol);
+	me->role = core->st.role;
+	me->node_id = core->self;
+	me->rc = peer->resolve_conflicts;
+	me->named_lost = rc->sent_node[peer->id] < NODES_MAX &&
+			 rc->sent_node[peer->id] == peer->lost_primary_node;
+	me->lost_dagtag = rc->sent_dagtag[peer->id];
+}
+
+static void fill_peer(const struct peer *peer, const struct peer_device *pd, bool named_lost,
+		      struct uuid_side *side)
+{
+	side->current = pd->uuids.current;
+	memcpy(side->bitmap, pd->uuids.bitmap, sizeof(side->bitmap));
+	memcpy(side->history, pd->uuids.history, sizeof(side->history));
+	side->flags = pd->uuids.flags;
+	side->dirty_bits = pd->uuids.dirty_bits;
+	side->disk = reported_disk(pd);
+	side->role = (enum role)(pd->state_word & SW_ROLE_MASK);
+	side->node_id = peer->id;
+	side->rc = !peer->resolve_conflicts;
+	side->named_lost = named_lost;
+	side->lost_dagtag = peer->lost_primary_dagtag;
+}
+
+/* Row 0: what the peer decides with is not what we have any more. */
+static bool changed_since_sent(const struct peer_device *pd, const struct volume *vol,
+			       const struct pkt_uuids *own)
+{
+	const struct sent_uuids *sent = &pd->sent;
+
+	return !sent->valid || sent->current != own->current ||
+	       sent->bitmap != vol->md.peers[pd->p].bitmap_uuid ||
+	       (sent->flags ^ own->flags) & ~UUID_FLAG_INCONSISTENT;
+}
+
+static bool both_have_data(const struct core *core, const struct volume *vol,
+			   const struct peer_device *pd)
+{
+	return vol_has_md(vol) && own_disk(core, vol) >= DISK_INCONSISTENT && pd->uuids_valid &&
+	       reported_disk(pd) >= DISK_INCONSISTENT;
+}
+
+static void log_verdict(struct core *core, const struct peer *peer, const struct volume *vol,
+			const struct sync_input *in, const struct sync_decision *d)
+{
+	core_log(core, LOG_INFO, "%s/%u %s: %s by rule %s%s, own bits %llu, peer's %llu",
+		 core->conf.name, vol->vnr, peer->conf->name, sync_strategy_name(d->strategy),
+		 sync_rule_name(d->rule), d->leftover ? " (bits left)" : "",
+		 (unsigned long long)in->me.dirty_bits, (unsigned long long)in->peer.dirty_bits);
+}
+
+static void set_verdict(struct peer_device *pd, const struct sync_decision *d)
+{
+	pd->verdict = (struct sync_verdict){
+		.kind = d->kind,
+		.repl = d->repl,
+		.strategy = d->strategy,
+		.rule = d->rule,
+		.copy_from = d->copy_from,
+		.reason = d->reason,
+	};
+}
+
+static void input_options(const struct peer *peer, bool again, struct sync_input *in)
+{
+	const struct core_net_conf *net = &peer->conf->net;
+
+	in->apv = peer->apv;
+	in->async = net->protocol != PROTOCOL_C;
+	in->again = again;
+	in->after_sb_0p = net->after_sb_0p;
+	in->after_sb_1p = net->after_sb_1p;
+	in->after_sb_2p = net->after_sb_2p;
+	in->rr_conflict = net->rr_conflict;
+	in->always_asbp = net->always_asbp;
+}
+
+void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	bool again = peer_connected(core, peer);
+	struct sync_input in;
+	struct sync_decision d = { .kind = VERDICT_GO, .repl = REPL_ESTABLISHED };
+	struct pkt_uuids own;
+
+	memset(&in, 0, sizeof(in));
+	if (!both_have_data(core, vol, pd)) {
+		set_verdict(pd, &d);
+		return;
+	}
+	uuid_fill(core, peer, vol, 0, 0, &own);
+	if (!again && changed_since_sent(pd, vol, &own)) {
+		d.kind = VERDICT_RETRY;
+		d.rule = RULE_INITIAL_HANDSHAKE_CHANGED;
+		d.strategy = SYNC_RETRY_CONNECT;
+		d.reason = "the generation changed during the handshake";
+		set_verdict(pd, &d);
+		return;
+	}
+	if (!again)
+		own.dirty_bits = pd->sent.dirty_bits;
+	fill_me(core, peer, vol, &own, &in.me);
+	fill_peer(peer, pd, in.me.named_lost, &in.peer);
+	input_options(peer, again, &in);
+	d = sync_decide(&in);
+	log_verdict(core, peer, vol, &in, &d);
+	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
+		uuid_forget_bitmap_uuid(core, vol, peer->id);
+	set_verdict(pd, &d);
+}
+
+/* ---- what the verdict does to bitmaps and references ---- */
+
+static void copy_bitmap(struct core *core, struct volume *vol, unsigned peer_id, unsigned from_node)
+{
+	int to = bitmap_slot(vol, peer_id), from = bitmap_slot(vol, from_node);
+	uint32_t free_slots = bitmap_slots_free(vol);
+
+	if (to < 0)
+		return;
+	if (from < 0 && free_slots)
+		from = __builtin_ctz(free_slots);
+	if (from >= 0)
+		bitmap_copy_slot(core, vol, (unsigned)from, (unsigned)to);
+	else
+		bitmap_set_all(core, vol, node_bit(peer_id), false);
+}
+
+static void set_bitmap(struct core *core, struct peer *peer, struct volume *vol, bool source)
+{
+	struct md_peer *mp = &vol->md.peers[peer->id];
+	uint64_t its = peer->pd[vol->v].uuids.current;
+	bool i_am_new = uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED);
+
+	if (!source && i_am_new && uuid_sync_source(core, vol, peer->id))
+		return;
+	if (source && !i_am_new && its && !uuid_eq(its, UUID_JUST_CREATED)) {
+		uuid_push_history(vol, mp->bitmap_uuid, peer->id);
+		mp->bitmap_uuid = its;
+	}
+	bitmap_set_all(core, vol, node_bit(peer->id), i_am_new);
+}
+
+/* Established without resync: nothing differs since this generation (1.10). */
+static void no_difference(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (own_disk(core, vol) < DISK_OUTDATED || reported_disk(pd) < DISK_OUTDATED)
+		return;
+	if ((pd->uuids.flags | pd->sent.flags) & UUID_FLAG_SYNC_TARGET ||
+	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return;
+	uuid_forget_bitmap_uuid(core, vol, peer->id);
+}
+
+void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (!vol_has_md(vol) || pd->verdict.kind != VERDICT_GO || !both_have_data(core, vol, pd))
+		return;
+	if (peer->conf->has_disk[vol->v] && bitmap_alloc_slot(vol, peer->id)) {
+		core_log(core, LOG_ERR, "%s/%u %s: no free bitmap slot: forget a peer",
+			 core->conf.name, vol->vnr, peer->conf->name);
+		return;
+	}
+	switch (pd->verdict.strategy) {
+	case SYNC_NONE:
+		no_difference(core, peer, vol);
+		return;
+	case SYNC_SOURCE_COPY_BITMAP:
+		copy_bitmap(core, vol, peer->id, pd->verdict.copy_from);
+		return;
+	case SYNC_SOURCE_SET_BITMAP:
+	case SYNC_TARGET_SET_BITMAP:
+		set_bitmap(core, peer, vol, pd->verdict.strategy == SYNC_SOURCE_SET_BITMAP);
+		return;
+	default:
+		/* The slots serve as they are; the target keeps what it has marked itself. */
+		return;
+	}
+}
+
+/* ---- outside of a connect ---- */
+
+/* No resync is due: what the peer has is what we have. */
+static void settle_disk(struct core *core, struct peer_device *pd, const struct volume *vol)
+{
+	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
+	struct state *next;
+
+	if (pd->verdict.strategy != SYNC_NONE || disk != DISK_OUTDATED || pdsk < DISK_CONSISTENT ||
+	    pdsk == DISK_UNKNOWN)
+		return;
+	next = state_begin(core);
+	next->vol[vol->v].disk = pdsk;
+	state_end(core, STATE_HARD);
+}
+
+void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	struct state *next;
+
+	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol))
+		return;
+	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
+			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
+	sync_handshake(core, peer, vol);
+	if (pd->verdict.kind != VERDICT_GO) {
+		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
+			 peer->conf->name, pd->verdict.reason);
+		return;
+	}
+	sync_verdict_apply(core, peer, vol);
+	if (pd->verdict.repl == REPL_ESTABLISHED) {
+		settle_disk(core, pd, vol);
+		return;
+	}
+	next = state_begin(core);
+	next->pd[peer->id][vol->v].repl = pd->verdict.repl;
+	state_end(core, STATE_HARD);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Generations that peers report: new ones to adopt, ends of resyncs, third nodes (states-and-resync 1.8, 1.11). */
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+/* ---- a new generation ---- */
+
+/* As a resync target the new generation comes with the end of the resync. */
+static void remember_for_target(struct core *core, struct volume *vol, uint64_t uuid)
+{
+	FOR_EACH_PEER(core, source) {
+		struct peer_device *pd = &source->pd[vol->v];
+
+		if (resync_is_target(repl_of(core, pd)) && pd->uuids_valid)
+			pd->uuids.current = uuid;
+	}
+	FOR_EACH_PEER(core, other) {
+		if (repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
+			uuid_send(core, other, vol->v, 0, 0);
+	}
+}
+
+/* Absent for me, but with the Primary: that node has the same data as I at this moment. */
+static void follow_strong_nodes(struct core *core, struct volume *vol, uint64_t uuid, uint64_t weak,
+				unsigned sender)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		struct md_peer *mp = &vol->md.peers[n];
+
+		if (n == core->self || n == sender || weak & node_bit(n))
+			continue;
+		if (mp->bitmap_index < 0 || !mp->bitmap_uuid)
+			continue;
+		uuid_push_history(vol, mp->bitmap_uuid, n);
+		mp->bitmap_uuid = uuid;
+	}
+}
+
+static bool wants_to_know(const struct core *core, const struct peer_device *pd, bool rotated)
+{
+	enum repl_state repl = repl_of(core, pd);
+
+	if (repl < REPL_ESTABLISHED)
+		return false;
+	return rotated || repl == REPL_ESTABLISHED || resync_is_source(repl) ||
+	       repl == REPL_WF_BITMAP_S || pdsk_of(core, pd) == DISK_DISKLESS;
+}
+
+/* 1.8: the Primary's generation, or that of a diskless one. */
+static void adopt_new_current(struct core *core, struct volume *vol, struct peer *sender,
+			      uint64_t uuid, uint64_t weak)
+{
+	uint64_t old = vol->md.current_uuid;
+	uint64_t before[NODES_MAX];
+
+	if (uuid_eq(old, uuid))
+		return;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		before[n] = vol->md.peers[n].bitmap_uuid;
+	uuid_rotate(core, vol, weak, peer_rx_dagtag(sender));
+	follow_strong_nodes(core, vol, uuid, weak, sender->id);
+	uuid_set_current(core, vol, uuid);
+	uuid_push_history(vol, old, NODES_MAX);
+	vol->exposed_uuid = vol->md.current_uuid;
+	md_sync(core, vol);
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[vol->v];
+		bool rotated = before[other->id] != vol->md.peers[other->id].bitmap_uuid;
+
+		if (wants_to_know(core, pd, rotated))
+			uuid_send(core, other, vol->v, 0, 0);
+	}
+}
+
+static void new_current(struct core *core, struct volume *vol, struct peer *sender, uint64_t uuid,
+			uint64_t weak)
+{
+	if (uuid_sync_source(core, vol, NODES_MAX)) {
+		remember_for_target(core, vol, uuid);
+		return;
+	}
+	/* Not part of the generation: the Primary keeps a reference towards this disk. */
+	if (disk_of(core, vol) != DISK_UP_TO_DATE && disk_of(core, vol) != DISK_CONSISTENT)
+		return;
+	adopt_new_current(core, vol, sender, uuid, weak);
+}
+
+/* ---- what a peer's entries tell ---- */
+
+/*
+ * The peer is at the same generation and has no reference towards a node any more: neither needs we.
+ * Bits are not touched: they go by P_PEERS_IN_SYNC, block by block, which is ordered with peer acks.
+ */
+static void references_settled(struct core *core, struct volume *vol, struct peer *peer)
+{
+	const struct pkt_uuids *uuids = &peer->pd[vol->v].uuids;
+
+	if (uuids->flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
+	    !uuid_eq(uuids->current, vol->md.current_uuid) || vol->bump_seq)
+		return;
+	if (disk_of(core, vol) < DISK_OUTDATED || uuids->flags & UUID_FLAG_INCONSISTENT)
+		return;
+	if (uuids->bitmap[core->self] == 0)
+		uuid_forget_bitmap_uuid(core, vol, peer->id);
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (n == core->self || n == peer->id || !vol->md.peers[n].bitmap_uuid)
+			continue;
+		if (uuids->bitmap[n] != 0 || !(uuids->bitmap_mask & node_bit(n)))
+			continue;
+		if (core->peer[n] && repl_of(core, &core->peer[n]->pd[vol->v]) > REPL_ESTABLISHED)
+			continue;
+		uuid_forget_bitmap_uuid(core, vol, n);
+	}
+}
+
+static void note_nodes(struct core *core, struct volume *vol, const struct pkt_uuids *uuids)
+{
+	unsigned day_0 = uuids->flags & UUID_FLAG_HAS_UNALLOC ?
+				 (unsigned)(uuids->flags >> UUID_FLAG_UNALLOC_SHIFT) : NODES_MAX;
+
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		struct md_peer *mp = &vol->md.peers[n];
+
+		if (n == day_0 || !(uuids->bitmap_mask & node_bit(n)) || mp->bitmap_index >= 0 ||
+		    mp->flags & MDF_PEER_NODE_EXISTS)
+			continue;
+		mp->flags |= MDF_PEER_NODE_EXISTS;
+		md_dirty(core, vol);
+	}
+}
+
+/* new-current-uuid --clear-bitmap on the peer: both disks are declared equal. */
+static void skip_initial_sync(struct core *core, struct volume *vol, struct peer *peer)
+{
+	struct state *next;
+
+	core_log(core, LOG_NOTICE, "%s/%u %s: initial sync skipped at the peer's request",
+		 core->conf.name, vol->vnr, peer->conf->name);
+	for (unsigned slot = 0; slot < vol->bm.slots; slot++)
+		bitmap_clear_slot(core, vol, slot);
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		vol->md.peers[n].bitmap_uuid = 0;
+	/* The peer's word covers those that heard it too; others differ in everything. */
+	FOR_EACH_PEER(core, other) {
+		if (repl_of(core, &other->pd[vol->v]) < REPL_ESTABLISHED)
+			bitmap_set(core, vol, bitmap_slots_of(vol, node_bit(other->id)), 0,
+				   vol->size_sectors);
+	}
+	uuid_set_current(core, vol, peer->pd[vol->v].uuids.current);
+	md_sync(core, vol);
+	next = state_begin(core);
+	next->vol[vol->v].disk = DISK_UP_TO_DATE;
+	next->pd[peer->id][vol->v].pdsk = DISK_UP_TO_DATE;
+	state_end(core, STATE_HARD);
+	FOR_EACH_PEER(core, other) {
+		if (other != peer && repl_of(core, &other->pd[vol->v]) >= REPL_ESTABLISHED)
+			uuid_send(core, other, vol->v, 0, 0);
+	}
+}
+
+/* H29: our source does not see the Primary's writes; what it would send is older than what we get. */
+static void leave_weak_source(struct core *core, struct volume *vol, struct peer *primary)
+{
+	const struct pkt_uuids *uuids = &primary->pd[vol->v].uuids;
+	struct state *next;
+	uint64_t weak_sources = 0;
+
+	if (core->st.peer[primary->id].role != ROLE_PRIMARY || !(uuids->flags & UUID_FLAG_STABLE))
+		return;
+	FOR_EACH_PEER(core, source) {
+		if (source != primary && uuids->node_mask & node_bit(source->id) &&
+		    resync_is_target(repl_of(core, &source->pd[vol->v])))
+			weak_sources |= node_bit(source->id);
+	}
+	if (!weak_sources)
+		return;
+	next = state_begin(core);
+	FOR_EACH_PEER(core, source) {
+		if (!(weak_sources & node_bit(source->id)))
+			continue;
+		source->pd[vol->v].rs.aborted = true;
+		next->pd[source->id][vol->v].repl = REPL_ESTABLISHED;
+	}
+	state_end(core, STATE_HARD);
+}
+
+/* ---- packets ---- */
+
+static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	const struct pkt_uuids *uuids = &pd->uuids;
+	bool stable_now = uuids->flags & UUID_FLAG_GOT_STABLE;
+
+	if (!(uuids->flags & UUID_FLAG_STABLE) && resync_is_target(repl_of(core, pd)))
+		pd->rs.unstable = true;
+	if (uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
+	    repl_of(core, pd) == REPL_ESTABLISHED &&
+	    uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED)) {
+		skip_initial_sync(core, vol, peer);
+		return;
+	}
+	if (uuids->flags & UUID_FLAG_NEW_DATAGEN) {
+		new_current(core, vol, peer, uuids->current, uuids->node_mask);
+		leave_weak_source(core, vol, peer);
+		return;
+	}
+	references_settled(core, vol, peer);
+	leave_weak_source(core, vol, peer);
+	if (stable_now && repl_of(core, pd) == REPL_ESTABLISHED &&
+	    state_is_stable(core, &core->st)) {
+		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
+		sync_consider(core, peer, vol);
+	} else if (uuids->flags & UUID_FLAG_RESYNC) {
+		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd)))
+			pd->rs.again = true;
+		else
+			sync_consider(core, peer, vol);
+	}
+}
+
+void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct peer_device *pd;
+
+	if (!vol)
+		return;
+	pd = &peer->pd[vol->v];
+	pd->uuids = *pkt->u.uuids;
+	pd->uuids_valid = true;
+	pd->have_uuids = true;
+	pd->current_uuid_rx = 0;
+	if (!vol_has_md(vol)) {
+		core_work(core, WORK_SYNC);
+		return;
+	}
+	note_nodes(core, vol, &pd->uuids);
+	if (peer_connected(core, peer) && repl_of(core, pd) >= REPL_ESTABLISHED)
+		uuids_while_connected(core, vol, peer);
+	core_work(core, WORK_SYNC);
+}
+
+static bool known_generation(const struct volume *vol, uint64_t uuid)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (uuid_eq(uuid, vol->md.peers[n].bitmap_uuid))
+			return true;
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		if (uuid_eq(uuid, vol->md.history[i]))
+			return true;
+	return uuid_eq(uuid, vol->md.current_uuid);
+}
+
+/* A diskless node that had our generation has another now: somebody wrote without us. */
+static void moved_on(struct core *core, struct volume *vol, uint64_t was, uint64_t is)
+{
+	struct state *next;
+
+	if (!is || !was || !uuid_eq(was, vol->md.current_uuid) || known_generation(vol, is) ||
+	    disk_of(core, vol) <= DISK_OUTDATED)
+		return;
+	next = state_begin(core);
+	next->vol[vol->v].disk = DISK_OUTDATED;
+	state_end(core, STATE_HARD);
+}
+
+void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct peer_device *pd;
+	uint64_t was, is = pkt->u.current_uuid.uuid;
+
+	if (!vol)
+		return;
+	pd = &peer->pd[vol->v];
+	was = pd->current_uuid_rx;
+	pd->current_uuid_rx = is;
+	pd->have_uuids = true;
+	if (pdsk_of(core, pd) >= DISK_INCONSISTENT && pd->uuids_valid &&
+	    peer_connected(core, peer)) {
+		pd->uuids.current = is;
+		return;
+	}
+	pd->uuids_valid = false;
+	if (!vol_has_md(vol) || !peer_connected(core, peer) ||
+	    repl_of(core, pd) < REPL_ESTABLISHED)
+		return;
+	if (core->st.peer[peer->id].role != ROLE_PRIMARY) {
+		moved_on(core, vol, was, is);
+		return;
+	}
+	if (is && (disk_of(core, vol) == DISK_UP_TO_DATE ||
+		   uuid_sync_source(core, vol, NODES_MAX)))
+		new_current(core, vol, peer, is,
+			    pkt->u.current_uuid.weak_nodes | node_bit(peer->id));
+}
