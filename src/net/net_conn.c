@@ -244,13 +244,11 @@ static void flush_stream(struct net_stream *s)
 			net_stream_close(s);
 		return;
 	}
-	if (!s->conn) {
-		end_lingering_output(s);
-		return;
-	}
 	if (s->tx.count > 0 && !s->tx.blocked && !list_linked(&s->output_link))
 		list_push_back(&s->net->output, &s->output_link);
-	if (sent > 0)
+	if (!s->conn)
+		end_lingering_output(s);
+	else if (sent > 0)
 		s->net->cb->tx_done(s->conn->ctx, s->kind, (uint32_t)sent);
 }
 

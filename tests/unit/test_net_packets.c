@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Packets through real sockets: payload by reference, order, back-pressure, garbage, orderly ends. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "../lib/net_world.h"
+
+static struct world w;
+
+static void fill(struct buf *buf, uint32_t bytes, uint8_t seed)
+{
+	for (uint32_t i = 0; i < bytes; i++)
+		buf->data[i] = (uint8_t)(i * 7 + i / 251 + seed);
+}
+
+static void send_data(struct world_end *end, uint64_t sector, uint32_t bytes, uint8_t seed)
+{
+	struct buf *buf = buf_get(end->world->pools[end->node], BUF_APP, bytes);
+	struct pkt pkt = { .type = P_DATA, .vnr = 0 };
+
+	cr_assert(buf);
+	fill(buf, bytes, seed);
+	pkt.payload = (struct payload){ .id = buf->id, .bytes = bytes };
+	pkt.u.block.sector = sector;
+	pkt.u.block.block_id = seed;
+	pkt.u.block.bytes = bytes;
+	pkt.u.block.dp_flags = DP_SEND_WRITE_ACK;
+	net_conn_send(end->conn, STREAM_DATA, &pkt);
+	buf_put(buf);
+}
+
+static void check_data(struct world_end *end, unsigned i, uint64_t sector, uint32_t bytes,
+		       uint8_t seed)
+{
+	struct pkt *pkt = &end->packets[i];
+	struct buf *buf = buf_by_id(end->world->pools[end->node], pkt->payload.id);
+
+	cr_assert_eq(pkt->type, P_DATA);
+	cr_assert_eq(end->streams[i], STREAM_DATA);
+	cr_assert_eq(pkt->u.block.sector, sector);
+	cr_assert_eq(pkt->payload.bytes, bytes);
+	cr_assert_eq((uintptr_t)buf->data % 4096, 0);
+	for (uint32_t k = 0; k < bytes; k++)
+		cr_assert_eq(buf->data[k], (uint8_t)(k * 7 + k / 251 + seed), "byte %u", k);
+}
+
+struct count {
+	struct world_end *end;
+	unsigned packets;
+};
+
+static bool has_packets(void *ctx)
+{
+	const struct count *c = ctx;
+
+	return c->end->packet_count >= c->packets;
+}
+
+static void open_pair(uint64_t budget)
+{
+	world_open(&w, 2, budget);
+	world_link(&w, 0, 1);
+	cr_assert(world_connect(&w, 0, 1));
+	cr_assert(world_agree(&w, 0, 1));
+	w.ends[0][1].packet_count = w.ends[1][0].packet_count = 0;
+}
+
+Test(net_packets, sizes_and_order)
+{
+	static const uint32_t sizes[] = { 512, 4096, 512, 65536, 1 << 20, 4096, 131072 + 512, 512 };
+	struct count c = { &w.ends[1][0], 8 };
+
+	open_pair(16 << 20);
+	for (unsigned i = 0; i < 8; i++)
+		send_data(&w.ends[0][1], i * 4096, sizes[i], (uint8_t)(i + 1));
+	cr_assert(world_run(&w, has_packets, &c));
+	for (unsigned i = 0; i < 8; i++)
+		check_data(c.end, i, i * 4096, sizes[i], (uint8_t)(i + 1));
+	/* The sender holds nothing back. */
+	cr_assert_eq(buf_pool_used_count(w.pools[0]), 0);
+	world_close(&w);
+}
+
+/* Every byte that was queued is reported as sent, once. */
+Test(net_packets, tx_done)
+{
+	struct count c = { &w.ends[1][0], 3 };
+	uint64_t before;
+
+	open_pair(16 << 20);
+	before = w.ends[0][1].tx_bytes[STREAM_DATA];
+	for (unsigned i = 0; i < 3; i++)
+		send_data(&w.ends[0][1], 0, 4096, 1);
+	cr_assert(world_run(&w, has_packets, &c));
+	/* header100, the fixed part of P_DATA, payload. */
+	cr_assert_eq(w.ends[0][1].tx_bytes[STREAM_DATA] - before, 3 * (16 + 24 + 4096));
+	world_close(&w);
+}
+
+static bool starved(void *ctx)
+{
+	(void)ctx;
+	return w.ends[1][0].packet_count == 2 && !net_has_output(w.nets[0]);
+}
+
+/* Without a buffer the stream waits, the other stream goes on, and nothing is lost. */
+Test(net_packets, waits_for_buffers)
+{
+	struct count c = { &w.ends[1][0], 7 };
+	struct pkt ping = { .type = P_PING, .vnr = VNR_NONE };
+
+	open_pair(2 * 4096);
+	for (unsigned i = 0; i < 6; i++)
+		send_data(&w.ends[0][1], i * 8, 4096, (uint8_t)i);
+	cr_assert(world_run(&w, starved, NULL));
+	world_idle(&w, 20);
+	cr_assert_eq(c.end->packet_count, 2);
+	net_conn_send(w.ends[0][1].conn, STREAM_CONTROL, &ping);
+	world_idle(&w, 20);
+	cr_assert_eq(c.end->packet_count, 3);
+	cr_assert_eq(c.end->packets[2].type, P_PING);
+	for (unsigned got = 0; got < 6; got++) {
+		unsigned i = got < 2 ? got : got + 1;
+		struct count more = { c.end, i + 1 };
+
+		cr_assert(world_run(&w, has_packets, &more));
+		check_data(c.end, i, got * 8, 4096, (uint8_t)got);
+		buf_put(buf_by_id(w.pools[1], c.end->packets[i].payload.id));
+		c.end->packets[i].payload.id = 0;
+	}
+	cr_assert(world_run(&w, has_packets, &c));
+	world_close(&w);
+}
+
+static bool is_down(void *ctx)
+{
+	return ((struct world_end *)ctx)->down_count > 0;
+}
+
+/* A packet of the data stream on the control stream ends the connection and says why. */
+Test(net_packets, wrong_stream)
+{
+	struct pkt barrier = { .type = P_BARRIER, .vnr = VNR_NONE };
+
+	open_pair(1 << 20);
+	net_conn_send(w.ends[0][1].conn, STREAM_CONTROL, &barrier);
+	cr_assert(world_run(&w, is_down, &w.ends[1][0]));
+	cr_assert(strstr(w.ends[1][0].reason, "control stream"), "%s", w.ends[1][0].reason);
+	cr_assert(strstr(w.ends[1][0].reason, "BARRIER"), "%s", w.ends[1][0].reason);
+	world_close(&w);
+}
+
+/* Before the versions are agreed on, no other packet is accepted on the data stream. */
+Test(net_packets, before_features)
+{
+	struct pkt protocol = { .type = P_DATA, .vnr = 0 };
+	struct buf *buf;
+
+	world_open(&w, 2, 1 << 20);
+	world_link(&w, 0, 1);
+	cr_assert(world_connect(&w, 0, 1));
+	buf = buf_get(w.pools[0], BUF_APP, 512);
+	memset(buf->data, 0, 512);
+	protocol.payload = (struct payload){ .id = buf->id, .bytes = 512 };
+	protocol.u.block.bytes = 512;
+	/* It cannot even be encoded: the sending end drops the connection. */
+	net_conn_send(w.ends[0][1].conn, STREAM_DATA, &protocol);
+	buf_put(buf);
+	cr_assert(world_run(&w, is_down, &w.ends[0][1]));
+	cr_assert(world_run(&w, is_down, &w.ends[1][0]));
+	cr_assert_eq(w.ends[1][0].packet_count, 0);
+	world_close(&w);
+}
+
+/* What was queued before a disconnect still arrives, then the end of the stream. */
+Test(net_packets, disconnect_sends_the_rest)
+{
+	struct count c = { &w.ends[1][0], 4 };
+
+	open_pair(16 << 20);
+	for (unsigned i = 0; i < 4; i++)
+		send_data(&w.ends[0][1], i * 4096, 1 << 20, (uint8_t)i);
+	net_conn_disconnect(w.ends[0][1].conn);
+	cr_assert(world_run(&w, has_packets, &c));
+	for (unsigned i = 0; i < 4; i++)
+		check_data(c.end, i, i * 4096, 1 << 20, (uint8_t)i);
+	cr_assert(world_run(&w, is_down, c.end));
+	world_close(&w);
+}
+
+static void disconnect_inside(struct world_end *end, const struct pkt *pkt)
+{
+	(void)pkt;
+	net_conn_disconnect(end->conn);
+}
+
+/* The core may close a connection while a packet of it is being delivered. */
+Test(net_packets, disconnect_while_receiving)
+{
+	struct count c = { &w.ends[1][0], 1 };
+
+	open_pair(16 << 20);
+	c.end->on_packet = disconnect_inside;
+	for (unsigned i = 0; i < 5; i++)
+		send_data(&w.ends[0][1], i * 8, 4096, (uint8_t)i);
+	cr_assert(world_run(&w, has_packets, &c));
+	cr_assert(world_run(&w, is_down, &w.ends[0][1]));
+	cr_assert_eq(c.end->packet_count, 1);
+	cr_assert_eq(c.end->down_count, 0);
+	c.end->on_packet = NULL;
+	cr_assert(world_connect(&w, 0, 1));
+	world_close(&w);
+}
