@@ -56,7 +56,7 @@ static const char *target_text(enum cli_target target)
 	case TARGET_COMMAND_OPTIONAL:
 		return " [COMMAND]";
 	}
-	ASSERT(!"target in range");
+	ASSERT(false); /* target in range */
 	return "";
 }
 

@@ -16,7 +16,7 @@ static enum md_place place_of(enum conf_meta meta)
 	case CONF_META_INDEXED:
 		return MD_PLACE_INDEXED;
 	}
-	ASSERT(!"place in range");
+	ASSERT(false); /* place in range */
 	return MD_PLACE_INTERNAL;
 }
 

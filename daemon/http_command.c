@@ -127,7 +127,7 @@ static int post(struct http_server *s, struct http_command *c)
 	case VERB_SHUTDOWN:
 		break;
 	}
-	ASSERT(!"a command");
+	ASSERT(false); /* a command */
 	return -EINVAL;
 }
 

@@ -140,7 +140,7 @@ static uint64_t unit_size(enum unit unit)
 	case UNIT_DS:
 		return 100;
 	}
-	ASSERT(!"unit in range");
+	ASSERT(false); /* unit in range */
 	return 1;
 }
 
@@ -188,7 +188,7 @@ const char *unit_text(enum unit unit)
 	case UNIT_MS:
 		return "milliseconds";
 	}
-	ASSERT(!"unit in range");
+	ASSERT(false); /* unit in range */
 	return "";
 }
 

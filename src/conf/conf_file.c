@@ -411,6 +411,7 @@ static bool file_read(struct conf_loader *l, const char *path, const config_sett
 	size_t bytes = 0;
 	const char *why;
 	char *text;
+	bool good;
 
 	if (depth > CONF_INCLUDE_DEPTH_MAX || strlen(path) >= CONF_PATH_MAX) {
 		file_error(l, from, path,
@@ -434,7 +435,8 @@ static bool file_read(struct conf_loader *l, const char *path, const config_sett
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	/* Includes are followed even when a key was wrong: more errors per run. */
-	return conf_file_collect(l, file) & includes_read(l, file, depth);
+	good = conf_file_collect(l, file);
+	return includes_read(l, file, depth) && good;
 }
 
 bool conf_files_read(struct conf_loader *l, const char *path)

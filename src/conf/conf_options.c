@@ -117,7 +117,7 @@ const char *conf_group_name(enum conf_group group)
 	case GROUP_OPTIONS:
 		return "options";
 	}
-	ASSERT(!"group in range");
+	ASSERT(false); /* group in range */
 	return "";
 }
 
@@ -136,6 +136,10 @@ const struct conf_option *conf_option_find(enum conf_group group, const char *na
 	return NULL;
 }
 
+STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum wire_protocol) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum on_io_error) == sizeof(uint32_t), "words are stored as 32 bit");
+
 static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t value)
 {
 	void *field = (char *)opts + o->offset;
@@ -147,7 +151,6 @@ static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t 
 		memcpy(field, &flag, sizeof(flag));
 		return;
 	case TYPE_WORD:
-		STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
 		memcpy(field, &small, sizeof(small));
 		return;
 	case TYPE_NUMBER:
@@ -160,7 +163,7 @@ static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t 
 	case TYPE_SECRET:
 		break;
 	}
-	ASSERT(!"a text is not stored as a number");
+	ASSERT(false); /* a text is not stored as a number */
 }
 
 uint64_t conf_option_get(const struct conf_option *o, const struct conf_opts *opts)
@@ -309,6 +312,6 @@ int conf_option_set(const struct conf_option *option, const config_setting_t *se
 	case TYPE_SECRET:
 		return set_text(option, setting, opts, err);
 	}
-	ASSERT(!"type in range");
+	ASSERT(false); /* type in range */
 	return -EINVAL;
 }
