@@ -106,6 +106,10 @@ int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
 /* Takes the two streams off the connection. */
 static void end_incarnation(struct net_conn *conn, bool linger)
 {
+	if (linger && conn->streams[STREAM_DATA] && conn->streams[STREAM_CONTROL]) {
+		conn->streams[STREAM_DATA]->partner = conn->streams[STREAM_CONTROL];
+		conn->streams[STREAM_CONTROL]->partner = conn->streams[STREAM_DATA];
+	}
 	for (unsigned i = 0; i < STREAM_COUNT; i++) {
 		struct net_stream *s = conn->streams[i];
 
@@ -218,10 +222,14 @@ bool net_has_output(const struct net *net)
 	return !list_empty(&net->output) || !list_empty(&net->graves);
 }
 
-/* Everything a lingering stream had to send is sent: now its end is announced. */
+/*
+ * Everything a lingering stream had to send is sent: now its end is announced. That of the control
+ * stream is not, while the data stream is open: the peer would take it for a failure, and not
+ * read what is still under way on the data stream.
+ */
 static void end_lingering_output(struct net_stream *s)
 {
-	if (s->tx.count > 0 || s->write_ended)
+	if (s->tx.count > 0 || s->write_ended || (s->kind == STREAM_CONTROL && s->partner))
 		return;
 	s->write_ended = true;
 	shutdown(s->fd, SHUT_WR);

@@ -82,6 +82,7 @@ struct net_stream {
 	bool closed;                /* freed at the end of the turn */
 	bool starved;               /* on net->starved: no buffer for a payload */
 	bool write_ended;           /* lingering, everything is sent */
+	struct net_stream *partner; /* lingering: the other stream, while it does too */
 	const char *broken;         /* found while queueing; reported by net_flush() */
 	struct event ev_read, ev_write, ev_linger;
 	struct list link;           /* net->lingering or net->graves */

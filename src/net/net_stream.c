@@ -114,9 +114,17 @@ struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int f
 
 void net_stream_close(struct net_stream *s)
 {
+	struct net_stream *partner = s->partner;
+
 	if (s->closed)
 		return;
 	s->closed = true;
+	s->partner = NULL;
+	if (partner) {
+		partner->partner = NULL;
+		if (s->kind == STREAM_DATA)
+			net_stream_close(partner);
+	}
 	s->conn = NULL;
 	event_del(&s->ev_read);
 	event_del(&s->ev_write);
