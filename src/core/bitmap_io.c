@@ -157,6 +157,23 @@ static void start_flush(struct core *core, struct volume *vol)
 	action->u.meta.vnr = vol->vnr;
 }
 
+/* What is written by now, and what `waiter` waits for, becomes durable. True = it is already. */
+static bool make_durable(struct core *core, struct volume *vol, enum bm_waiter waiter)
+{
+	struct bitmap *bm = &vol->bm;
+
+	if (!bm->waits[waiter] && !bm->unflushed) {
+		if (!bm->flushing)
+			return true;
+		/* Nothing was written since it was sent. */
+		bm->flush_for |= (uint8_t)(1U << waiter);
+		return false;
+	}
+	bm->flush_wanted[waiter] = true;
+	start_flush(core, vol);
+	return false;
+}
+
 /* Asks for the granule's present content on disk. */
 static void want_granule(struct bitmap *bm, uint32_t g, enum bm_waiter waiter)
 {
@@ -215,13 +232,7 @@ void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint6
 
 bool bitmap_settled(struct core *core, struct volume *vol)
 {
-	struct bitmap *bm = &vol->bm;
-
-	if (!bm->waits[BM_WAIT_RESYNC] && !bm->unflushed && !bm->flushing)
-		return true;
-	bm->flush_wanted[BM_WAIT_RESYNC] = true;
-	start_flush(core, vol);
-	return false;
+	return make_durable(core, vol, BM_WAIT_RESYNC);
 }
 
 void bitmap_write_all(struct core *core, struct volume *vol)
@@ -235,10 +246,7 @@ void bitmap_write_all(struct core *core, struct volume *vol)
 		if (bm->writes[i].busy)
 			want_granule(bm, bm->writes[i].granule, BM_WAIT_ALL);
 	pump_writes(core, vol);
-	if (bm->waits[BM_WAIT_ALL] || bm->unflushed || bm->flushing) {
-		bm->flush_wanted[BM_WAIT_ALL] = true;
-		start_flush(core, vol);
-	}
+	make_durable(core, vol, BM_WAIT_ALL);
 }
 
 bool bitmap_is_clean(const struct volume *vol)
