@@ -85,10 +85,14 @@ Test(backing, nothing_outside_the_data_area)
 	free(tail);
 }
 
-/* Random requests of every alignment in memory and on disk against a plain copy. */
+/*
+ * Random requests of every alignment in memory and on disk against a plain copy. DRBDFS_TEST_STORE
+ * names a block device (its first MiB is overwritten) to be used instead of a file.
+ */
 Test(backing, random_requests_equal_a_copy)
 {
-	const char *path = scratch_file("store", 4 * MIB);
+	const char *device = getenv("DRBDFS_TEST_STORE");
+	const char *path = device ? device : scratch_file("store", 4 * MIB);
 	struct backing *b = open_ok(path, 0);
 	uint8_t *model = aligned(MIB), *buf = aligned(MIB + 4096);
 	struct prng rng;
@@ -96,6 +100,7 @@ Test(backing, random_requests_equal_a_copy)
 	prng_seed(&rng, 5);
 	memset(model, 0, MIB);
 	backing_limit_data(b, 2048);
+	cr_assert_eq(backing_zero(b, 0, MIB, false), 0);
 	for (unsigned i = 0; i < 2000; i++) {
 		uint32_t sectors = (uint32_t)prng_range(&rng, 1, prng_chance(&rng, 1, 10) ? 600 : 17);
 		uint64_t sector = prng_below(&rng, 2048 - sectors + 1);
