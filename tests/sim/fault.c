@@ -59,16 +59,16 @@ static void restart_dead(struct world *w)
 
 static void heal_event(struct world *w, uint64_t a, uint64_t b)
 {
-	net_link(w, (unsigned)a, (unsigned)b, true);
+	simnet_link(w, (unsigned)a, (unsigned)b, true);
 }
 
 static void link_for(struct world *w, unsigned a, unsigned b, bool both, uint64_t ns)
 {
-	net_link(w, a, b, false);
+	simnet_link(w, a, b, false);
 	world_at(w, ns, heal_event, a, b);
 	if (!both)
 		return;
-	net_link(w, b, a, false);
+	simnet_link(w, b, a, false);
 	world_at(w, ns, heal_event, b, a);
 }
 
@@ -154,7 +154,7 @@ static void inject_net(struct world *w, enum fault fault, unsigned node, unsigne
 	switch (fault) {
 	case FAULT_CUT:
 	case FAULT_HALF_OPEN:
-		net_cut(w, node, peer, fault == FAULT_HALF_OPEN);
+		simnet_cut(w, node, peer, fault == FAULT_HALF_OPEN);
 		break;
 	case FAULT_PARTITION_ONE:
 		partition(w, 1U << node);
@@ -166,10 +166,10 @@ static void inject_net(struct world *w, enum fault fault, unsigned node, unsigne
 		link_for(w, node, peer, false, prng_exp(&w->rng, 8 * NS_SEC) + 10 * NS_MS);
 		break;
 	case FAULT_STALL:
-		net_stall(w, node, peer, (int)prng_below(&w->rng, 3) - 1, ns);
+		simnet_stall(w, node, peer, (int)prng_below(&w->rng, 3) - 1, ns);
 		break;
 	case FAULT_HOLD_PACKET:
-		net_hold_type(w, node, peer,
+		simnet_hold_type(w, node, peer,
 			      (enum packet)held[prng_below(&w->rng, ARRAY_LEN(held))], ns);
 		break;
 	default:
@@ -230,7 +230,7 @@ void fault_inject(struct world *w)
 
 void fault_heal(struct world *w)
 {
-	net_heal(w);
+	simnet_heal(w);
 	for (unsigned i = 0; i < w->node_count; i++) {
 		struct node *n = &w->nodes[i];
 

@@ -73,7 +73,7 @@ static bool converged_quiet(struct world *w)
 	if (!converged(w))
 		return false;
 	snprintf(reason, sizeof(reason), "requests or packets are still in flight");
-	if (w->app.in_flight > 0 || !net_quiet(w))
+	if (w->app.in_flight > 0 || !simnet_quiet(w))
 		return false;
 	for (unsigned i = 0; i < w->node_count; i++) {
 		if (w->nodes[i].disk.ops_high > 0 || w->nodes[i].disk.md_count > 0)

@@ -209,16 +209,16 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		app_completed(w, n->id, &ac->u.complete);
 		break;
 	case AC_SEND:
-		net_send(w, n->id, &ac->u.send);
+		simnet_send(w, n->id, &ac->u.send);
 		break;
 	case AC_SEND_BITMAP:
-		net_send_bitmap(w, n->id, &ac->u.send_bitmap);
+		simnet_send_bitmap(w, n->id, &ac->u.send_bitmap);
 		break;
 	case AC_CONNECT:
-		net_want(w, n->id, ac->u.peer);
+		simnet_want(w, n->id, ac->u.peer);
 		break;
 	case AC_DISCONNECT:
-		net_close(w, n->id, ac->u.peer);
+		simnet_close(w, n->id, ac->u.peer);
 		break;
 	case AC_DISK_READ:
 		disk_submit(w, n->id, DOP_READ, &ac->u.disk);
@@ -438,7 +438,7 @@ void node_start(struct world *w, unsigned node)
 	/* Clocks of two starts have nothing to do with each other. */
 	n->epoch_ns = prng_below(&w->rng, 1000 * NS_SEC);
 	n->core = core_create(&n->conf, n->mem, n->mem_bytes);
-	net_node_started(w, node);
+	simnet_node_started(w, node);
 	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (p != node)
@@ -465,7 +465,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	n->die_after_actions = 0;
 	forget_commands(w, node);
 	disk_process_died(w, node);
-	net_node_died(w, node, power);
+	simnet_node_died(w, node, power);
 	payload_node_died(w, node);
 	if (power)
 		disk_power_lost(w, node, mode);

@@ -32,13 +32,13 @@ static void survivors_reconcile(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 200);
 	sc_expect(w, disk_peek(&w->nodes[B].disk, 16) != disk_peek(&w->nodes[C].disk, 16),
 		  "the write reached B only");
 	sc_kill(w, A);
-	net_stall(w, A, C, STREAM_DATA, 0);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
 	sc_wait_conn(w, B, A, CONN_CONNECTING);
 	sc_wait_disk(w, B, DISK_UP_TO_DATE);
 	sc_wait_disk(w, C, DISK_UP_TO_DATE);
@@ -54,14 +54,14 @@ static void survivors_reconcile_later(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 200);
-	net_link(w, B, C, false);
-	net_link(w, C, B, false);
+	simnet_link(w, B, C, false);
+	simnet_link(w, C, B, false);
 	sc_kill(w, A);
 	sc_part(w, B, C);
-	net_stall(w, A, C, STREAM_DATA, 0);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
 	sc_wait(w, 3000);
 	sc_join(w, B, C);
 	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
@@ -82,8 +82,8 @@ static void lose_one_then_other(struct world *w, bool write_alone)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_link(w, B, C, false);
-	net_link(w, C, B, false);
+	simnet_link(w, B, C, false);
+	simnet_link(w, C, B, false);
 	sc_part(w, A, B);
 	sc_wait_conn(w, C, B, CONN_CONNECTING);
 	sc_write(w, 2);

@@ -8,11 +8,11 @@ static void h2_stream_points(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 300);
-	net_link(w, B, C, false);
-	net_link(w, C, B, false);
+	simnet_link(w, B, C, false);
+	simnet_link(w, C, B, false);
 	sc_kill(w, A);
 	sc_part(w, B, C);
 	sc_wait(w, 2000);
@@ -34,7 +34,7 @@ static void h5_promote_at_once(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
 	sc_write_async(w, 1);
 	sc_wait(w, 300);
 	sc_kill(w, A);
@@ -61,8 +61,8 @@ static void h20_two_inconsistent(struct world *w)
 	sc_wait_conn(w, A, C, CONN_CONNECTING);
 	for (unsigned i = 0; i < 60; i++)
 		sc_write(w, 2 + 5 * i);
-	net_link(w, B, C, false);
-	net_link(w, C, B, false);
+	simnet_link(w, B, C, false);
+	simnet_link(w, C, B, false);
 	sc_start(w, B);
 	sc_start(w, C);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -150,7 +150,7 @@ static void h49_promote_demote(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	net_hold_type(w, A, B, P_TWOPC_PREPARE, NS_SEC);
+	simnet_hold_type(w, A, B, P_TWOPC_PREPARE, NS_SEC);
 	w->app.stop = true;
 	app_kick(w);
 	node_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, NULL, 0);
@@ -169,7 +169,7 @@ static void h64_disconnect_in_resync(struct world *w)
 		sc_part(w, A, B);
 		for (unsigned i = 0; i < 40; i++)
 			sc_write(w, 3 + 7 * i);
-		net_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
+		simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
 		sc_join(w, A, B);
 		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 		sc_command(w, who, (struct ev_command){ .cmd = CMD_DISCONNECT,

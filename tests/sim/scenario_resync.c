@@ -35,10 +35,10 @@ static void interrupted_at(struct world *w, enum packet held, unsigned from)
 {
 	sc_begin(w, 2);
 	make_difference(w, 50);
-	net_hold_type(w, from, from == A ? B : A, held, 5 * NS_SEC);
+	simnet_hold_type(w, from, from == A ? B : A, held, 5 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait(w, 3000);
-	net_cut(w, A, B, false);
+	simnet_cut(w, A, B, false);
 	sc_wait(w, 100);
 	life_expect_converged(w);
 	no_full_sync(w, 120);
@@ -72,10 +72,10 @@ static void missed_end(struct world *w)
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	/* From here on the next uuids of B are the ones of the end. */
-	net_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
+	simnet_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
 	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
 	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	net_cut(w, A, B, false);
+	simnet_cut(w, A, B, false);
 	sc_wait(w, 100);
 	life_expect_converged(w);
 	no_full_sync(w, 60);
@@ -92,7 +92,7 @@ static void death_in_resync(struct world *w, unsigned victim)
 	for (unsigned i = 0; i < 50; i++)
 		sc_write(w, 3 + 7 * i);
 	sc_start(w, B);
-	net_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	sc_kill(w, victim);
 	sc_wait(w, 500);
@@ -129,7 +129,7 @@ static void write_during_exchange(struct world *w)
 {
 	sc_begin(w, 2);
 	make_difference(w, 5);
-	net_hold_type(w, B, A, P_COMPRESSED_BITMAP, 2 * NS_SEC);
+	simnet_hold_type(w, B, A, P_COMPRESSED_BITMAP, 2 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait_repl(w, A, B, REPL_WF_BITMAP_S);
 	for (unsigned i = 0; i < 10; i++)
@@ -157,7 +157,7 @@ static void full_sync_interrupted(struct world *w)
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	sc_wait(w, 300);
 	sc_expect(w, !all_up_to_date(w), "the resync takes longer than that");
-	net_cut(w, A, B, false);
+	simnet_cut(w, A, B, false);
 	sc_wait_conn(w, B, A, CONN_CONNECTING);
 	life_expect_converged(w);
 	sc_expect(w, sc_received(w, B, A) < w->params.device_sectors * 3 / 2,
@@ -177,8 +177,8 @@ static void chain(struct world *w)
 	sc_wait_conn(w, A, B, CONN_CONNECTING);
 	for (unsigned i = 0; i < 50; i++)
 		sc_write(w, 3 + 7 * i);
-	net_link(w, A, C, false);
-	net_link(w, C, A, false);
+	simnet_link(w, A, C, false);
+	simnet_link(w, C, A, false);
 	sc_start(w, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	sc_start(w, C);

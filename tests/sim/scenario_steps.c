@@ -189,8 +189,8 @@ static bool conn_is_lost(struct world *w)
 
 void sc_part(struct world *w, unsigned a, unsigned b)
 {
-	net_link(w, a, b, false);
-	net_link(w, b, a, false);
+	simnet_link(w, a, b, false);
+	simnet_link(w, b, a, false);
 	wait.node = a;
 	wait.peer = b;
 	until(w, conn_is_lost, "loss noticed");
@@ -201,8 +201,8 @@ void sc_part(struct world *w, unsigned a, unsigned b)
 
 void sc_join(struct world *w, unsigned a, unsigned b)
 {
-	net_link(w, a, b, true);
-	net_link(w, b, a, true);
+	simnet_link(w, a, b, true);
+	simnet_link(w, b, a, true);
 }
 
 void sc_wait(struct world *w, uint64_t ms)

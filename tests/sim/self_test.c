@@ -201,20 +201,20 @@ static void send_sector(struct world *w, uint64_t sector)
 	tags = payload_tags(w, ac.pkt.payload);
 	for (unsigned i = 0; i < 8; i++)
 		tags[i] = sector + i;
-	net_send(w, 0, &ac);
+	simnet_send(w, 0, &ac);
 	payload_core_put(w, 0, ac.pkt.payload);
 }
 
 static void connect_two(struct world *w)
 {
-	net_want(w, 0, 1);
+	simnet_want(w, 0, 1);
 	CHECK(seen.count[0] == 0);
-	net_want(w, 1, 0);
+	simnet_want(w, 1, 0);
 	world_run_for(w, 10 * NS_SEC);
 	CHECK(seen.last[0].kind == EV_STREAMS_UP && seen.last[1].kind == EV_STREAMS_UP);
 	CHECK(seen.last[0].u.streams.resolve_conflicts != seen.last[1].u.streams.resolve_conflicts);
 	for (unsigned i = 0; i < 2; i++)
-		net_conn(w, 0, 1)->ctx[i] = (struct wire_ctx){ .apv = APV_MAX,
+		simnet_conn(w, 0, 1)->ctx[i] = (struct wire_ctx){ .apv = APV_MAX,
 							       .features = FEATURES_OFFERED };
 }
 
@@ -222,19 +222,19 @@ static void test_net_order(struct world *w)
 {
 	begin(w, 4);
 	connect_two(w);
-	net_link(w, 0, 1, false);
+	simnet_link(w, 0, 1, false);
 	for (unsigned i = 0; i < 40; i++)
 		send_sector(w, i * 8);
 	world_run_for(w, 10 * NS_SEC);
 	CHECK(seen.order_count == 0);
-	CHECK(!net_quiet(w));
-	net_link(w, 0, 1, true);
+	CHECK(!simnet_quiet(w));
+	simnet_link(w, 0, 1, true);
 	world_run_for(w, 10 * NS_SEC);
 	CHECK(seen.order_count == 40);
 	for (unsigned i = 0; i < seen.order_count; i++)
 		CHECK(seen.order[i] == i * 8);
-	CHECK(net_quiet(w));
-	net_close(w, 0, 1);
+	CHECK(simnet_quiet(w));
+	simnet_close(w, 0, 1);
 	world_run_for(w, 10 * NS_SEC);
 	CHECK(seen.last[1].kind == EV_STREAMS_DOWN);
 	CHECK(payload_core_held(w, 0) == 0 && payload_core_held(w, 1) == 0);
@@ -249,7 +249,7 @@ static void test_net_cut(struct world *w)
 		connect_two(w);
 		for (unsigned i = 0; i < 20; i++)
 			send_sector(w, i * 8);
-		net_cut(w, 0, 1, false);
+		simnet_cut(w, 0, 1, false);
 		world_run_for(w, 10 * NS_SEC);
 		CHECK(seen.last[0].kind == EV_STREAMS_DOWN && seen.last[1].kind == EV_STREAMS_DOWN);
 		for (unsigned i = 0; i < seen.order_count; i++)

@@ -259,22 +259,22 @@ struct net {
 	uint64_t packets_sent;
 };
 
-void net_reset(struct world *w);
-void net_want(struct world *w, unsigned node, unsigned peer);
-void net_close(struct world *w, unsigned node, unsigned peer);
-void net_send(struct world *w, unsigned node, const struct ac_send *ac);
-void net_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac);
-void net_node_died(struct world *w, unsigned node, bool power_lost);
-void net_node_started(struct world *w, unsigned node);
+void simnet_reset(struct world *w);
+void simnet_want(struct world *w, unsigned node, unsigned peer);
+void simnet_close(struct world *w, unsigned node, unsigned peer);
+void simnet_send(struct world *w, unsigned node, const struct ac_send *ac);
+void simnet_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac);
+void simnet_node_died(struct world *w, unsigned node, bool power_lost);
+void simnet_node_started(struct world *w, unsigned node);
 /* Faults. A cut loses what is in flight behind a random byte; half: only one side is told. */
-void net_cut(struct world *w, unsigned a, unsigned b, bool half);
-void net_link(struct world *w, unsigned from, unsigned to, bool up);
-void net_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns);
-void net_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
-void net_heal(struct world *w);
-struct net_conn *net_conn(struct world *w, unsigned a, unsigned b);
+void simnet_cut(struct world *w, unsigned a, unsigned b, bool half);
+void simnet_link(struct world *w, unsigned from, unsigned to, bool up);
+void simnet_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns);
+void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
+void simnet_heal(struct world *w);
+struct net_conn *simnet_conn(struct world *w, unsigned a, unsigned b);
 /* Nothing is in flight on any established connection except keepalives. */
-bool net_quiet(const struct world *w);
+bool simnet_quiet(const struct world *w);
 
 /* ---- nodes (node.c) ---- */
 

@@ -371,7 +371,7 @@ static void tick_event(struct world *w, uint64_t a, uint64_t b)
 	app_track_suspects(w);
 	if (app->phase == APP_IDLE && app->ops_left > 0 && !app->stop)
 		try_open(w);
-	if (app->phase == APP_OPEN && (app->stop || prng_chance(&w->rng, 1, 60)))
+	if (app->phase == APP_OPEN && (app->stop || (!app->quiet && prng_chance(&w->rng, 1, 60))))
 		app->phase = APP_DRAINING;
 	if (app->phase == APP_OPEN && app->ops_left > 0 && !app->quiet) {
 		if (app->in_flight < w->params.qd && core_room(w->nodes[app->node].core) > 0)

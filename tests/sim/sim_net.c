@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct net_conn *net_conn(struct world *w, unsigned a, unsigned b)
+struct net_conn *simnet_conn(struct world *w, unsigned a, unsigned b)
 {
 	return a < b ? &w->net.conn[a][b] : &w->net.conn[b][a];
 }
@@ -21,7 +21,7 @@ struct net_conn *conn_of_key(struct world *w, uint64_t key)
 	return &w->net.conn[key & 0xff][(key >> 8) & 0xff];
 }
 
-bool net_path_up(const struct world *w, unsigned a, unsigned b)
+bool simnet_path_up(const struct world *w, unsigned a, unsigned b)
 {
 	return !w->net.down[a][b] && !w->net.down[b][a];
 }
@@ -31,7 +31,7 @@ static uint64_t latency(struct world *w)
 	return NS_US * 20 + prng_exp(&w->rng, w->params.net_latency_ns);
 }
 
-void net_reset(struct world *w)
+void simnet_reset(struct world *w)
 {
 	struct net *net = &w->net;
 
@@ -79,7 +79,7 @@ static void open_event(struct world *w, uint64_t key, uint64_t unused)
 	c->opening = false;
 	if (c->side[0] != SIDE_WANT || c->side[1] != SIDE_WANT)
 		return;
-	if (!net_path_up(w, c->node[0], c->node[1]))
+	if (!simnet_path_up(w, c->node[0], c->node[1]))
 		return;
 	for (unsigned side = 0; side < 2; side++) {
 		for (unsigned s = 0; s < STREAM_COUNT; s++)
@@ -103,15 +103,15 @@ static void try_open(struct world *w, struct net_conn *c)
 {
 	if (c->opening || c->side[0] != SIDE_WANT || c->side[1] != SIDE_WANT)
 		return;
-	if (!net_path_up(w, c->node[0], c->node[1]))
+	if (!simnet_path_up(w, c->node[0], c->node[1]))
 		return;
 	c->opening = true;
 	world_at(w, 3 * latency(w), open_event, conn_key(c, 0, 0), 0);
 }
 
-void net_want(struct world *w, unsigned node, unsigned peer)
+void simnet_want(struct world *w, unsigned node, unsigned peer)
 {
-	struct net_conn *c = net_conn(w, node, peer);
+	struct net_conn *c = simnet_conn(w, node, peer);
 	unsigned side = c->node[1] == node;
 
 	if (c->side[side] != SIDE_IDLE)
@@ -134,9 +134,9 @@ static void side_close(struct world *w, struct net_conn *c, unsigned side)
 	}
 }
 
-void net_close(struct world *w, unsigned node, unsigned peer)
+void simnet_close(struct world *w, unsigned node, unsigned peer)
 {
-	struct net_conn *c = net_conn(w, node, peer);
+	struct net_conn *c = simnet_conn(w, node, peer);
 	unsigned side = c->node[1] == node;
 
 	if (c->side[side] == SIDE_UP)
@@ -175,9 +175,9 @@ static void down_event(struct world *w, uint64_t key, uint64_t gen)
 	conn_side_down(w, c, side, "connection reset by peer");
 }
 
-void net_cut(struct world *w, unsigned a, unsigned b, bool half)
+void simnet_cut(struct world *w, unsigned a, unsigned b, bool half)
 {
-	struct net_conn *c = net_conn(w, a, b);
+	struct net_conn *c = simnet_conn(w, a, b);
 	unsigned only = (unsigned)prng_below(&w->rng, 2);
 
 	if (c->side[0] != SIDE_UP || c->side[1] != SIDE_UP)
@@ -196,7 +196,7 @@ void net_cut(struct world *w, unsigned a, unsigned b, bool half)
 	}
 }
 
-void net_node_died(struct world *w, unsigned node, bool power_lost)
+void simnet_node_died(struct world *w, unsigned node, bool power_lost)
 {
 	for (unsigned peer = 0; peer < w->node_count; peer++) {
 		struct net_conn *c;
@@ -204,7 +204,7 @@ void net_node_died(struct world *w, unsigned node, bool power_lost)
 
 		if (peer == node)
 			continue;
-		c = net_conn(w, node, peer);
+		c = simnet_conn(w, node, peer);
 		side = c->node[1] == node;
 		if (c->side[side] != SIDE_UP) {
 			c->side[side] = SIDE_IDLE;
@@ -221,7 +221,7 @@ void net_node_died(struct world *w, unsigned node, bool power_lost)
 	}
 }
 
-void net_node_started(struct world *w, unsigned node)
+void simnet_node_started(struct world *w, unsigned node)
 {
 	for (unsigned peer = 0; peer < w->node_count; peer++) {
 		struct net_conn *c;
@@ -229,7 +229,7 @@ void net_node_started(struct world *w, unsigned node)
 
 		if (peer == node)
 			continue;
-		c = net_conn(w, node, peer);
+		c = simnet_conn(w, node, peer);
 		other = c->node[1] != node;
 		/* The first keepalive of a peer that missed our death is answered by a reset. */
 		if (c->side[other] == SIDE_UP && c->side[!other] != SIDE_UP && c->cut)
@@ -240,9 +240,9 @@ void net_node_started(struct world *w, unsigned node)
 
 /* ---- partitions and stalls ---- */
 
-void net_link(struct world *w, unsigned from, unsigned to, bool up)
+void simnet_link(struct world *w, unsigned from, unsigned to, bool up)
 {
-	struct net_conn *c = net_conn(w, from, to);
+	struct net_conn *c = simnet_conn(w, from, to);
 
 	w->net.down[from][to] = !up;
 	if (!up)
@@ -252,9 +252,9 @@ void net_link(struct world *w, unsigned from, unsigned to, bool up)
 	try_open(w, c);
 }
 
-void net_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns)
+void simnet_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns)
 {
-	struct net_conn *c = net_conn(w, from, to);
+	struct net_conn *c = simnet_conn(w, from, to);
 	unsigned side = c->node[1] == from;
 
 	for (int s = 0; s < STREAM_COUNT; s++) {
@@ -263,9 +263,9 @@ void net_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t
 	}
 }
 
-void net_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns)
+void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns)
 {
-	struct net_conn *c = net_conn(w, from, to);
+	struct net_conn *c = simnet_conn(w, from, to);
 	unsigned side = c->node[1] == from;
 
 	for (unsigned s = 0; s < STREAM_COUNT; s++) {
@@ -275,7 +275,7 @@ void net_hold_type(struct world *w, unsigned from, unsigned to, enum packet type
 	}
 }
 
-void net_heal(struct world *w)
+void simnet_heal(struct world *w)
 {
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = 0; b < w->node_count; b++) {
@@ -284,18 +284,18 @@ void net_heal(struct world *w)
 
 			if (a == b)
 				continue;
-			c = net_conn(w, a, b);
+			c = simnet_conn(w, a, b);
 			side = c->node[1] == a;
 			for (unsigned s = 0; s < STREAM_COUNT; s++) {
 				c->stream[side][s].hold_on = false;
 				c->stream[side][s].stall_until_ns = 0;
 			}
-			net_link(w, a, b, true);
+			simnet_link(w, a, b, true);
 		}
 	}
 }
 
-bool net_quiet(const struct world *w)
+bool simnet_quiet(const struct world *w)
 {
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = a + 1; b < w->node_count; b++) {

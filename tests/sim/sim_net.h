@@ -8,7 +8,7 @@
 /* Events name a stream by a key: both nodes, sending side, stream. */
 uint64_t conn_key(const struct net_conn *c, unsigned side, unsigned stream);
 struct net_conn *conn_of_key(struct world *w, uint64_t key);
-bool net_path_up(const struct world *w, unsigned a, unsigned b);
+bool simnet_path_up(const struct world *w, unsigned a, unsigned b);
 /* EV_STREAMS_DOWN to an established side, unless it is closed already. */
 void conn_side_down(struct world *w, struct net_conn *c, unsigned side, const char *reason);
 

@@ -156,7 +156,7 @@ static struct net_conn *sending_conn(struct world *w, unsigned node, unsigned pe
 
 	if (peer >= w->node_count || peer == node)
 		sim_fail(w, "node %u sends to node %u, which does not exist", node, peer);
-	c = net_conn(w, node, peer);
+	c = simnet_conn(w, node, peer);
 	*side = c->node[1] == node;
 	if (!c->told_up[*side])
 		sim_fail(w, "node %u sends to node %u without streams", node, peer);
@@ -225,7 +225,7 @@ static void trace_packet(struct world *w, const char *what, unsigned node, unsig
 		  stream == STREAM_DATA ? "data" : "ctrl", line);
 }
 
-void net_send(struct world *w, unsigned node, const struct ac_send *ac)
+void simnet_send(struct world *w, unsigned node, const struct ac_send *ac)
 {
 	static uint8_t buf[WIRE_PACKET_MAX_BYTES];
 	unsigned side;
@@ -246,7 +246,7 @@ void net_send(struct world *w, unsigned node, const struct ac_send *ac)
 	}
 }
 
-void net_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac)
+void simnet_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac)
 {
 	static uint8_t buf[WIRE_PACKET_MAX_BYTES];
 	unsigned side;

@@ -53,7 +53,7 @@ void world_reset(struct world *w, uint64_t seed)
 	memset(w->fault_count, 0, sizeof(w->fault_count));
 	w->why[0] = '\0';
 	payload_reset(w);
-	net_reset(w);
+	simnet_reset(w);
 	for (unsigned i = 0; i < SIM_NODES_MAX; i++)
 		w->status_step[i] = SIM_NEVER;
 }
