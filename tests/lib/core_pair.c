@@ -63,6 +63,7 @@ struct node {
 	uint64_t *slot[SLOTS]; /* the running core's bitmap */
 	struct local *head, **tail;
 	bool attempt[PAIR_NODES_MAX], streams[PAIR_NODES_MAX];
+	bool up_pending[PAIR_NODES_MAX]; /* EV_STREAMS_UP not delivered yet: packets wait */
 	unsigned sent[PAIR_NODES_MAX][PKT_TYPES];
 };
 
@@ -236,6 +237,8 @@ static void pkt_push(struct pair *p, unsigned from, unsigned to, unsigned stream
 		m->pkt.var = m->var;
 	}
 	blob_get(p, pkt->payload);
+	if (p->opts.verbose)
+		fprintf(stderr, "%u->%u %s vnr %u\n", from, to, packet_name(pkt->type), pkt->vnr);
 	if (pkt->type < PKT_TYPES)
 		p->node[from].sent[to][pkt->type]++;
 	queue_push(&p->queue[from][to][stream], m);
@@ -265,8 +268,8 @@ static void match_connections(struct pair *p)
 				queue_drop(p, &p->queue[a][b][s]);
 				queue_drop(p, &p->queue[b][a][s]);
 			}
-			x->streams[b] = true;
-			y->streams[a] = true;
+			x->streams[b] = x->up_pending[b] = true;
+			y->streams[a] = y->up_pending[a] = true;
 			ev.u.streams.peer = (uint8_t)b;
 			ev.u.streams.resolve_conflicts = true;
 			local_push(x, &ev);
@@ -302,6 +305,7 @@ static void streams_down(struct pair *p, unsigned node, unsigned peer)
 		return;
 	n->streams[peer] = false;
 	n->attempt[peer] = false;
+	n->up_pending[peer] = false;
 	ev.u.streams.peer = (uint8_t)peer;
 	ev.u.streams.reason = "the connection was cut";
 	if (n->up)
@@ -563,6 +567,8 @@ static bool step_local(struct pair *p, unsigned node)
 	n->head = l->next;
 	if (!n->head)
 		n->tail = &n->head;
+	if (l->ev.kind == EV_STREAMS_UP)
+		n->up_pending[l->ev.u.streams.peer] = false;
 	step(p, node, &l->ev);
 	free(l);
 	return true;
@@ -574,7 +580,7 @@ static bool step_queue(struct pair *p, unsigned from, unsigned to, unsigned stre
 	struct core_event ev = { .kind = EV_PKT };
 	struct msg *m;
 
-	if (!q->head || q->held || !p->node[to].up)
+	if (!q->head || q->held || !p->node[to].up || p->node[to].up_pending[from])
 		return false;
 	m = queue_pop(q);
 	if (m->down) {
@@ -1011,6 +1017,7 @@ void pair_crash(struct pair *p, unsigned node)
 		streams_down(p, node, i);
 		n->attempt[i] = false;
 		n->streams[i] = false;
+		n->up_pending[i] = false;
 	}
 	/* What its application waited for ends with it. */
 	p->outstanding = 0;
