@@ -216,10 +216,21 @@ int md_store_inspect(const struct md_where *where, struct md_store **out,
 	return 0;
 }
 
+/* As apply_log() does for a log that has nothing to say. */
+static void renew_log(struct md_store *store)
+{
+	if (backing_flush(store->data) != 0 || md_store_clear_ring(store) != 0 || md_store_flush(store) != 0)
+		return;
+	store->super.flags |= MDF_AL_CLEAN;
+	(void)md_store_put_super(store, &store->super);
+}
+
 void md_store_close(struct md_store *store)
 {
 	if (!store)
 		return;
+	if (store->settled)
+		renew_log(store);
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (store->slot[i])
 			munmap(store->slot[i], store->info.words_per_slot * 8);
@@ -271,7 +282,11 @@ int md_store_write_super(struct md_store *store, const uint8_t block[static MD_P
 	rc = backing_flush(store->data);
 	if (!rc && store->meta != store->data)
 		rc = md_store_flush(store);
-	return rc ? rc : write_flushed(store, store->layout.super_byte, block);
+	if (!rc)
+		rc = write_flushed(store, store->layout.super_byte, block);
+	store->super = super;
+	store->settled = !rc && !(super.flags & (MDF_PRIMARY_IND | MDF_AL_CLEAN));
+	return rc;
 }
 
 int md_store_put_super(struct md_store *store, const struct md_super *super)

@@ -38,7 +38,7 @@ struct md_loaded {
 	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], each words_per_slot long, 64-byte aligned */
 	uint64_t words_per_slot;       /* whole bitmap pages; bits beyond the device are zero */
 	bool al_applied;               /* the log was unclean and has been applied */
-	bool al_damaged;               /* applied by marking everything: several AL blocks unreadable */
+	bool al_damaged;               /* applied by marking everything: the log proves too little */
 	uint64_t al_extent_count;      /* extents marked by it */
 };
 
@@ -51,7 +51,11 @@ struct md_loaded {
  */
 int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
 		  struct err *err);
-/* Also frees the slot arrays. NULL is allowed. No other call may be under way. */
+/*
+ * Also frees the slot arrays. NULL is allowed. No other call may be under way. If the last superblock
+ * written says that no Primary was around (PRIMARY_IND clear), it does now what the next attach would
+ * have to do: fresh activity log, AL_CLEAN set, so that dump-md works. A failure of that is harmless.
+ */
 void md_store_close(struct md_store *store);
 
 const struct md_store_info *md_store_info(const struct md_store *store);

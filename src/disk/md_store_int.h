@@ -10,18 +10,19 @@
 #include "disk/md_store.h"
 #include "meta/meta_layout.h"
 
-/* Constant after opening, except super (until the load is done) and the atomic. */
+/* Constant after opening, except what is marked as changing. */
 struct md_store {
 	struct backing *data;
 	struct backing *meta;        /* == data when internal */
 	struct meta_stores stores;
 	struct meta_layout layout;
 	struct md_store_info info;
-	struct md_super super;       /* as on disk, node_id filled in */
+	struct md_super super;       /* changing: the last one read or written, node_id filled in */
 	bool read_only;
-	bool loaded;
+	bool loaded;                 /* changing */
+	bool settled;                /* changing: the last superblock written makes the log irrelevant */
 	uint64_t *slot[NODES_MAX];   /* mapped memory */
-	atomic_bool bitmap_dirty;    /* bitmap pages written, not yet flushed */
+	atomic_bool bitmap_dirty;    /* changing: bitmap pages written, not yet flushed */
 };
 
 /* Opens and claims the stores and fills data, meta and stores. */

@@ -451,6 +451,37 @@ Test(md_store, run_time_writes)
 	md_store_close(store);
 }
 
+Test(md_store, orderly_end_leaves_a_clean_log_unless_a_primary_was_around)
+{
+	for (unsigned primary = 0; primary < 2; primary++) {
+		const char *path = created(3);
+		struct al_transaction tr = { .number = 0, .context_size = 67 };
+		struct md_store *store = opened(path, 1);
+		uint8_t block[MD_PAGE_BYTES];
+		struct md_loaded loaded;
+
+		load_ok(store, &loaded);
+		loaded.super.flags = MDF_CONSISTENT | MDF_PRIMARY_IND;
+		meta_super_encode(&loaded.super, block);
+		cr_assert_eq(md_store_write_super(store, block), 0);
+		memset(tr.context, 0xff, sizeof(tr.context));
+		meta_al_encode(&tr, block);
+		cr_assert_eq(md_store_write_al(store, block), 0);
+		if (!primary) {
+			loaded.super.flags = MDF_CONSISTENT;
+			meta_super_encode(&loaded.super, block);
+			cr_assert_eq(md_store_write_super(store, block), 0);
+		}
+		md_store_close(store);
+		if (!primary)
+			expect_clean_disk(path);
+		store = opened(path, 1);
+		load_ok(store, &loaded);
+		cr_assert_eq(loaded.al_applied, primary);
+		md_store_close(store);
+	}
+}
+
 Test(md_store, external_metadata)
 {
 	struct md_where where = { .data_path = scratch_file("data", DISK + 512), .place = MD_PLACE_EXTERNAL,
