@@ -299,6 +299,7 @@ static void write_when_bitmap_clean(struct core *core, struct volume *vol)
 	al->context_slot += AL_CONTEXT_MAX;
 	if (al->context_slot >= al->slot_count)
 		al->context_slot = 0;
+	al->block_in_flight = true;
 	act = core_act(core, AC_META_AL);
 	act->u.meta.tag = tag_make(TAG_AL, (uint64_t)al->incarnation << 8 | vol->v);
 	act->u.meta.vnr = vol->vnr;
@@ -409,6 +410,8 @@ void actlog_meta_done(struct core *core, const struct ev_done *done)
 	struct volume *vol = core->vol[rest & 0xff];
 	struct actlog *al = &vol->al;
 
+	al->block_in_flight = false;
+	core_work(core, WORK_PEERS);
 	if ((uint32_t)(rest >> 8) != al->incarnation || !al->usable)
 		return;
 	ASSERT(al->phase == AL_WRITES_BLOCK);

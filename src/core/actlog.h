@@ -59,6 +59,7 @@ struct actlog {
 	struct al_transaction block;   /* being made or written */
 	uint32_t evicted[AL_UPDATES_MAX];
 	uint16_t evicted_count;
+	bool block_in_flight;  /* also after the disk was given up */
 	uint64_t writes;       /* transactions written (statistics) */
 };
 

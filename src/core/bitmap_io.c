@@ -123,7 +123,8 @@ static void pump_writes(struct core *core, struct volume *vol)
 	struct bitmap *bm = &vol->bm;
 	uint64_t g = 0;
 
-	while (bm->want_count && bm->in_flight < BM_WRITES_MAX) {
+	while (bm->want_count && bm->in_flight < BM_WRITES_MAX &&
+	       disk_of(core, vol) != DISK_FAILED) {
 		g = bits_next_set(bm->want, g, bm->granules);
 		if (g == BITS_NONE)
 			return;
@@ -139,7 +140,7 @@ static void start_flush(struct core *core, struct volume *vol)
 	struct bitmap *bm = &vol->bm;
 	struct core_action *action;
 
-	if (bm->flushing)
+	if (bm->flushing || disk_of(core, vol) == DISK_FAILED)
 		return;
 	bm->flush_for = 0;
 	for (unsigned w = 0; w < BM_WAITERS; w++) {
@@ -309,6 +310,7 @@ static void write_done(struct core *core, struct volume *vol, struct bm_write *w
 	}
 	pump_writes(core, vol);
 	start_flush(core, vol);
+	core_work(core, WORK_PEERS);
 	if ((waiters >> BM_WAIT_AL) & 1 && !bm->waits[BM_WAIT_AL])
 		actlog_bitmap_clean(core, vol);
 }
@@ -318,7 +320,6 @@ static void flush_done(struct core *core, struct volume *vol)
 	struct bitmap *bm = &vol->bm;
 	uint8_t done = bm->flush_for;
 
-	bm->flushing = false;
 	bm->flush_for = 0;
 	start_flush(core, vol);
 	if ((done >> BM_WAIT_RESYNC) & 1)
@@ -326,6 +327,23 @@ static void flush_done(struct core *core, struct volume *vol)
 	guard_check(core, vol);
 	/* A clean stop or the end of a Primary waits for a clean bitmap. */
 	core_work(core, WORK_MD | WORK_PEERS);
+}
+
+/* Whoever waits for it waits until the disk is given up. */
+static void write_failed(struct volume *vol, struct bm_write *w)
+{
+	struct bitmap *bm = &vol->bm;
+
+	bm->state[w->granule] = (uint8_t)((bm->state[w->granule] & ~BM_G_WRITING) | BM_G_SET);
+	set_dirty(bm, w->granule, true);
+	w->busy = false;
+	bm->in_flight--;
+}
+
+static void failed(struct core *core, struct volume *vol, int error, const char *what)
+{
+	volume_io_error(core, vol, error, what);
+	core_work(core, WORK_PEERS);
 }
 
 void bitmap_meta_done(struct core *core, const struct ev_done *done)
@@ -338,8 +356,9 @@ void bitmap_meta_done(struct core *core, const struct ev_done *done)
 		vol = core->vol[rest];
 		if (!vol->bm.flushing)
 			return;
+		vol->bm.flushing = false;
 		if (done->error)
-			volume_io_error(core, vol, done->error, "flush of the bitmap");
+			failed(core, vol, done->error, "flush of the bitmap");
 		else
 			flush_done(core, vol);
 		return;
@@ -349,7 +368,8 @@ void bitmap_meta_done(struct core *core, const struct ev_done *done)
 	if (!w->busy)
 		return;
 	if (done->error) {
-		volume_io_error(core, vol, done->error, "write of the bitmap");
+		write_failed(vol, w);
+		failed(core, vol, done->error, "write of the bitmap");
 		return;
 	}
 	if (w->page + 1 < vol->bm.pages && (w->page + 1) >> vol->bm.granule_shift == w->granule) {

@@ -127,6 +127,8 @@ void md_state_changed(struct core *core, const struct state *old);
 /* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again after
  * each EV_META_DONE until it returns true; no local write may be in flight. */
 bool md_quiesce(struct core *core, struct volume *vol);
+/* No write of metadata is under way: only then may AC_DETACH follow. WORK_PEERS is set when it becomes so. */
+bool md_idle(const struct volume *vol);
 
 /* After vol->md was filled and vol->phase set; vol->data_sectors known. */
 void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store *store);

@@ -81,7 +81,8 @@ void md_run(struct core *core)
 			continue;
 		if (primary_mark_is_over(core, vol))
 			end_primary_mark(core, vol);
-		if (vol->md_is_dirty && !vol->md_writing && core->now_ns >= vol->md_write_at_ns)
+		if (vol->md_is_dirty && !vol->md_writing && core->now_ns >= vol->md_write_at_ns &&
+		    disk_of(core, vol) != DISK_FAILED)
 			write_super(core, vol);
 	}
 }
@@ -91,7 +92,7 @@ uint64_t md_deadline(const struct core *core)
 	uint64_t t = NEVER_NS;
 
 	FOR_EACH_VOLUME(core, vol) {
-		if (!vol_has_md(vol))
+		if (!vol_has_md(vol) || disk_of(core, vol) == DISK_FAILED)
 			continue;
 		if (vol->md_is_dirty && !vol->md_writing && vol->md_write_at_ns < t)
 			t = vol->md_write_at_ns;
@@ -110,6 +111,7 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 
 	if (seq >= vol->md_writing_seq)
 		vol->md_writing = false;
+	core_work(core, WORK_MD | WORK_REQUESTS | WORK_SYNC | WORK_PEERS);
 	if (done->error) {
 		volume_io_error(core, vol, done->error, "write of the superblock");
 		return;
@@ -119,7 +121,12 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 	bitmap_md_durable(core, vol);
 	uuid_md_durable(core, vol);
 	resync_md_durable(core, vol);
-	core_work(core, WORK_MD | WORK_REQUESTS | WORK_SYNC | WORK_PEERS);
+}
+
+bool md_idle(const struct volume *vol)
+{
+	return !vol->md_writing && !vol->bm.in_flight && !vol->bm.flushing &&
+	       !vol->al.block_in_flight;
 }
 
 /* ---- flags ---- */

@@ -325,8 +325,6 @@ static void leave(struct core *core, struct peer_device *pd, enum repl_state old
 	if (resync_is_source(old) && !resync_is_source(repl)) {
 		source_drop(core, pd, connected);
 		pd->rs.running = false;
-		if (repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE)
-			announce_all(core, core->vol[pd->v]);
 	}
 }
 

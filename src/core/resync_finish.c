@@ -112,7 +112,7 @@ static void finish_incomplete(struct core *core, struct peer_device *pd)
 	end_states(core, pd, DISK_INCONSISTENT);
 }
 
-/* The copy is as good as the source's; its generation is told before the states (trap 12). */
+/* The copy is as good as the source's. */
 static void finish_good(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
@@ -122,10 +122,9 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	core_log(core, LOG_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms", core->conf.name,
 		 vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
-	uuid_send_all(core, pd->v, 0, 0);
 	end_states(core, pd, disk > DISK_OUTDATED && disk != DISK_UNKNOWN ? disk : DISK_OUTDATED);
-	if (disk == DISK_UP_TO_DATE)
-		announce_all(core, vol);
+	/* Ahead of P_STATE, which goes out at the end of the step. */
+	uuid_send_all(core, pd->v, 0, 0);
 	reconcile_resynced(core, pd);
 }
 

@@ -449,7 +449,8 @@ void uuid_fill(const struct core *core, const struct peer *peer, const struct vo
 	memset(out, 0, sizeof(*out));
 	out->current = vol->md.current_uuid;
 	out->flags = own_flags(core, peer, vol) | flags;
-	if (source && source->uuids_valid && source->uuids.current) {
+	if (source && source->uuids_valid && source->uuids.current &&
+	    !uuid_eq(source->uuids.current, vol->md.current_uuid)) {
 		out->current = source->uuids.current;
 		out->flags |= UUID_FLAG_SYNC_TARGET;
 	}
@@ -583,6 +584,21 @@ static void tell_stable(struct core *core, struct volume *vol)
 	}
 }
 
+static bool both_good(const struct state *st, unsigned p, unsigned v)
+{
+	return st->pd[p][v].repl == REPL_ESTABLISHED && st->pd[p][v].pdsk == DISK_UP_TO_DATE &&
+	       st->vol[v].disk == DISK_UP_TO_DATE;
+}
+
+/* A further node is known to have what we have: others may count on it. */
+static void tell_in_sync(struct core *core, const struct state *old, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (both_good(&core->st, peer->id, vol->v) && !both_good(old, peer->id, vol->v))
+			announce_all(core, vol);
+	}
+}
+
 void uuid_state_changed(struct core *core, const struct state *old)
 {
 	bool busy = false;
@@ -598,6 +614,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		}
 		update_exposed(core, vol);
 		tell_stable(core, vol);
+		tell_in_sync(core, old, vol);
 		busy |= vol->new_uuid_wanted && !request_volume_idle(core, vol);
 	}
 	/* Writes under way complete without a lost peer: their generation must differ from its own. */

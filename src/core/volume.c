@@ -183,7 +183,8 @@ void volume_run(struct core *core)
 		/* An orderly stop leaves metadata that say so. */
 		if (disk == DISK_DETACHING && !md_quiesce(core, vol))
 			continue;
-		become_diskless(core, vol);
+		if (md_idle(vol))
+			become_diskless(core, vol);
 	}
 	/* Metadata that became durable may be what a command waits for. */
 	if (core->commands.count)
