@@ -280,8 +280,9 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 	was = pd->current_uuid_rx;
 	pd->current_uuid_rx = is;
 	pd->have_uuids = true;
+	/* A Primary that says so has just lost its disk, even if its state comes a moment later. */
 	if (pdsk_of(core, pd) >= DISK_INCONSISTENT && pd->uuids_valid &&
-	    peer_connected(core, peer)) {
+	    peer_connected(core, peer) && core->st.peer[peer->id].role != ROLE_PRIMARY) {
 		pd->uuids.current = is;
 		return;
 	}
