@@ -257,11 +257,6 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 	tp->pending = nodes;
 	tp->nodes_to_reach = ~(nodes | node_bit(core->self));
 	twopc_send(core, P_TWOPC_PREPARE, nodes);
-	FOR_EACH_PEER(core, peer)
-	{
-		if (nodes & node_bit(peer->id))
-			keepalive_ping(core, peer);
-	}
 	if (change->kind == TWOPC_CONNECT) {
 		target->hs_owed = true;
 		target->hs_owed_tid = tp->tid;

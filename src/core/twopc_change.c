@@ -330,7 +330,11 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 	}
 	FOR_EACH_PEER(core, peer)
 	{
-		if (nodes & node_bit(peer->id))
-			core_send(core, peer, STREAM_DATA, &pkt);
+		if (!(nodes & node_bit(peer->id)))
+			continue;
+		core_send(core, peer, STREAM_DATA, &pkt);
+		/* A node that cannot answer should be found out soon. */
+		if (type == P_TWOPC_PREPARE)
+			keepalive_ping(core, peer);
 	}
 }

@@ -161,6 +161,22 @@ static void duplicate(struct core *core, struct peer *peer)
 	}
 }
 
+/* Somebody thinks that there is no Primary: ours, if we have one, should show that it is alive. */
+static void doubt_primaries(struct core *core, struct peer *from,
+			    const struct twopc_change *change)
+{
+	bool promotion = change->kind == TWOPC_ROLE &&
+			 (change->val & SW_ROLE_MASK) == ROLE_PRIMARY;
+
+	if (change->kind != TWOPC_EMPTY && !promotion)
+		return;
+	FOR_EACH_PEER(core, peer)
+	{
+		if (peer != from && core->st.peer[peer->id].role == ROLE_PRIMARY)
+			keepalive_ping(core, peer);
+	}
+}
+
 static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 		   const struct twopc_change *change)
 {
@@ -187,6 +203,7 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 	tp->asked = nodes;
 	tp->pending = nodes;
 	twopc_send(core, P_TWOPC_PREPARE, nodes);
+	doubt_primaries(core, peer, change);
 	if (tp->handshake_pending)
 		handshake_exchange(core, peer);
 	twopc_answer(core);

@@ -495,10 +495,14 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		complete(p, &a->u.complete);
 		return;
 	case AC_SEND:
-		ASSERT(n->streams[a->u.send.peer]);
+		/* A core that has not heard of the end of its streams yet. */
+		if (!n->streams[a->u.send.peer])
+			return;
 		pkt_push(p, node, a->u.send.peer, a->u.send.stream, &a->u.send.pkt);
 		return;
 	case AC_SEND_BITMAP:
+		if (!n->streams[a->u.send_bitmap.peer])
+			return;
 		send_bitmap(p, node, &a->u.send_bitmap);
 		return;
 	case AC_CONNECT:
