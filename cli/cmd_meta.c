@@ -23,10 +23,12 @@ int cmd_create_md(const struct meta_target *target, bool force, unsigned max_pee
 		max_peers = target->default_max_peers;
 	rc = md_store_create(&target->where, max_peers, force, &sectors, &err);
 	if (rc)
-		return cli_fail(rc == -EINVAL ? EXIT_USAGE : EXIT_ERROR, "%s: %s", target->name, err.text);
-	printf("%s: metadata for %u peers created on `%s`; %" PRIu64 " KiB for data\n", target->name,
-	       max_peers, target->where.place == MD_PLACE_INTERNAL ? target->where.data_path
-								   : target->where.meta_path,
+		return cli_fail(rc == -EINVAL ? EXIT_USAGE : EXIT_ERROR, "%s: %s", target->name,
+				err.text);
+	printf("%s: metadata for %u peers created on `%s`; %" PRIu64 " KiB for data\n",
+	       target->name, max_peers,
+	       target->where.place == MD_PLACE_INTERNAL ? target->where.data_path
+							: target->where.meta_path,
 	       sectors / 2);
 	return EXIT_OK;
 }
@@ -69,7 +71,8 @@ static int dump(struct md_store *store, const struct meta_target *target,
 	if (!rc && fflush(stdout) != 0)
 		rc = -errno;
 	if (rc)
-		return cli_fail(EXIT_ERROR, "%s: the dump broke off: %s", target->name, strerror(-rc));
+		return cli_fail(EXIT_ERROR, "%s: the dump broke off: %s", target->name,
+				strerror(-rc));
 	return EXIT_OK;
 }
 
@@ -83,8 +86,10 @@ int cmd_dump_md(const struct meta_target *target, bool force)
 	if (rc)
 		return cli_fail(EXIT_ERROR, "%s: %s", target->name, err.text);
 	if (!(inspect.super.flags & MDF_AL_CLEAN) && !force)
-		rc = cli_fail(EXIT_ERROR, "%s: the activity log is not clean, so the bitmap cannot be trusted; "
-			      "bring the resource up once, or repeat with --force", target->name);
+		rc = cli_fail(EXIT_ERROR,
+			      "%s: the activity log is not clean, so the bitmap cannot be trusted; "
+			      "bring the resource up once, or repeat with --force",
+			      target->name);
 	else
 		rc = dump(store, target, &inspect);
 	md_store_close(store);

@@ -20,8 +20,8 @@
 /* Serialises the openers that share a block device; no store is that long. */
 #define GATE_BYTE (INT64_C(1) << 62)
 
-static const char in_use[] = "it is in use by another drbdfs daemon or drbdctl command; stop that one "
-			     "or name another store";
+static const char in_use[] = "it is in use by another drbdfs daemon or drbdctl command; stop that "
+			     "one or name another store";
 
 /* Locks are tied to the open file, so two openers conflict even within one process. */
 static int lock_range(int fd, uint64_t first, uint64_t count, bool shared, bool wait)
@@ -40,12 +40,14 @@ static int lock_range(int fd, uint64_t first, uint64_t count, bool shared, bool 
 }
 
 /*
- * A whole block device is opened exclusively for as long as we have it, which also keeps file systems,
- * device mapper and RAID away. Those who share one by parts can only try whether that is possible now.
+ * A whole block device is opened exclusively for as long as we have it, which also keeps file
+ * systems, device mapper and RAID away. Those who share one by parts can only try whether that is
+ * possible now.
  */
 static int open_store(const char *path, unsigned flags, bool whole, bool block)
 {
-	int mode = (flags & BACKING_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int access = flags & BACKING_READ_ONLY ? O_RDONLY : O_RDWR;
+	int mode = access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	int fd, probe;
 
 	if (!block || whole) {
@@ -93,8 +95,8 @@ static bool direct_read_works(int fd, void *buf, size_t bytes, off_t offset)
 
 /*
  * A second descriptor with O_DIRECT if reads through it work with 512- or 4096-byte alignment. Only
- * these two are told apart: mixed with the page cache for odd requests, units between them could let
- * the cache write back a neighbour's old content.
+ * these two are told apart: mixed with the page cache for odd requests, units between them could
+ * let the cache write back a neighbour's old content.
  */
 static void probe_direct(struct backing *b, unsigned flags)
 {
@@ -158,8 +160,10 @@ static bool probe_discard(const struct backing *b, const struct stat *st)
 static int open_error(struct err *err, int rc, const char *path, bool block)
 {
 	if (rc == -EBUSY && block)
-		return err_set(err, rc, "cannot open `%s`: it is mounted, part of another device, or in use "
-			       "by another daemon; release it or name another store", path);
+		return err_set(err, rc,
+			       "cannot open `%s`: it is mounted, part of another device, or in use "
+			       "by another daemon; release it or name another store",
+			       path);
 	return err_errno(err, -rc, "cannot open `%s`", path);
 }
 
@@ -197,7 +201,8 @@ static int set_up(struct backing *b, const char *path, unsigned flags, bool whol
 	if (fstat(b->fd, &st) != 0)
 		return err_errno(err, errno, "cannot examine `%s`", path);
 	if (S_ISBLK(st.st_mode) != block || (!block && !S_ISREG(st.st_mode)))
-		return err_set(err, -EAGAIN, "`%s` was exchanged while it was opened; try again", path);
+		return err_set(err, -EAGAIN, "`%s` was exchanged while it was opened; try again",
+			       path);
 	rc = claim(b, path, whole, part, err);
 	if (rc)
 		return rc;
@@ -220,8 +225,9 @@ int backing_open(const char *path, unsigned flags, const struct backing_claim *p
 	if (stat(path, &st) != 0)
 		return err_errno(err, errno, "cannot open `%s`", path);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_set(err, -EMEDIUMTYPE, "cannot use `%s`: it is neither a regular file nor a "
-			       "block device", path);
+		return err_set(err, -EMEDIUMTYPE,
+			       "cannot use `%s`: it is neither a regular file nor a block device",
+			       path);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_errno(err, ENOMEM, "cannot open `%s`", path);

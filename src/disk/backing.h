@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A backing store: one locked regular file or block device, with I/O that cannot leave the data area. */
+/* A backing store: a claimed file or block device, with I/O that cannot leave the data area. */
 #ifndef BACKING_H
 #define BACKING_H
 
@@ -18,7 +18,7 @@ struct backing_info {
 	enum backing_kind kind;
 	uint64_t size_bytes;      /* of the whole object */
 	bool direct;              /* O_DIRECT works; else the page cache is used */
-	uint32_t align_bytes;     /* direct: requests and buffers so aligned need no detour; else 512 */
+	uint32_t align_bytes;     /* direct: what is so aligned takes no detour; else 512 */
 	bool discard_ok;          /* backing_discard() works and the range reads back as zero */
 	const char *path;         /* as given to backing_open() */
 };
@@ -33,10 +33,11 @@ struct backing_claim {
 };
 
 /*
- * Opens and claims `path`. Another daemon or tool that has claimed an overlapping part makes it fail
- * with -EBUSY; a block device is opened exclusively when the claim is the whole object. `claim`
- * NULL = whole object. No data I/O is possible until backing_limit_data().
- * -ENOENT, -EACCES, -EBUSY, -EMEDIUMTYPE (neither file nor block device), other -errno; err says more.
+ * Opens and claims `path`. Another daemon or tool that has claimed an overlapping part makes it
+ * fail with -EBUSY; a block device is opened exclusively when the claim is the whole object.
+ * `claim` NULL = whole object. No data I/O is possible until backing_limit_data().
+ * -ENOENT, -EACCES, -EBUSY, -EMEDIUMTYPE (neither file nor block device), other -errno; err says
+ * more.
  */
 int backing_open(const char *path, unsigned flags, const struct backing_claim *claim,
 		 struct backing **out, struct err *err);
@@ -49,14 +50,14 @@ void backing_limit_data(struct backing *b, uint64_t data_sectors);
 uint64_t backing_data_sectors(const struct backing *b);
 
 /*
- * Data calls: thread-safe, block, return 0 or -errno. A range that is not within [0, data_sectors) or
- * not in whole sectors is refused with -EINVAL before anything is done. Short transfers are continued;
- * end of file inside the data area is -EIO.
+ * Data calls: thread-safe, block, return 0 or -errno. A range that is not within [0, data_sectors)
+ * or not in whole sectors is refused with -EINVAL before anything is done. Short transfers are
+ * continued; end of file inside the data area is -EIO.
  */
 int backing_read(struct backing *b, uint64_t sector, void *buf, uint32_t bytes);
 /* fua: on stable storage on return (this request only). */
 int backing_write(struct backing *b, uint64_t sector, const void *buf, uint32_t bytes, bool fua);
-/* Deallocates; the range reads as zero afterwards. -EOPNOTSUPP when !discard_ok: use backing_zero(). */
+/* Deallocates; reads as zero afterwards. -EOPNOTSUPP when !discard_ok: use backing_zero(). */
 int backing_discard(struct backing *b, uint64_t sector, uint32_t bytes);
 /* The range reads as zero afterwards, whatever it takes; unmap: deallocating is allowed. */
 int backing_zero(struct backing *b, uint64_t sector, uint32_t bytes, bool unmap);

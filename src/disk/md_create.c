@@ -37,9 +37,11 @@ static void fresh_super(struct md_super *super, unsigned max_peers)
 /* Pages that need to be zero: those for the usable size; a later growth brings its own rules. */
 static uint64_t used_bitmap_bytes(const struct md_store *store)
 {
-	return meta_bitmap_sectors(store->stores.place == MD_PLACE_INTERNAL ? store->stores.data_sectors
-									     : store->layout.data_sectors,
-				   store->super.max_peers, BM_BLOCK_BYTES) * SECTOR_BYTES;
+	return meta_bitmap_sectors(store->stores.place == MD_PLACE_INTERNAL
+					   ? store->stores.data_sectors
+					   : store->layout.data_sectors,
+				   store->super.max_peers, BM_BLOCK_BYTES) *
+	       SECTOR_BYTES;
 }
 
 /* Older and present metadata at the places where each version keeps its superblock. */
@@ -59,12 +61,15 @@ static int refuse_metadata(struct md_store *store, struct err *err)
 			return err_errno(err, -rc, "cannot read `%s`", md_store_name(store));
 		version = meta_legacy_recognise(block);
 		if (version != META_VERSION_NONE)
-			return err_set(err, -EEXIST, "`%s` holds %s already; %s", md_store_name(store),
-				       meta_legacy_name(version), meta_legacy_advice(version));
+			return err_set(err, -EEXIST, "`%s` holds %s already; %s",
+				       md_store_name(store), meta_legacy_name(version),
+				       meta_legacy_advice(version));
 		/* Whatever the fields say, the magic means that somebody put metadata here. */
 		if (i == 0 && get_be32(block + META_MAGIC_OFFSET) == META_MAGIC_V09)
-			return err_set(err, -EEXIST, "`%s` holds DRBD metadata (v09) already" OVERWRITE
-				       " (all peers resynchronise then)", md_store_name(store));
+			return err_set(err, -EEXIST,
+				       "`%s` holds DRBD metadata (v09) already" OVERWRITE
+				       " (all peers resynchronise then)",
+				       md_store_name(store));
 	}
 	return 0;
 }
@@ -80,12 +85,16 @@ static int refuse_signature(struct backing *b, uint64_t safe_bytes, struct err *
 	if (rc == 0 || found.end_byte <= safe_bytes)
 		return 0;
 	if (safe_bytes == 0)
-		return err_set(err, -EEXIST, "`%s` holds %s, which the metadata would overwrite" OVERWRITE,
+		return err_set(err, -EEXIST,
+			       "`%s` holds %s, which the metadata would overwrite" OVERWRITE,
 			       info->path, found.what);
 	if (found.end_byte == UINT64_MAX)
-		return err_set(err, -EEXIST, "`%s` holds %s, and the metadata would overwrite its end: make the "
-			       "store larger, use external metadata" OVERWRITE, info->path, found.what);
-	return err_set(err, -EEXIST, "`%s` holds %s of %" PRIu64 " bytes, but only %" PRIu64 " bytes remain for "
+		return err_set(err, -EEXIST,
+			       "`%s` holds %s, and the metadata would overwrite its end: make the "
+			       "store larger, use external metadata" OVERWRITE,
+			       info->path, found.what);
+	return err_set(err, -EEXIST,
+		       "`%s` holds %s of %" PRIu64 " bytes, but only %" PRIu64 " bytes remain for "
 		       "data: shrink it or make the store larger" OVERWRITE,
 		       info->path, found.what, found.end_byte, safe_bytes);
 }
@@ -101,8 +110,10 @@ static int refuse_data(struct md_store *store, uint64_t byte, uint64_t bytes, st
 		rc = backing_raw_read(store->meta, byte, chunk, n);
 		if (!rc && (chunk[0] || memcmp(chunk, chunk + 1, n - 1) != 0)) {
 			free(chunk);
-			return err_set(err, -EEXIST, "`%s` holds unknown data where the metadata would lie (near "
-				       "byte %" PRIu64 ")" OVERWRITE, md_store_name(store), byte);
+			return err_set(err, -EEXIST,
+				       "`%s` holds unknown data where the metadata would lie (near "
+				       "byte %" PRIu64 ")" OVERWRITE,
+				       md_store_name(store), byte);
 		}
 		byte += n;
 		bytes -= n;
@@ -132,7 +143,7 @@ static int refuse_overwriting(struct md_store *store, struct err *err)
 	return rc;
 }
 
-/* The superblock goes last, and a former one first: what is found after a crash is whole or nothing. */
+/* A former superblock goes first, the new one comes last: a crash leaves all or nothing. */
 static int write_fresh(struct md_store *store)
 {
 	int rc = backing_raw_zero(store->meta, store->layout.super_byte, MD_PAGE_BYTES);
@@ -140,7 +151,8 @@ static int write_fresh(struct md_store *store)
 	if (!rc)
 		rc = md_store_flush(store);
 	if (!rc)
-		rc = backing_raw_zero(store->meta, store->layout.bitmap_byte, used_bitmap_bytes(store));
+		rc = backing_raw_zero(store->meta, store->layout.bitmap_byte,
+				      used_bitmap_bytes(store));
 	if (!rc)
 		rc = md_store_clear_ring(store);
 	if (!rc)
@@ -165,9 +177,11 @@ static int create(struct md_store *store, unsigned max_peers, bool force, struct
 	fresh_super(&store->super, max_peers);
 	verdict = meta_layout_fresh(&store->stores, &store->super, &store->layout);
 	if (verdict != META_OK)
-		return err_set(err, -ENOSPC, "`%s` with %" PRIu64 " bytes has no room for metadata with %u bitmap "
-			       "slots and data, or is too large for them", md_store_name(store),
-			       store->stores.meta_sectors * SECTOR_BYTES, max_peers);
+		return err_set(err, -ENOSPC,
+			       "`%s` with %" PRIu64 " bytes has no room for data and metadata "
+			       "with %u bitmap slots, or is too large for them",
+			       md_store_name(store), store->stores.meta_sectors * SECTOR_BYTES,
+			       max_peers);
 	if (!force) {
 		rc = refuse_overwriting(store, err);
 		if (rc)
@@ -188,7 +202,8 @@ int md_store_create(const struct md_where *where, unsigned max_peers, bool force
 	int rc;
 
 	if (max_peers < 1 || max_peers > MAX_PEERS_MAX)
-		return err_set(err, -EINVAL, "cannot create metadata for %u peers: 1 to %u are possible",
+		return err_set(err, -EINVAL,
+			       "cannot create metadata for %u peers: 1 to %u are possible",
 			       max_peers, MAX_PEERS_MAX);
 	store = calloc(1, sizeof(*store));
 	if (!store)

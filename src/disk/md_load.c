@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Applying the activity log and reading the bitmap when a store is attached (on-disk-metadata 8.7, 9.7). */
+/* Attaching: applies the activity log, reads the bitmap (on-disk-metadata 8.7, 9.7). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,8 @@ static int mark_bits(struct md_store *store, uint64_t first, uint64_t end)
 	for (uint32_t i = 0; i < max_peers; i++)
 		meta_bitmap_set(store->slot[i], first, end);
 	for (uint64_t page = bm_disk_page(first, 0, max_peers); page <= last && !rc; page++) {
-		meta_bitmap_page_encode(store->slot, store->info.words_per_slot, max_peers, page, block);
+		meta_bitmap_page_encode(store->slot, store->info.words_per_slot, max_peers, page,
+					block);
 		rc = md_store_write_bitmap_page(store, page, block);
 	}
 	return rc;
@@ -119,8 +120,9 @@ static int read_ring_block(void *ctx, uint32_t index, uint8_t block[static MD_PA
 {
 	struct md_store *store = ctx;
 
-	return backing_raw_read(store->meta, store->layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
-				block, MD_PAGE_BYTES);
+	return backing_raw_read(store->meta,
+				store->layout.al_byte + (uint64_t)index * MD_PAGE_BYTES, block,
+				MD_PAGE_BYTES);
 }
 
 /* The hot extents of the log into the bitmap; durable on return. */
@@ -135,13 +137,16 @@ static int replay(struct md_store *store, struct md_loaded *loaded, struct err *
 	int rc;
 
 	if (!table)
-		return err_errno(err, ENOMEM, "cannot apply the activity log of `%s`", md_store_name(store));
+		return err_errno(err, ENOMEM, "cannot apply the activity log of `%s`",
+				 md_store_name(store));
 	rc = meta_al_replay(&ring, table, &outcome);
 	if (!rc && outcome == META_AL_UNREADABLE) {
 		free(table);
-		return err_set(err, -EBADMSG, "the activity log of `%s` is unreadable, so it is not known what "
-			       "was being written when this node crashed; restore the metadata, or start "
-			       "afresh with `drbdctl create-md --force`", md_store_name(store));
+		return err_set(err, -EBADMSG,
+			       "the activity log of `%s` is unreadable, so it is not known what "
+			       "was being written when this node crashed; restore the metadata, or "
+			       "start afresh with `drbdctl create-md --force`",
+			       md_store_name(store));
 	}
 	if (!rc && outcome == META_AL_MARK_ALL) {
 		loaded->al_damaged = true;
@@ -154,14 +159,15 @@ static int replay(struct md_store *store, struct md_loaded *loaded, struct err *
 	if (!rc)
 		rc = md_store_flush(store);
 	if (rc)
-		return err_errno(err, -rc, "cannot apply the activity log of `%s`", md_store_name(store));
+		return err_errno(err, -rc, "cannot apply the activity log of `%s`",
+				 md_store_name(store));
 	return 0;
 }
 
 /*
- * Bitmap first, then the ring, then the flag that says so: a crash in between repeats the whole, and
- * setting bits twice does no harm. Without a Primary around nothing was in flight, but the ring has to
- * be fresh for the transactions to come.
+ * Bitmap first, then the ring, then the flag that says so: a crash in between repeats the whole,
+ * and setting bits twice does no harm. Without a Primary around nothing was in flight, but the ring
+ * has to be fresh for the transactions to come.
  */
 static int apply_log(struct md_store *store, struct md_loaded *loaded, struct err *err)
 {
@@ -180,7 +186,8 @@ static int apply_log(struct md_store *store, struct md_loaded *loaded, struct er
 		rc = md_store_put_super(store, &store->super);
 	}
 	if (rc)
-		return err_errno(err, -rc, "cannot renew the activity log of `%s`", md_store_name(store));
+		return err_errno(err, -rc, "cannot renew the activity log of `%s`",
+				 md_store_name(store));
 	loaded->al_applied = true;
 	return 0;
 }
@@ -194,7 +201,8 @@ int md_store_load(struct md_store *store, struct md_loaded *loaded, struct err *
 	memset(loaded, 0, sizeof(*loaded));
 	rc = map_slots(store);
 	if (rc)
-		return err_errno(err, -rc, "cannot hold the bitmap of `%s` in memory", md_store_name(store));
+		return err_errno(err, -rc, "cannot hold the bitmap of `%s` in memory",
+				 md_store_name(store));
 	rc = read_bitmap(store);
 	if (rc)
 		return err_errno(err, -rc, "cannot read the bitmap of `%s`", md_store_name(store));

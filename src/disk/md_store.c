@@ -35,8 +35,10 @@ static int refuse_same_store(const struct md_where *where, struct err *err)
 							      : data.st_dev != meta.st_dev ||
 								      data.st_ino != meta.st_ino)
 		return 0;
-	return err_set(err, -EINVAL, "`%s` cannot hold data and external metadata at once; use internal "
-		       "metadata or another store", where->meta_path);
+	return err_set(err, -EINVAL,
+		       "`%s` cannot hold data and external metadata at once; use internal "
+		       "metadata or another store",
+		       where->meta_path);
 }
 
 static int claim_meta(struct md_store *store, const struct md_where *where, unsigned flags,
@@ -82,11 +84,15 @@ int md_store_claim(struct md_store *store, const struct md_where *where, unsigne
 static int no_metadata(const struct md_store *store, uint64_t byte, struct err *err)
 {
 	if (store->stores.place == MD_PLACE_INTERNAL)
-		return err_set(err, -ENODATA, "`%s` has no DRBD metadata at its end (byte %" PRIu64 "): create "
-			       "it with `drbdctl create-md`; if there was some before, the size of the store "
-			       "has changed and must be restored", md_store_name(store), byte);
-	return err_set(err, -ENODATA, "`%s` has no DRBD metadata at byte %" PRIu64 ": create it with "
-		       "`drbdctl create-md`", md_store_name(store), byte);
+		return err_set(err, -ENODATA,
+			       "`%s` has no DRBD metadata at its end (byte %" PRIu64 "): create "
+			       "it with `drbdctl create-md`; if there was some before, the size of "
+			       "the store has changed and must be restored",
+			       md_store_name(store), byte);
+	return err_set(err, -ENODATA,
+		       "`%s` has no DRBD metadata at byte %" PRIu64 ": create it with "
+		       "`drbdctl create-md`",
+		       md_store_name(store), byte);
 }
 
 /* Reads and checks the superblock; positions and limits are known afterwards. */
@@ -100,9 +106,10 @@ static int read_super(struct md_store *store, struct err *err)
 
 	verdict = meta_layout_locate(&store->stores, &sector);
 	if (verdict != META_OK)
-		return err_set(err, -ENODATA, "`%s` has no DRBD metadata: with %" PRIu64 " bytes it is too small "
-			       "to hold any", md_store_name(store),
-			       store->stores.meta_sectors * SECTOR_BYTES);
+		return err_set(err, -ENODATA,
+			       "`%s` has no DRBD metadata: with %" PRIu64 " bytes it is too small "
+			       "to hold any",
+			       md_store_name(store), store->stores.meta_sectors * SECTOR_BYTES);
 	rc = backing_raw_read(store->meta, sector * SECTOR_BYTES, block, sizeof(block));
 	if (rc)
 		return err_errno(err, -rc, "cannot read the DRBD metadata of `%s` at byte %" PRIu64,
@@ -118,8 +125,10 @@ static int read_super(struct md_store *store, struct err *err)
 	if (verdict == META_OK)
 		verdict = meta_layout_check(&store->stores, &store->super, &store->layout);
 	if (verdict != META_OK)
-		return err_set(err, -EBADMSG, "the DRBD metadata of `%s` is damaged or does not belong to this "
-			       "store: %s; restore it, or start afresh with `drbdctl create-md --force`",
+		return err_set(err, -EBADMSG,
+			       "the DRBD metadata of `%s` is damaged or does not belong to this "
+			       "store: %s; restore it, or start afresh with `drbdctl create-md "
+			       "--force`",
 			       md_store_name(store), meta_verdict_text(verdict));
 	return 0;
 }
@@ -130,20 +139,27 @@ static int check_use(struct md_store *store, uint8_t node_id, struct err *err)
 	struct md_super *super = &store->super;
 
 	if (super->bm_bytes_per_bit != BM_BLOCK_BYTES)
-		return err_set(err, -EBADMSG, "the DRBD metadata of `%s` counts %" PRIu32 " bytes per bitmap bit, "
-			       "only %u are supported; start afresh with `drbdctl create-md --force`",
+		return err_set(err, -EBADMSG,
+			       "the DRBD metadata of `%s` counts %" PRIu32 " bytes per bitmap bit, "
+			       "only %u are supported; start afresh with `drbdctl create-md "
+			       "--force`",
 			       md_store_name(store), super->bm_bytes_per_bit, BM_BLOCK_BYTES);
 	if (super->node_id != -1 && super->node_id != node_id)
-		return err_set(err, -EREMCHG, "the DRBD metadata of `%s` belongs to node id %" PRId32 ", this node "
-			       "has id %u: check the store and node-id in the configuration",
+		return err_set(err, -EREMCHG,
+			       "the DRBD metadata of `%s` belongs to node id %" PRId32 ", this "
+			       "node has id %u: check the store and node-id in the configuration",
 			       md_store_name(store), super->node_id, node_id);
 	if (super->peers[node_id].bitmap_index != -1)
-		return err_set(err, -EBADMSG, "the DRBD metadata of `%s` has a bitmap slot for this node's own id "
-			       "%u: check node-id in the configuration", md_store_name(store), node_id);
+		return err_set(err, -EBADMSG,
+			       "the DRBD metadata of `%s` has a bitmap slot for this node's own id "
+			       "%u: check node-id in the configuration",
+			       md_store_name(store), node_id);
 	if (super->effective_sectors > store->layout.data_sectors && super->flags & MDF_CONSISTENT)
-		return err_set(err, -EFBIG, "`%s` has become too small: %" PRIu64 " sectors of data were agreed, "
-			       "%" PRIu64 " fit; restore its size, or start afresh with `drbdctl create-md "
-			       "--force`", backing_info(store->data)->path, super->effective_sectors,
+		return err_set(err, -EFBIG,
+			       "`%s` has become too small: %" PRIu64 " sectors of data were "
+			       "agreed, %" PRIu64 " fit; restore its size, or start afresh with "
+			       "`drbdctl create-md --force`",
+			       backing_info(store->data)->path, super->effective_sectors,
 			       store->layout.data_sectors);
 	super->node_id = node_id;
 	return 0;
@@ -219,7 +235,8 @@ int md_store_inspect(const struct md_where *where, struct md_store **out,
 /* As apply_log() does for a log that has nothing to say. */
 static void renew_log(struct md_store *store)
 {
-	if (backing_flush(store->data) != 0 || md_store_clear_ring(store) != 0 || md_store_flush(store) != 0)
+	if (backing_flush(store->data) != 0 || md_store_clear_ring(store) != 0 ||
+	    md_store_flush(store) != 0)
 		return;
 	store->super.flags |= MDF_AL_CLEAN;
 	(void)md_store_put_super(store, &store->super);
@@ -328,8 +345,9 @@ int md_store_clear_ring(struct md_store *store)
 	for (uint32_t i = 0; i < blocks && !rc; i += RING_CHUNK_BLOCKS) {
 		uint32_t n = blocks - i < RING_CHUNK_BLOCKS ? blocks - i : RING_CHUNK_BLOCKS;
 
-		rc = backing_raw_write(store->meta, store->layout.al_byte + (uint64_t)i * MD_PAGE_BYTES,
-				       chunk, (size_t)n * MD_PAGE_BYTES);
+		rc = backing_raw_write(store->meta,
+				       store->layout.al_byte + (uint64_t)i * MD_PAGE_BYTES, chunk,
+				       (size_t)n * MD_PAGE_BYTES);
 	}
 	free(chunk);
 	return rc;
@@ -349,12 +367,13 @@ int md_store_write_bitmap_page(struct md_store *store, uint64_t page,
 	return rc;
 }
 
-int md_store_read_bitmap_page(struct md_store *store, uint64_t page, uint8_t block[static MD_PAGE_BYTES])
+int md_store_read_bitmap_page(struct md_store *store, uint64_t page,
+			      uint8_t block[static MD_PAGE_BYTES])
 {
 	if (page >= store->layout.bitmap_pages)
 		return -EINVAL;
-	return backing_raw_read(store->meta, store->layout.bitmap_byte + page * MD_PAGE_BYTES, block,
-				MD_PAGE_BYTES);
+	return backing_raw_read(store->meta, store->layout.bitmap_byte + page * MD_PAGE_BYTES,
+				block, MD_PAGE_BYTES);
 }
 
 int md_store_flush(struct md_store *store)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One volume's data and metadata on disk: open, apply the activity log, load, write while running. */
+/* One volume's data and metadata on disk: open, apply the activity log, load, write. */
 #ifndef MD_STORE_H
 #define MD_STORE_H
 
@@ -35,26 +35,27 @@ struct md_store_info {
 /* Result of md_store_load(). */
 struct md_loaded {
 	struct md_super super;         /* AL_CLEAN set, node_id set */
-	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], each words_per_slot long, 64-byte aligned */
+	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], words_per_slot each, aligned to 64 */
 	uint64_t words_per_slot;       /* whole bitmap pages; bits beyond the device are zero */
 	bool al_applied;               /* the log was unclean and has been applied */
-	bool al_damaged;               /* applied by marking everything: the log proves too little */
+	bool al_damaged;               /* applied by marking all: the log proves too little */
 	uint64_t al_extent_count;      /* extents marked by it */
 };
 
 /*
- * Opens and claims the data store (and the metadata store), reads and checks the superblock for node
- * `node_id`. Bounds the data area of md_store_backing(). Nothing is written.
- * -EBUSY in use; -ENODATA no metadata (or none where it is expected); -EMEDIUMTYPE metadata of another
- * version; -EBADMSG metadata that fails its checks; -EREMCHG another node's; -EFBIG data area smaller
- * than the agreed size; other -errno of the system calls. err says more.
+ * Opens and claims the data store (and the metadata store), reads and checks the superblock for
+ * node `node_id`. Bounds the data area of md_store_backing(). Nothing is written.
+ * -EBUSY in use; -ENODATA no metadata (or none where it is expected); -EMEDIUMTYPE metadata of another version;
+ * -EBADMSG metadata that fails its checks; -EREMCHG another node's; -EFBIG data area smaller than
+ * the agreed size; other -errno of the system calls. err says more.
  */
 int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
 		  struct err *err);
 /*
- * Also frees the slot arrays. NULL is allowed. No other call may be under way. If the last superblock
- * written says that no Primary was around (PRIMARY_IND clear), it does now what the next attach would
- * have to do: fresh activity log, AL_CLEAN set, so that dump-md works. A failure of that is harmless.
+ * Also frees the slot arrays. NULL is allowed. No other call may be under way. If the last
+ * superblock written says that no Primary was around (PRIMARY_IND clear), it does now what the next
+ * attach would have to do: fresh activity log, AL_CLEAN set, so that dump-md works. A failure of
+ * that is harmless.
  */
 void md_store_close(struct md_store *store);
 
@@ -63,20 +64,20 @@ const struct md_store_info *md_store_info(const struct md_store *store);
 struct backing *md_store_backing(struct md_store *store);
 
 /*
- * Once, before anything is written: applies the activity log when it is unclean (on-disk-metadata 8.7),
- * then reads the bitmap up to the agreed size (all of it while that is 0). Blocks for as long as
- * reading the bitmap takes. The slot arrays belong to the store and stay valid until md_store_close();
- * the caller may change their words.
+ * Once, before anything is written: applies the activity log when it is unclean
+ * (on-disk-metadata 8.7), then reads the bitmap up to the agreed size (all of it while that is 0).
+ * Blocks for as long as reading the bitmap takes. The slot arrays belong to the store and stay
+ * valid until md_store_close(); the caller may change their words.
  */
 int md_store_load(struct md_store *store, struct md_loaded *loaded, struct err *err);
 
 /*
- * Run time: called from pool threads with blocks that the owner thread encoded by meta_super_encode(),
- * meta_al_encode(), meta_bitmap_page_encode(). Per store one SUPER or AL write at a time, in order.
- * 0 or -errno; -EINVAL for a block that is not of this store's layout.
+ * Run time: called from pool threads with blocks that the owner thread encoded by
+ * meta_super_encode(), meta_al_encode(), meta_bitmap_page_encode(). Per store one SUPER or AL write
+ * at a time, in order. 0 or -errno; -EINVAL for a block that is not of this store's layout.
  *
- * Super and AL: everything written before (bitmap pages; for the superblock the data too) is on stable
- * storage before the block is written, and the block is on return.
+ * Super and AL: everything written before (bitmap pages; for the superblock the data too) is on
+ * stable storage before the block is written, and the block is on return.
  */
 int md_store_write_super(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES]);
 /* The ring position follows from the transaction number in the block. */
@@ -90,9 +91,10 @@ int md_store_flush(struct md_store *store);
 
 /*
  * create-md: fresh v09 metadata with 1 x 8 AL blocks, 4096 bytes per bit and a random device_uuid.
- * Without force it refuses (-EEXIST) a store that holds DRBD metadata, a signature of something that
- * does not fit into the data area, or any data where the metadata would lie. -EBUSY in use; -ENOSPC too
- * small; -EINVAL max_peers outside 1..31. On success *data_sectors (may be NULL) is the usable size.
+ * Without force it refuses (-EEXIST) a store that holds DRBD metadata, a signature of something
+ * that does not fit into the data area, or any data where the metadata would lie. -EBUSY in use;
+ * -ENOSPC too small; -EINVAL max_peers outside 1..31. On success *data_sectors (may be NULL) is the
+ * usable size.
  */
 int md_store_create(const struct md_where *where, unsigned max_peers, bool force,
 		    uint64_t *data_sectors, struct err *err);
@@ -109,6 +111,7 @@ struct md_inspect {
  */
 int md_store_inspect(const struct md_where *where, struct md_store **out,
 		     struct md_inspect *inspect, struct err *err);
-int md_store_read_bitmap_page(struct md_store *store, uint64_t page, uint8_t block[static MD_PAGE_BYTES]);
+int md_store_read_bitmap_page(struct md_store *store, uint64_t page,
+			      uint8_t block[static MD_PAGE_BYTES]);
 
 #endif

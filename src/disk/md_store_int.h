@@ -20,7 +20,7 @@ struct md_store {
 	struct md_super super;       /* changing: the last one read or written, node_id filled in */
 	bool read_only;
 	bool loaded;                 /* changing */
-	bool settled;                /* changing: the last superblock written makes the log irrelevant */
+	bool settled;                /* changing: by the last superblock the log is irrelevant */
 	uint64_t *slot[NODES_MAX];   /* mapped memory */
 	atomic_bool bitmap_dirty;    /* changing: bitmap pages written, not yet flushed */
 };

@@ -161,7 +161,8 @@ static uint64_t probe_zfs(const struct head *h)
 {
 	/* Array of uberblocks in the first label. */
 	for (size_t at = 128U * 1024U; at < HEAD_BYTES; at += 1024)
-		if (has(h, at, "\x0c\xb1\xba\0\0\0\0\0", 8) || has(h, at, "\0\0\0\0\0\xba\xb1\x0c", 8))
+		if (has(h, at, "\x0c\xb1\xba\0\0\0\0\0", 8) ||
+		    has(h, at, "\0\0\0\0\0\xba\xb1\x0c", 8))
 			return WHOLE;
 	return 0;
 }

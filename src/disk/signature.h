@@ -10,12 +10,12 @@
 /* Something found on a store. */
 struct signature {
 	const char *what;   /* with its article: "an ext2/3/4 file system" */
-	uint64_t end_byte;  /* it reaches up to here, from the start; UINT64_MAX = all of the store */
+	uint64_t end_byte;  /* it reaches up to here; UINT64_MAX = all of the store */
 };
 
 /*
- * The signature that reaches furthest. 1 = found, 0 = none, -errno = cannot read. Sizes come from the
- * store and are only compared.
+ * The signature that reaches furthest. 1 = found, 0 = none, -errno = cannot read. Sizes come from
+ * the store and are only compared.
  */
 int signature_find(struct backing *b, struct signature *found);
 

@@ -234,8 +234,9 @@ static void apply_transaction(struct meta_al_table *table, const struct al_trans
 }
 
 /*
- * May this be the first transaction of a log? Its table was empty then. Number 0 can also be the one
- * behind the wrap of the counter, if the ring is no power of two long; a beginning starts the cycle.
+ * May this be the first transaction of a log? Its table was empty then. Number 0 can also be the
+ * one behind the wrap of the counter, if the ring is no power of two long; a beginning starts the
+ * cycle.
  */
 static bool may_be_first(const struct al_transaction *tr)
 {
@@ -283,14 +284,16 @@ static int replay_run(const struct meta_al_ring *ring, struct meta_al_table *tab
 }
 
 /*
- * Where the length of the ring is no power of two, the transaction behind the wrap of the counter does
- * not follow in the ring but may lie on the newest one before the wrap: torn, it has taken it along.
+ * Where the length of the ring is no power of two, the transaction behind the wrap of the counter
+ * does not follow in the ring but may lie on the newest one before the wrap: torn, it has taken it
+ * along.
  */
 static bool wrap_is_ambiguous(const struct meta_al_ring *ring, const struct ring_scan *scan)
 {
 	uint32_t blocks = ring_blocks(ring);
 
-	return (blocks & (blocks - 1)) && (!scan->update_count || scan->newest > UINT32_MAX - blocks);
+	return (blocks & (blocks - 1)) &&
+	       (!scan->update_count || scan->newest > UINT32_MAX - blocks);
 }
 
 int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
@@ -321,7 +324,7 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 	else if (table->torn_count && scan.torn_position != 0)
 		*outcome = META_AL_MARK_ALL;
 	else
-		/* At most a torn block 0: the first transaction of a fresh log, which released nothing. */
+		/* At most a torn block 0: a fresh log's first transaction, which released nothing. */
 		*outcome = META_AL_EMPTY;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Activity-log blocks: encode, ring position, and the replay of a whole ring (on-disk-metadata 8). */
+/* Activity-log blocks: encode, decode, position, replay of a whole ring (on-disk-metadata 8). */
 #ifndef META_AL_H
 #define META_AL_H
 
@@ -33,7 +33,7 @@ enum meta_al_kind {
 enum meta_al_kind meta_al_decode(const uint8_t block[static MD_PAGE_BYTES],
 				 struct al_transaction *tr);
 
-/* The ring to replay. `read` fetches block `index` of the AL area; 0 or -errno, which ends the replay. */
+/* The ring to replay. `read` fetches block `index` of the AL area; an -errno ends the replay. */
 struct meta_al_ring {
 	uint32_t stripes;
 	uint32_t stripe_4k;
@@ -60,10 +60,10 @@ struct meta_al_table {
 };
 
 /*
- * Rebuilds the table of hot extents from a whole ring (8.7 b-h). One torn block is tolerated as far as
- * the log proves itself: the run of consecutive transactions that ends at the newest must either begin
- * with the log or repeat every slot in its contexts. Several torn blocks, or a run that proves less,
- * give META_AL_MARK_ALL. 0 or the error of `read`.
+ * Rebuilds the table of hot extents from a whole ring (8.7 b-h). One torn block is tolerated as far
+ * as the log proves itself: the run of consecutive transactions that ends at the newest must either
+ * begin with the log or repeat every slot in its contexts. Several torn blocks, or a run that
+ * proves less, give META_AL_MARK_ALL. 0 or the error of `read`.
  */
 int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		   enum meta_al_outcome *outcome);

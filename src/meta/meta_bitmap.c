@@ -21,7 +21,8 @@ static struct disk_cursor cursor_at_page(uint64_t page, uint32_t max_peers)
 {
 	uint64_t word = page * MD_PAGE_WORDS;
 
-	return (struct disk_cursor){ .slot = (uint32_t)(word % max_peers), .half = word / max_peers };
+	return (struct disk_cursor){ .slot = (uint32_t)(word % max_peers),
+				     .half = word / max_peers };
 }
 
 static void cursor_next(struct disk_cursor *at, uint32_t max_peers)

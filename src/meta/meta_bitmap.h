@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bitmap pages: interleaved little-endian words on disk, one run of 64-bit words per slot in core (on-disk-metadata 9.1). */
+/* Bitmap pages: slots interleaved on disk, a run of words each in core (on-disk-metadata 9.1). */
 #ifndef META_BITMAP_H
 #define META_BITMAP_H
 

@@ -136,7 +136,8 @@ static enum meta_verdict check_internal(const struct md_super *super, uint64_t s
 
 	if (al != -(int64_t)ring_sectors(super) || bitmap > al)
 		return META_BAD_OFFSETS;
-	if ((uint64_t)-bitmap >= super_sector || super->md_size_sectors > super_sector + BLOCK_SECTORS)
+	if ((uint64_t)-bitmap >= super_sector ||
+	    super->md_size_sectors > super_sector + BLOCK_SECTORS)
 		return META_BAD_SIZE;
 	return META_OK;
 }

@@ -45,8 +45,9 @@ uint64_t meta_bitmap_sectors(uint64_t sectors, uint32_t max_peers, uint32_t byte
 enum meta_verdict meta_layout_locate(const struct meta_stores *stores, uint64_t *super_sector);
 
 /*
- * Geometry of fresh metadata: reads max_peers, al_stripes, al_stripe_4k and bm_bytes_per_bit of *super,
- * fills its offsets and md_size and *layout. META_BAD_SIZE if the store is too small or too big.
+ * Geometry of fresh metadata: reads max_peers, al_stripes, al_stripe_4k and bm_bytes_per_bit of
+ * *super, fills its offsets and md_size and *layout. META_BAD_SIZE if the store is too small or too
+ * big.
  */
 enum meta_verdict meta_layout_fresh(const struct meta_stores *stores, struct md_super *super,
 				    struct meta_layout *layout);

@@ -41,12 +41,12 @@ const char *meta_legacy_advice(enum meta_version version)
 	switch (version) {
 	case META_VERSION_V07:
 	case META_VERSION_V08:
-		return "convert it with `drbdmeta ... v09 ... create-md` of drbd-utils, or start afresh "
-		       "with `drbdctl create-md --force` (all peers resynchronise then)";
+		return "convert it with `drbdmeta ... v09 ... create-md` of drbd-utils, or start "
+		       "afresh with `drbdctl create-md --force` (all peers resynchronise then)";
 	case META_VERSION_V08_UNCLEAN:
-		return "run `drbdmeta ... v08 ... apply-al` and then `drbdmeta ... v09 ... create-md` of "
-		       "drbd-utils, or start afresh with `drbdctl create-md --force` (all peers "
-		       "resynchronise then)";
+		return "run `drbdmeta ... v08 ... apply-al` and then `drbdmeta ... v09 ... "
+		       "create-md` of drbd-utils, or start afresh with `drbdctl create-md --force` "
+		       "(all peers resynchronise then)";
 	case META_VERSION_NONE:
 		break;
 	}

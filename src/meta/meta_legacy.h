@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Magic numbers of all metadata versions; the older ones are recognised only to be refused with advice. */
+/* Magic numbers of all versions; the older ones are recognised to be refused with advice. */
 #ifndef META_LEGACY_H
 #define META_LEGACY_H
 

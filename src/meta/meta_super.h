@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The v09 superblock: encode, recognise, decode with every check that needs no device (on-disk-metadata 3, 5, 6). */
+/* The v09 superblock: encode, decode with all checks of its fields (on-disk-metadata 3, 5, 6). */
 #ifndef META_SUPER_H
 #define META_SUPER_H
 

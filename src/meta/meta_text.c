@@ -14,7 +14,7 @@
 #define LINE_BYTES 256
 #define ROW_HALVES 8U /* 32-bit words of one slot in one line */
 #define PEER_COMMENT_CHARS 76
-/* drbdmeta reads the bitmap in pieces of this size; a run of equal lines is counted piece by piece. */
+/* drbdmeta reads the bitmap in pieces of this size and counts equal lines piece by piece. */
 #define PIECE_PAGES 8192U
 
 struct dump {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata as text, byte for byte as drbdmeta prints it (on-disk-metadata 13), streamed through a callback. */
+/* Metadata as text, byte for byte as drbdmeta prints it, streamed (on-disk-metadata 13). */
 #ifndef META_TEXT_H
 #define META_TEXT_H
 
@@ -17,7 +17,7 @@ struct meta_text {
 	uint64_t time_s;
 	const char *host;
 	const char *command;    /* the command line that made the dump */
-	/* drbd-utils since 9.34 print `members`; restore-md of older ones does not accept the line. */
+	/* drbd-utils from 9.34 on print `members`; restore-md of older ones stumbles over it. */
 	bool with_members;
 	/* Bitmap page `page` of this metadata; 0 or -errno, which ends the dump. */
 	int (*read_page)(void *ctx, uint64_t page, uint8_t block[static MD_PAGE_BYTES]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Attaching a hostile store: superblock, layout, activity log, bitmap and dump through the pure codecs. */
+/* Attaching a hostile store through the pure codecs: superblock, log, bitmap, dump. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +19,8 @@
 #define WORDS 64U
 
 /*
- * The input edits a sound image: byte 0 bits 0-1 the placement, bit 2 seals the log blocks again, bit 3
- * takes a size from bytes 1-8; then (u16 position, u8 length, bytes) until the end.
+ * The input edits a sound image: byte 0 bits 0-1 the placement, bit 2 seals the log blocks again,
+ * bit 3 takes a size from bytes 1-8; then (u16 position, u8 length, bytes) until the end.
  */
 struct image {
 	uint8_t tail[TAIL_BYTES];
@@ -35,7 +35,9 @@ static uint64_t slot_words[NODES_MAX][WORDS];
 
 static void build_sound_image(void)
 {
-	struct al_transaction tr = { .number = 0xfffffffd, .update_count = 2, .context_size = 1237 };
+	struct al_transaction tr = { .number = 0xfffffffd,
+				     .update_count = 2,
+				     .context_size = 1237 };
 	struct md_super s;
 
 	memset(&s, 0, sizeof(s));
@@ -58,7 +60,8 @@ static void build_sound_image(void)
 		tr.update_slot[1] = 1236;
 		tr.update_extent[0] = i;
 		tr.update_extent[1] = 0xffff;
-		meta_al_encode(&tr, sound + TAIL_BYTES - MD_PAGE_BYTES - 32768 + tr.number % 8 * MD_PAGE_BYTES);
+		meta_al_encode(&tr, sound + TAIL_BYTES - MD_PAGE_BYTES - 32768 +
+					    tr.number % 8 * MD_PAGE_BYTES);
 	}
 }
 
@@ -163,8 +166,10 @@ static void check_layout(const struct attach *a)
 
 static void replay(struct attach *a)
 {
-	struct meta_al_ring ring = { .stripes = a->super.al_stripes, .stripe_4k = a->super.al_stripe_4k,
-				     .read = read_ring, .ctx = a };
+	struct meta_al_ring ring = { .stripes = a->super.al_stripes,
+				     .stripe_4k = a->super.al_stripe_4k,
+				     .read = read_ring,
+				     .ctx = a };
 	enum meta_al_outcome outcome;
 
 	if (a->layout.ring_blocks > RING_BLOCKS_MAX)
@@ -212,8 +217,11 @@ static void attach(struct image *image)
 	check_layout(&a);
 	replay(&a);
 	load_bitmap(&a);
-	(void)meta_text_dump(&(struct meta_text){ .super = &a.super, .super_byte = a.layout.super_byte,
-						  .read_page = read_page, .emit = count_text, .ctx = &a });
+	(void)meta_text_dump(&(struct meta_text){ .super = &a.super,
+						  .super_byte = a.layout.super_byte,
+						  .read_page = read_page,
+						  .emit = count_text,
+						  .ctx = &a });
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

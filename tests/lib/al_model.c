@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Model of an activity log, written from on-disk-metadata 8 without the code under test's replay. */
+/* Model of an activity log after on-disk-metadata 8, without the replay under test. */
 #include "al_model.h"
 
 #include <stdlib.h>
@@ -37,7 +37,8 @@ uint8_t *al_model_block(struct al_model *m, uint32_t number)
 	return m->ring + (size_t)(p % m->stripes * m->stripe_4k + p / m->stripes) * MD_PAGE_BYTES;
 }
 
-void al_model_write(struct al_model *m, unsigned count, const uint32_t *slot, const uint32_t *extent)
+void al_model_write(struct al_model *m, unsigned count, const uint32_t *slot,
+		    const uint32_t *extent)
 {
 	struct al_transaction tr;
 
@@ -71,8 +72,9 @@ static int read_block(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BY
 
 enum meta_al_outcome al_model_replay(struct al_model *m, struct meta_al_table *table)
 {
-	struct meta_al_ring ring = { .stripes = m->stripes, .stripe_4k = m->stripe_4k, .read = read_block,
-				     .ctx = m };
+	struct meta_al_ring ring = {
+		.stripes = m->stripes, .stripe_4k = m->stripe_4k, .read = read_block, .ctx = m
+	};
 	enum meta_al_outcome outcome;
 	int rc = meta_al_replay(&ring, table, &outcome);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plain model of an activity log: a table of slots, and a ring in memory that it writes transactions to. */
+/* A plain model of an activity log that writes its transactions into a ring in memory. */
 #ifndef AL_MODEL_H
 #define AL_MODEL_H
 
@@ -22,7 +22,8 @@ void al_model_init(struct al_model *m, uint32_t stripes, uint32_t stripe_4k, uin
 		   uint32_t first);
 void al_model_release(struct al_model *m);
 /* Writes a transaction that puts extent[i] into slot[i]. */
-void al_model_write(struct al_model *m, unsigned count, const uint32_t *slot, const uint32_t *extent);
+void al_model_write(struct al_model *m, unsigned count, const uint32_t *slot,
+		    const uint32_t *extent);
 /* Block of transaction `number` in the ring. */
 uint8_t *al_model_block(struct al_model *m, uint32_t number);
 /* Replays the ring. */

@@ -103,7 +103,8 @@ bool meta_image_load_capture(struct meta_image *image, const char *dir)
 		return false;
 	n = fread(image->tail, 1, sizeof(image->tail), f);
 	fclose(f);
-	return n == sizeof(image->tail) && image->disk_bytes && image->dump && trim_dump(image->dump);
+	return n == sizeof(image->tail) && image->disk_bytes && image->dump &&
+	       trim_dump(image->dump);
 }
 
 void meta_image_release(struct meta_image *image)

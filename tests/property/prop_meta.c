@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata codecs over random input: identity on valid, total on invalid, replay never misses a hot extent. */
+/* Codecs over random input: identity, totality, and a replay that misses no hot extent. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +101,10 @@ static void accepted_layouts_are_sound(void)
 		ASSERT(l.bitmap_byte + l.bitmap_pages * 4096 <= l.end_byte);
 		ASSERT(l.al_byte + (uint64_t)l.ring_blocks * 4096 <= l.end_byte);
 		ASSERT(l.data_sectors > 0 && l.data_sectors <= stores.data_sectors);
-		ASSERT(IMPLIES(stores.place == MD_PLACE_INTERNAL, l.data_sectors * 512 <= l.first_byte));
-		ASSERT(meta_bitmap_pages((l.data_sectors * 512 + s.bm_bytes_per_bit - 1) / s.bm_bytes_per_bit,
+		ASSERT(IMPLIES(stores.place == MD_PLACE_INTERNAL,
+			       l.data_sectors * 512 <= l.first_byte));
+		ASSERT(meta_bitmap_pages((l.data_sectors * 512 + s.bm_bytes_per_bit - 1) /
+						 s.bm_bytes_per_bit,
 					 s.max_peers) <= l.bitmap_pages);
 	}
 	ASSERT(accepted > RUNS / 10);
@@ -115,7 +117,8 @@ static void bitmap_pages_and_slots_agree(void)
 
 	for (unsigned run = 0; run < 200; run++) {
 		uint32_t peers = (uint32_t)prng_range(&rng, 1, 32);
-		uint64_t *from[NODES_MAX], *to[NODES_MAX], pages = meta_bitmap_pages(WORDS * 64, peers);
+		uint64_t *from[NODES_MAX], *to[NODES_MAX],
+			pages = meta_bitmap_pages(WORDS * 64, peers);
 		uint8_t block[MD_PAGE_BYTES];
 
 		prng_bytes(&rng, memory[0], sizeof(memory[0]));
@@ -134,7 +137,8 @@ static void bitmap_pages_and_slots_agree(void)
 			uint32_t slot = (uint32_t)prng_below(&rng, peers);
 			uint64_t word = bm_disk_word(bit, slot, peers);
 
-			meta_bitmap_page_encode(from, WORDS, peers, bm_disk_page(bit, slot, peers), block);
+			meta_bitmap_page_encode(from, WORDS, peers, bm_disk_page(bit, slot, peers),
+						block);
 			ASSERT((block[word % MD_PAGE_WORDS * 4 + bit % 32 / 8] >> bit % 8 & 1) ==
 			       (from[slot][bit / 64] >> bit % 64 & 1));
 		}
@@ -219,7 +223,8 @@ static void replay_is_never_short(void)
 		uint32_t stripes = (uint32_t)prng_range(&rng, 1, 4);
 		uint32_t stripe_4k = (uint32_t)prng_range(&rng, 8, 16);
 		uint32_t blocks = stripes * stripe_4k;
-		uint32_t slots = (uint32_t)prng_range(&rng, AL_EXTENTS_MIN, (blocks - 1) * AL_CONTEXT_MAX);
+		uint32_t slots =
+			(uint32_t)prng_range(&rng, AL_EXTENTS_MIN, (blocks - 1) * AL_CONTEXT_MAX);
 		/* A third of the runs cross the wrap of the number. */
 		uint32_t first = prng_chance(&rng, 1, 3) ? 0U - (uint32_t)prng_below(&rng, 40)
 							 : (uint32_t)prng_below(&rng, 1U << 31);
@@ -233,8 +238,9 @@ static void replay_is_never_short(void)
 		/* There the number of an older block would name the place of a newer one. */
 		if (damage > TORN_NEWEST && (count < 2 || wraps))
 			damage = INTACT;
-		if (damage == TORN_NEWEST && count == 1 && (first % blocks || blocks & (blocks - 1)))
-			damage = INTACT; /* the only block is torn, and need not be the first: marks all */
+		if (damage == TORN_NEWEST && count == 1 &&
+		    (first % blocks || blocks & (blocks - 1)))
+			damage = INTACT; /* an only block that need not be the first */
 		damage_ring(damage, count, blocks);
 		outcome = al_model_replay(&model, &table);
 		outcomes[outcome]++;

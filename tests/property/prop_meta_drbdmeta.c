@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The metadata store against drbdmeta of drbd-utils on random stores: create-md, dump-md, apply-al. */
+/* Random stores: create-md, dump-md and apply-al beside drbdmeta of drbd-utils. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,7 +31,9 @@ static struct prng rng;
 static int drbdmeta(const char *store, const char *place, const char *command, const char *arg,
 		    const char *out)
 {
-	const char *argv[] = { "drbdmeta", "--force", "-", "v09", store, place, command, arg, NULL };
+	const char *argv[] = {
+		"drbdmeta", "--force", "-", "v09", store, place, command, arg, NULL
+	};
 	posix_spawn_file_actions_t fa;
 	int status;
 	pid_t pid;
@@ -94,7 +96,8 @@ static void created_bytes_are_equal(void)
 	for (unsigned i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(counts); i++) {
 		const char *count = counts[i % ARRAY_LEN(counts)];
 		uint64_t size = sizes[i / ARRAY_LEN(counts)];
-		const char *ours = scratch_file("ours", size), *theirs = scratch_file("theirs", size);
+		const char *ours = scratch_file("ours", size),
+			   *theirs = scratch_file("theirs", size);
 		struct md_where where = { .data_path = ours, .place = MD_PLACE_INTERNAL };
 
 		create_ok(&where, (unsigned)atoi(count));
@@ -103,8 +106,11 @@ static void created_bytes_are_equal(void)
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
 		const char *data = scratch_file("data", 64 * MIB);
-		const char *ours = scratch_file("ours", MIB + 2560), *theirs = scratch_file("theirs", MIB + 2560);
-		struct md_where where = { .data_path = data, .place = MD_PLACE_EXTERNAL, .meta_path = ours };
+		const char *ours = scratch_file("ours", MIB + 2560),
+			   *theirs = scratch_file("theirs", MIB + 2560);
+		struct md_where where = { .data_path = data,
+					  .place = MD_PLACE_EXTERNAL,
+					  .meta_path = ours };
 
 		create_ok(&where, (unsigned)atoi(counts[i]));
 		ASSERT(drbdmeta(theirs, "flex-external", "create-md", counts[i], NULL) == 0);
@@ -153,8 +159,9 @@ static void dumps_are_equal(const char *path)
 	const char *out = scratch_path("dump");
 	struct dump_sink sink = { 0 };
 	struct md_inspect inspect;
-	struct meta_text text = { .super = &inspect.super, .read_page = sink_page, .emit = sink_emit,
-				  .ctx = &sink };
+	struct meta_text text = {
+		.super = &inspect.super, .read_page = sink_page, .emit = sink_emit, .ctx = &sink
+	};
 	struct err err = ERR_INIT;
 	uint8_t *theirs, *from;
 	size_t bytes;
@@ -216,7 +223,8 @@ static void scramble_super(const char *path, uint64_t disk_bytes, struct md_supe
 /* Runs of equal words, single bits and noise. */
 static void scramble_bitmap(const char *path, uint64_t disk_bytes, const struct md_super *s)
 {
-	uint64_t at = disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
+	uint64_t at =
+		disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
 	size_t bytes = (size_t)(s->al_offset_sectors - s->bm_offset_sectors) * 512;
 	uint8_t *bitmap = calloc(1, bytes);
 
@@ -243,7 +251,8 @@ static void random_dumps(void)
 {
 	for (unsigned run = 0; run < 60; run++) {
 		uint64_t size = prng_range(&rng, 2 * MIB, 512 * MIB) / 512 * 512;
-		struct md_where where = { .data_path = scratch_file("store", size), .place = MD_PLACE_INTERNAL };
+		struct md_where where = { .data_path = scratch_file("store", size),
+					  .place = MD_PLACE_INTERNAL };
 		struct md_super super;
 
 		create_ok(&where, (unsigned)prng_range(&rng, 1, 31));
@@ -258,7 +267,8 @@ static void random_dumps(void)
 static void large_dump(unsigned max_peers)
 {
 	uint64_t size = 40 * MIB * 32768 / max_peers / 4096 * 4096;
-	struct md_where where = { .data_path = scratch_file("store", size), .place = MD_PLACE_INTERNAL };
+	struct md_where where = { .data_path = scratch_file("store", size),
+				  .place = MD_PLACE_INTERNAL };
 	uint64_t at = size / 4096 * 4096 - 4096, bitmap;
 	uint8_t block[MD_PAGE_BYTES], ones[256];
 	struct md_super super;
@@ -266,21 +276,25 @@ static void large_dump(unsigned max_peers)
 	create_ok(&where, max_peers);
 	scratch_read(where.data_path, at, block, sizeof(block));
 	ASSERT(meta_super_decode(block, &super) == META_OK);
-	super.effective_sectors = (at + (uint64_t)(super.bm_offset_sectors * INT64_C(512))) / 4096 * 8;
+	super.effective_sectors =
+		(at + (uint64_t)(super.bm_offset_sectors * INT64_C(512))) / 4096 * 8;
 	meta_super_encode(&super, block);
 	scratch_write(where.data_path, at, block, sizeof(block));
 	bitmap = at + (uint64_t)(super.bm_offset_sectors * INT64_C(512));
 	memset(ones, 0xff, sizeof(ones));
 	for (unsigned i = 0; i < 40; i++)
-		scratch_write(where.data_path, bitmap + 32 * MIB / (4096 * max_peers) * 4096 * max_peers - 1024 +
-			      prng_below(&rng, 2048), ones, (size_t)prng_below(&rng, sizeof(ones)));
+		scratch_write(where.data_path,
+			      bitmap + 32 * MIB / (4096 * max_peers) * 4096 * max_peers - 1024 +
+				      prng_below(&rng, 2048),
+			      ones, (size_t)prng_below(&rng, sizeof(ones)));
 	dumps_are_equal(where.data_path);
 }
 
 /* Bits of the agreed size, slot by slot; what lies beyond is nobody's business. */
 static void same_bits(const char *a, const char *b, uint64_t disk_bytes, const struct md_super *s)
 {
-	uint64_t at = disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
+	uint64_t at =
+		disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
 	uint64_t bits = (s->effective_sectors + 7) / 8, words = (bits + 63) / 64;
 	uint64_t *slot[2][NODES_MAX];
 
@@ -343,7 +357,8 @@ static void applied_logs_are_equal(void)
 	for (unsigned run = 0; run < 60; run++) {
 		uint64_t size = prng_range(&rng, 2 * MIB, 512 * MIB) / 512 * 512;
 		uint64_t at = size / 4096 * 4096 - 4096;
-		const char *ours = scratch_file("ours", size), *theirs = scratch_file("theirs", size);
+		const char *ours = scratch_file("ours", size),
+			   *theirs = scratch_file("theirs", size);
 		struct md_where where = { .data_path = ours, .place = MD_PLACE_INTERNAL };
 		uint8_t a[9 * MD_PAGE_BYTES], b[9 * MD_PAGE_BYTES];
 		struct err err = ERR_INIT;

@@ -68,12 +68,17 @@ Test(backing, nothing_outside_the_data_area)
 	backing_limit_data(b, 2048);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		/* The buffer is never touched by what is refused. */
-		cr_assert_eq(backing_write(b, cases[i].sector, buf, cases[i].bytes, i & 1), cases[i].rc, "%u", i);
-		cr_assert_eq(backing_read(b, cases[i].sector, buf, cases[i].bytes), cases[i].rc, "%u", i);
-		cr_assert_eq(backing_zero(b, cases[i].sector, cases[i].bytes, false), cases[i].rc, "%u", i);
-		cr_assert_eq(backing_zero(b, cases[i].sector, cases[i].bytes, true), cases[i].rc, "%u", i);
+		cr_assert_eq(backing_write(b, cases[i].sector, buf, cases[i].bytes, i & 1),
+			     cases[i].rc, "%u", i);
+		cr_assert_eq(backing_read(b, cases[i].sector, buf, cases[i].bytes), cases[i].rc,
+			     "%u", i);
+		cr_assert_eq(backing_zero(b, cases[i].sector, cases[i].bytes, false), cases[i].rc,
+			     "%u", i);
+		cr_assert_eq(backing_zero(b, cases[i].sector, cases[i].bytes, true), cases[i].rc,
+			     "%u", i);
 		if (backing_info(b)->discard_ok)
-			cr_assert_eq(backing_discard(b, cases[i].sector, cases[i].bytes), cases[i].rc, "%u", i);
+			cr_assert_eq(backing_discard(b, cases[i].sector, cases[i].bytes),
+				     cases[i].rc, "%u", i);
 	}
 	cr_assert_eq(backing_flush(b), 0);
 	backing_close(b);
@@ -102,20 +107,26 @@ Test(backing, random_requests_equal_a_copy)
 	backing_limit_data(b, 2048);
 	cr_assert_eq(backing_zero(b, 0, MIB, false), 0);
 	for (unsigned i = 0; i < 2000; i++) {
-		uint32_t sectors = (uint32_t)prng_range(&rng, 1, prng_chance(&rng, 1, 10) ? 600 : 17);
+		uint32_t sectors =
+			(uint32_t)prng_range(&rng, 1, prng_chance(&rng, 1, 10) ? 600 : 17);
 		uint64_t sector = prng_below(&rng, 2048 - sectors + 1);
-		uint8_t *at = model + sector * 512, *p = buf + (prng_chance(&rng, 1, 2) ? prng_below(&rng, 4096) : 0);
+		uint8_t *at = model + sector * 512,
+			*p = buf + (prng_chance(&rng, 1, 2) ? prng_below(&rng, 4096) : 0);
 
 		switch (prng_below(&rng, 6)) {
 		case 0:
 		case 1:
 			prng_bytes(&rng, p, sectors * 512);
 			memcpy(at, p, sectors * 512);
-			cr_assert_eq(backing_write(b, sector, p, sectors * 512, prng_chance(&rng, 1, 4)), 0);
+			cr_assert_eq(backing_write(b, sector, p, sectors * 512,
+						   prng_chance(&rng, 1, 4)),
+				     0);
 			break;
 		case 2:
 			memset(at, 0, sectors * 512);
-			cr_assert_eq(backing_zero(b, sector, sectors * 512, prng_chance(&rng, 1, 2)), 0);
+			cr_assert_eq(backing_zero(b, sector, sectors * 512,
+						  prng_chance(&rng, 1, 2)),
+				     0);
 			break;
 		case 3:
 			if (!backing_info(b)->discard_ok)

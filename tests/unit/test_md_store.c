@@ -166,7 +166,11 @@ Test(md_store, what_cannot_be_opened)
 static void belongs_to_2(struct md_super *s) { s->node_id = 2; }
 static void own_slot(struct md_super *s) { s->peers[1].bitmap_index = 0; }
 static void coarse_bits(struct md_super *s) { s->bm_bytes_per_bit = 65536; }
-static void agreed_more(struct md_super *s) { s->effective_sectors = 32768; s->flags |= MDF_CONSISTENT; }
+static void agreed_more(struct md_super *s)
+{
+	s->effective_sectors = 32768;
+	s->flags |= MDF_CONSISTENT;
+}
 
 Test(md_store, what_belongs_to_somebody_else)
 {
@@ -301,8 +305,9 @@ Test(md_store, log_of_a_crashed_primary_is_applied_to_every_slot)
 		load_ok(store, &loaded);
 		cr_assert_eq(loaded.al_applied, round == 0);
 		cr_assert_not(loaded.al_damaged);
-		cr_assert_eq(loaded.super.flags, MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_PRIMARY_IND |
-						 MDF_CRASHED_PRIMARY | MDF_AL_CLEAN);
+		cr_assert_eq(loaded.super.flags, MDF_CONSISTENT | MDF_WAS_UP_TO_DATE |
+							 MDF_PRIMARY_IND | MDF_CRASHED_PRIMARY |
+							 MDF_AL_CLEAN);
 		for (unsigned slot = 0; slot < 3; slot++) {
 			/* 4000 bits in all: extent 1 whole, extent 3 up to the agreed size. */
 			cr_assert_eq(count_bits(&loaded, slot), 1024 + 4000 - 3 * 1024);
@@ -383,7 +388,8 @@ Test(md_store, bits_beyond_the_agreed_size_are_not_read)
 	scratch_write(path, SUPER_AT - 32768 - 4096, page, sizeof(page));
 	store = opened(path, 1);
 	load_ok(store, &loaded);
-	cr_assert_eq(count_bits(&loaded, 0), (32768 - 80) / 8, "all of the data area while nothing is agreed");
+	cr_assert_eq(count_bits(&loaded, 0), (32768 - 80) / 8,
+		     "all of the data area while nothing is agreed");
 	md_store_close(store);
 	set_super(path, agreed_32000);
 	store = opened(path, 1);
@@ -427,7 +433,8 @@ Test(md_store, run_time_writes)
 	cr_assert_eq(back[8], 1);
 
 	/* Nothing that does not belong here. */
-	cr_assert_eq(md_store_write_bitmap_page(store, md_store_info(store)->bitmap_pages, block), -EINVAL);
+	cr_assert_eq(md_store_write_bitmap_page(store, md_store_info(store)->bitmap_pages, block),
+		     -EINVAL);
 	cr_assert_eq(md_store_write_bitmap_page(store, UINT64_MAX, block), -EINVAL);
 	cr_assert_eq(md_store_write_al(store, block), -EINVAL);
 	cr_assert_eq(md_store_write_super(store, block), -EINVAL);
@@ -484,7 +491,8 @@ Test(md_store, orderly_end_leaves_a_clean_log_unless_a_primary_was_around)
 
 Test(md_store, external_metadata)
 {
-	struct md_where where = { .data_path = scratch_file("data", DISK + 512), .place = MD_PLACE_EXTERNAL,
+	struct md_where where = { .data_path = scratch_file("data", DISK + 512),
+				  .place = MD_PLACE_EXTERNAL,
 				  .meta_path = scratch_file("meta", MIB) };
 	struct err err = ERR_INIT;
 	struct md_loaded loaded;
@@ -517,8 +525,10 @@ Test(md_store, indexed_metadata_shares_a_store)
 	const char *names[] = { "a", "b", "c" };
 
 	for (uint32_t i = 0; i < 3; i++) {
-		where[i] = (struct md_where){ .data_path = scratch_file(names[i], DISK), .place = MD_PLACE_INDEXED,
-					      .meta_path = meta, .index = i };
+		where[i] = (struct md_where){ .data_path = scratch_file(names[i], DISK),
+					      .place = MD_PLACE_INDEXED,
+					      .meta_path = meta,
+					      .index = i };
 		cr_assert_eq(md_store_create(&where[i], 3, false, NULL, &err), 0, "%s", err.text);
 	}
 	for (uint32_t i = 0; i < 3; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Activity-log blocks and the replay of crafted rings: young, wrapped, torn at the end and in the middle, torn twice. */
+/* Activity-log blocks; replay of young, wrapped, torn and damaged rings. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -124,7 +124,8 @@ Test(meta_al, young_rings)
 		for (uint32_t count = 1; count < 8; count++) {
 			al_model_init(&model, 1, 8, 1237, first[i]);
 			write_many(count, 1237, 10);
-			cr_assert_eq(al_model_replay(&model, &table), META_AL_REPLAYED, "%u %u", i, count);
+			cr_assert_eq(al_model_replay(&model, &table), META_AL_REPLAYED, "%u %u", i,
+				     count);
 			expect_table(model.extent);
 			al_model_release(&model);
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bitmap pages: where a bit of a slot lies on disk, and that pages and slots are two views of the same bits. */
+/* Where a bit of a slot lies on disk; pages and slots are two views of the same bits. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +27,13 @@ Test(meta_bitmap, bit_position_on_disk, .init = new_slots, .fini = free_slots)
 	static const struct {
 		uint64_t bit;
 		unsigned slot, max_peers;
-	} cases[] = { { 0, 0, 1 },   { 31, 0, 1 },  { 32, 0, 1 },      { 63, 2, 3 },    { 64, 0, 3 },
-		      { 1023, 6, 7 }, { 5000, 30, 31 }, { 32767, 31, 32 }, { 12345, 0, 2 } };
+	} cases[] = { { 0, 0, 1 },      { 31, 0, 1 },      { 32, 0, 1 },
+		      { 63, 2, 3 },     { 64, 0, 3 },      { 1023, 6, 7 },
+		      { 5000, 30, 31 }, { 32767, 31, 32 }, { 12345, 0, 2 } };
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		uint64_t bit = cases[i].bit, page = bm_disk_page(bit, cases[i].slot, cases[i].max_peers);
+		uint64_t bit = cases[i].bit,
+			 page = bm_disk_page(bit, cases[i].slot, cases[i].max_peers);
 		/* Byte and bit straight from on-disk-metadata 9.1. */
 		uint64_t byte = (bit / 32 * cases[i].max_peers + cases[i].slot) * 4 + bit % 32 / 8;
 		uint8_t block[MD_PAGE_BYTES];
@@ -52,7 +54,8 @@ Test(meta_bitmap, set_and_clip_ranges, .init = new_slots, .fini = free_slots)
 {
 	static const struct {
 		uint64_t first, end;
-	} ranges[] = { { 0, 0 }, { 0, 1 }, { 63, 65 }, { 64, 128 }, { 1, 1024 }, { 100, 32768 }, { 0, 32768 } };
+	} ranges[] = { { 0, 0 },    { 0, 1 },       { 63, 65 },  { 64, 128 },
+		       { 1, 1024 }, { 100, 32768 }, { 0, 32768 } };
 
 	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		meta_bitmap_clip(slots[0], WORDS, 0);
@@ -67,7 +70,8 @@ Test(meta_bitmap, set_and_clip_ranges, .init = new_slots, .fini = free_slots)
 	}
 }
 
-Test(meta_bitmap, pages_beyond_the_slots_are_zero_and_change_nothing, .init = new_slots, .fini = free_slots)
+Test(meta_bitmap, pages_beyond_the_slots_are_zero_and_change_nothing, .init = new_slots,
+     .fini = free_slots)
 {
 	uint8_t block[MD_PAGE_BYTES];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata written by the kernel module and drbdmeta: decodes, prints as drbdmeta does, encodes to the same bytes. */
+/* Metadata of the kernel module: prints as drbdmeta prints it, encodes to the same bytes. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <inttypes.h>
@@ -34,8 +34,11 @@ static int collect(void *ctx, const char *text, size_t bytes)
 static void check_dump(struct meta_image *image, const char *name)
 {
 	static struct text_sink sink;
-	struct meta_text text = { .super = &sink.reader.super, .with_members = true,
-				  .read_page = meta_image_read_page, .emit = collect, .ctx = &sink };
+	struct meta_text text = { .super = &sink.reader.super,
+				  .with_members = true,
+				  .read_page = meta_image_read_page,
+				  .emit = collect,
+				  .ctx = &sink };
 
 	memset(&sink, 0, sizeof(sink));
 	cr_assert(meta_image_open(&sink.reader, image), "%s", name);
@@ -53,7 +56,8 @@ static void check_bytes(struct meta_image *image, const char *name)
 
 	cr_assert(meta_image_open(&r, image));
 	meta_super_encode(&r.super, block);
-	cr_assert_arr_eq(block, meta_image_at(image, r.layout.super_byte), MD_PAGE_BYTES, "%s", name);
+	cr_assert_arr_eq(block, meta_image_at(image, r.layout.super_byte), MD_PAGE_BYTES, "%s",
+			 name);
 	for (uint32_t i = 0; i < r.layout.ring_blocks; i++) {
 		uint8_t *raw = meta_image_at(image, r.layout.al_byte + i * MD_PAGE_BYTES);
 		enum meta_al_kind kind = meta_al_decode(raw, &tr);
@@ -76,7 +80,8 @@ static void check_bytes(struct meta_image *image, const char *name)
 	meta_bitmap_page_decode(block, 0, 1, words, WORDS);
 	memset(block, 0xa5, sizeof(block));
 	meta_bitmap_page_encode(words, WORDS, 1, 0, block);
-	cr_assert_arr_eq(block, meta_image_at(image, r.layout.bitmap_byte), MD_PAGE_BYTES, "%s", name);
+	cr_assert_arr_eq(block, meta_image_at(image, r.layout.bitmap_byte), MD_PAGE_BYTES, "%s",
+			 name);
 	free(words[0]);
 }
 
@@ -107,7 +112,9 @@ Test(meta_images, log_of_a_crashed_primary_is_replayed)
 	static struct meta_image image;
 	static struct meta_al_table table;
 	struct meta_image_reader r;
-	struct meta_al_ring ring = { .stripes = 1, .stripe_4k = 8, .read = meta_image_read_ring, .ctx = &r };
+	struct meta_al_ring ring = {
+		.stripes = 1, .stripe_4k = 8, .read = meta_image_read_ring, .ctx = &r
+	};
 	enum meta_al_outcome outcome;
 	unsigned hot = 0;
 
@@ -169,6 +176,7 @@ Test(meta_images, older_versions_are_named)
 	}
 	(void)snprintf(path, sizeof(path), "%s/md-v84-2-diverged-16M", root);
 	cr_assert(meta_image_load_capture(&image, path), "%s", path);
-	cr_assert_eq(meta_super_decode(meta_image_at(&image, image.disk_bytes - 4096), &super), META_LEGACY);
+	cr_assert_eq(meta_super_decode(meta_image_at(&image, image.disk_bytes - 4096), &super),
+		     META_LEGACY);
 	meta_image_release(&image);
 }

@@ -77,7 +77,9 @@ Test(meta_layout, odd_sizes_leave_a_tail_behind_the_superblock)
 
 Test(meta_layout, indexed_and_external_positions)
 {
-	struct meta_stores stores = { .place = MD_PLACE_INDEXED, .index = 2, .data_sectors = 1 << 20,
+	struct meta_stores stores = { .place = MD_PLACE_INDEXED,
+				      .index = 2,
+				      .data_sectors = 1 << 20,
 				      .meta_sectors = 3 * META_INDEXED_SECTORS };
 	struct md_super s = fresh(1);
 	struct meta_layout l;
@@ -93,7 +95,8 @@ Test(meta_layout, indexed_and_external_positions)
 	stores.index = UINT32_MAX;
 	cr_assert_eq(meta_layout_fresh(&stores, &s, &l), META_BAD_SIZE);
 
-	stores = (struct meta_stores){ .place = MD_PLACE_EXTERNAL, .data_sectors = UINT64_C(1) << 40,
+	stores = (struct meta_stores){ .place = MD_PLACE_EXTERNAL,
+				       .data_sectors = UINT64_C(1) << 40,
 				       .meta_sectors = 6144 };
 	cr_assert_eq(meta_layout_fresh(&stores, &s, &l), META_OK);
 	cr_assert_eq(s.md_size_sectors, 6144);
@@ -121,7 +124,8 @@ Test(meta_layout, external_room_is_below_every_other_formula)
 		cr_assert_leq(l.data_sectors, clip);
 		cr_assert_leq(meta_bitmap_sectors(l.data_sectors, peers, 4096), l.bitmap_pages * 8);
 		cr_assert_gt(meta_bitmap_sectors(l.data_sectors + 64 * 8, peers, 4096),
-			     l.bitmap_pages * 8, "not a word more than fits, not one less (%u)", peers);
+			     l.bitmap_pages * 8, "not a word more than fits, not one less (%u)",
+			     peers);
 	}
 }
 
@@ -143,8 +147,19 @@ Test(meta_layout, too_small_and_too_large_stores)
 
 Test(meta_layout, hostile_geometry_is_refused)
 {
-	static const uint32_t values[] = { 0, 1, 7, 8, 9, 0x7fffffff, 0x80000000, 0x80000008, 0xffffffff,
-					   0xfffffff8, (uint32_t)-72, (uint32_t)-71, (uint32_t)-64 };
+	static const uint32_t values[] = { 0,
+					   1,
+					   7,
+					   8,
+					   9,
+					   0x7fffffff,
+					   0x80000000,
+					   0x80000008,
+					   0xffffffff,
+					   0xfffffff8,
+					   (uint32_t)-72,
+					   (uint32_t)-71,
+					   (uint32_t)-64 };
 	struct meta_stores stores = internal(32768);
 	struct md_super s = fresh(3);
 	struct meta_layout l;
