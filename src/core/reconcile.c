@@ -99,9 +99,7 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 
-	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
-			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
-	sync_handshake(core, peer, vol);
+	sync_handshake_again(core, peer, vol);
 	if (pd->verdict.kind != VERDICT_GO)
 		return REPL_ESTABLISHED;
 	if (pd->verdict.strategy == SYNC_SOURCE_USE_BITMAP ||

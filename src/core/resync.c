@@ -282,6 +282,7 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 	case REPL_WF_BITMAP_S:
 		xfer_expect(pd);
 		request_record_pending(core, pd);
+		/* A peer that follows our state must expect the bitmap before it comes. */
 		peer_send_state(core, peer, pd->v);
 		xfer_send(core, pd);
 		return;

@@ -122,9 +122,9 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	core_log(core, LOG_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms", core->conf.name,
 		 vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
-	end_states(core, pd, disk > DISK_OUTDATED && disk != DISK_UNKNOWN ? disk : DISK_OUTDATED);
-	/* Ahead of P_STATE, which goes out at the end of the step. */
+	/* Ahead of the P_STATE that tells the end (trap 12). */
 	uuid_send_all(core, pd->v, 0, 0);
+	end_states(core, pd, disk > DISK_OUTDATED && disk != DISK_UNKNOWN ? disk : DISK_OUTDATED);
 	reconcile_resynced(core, pd);
 }
 
@@ -141,7 +141,6 @@ static void finish_unstable(struct core *core, struct peer_device *pd)
 	end_states(core, pd, DISK_INCONSISTENT);
 	if (!(pd->uuids.flags & UUID_FLAG_STABLE))
 		return;
-	peer_send_state(core, peer, pd->v);
 	uuid_send(core, peer, pd->v, UUID_FLAG_RESYNC, 0);
 	pd->rs.again = true;
 	core_work(core, WORK_SYNC);

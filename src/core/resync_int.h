@@ -71,6 +71,11 @@ void finish_try(struct core *core, struct peer_device *pd);
 /* A node is gone or changed: it owes no flush ack any more. */
 void finish_peer_lost(struct core *core, struct peer *peer);
 
+/* ---- sync_handshake.c ---- */
+
+/* As sync_handshake() from what is known of a connected peer, without an exchange right before. */
+void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol);
+
 /* ---- reconcile.c ---- */
 
 /* A resync with this source ended well. */

@@ -51,7 +51,7 @@ uint64_t rate_tick(struct core *core, struct peer_device *pd)
 {
 	const struct core_disk_conf *conf = &core->vol[pd->v]->conf->disk;
 	struct resync *rs = &pd->rs;
-	uint64_t duration_ns = core->now_ns - rs->last_tick_ns;
+	uint64_t duration_ns = core->now_ns - rs->last_tick_ns, since_ns;
 	uint64_t in = rs->in_sectors, want, request, most;
 	int64_t next;
 
@@ -62,6 +62,7 @@ uint64_t rate_tick(struct core *core, struct peer_device *pd)
 	} else {
 		if (duration_ns > NS_PER_S)
 			duration_ns = NS_PER_S;
+		since_ns = duration_ns < RS_TICK_NS && duration_ns ? duration_ns : RS_TICK_NS;
 		if (duration_ns && duration_ns < RS_TICK_NS)
 			in = in * RS_TICK_NS / duration_ns;
 		if (duration_ns < RS_TICK_NS)
@@ -70,8 +71,9 @@ uint64_t rate_tick(struct core *core, struct peer_device *pd)
 		next = (int64_t)in + plan_step(rs, (int64_t)want - (int64_t)rs->in_flight_sectors -
 							   rs->plan_total);
 		request = next > 0 ? (uint64_t)next : 0;
-		most = (uint64_t)conf->c_max_rate_kib * SECTORS_PER_KIB / TICKS_PER_S;
-		if (most && request > most)
+		/* After less than a tick, because all that was in flight came back, less is due. */
+		most = (uint64_t)conf->c_max_rate_kib * SECTORS_PER_KIB * since_ns / NS_PER_S;
+		if (conf->c_max_rate_kib && request > most)
 			request = most;
 	}
 	rs->want_kib_s = request * TICKS_PER_S / SECTORS_PER_KIB;

@@ -81,8 +81,7 @@ static int leftover_direction(const struct sync_input *in)
 
 static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 {
-	/* On a running connection the counts that the two sides know are not those of one moment. */
-	if (d->strategy != SYNC_NONE || d->rule == RULE_JUST_CREATED_BOTH || in->again)
+	if (d->strategy != SYNC_NONE || d->rule == RULE_JUST_CREATED_BOTH || in->counts_stale)
 		return;
 	if (!comparable(in->me.disk) || !comparable(in->peer.disk) ||
 	    (in->me.disk == DISK_INCONSISTENT && in->peer.disk == DISK_INCONSISTENT))
@@ -143,18 +142,24 @@ static void refuse(struct sync_decision *d, enum verdict_kind kind, const char *
 	d->repl = REPL_OFF;
 }
 
+/* An application runs on this data. */
+static bool in_use(const struct uuid_side *side)
+{
+	return side->role == ROLE_PRIMARY && side->disk >= DISK_CONSISTENT && !side->attaching;
+}
+
 /* The data under a running application would be exchanged. */
 static void rr_conflict(const struct sync_input *in, struct sync_decision *d)
 {
 	bool yields = in->rr_conflict == ASB_AUTO_DISCARD && d->rule == RULE_CRASHED_PRIMARY;
 
-	if (yields && d->strategy == SYNC_SOURCE_USE_BITMAP && in->peer.role == ROLE_PRIMARY &&
-	    in->peer.disk >= DISK_CONSISTENT && changes_data(in, d)) {
+	if (yields && d->strategy == SYNC_SOURCE_USE_BITMAP && in_use(&in->peer) &&
+	    changes_data(in, d)) {
 		d->strategy = SYNC_TARGET_USE_BITMAP;
 		return;
 	}
-	if (in->me.role != ROLE_PRIMARY || in->me.disk < DISK_CONSISTENT ||
-	    !strategy_is_target(d->strategy) || d->strategy == SYNC_TARGET_IF_BOTH_FAILED ||
+	if (!in_use(&in->me) || !strategy_is_target(d->strategy) ||
+	    d->strategy == SYNC_TARGET_IF_BOTH_FAILED ||
 	    !changes_data(in, d))
 		return;
 	if (yields && d->strategy == SYNC_TARGET_USE_BITMAP) {

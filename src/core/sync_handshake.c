@@ -37,6 +37,7 @@ static void fill_me(const struct core *core, const struct peer *peer, const stru
 	me->flags = own->flags;
 	me->dirty_bits = own->dirty_bits;
 	me->disk = own_disk(core, vol);
+	me->attaching = disk_of(core, vol) == DISK_NEGOTIATING;
 	me->role = core->st.role;
 	me->node_id = core->self;
 	me->rc = peer->resolve_conflicts;
@@ -45,8 +46,8 @@ static void fill_me(const struct core *core, const struct peer *peer, const stru
 	me->lost_dagtag = rc->sent_dagtag[peer->id];
 }
 
-static void fill_peer(const struct peer *peer, const struct peer_device *pd, bool named_lost,
-		      struct uuid_side *side)
+static void fill_peer(const struct core *core, const struct peer *peer,
+		      const struct peer_device *pd, bool named_lost, struct uuid_side *side)
 {
 	side->current = pd->uuids.current;
 	memcpy(side->bitmap, pd->uuids.bitmap, sizeof(side->bitmap));
@@ -54,6 +55,8 @@ static void fill_peer(const struct peer *peer, const struct peer_device *pd, boo
 	side->flags = pd->uuids.flags;
 	side->dirty_bits = pd->uuids.dirty_bits;
 	side->disk = reported_disk(pd);
+	side->attaching = pdsk_of(core, pd) == DISK_NEGOTIATING ||
+			  (pd->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_NEGOTIATING;
 	side->role = (enum role)(pd->state_word & SW_ROLE_MASK);
 	side->node_id = peer->id;
 	side->rc = !peer->resolve_conflicts;
@@ -114,7 +117,7 @@ static void input_options(const struct peer *peer, bool again, struct sync_input
 	in->always_asbp = net->always_asbp;
 }
 
-void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
+static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	bool again = peer_connected(core, peer);
@@ -136,16 +139,31 @@ void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
 		set_verdict(pd, &d);
 		return;
 	}
-	if (!again)
+	if (pd->sent.valid)
 		own.dirty_bits = pd->sent.dirty_bits;
 	fill_me(core, peer, vol, &own, &in.me);
-	fill_peer(peer, pd, in.me.named_lost, &in.peer);
+	fill_peer(core, peer, pd, in.me.named_lost, &in.peer);
 	input_options(peer, again, &in);
+	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
 	log_verdict(core, peer, vol, &in, &d);
 	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
 		uuid_forget_bitmap_uuid(core, vol, peer->id);
 	set_verdict(pd, &d);
+}
+
+void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
+{
+	decide(core, peer, vol, false);
+}
+
+void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
+			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
+	decide(core, peer, vol, true);
 }
 
 /* ---- what the verdict does to bitmaps and references ---- */
@@ -244,9 +262,7 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 
 	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol))
 		return;
-	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
-			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
-	sync_handshake(core, peer, vol);
+	sync_handshake_again(core, peer, vol);
 	if (pd->verdict.kind != VERDICT_GO) {
 		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
 			 peer->conf->name, pd->verdict.reason);

@@ -392,6 +392,18 @@ static enum disk_state effective_disk(const struct core *core, const struct volu
 	return disk == DISK_NEGOTIATING ? volume_disk_from_md(vol) : disk;
 }
 
+/* The resync is done and its generation adopted; the state follows in this step. */
+static bool resync_finishing(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, source) {
+		const struct peer_device *pd = &source->pd[vol->v];
+
+		if (repl_of(core, pd) == REPL_SYNC_TARGET && pd->rs.finish_seq)
+			return true;
+	}
+	return false;
+}
+
 static uint64_t own_flags(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	uint64_t flags = 0;
@@ -400,7 +412,7 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer, cons
 		flags |= UUID_FLAG_DISCARD_MY_DATA;
 	if (vol->crashed_primary)
 		flags |= UUID_FLAG_CRASHED_PRIMARY;
-	if (effective_disk(core, vol) == DISK_INCONSISTENT)
+	if (effective_disk(core, vol) == DISK_INCONSISTENT && !resync_finishing(core, vol))
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (state_is_stable(core, &core->st))
 		flags |= UUID_FLAG_STABLE;

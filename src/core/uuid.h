@@ -80,6 +80,7 @@ struct uuid_side {
 	enum disk_state disk;         /* Negotiating already replaced by what the metadata says */
 	enum role role;
 	uint8_t node_id;
+	bool attaching;               /* `disk` is what its metadata says, nobody uses it yet */
 	bool rc;                      /* holds RESOLVE_CONFLICTS: exactly one side */
 	bool named_lost;              /* named a lost Primary in this handshake, the same as the other side */
 	uint64_t lost_dagtag;         /* last dagtag received from it */
@@ -91,6 +92,7 @@ struct sync_input {
 	unsigned apv;
 	bool async;                   /* protocol A or B */
 	bool again;                   /* not while connecting: 2.7 */
+	bool counts_stale;            /* the two dirty_bits are not what both sides decide with */
 	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p, rr_conflict;
 	bool always_asbp;
 };
