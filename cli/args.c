@@ -296,6 +296,15 @@ static int word_take(struct cli *cli, const char *word, bool *have_target)
 	return target_parse(cli, word);
 }
 
+/* "COMMAND --help" is "help COMMAND". */
+static int help_instead(struct cli *cli)
+{
+	(void)str_copy(cli->resource, sizeof(cli->resource), cli->command->name);
+	cli->command = args_command("help");
+	cli->command_name = "help";
+	return EXIT_OK;
+}
+
 int args_parse(int argc, char **argv, struct cli *cli)
 {
 	struct cursor c = { .argc = argc, .next = 1, .argv = argv };
@@ -316,6 +325,8 @@ int args_parse(int argc, char **argv, struct cli *cli)
 			rc = word_take(cli, arg, &have_target);
 		else if (!cli->command)
 			rc = global_parse(cli, &c, arg);
+		else if (str_eq(arg, "-h") || str_eq(arg, "--help"))
+			return help_instead(cli);
 		else
 			rc = option_parse(cli, &c, arg);
 	}

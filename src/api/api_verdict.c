@@ -81,6 +81,15 @@ static bool data_reachable(const struct resource_status *s, const struct status_
 	return false;
 }
 
+/* What gets a volume going that nobody has used yet. */
+static const char *first_step(const struct status_volume *v)
+{
+	if (v->disk != DISK_INCONSISTENT || v->current_uuid != UUID_JUST_CREATED)
+		return "";
+	return " (just created; once, on one node: 'new-current-uuid --clear-bitmap' if all copies "
+	       "are alike, 'primary --force' to copy this one)";
+}
+
 static bool find_blocked(const struct resource_status *s, struct api_verdict *out)
 {
 	const char *why = suspension(s);
@@ -93,8 +102,9 @@ static bool find_blocked(const struct resource_status *s, struct api_verdict *ou
 		if (data_reachable(s, v))
 			continue;
 		(void)str_format(out->reason, sizeof(out->reason),
-				 "volume %u: no UpToDate data, here it is %s%s%s", v->vnr,
-				 disk_state_name(v->disk), v->reason[0] ? ": " : "", v->reason);
+				 "volume %u: no UpToDate data, here it is %s%s%s%s", v->vnr,
+				 disk_state_name(v->disk), v->reason[0] ? ": " : "", v->reason,
+				 first_step(v));
 		return true;
 	}
 	return false;

@@ -248,8 +248,3 @@ void conf_default_socket(char out[CONF_PATH_MAX])
 	default_path(out, "/run/drbdfs/control.sock", "XDG_RUNTIME_DIR", ".cache",
 		     "/control.sock");
 }
-
-void conf_default_state_dir(char out[CONF_PATH_MAX])
-{
-	default_path(out, "/var/lib/drbdfs", "XDG_STATE_HOME", ".local/state", "");
-}

@@ -93,7 +93,6 @@ struct conf {
 	char file[CONF_PATH_MAX];
 	/* node = { ... }; "" where not given */
 	char node_name[NAME_MAX_BYTES];
-	char state_dir[CONF_PATH_MAX];
 	char control_socket[CONF_PATH_MAX];
 	char log[CONF_PATH_MAX];    /* "stderr", "syslog" or an absolute path */
 	unsigned control_user_count; /* security.allowed-control-users */
@@ -143,8 +142,9 @@ const struct conf_connection *conf_connection_find(const struct conf_resource *r
 const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
 
-/* Everything of core_conf except crypto, log and test switches, which are zeroed. -ENOENT when the node
- * is not part of the resource; -errno when the secret-file cannot be read. */
+/* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal configurations
+ * give equal memory. -ENOENT when the node is not part of the resource; -errno when the secret-file
+ * cannot be read. */
 int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
 		 struct core_conf *out, struct err *err);
 
@@ -156,9 +156,8 @@ struct conf_peer_path {
 unsigned conf_peer_paths(const struct conf_resource *res, unsigned self_node_id, unsigned peer_node_id,
 			 struct conf_peer_path out[CONF_PATHS_MAX]);
 
-/* Where things are when nobody says: /etc, /run, /var/lib for root, XDG directories for others. */
+/* Where things are when nobody says: /etc and /run for root, XDG directories for others. */
 void conf_default_file(char out[CONF_PATH_MAX]);
 void conf_default_socket(char out[CONF_PATH_MAX]);
-void conf_default_state_dir(char out[CONF_PATH_MAX]);
 
 #endif

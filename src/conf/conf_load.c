@@ -37,7 +37,6 @@ static void node_take(struct conf_loader *l)
 {
 	static const struct conf_key keys[] = {
 		{ "name", KEY_TEXT, false },
-		{ "state-dir", KEY_TEXT, false },
 		{ "control-socket", KEY_TEXT, false },
 		{ "log", KEY_TEXT, false },
 	};
@@ -52,7 +51,6 @@ static void node_take(struct conf_loader *l)
 		conf_error_at(l, conf_member(l->node, "name", KEY_TEXT), "node: the name %s",
 			      name_problem(name));
 	take_text(l, l->node, "name", false, c->node_name, sizeof(c->node_name));
-	take_text(l, l->node, "state-dir", true, c->state_dir, sizeof(c->state_dir));
 	take_text(l, l->node, "control-socket", true, c->control_socket,
 		  sizeof(c->control_socket));
 	if (log && !is_word && log[0] != '/')

@@ -31,14 +31,12 @@ static const struct conf_word words_after_sb_1p[] = {
 	{ "consensus", ASB_CONSENSUS },
 	{ "violently-as0p", ASB_VIOLENTLY },
 	{ "discard-secondary", ASB_DISCARD_SECONDARY },
-	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
 	{ NULL, 0 },
 };
 
 static const struct conf_word words_after_sb_2p[] = {
 	{ "disconnect", ASB_DISCONNECT },
 	{ "violently-as0p", ASB_VIOLENTLY },
-	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
 	{ NULL, 0 },
 };
 
@@ -294,6 +292,8 @@ static int set_text(const struct conf_option *o, const config_setting_t *s, stru
 					 i ? " |" : "", digests[i]);
 		return -EINVAL;
 	}
+	/* No trace of a longer value: results are compared as memory. */
+	memset((char *)opts + o->offset, 0, o->size);
 	(void)str_copy((char *)opts + o->offset, o->size, text);
 	return 0;
 }

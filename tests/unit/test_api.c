@@ -299,6 +299,13 @@ Test(api, verdicts)
 	s.peers[0].conn = s.peers[1].conn = CONN_CONNECTING;
 	judge(&s, VERDICT_BLOCKED, "volume 0: no UpToDate data, here it is Failed: write error");
 
+	s.volumes[0] = (struct status_volume){ .disk = DISK_INCONSISTENT,
+					       .current_uuid = UUID_JUST_CREATED };
+	judge(&s, VERDICT_BLOCKED,
+	      "volume 0: no UpToDate data, here it is Inconsistent (just created; once, on one node: "
+	      "'new-current-uuid --clear-bitmap' if all copies are alike, 'primary --force' to copy "
+	      "this one)");
+
 	fill(&s);
 	s.volumes[0].disk = DISK_DISKLESS;
 	s.volumes[0].client = true;

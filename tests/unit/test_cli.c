@@ -131,6 +131,9 @@ Test(cli, good_lines)
 	cr_assert_eq(cli.timeout_s, 120);
 	cr_assert_eq(line(&cli, "--help"), EXIT_OK);
 	cr_assert_str_eq(cli.command->name, "help");
+	cr_assert_eq(line(&cli, "primary --help"), EXIT_OK);
+	cr_assert_str_eq(cli.command->name, "help");
+	cr_assert_str_eq(cli.resource, "primary");
 	cr_assert_eq(line(&cli, "status -- r0"), EXIT_OK);
 	cr_assert_str_eq(cli.resource, "r0");
 }

@@ -234,7 +234,7 @@ Test(conf, paths)
 Test(conf, node_and_security)
 {
 	struct conf *conf = load_good(
-		"node = { name = \"alpha\"; state-dir = \"/var/x\"; control-socket = \"/run/x.sock\";\n"
+		"node = { name = \"alpha\"; control-socket = \"/run/x.sock\";\n"
 		" log = \"syslog\"; x-note = \"ignored\"; };\n"
 		"security = { allowed-control-users = [ \"root\" ]; };\n" RESOURCE(""));
 	char name[NAME_MAX_BYTES];
