@@ -35,7 +35,7 @@ struct md_store_info {
 /* Result of md_store_load(). */
 struct md_loaded {
 	struct md_super super;         /* AL_CLEAN set, node_id set */
-	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], words_per_slot each, aligned to 64 */
+	uint64_t *slot[NODES_MAX];     /* [0 .. max_peers-1], words_per_slot each */
 	uint64_t words_per_slot;       /* whole bitmap pages; bits beyond the device are zero */
 	bool al_applied;               /* the log was unclean and has been applied */
 	bool al_damaged;               /* applied by marking all: the log proves too little */
@@ -45,9 +45,9 @@ struct md_loaded {
 /*
  * Opens and claims the data store (and the metadata store), reads and checks the superblock for
  * node `node_id`. Bounds the data area of md_store_backing(). Nothing is written.
- * -EBUSY in use; -ENODATA no metadata (or none where it is expected); -EMEDIUMTYPE metadata of another version;
- * -EBADMSG metadata that fails its checks; -EREMCHG another node's; -EFBIG data area smaller than
- * the agreed size; other -errno of the system calls. err says more.
+ * -EBUSY in use; -ENODATA no metadata (or none where it is expected); -EMEDIUMTYPE metadata of
+ * another version; -EBADMSG metadata that fails its checks; -EREMCHG another node's; -EFBIG data
+ * area smaller than the agreed size; other -errno of the system calls. err says more.
  */
 int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
 		  struct err *err);

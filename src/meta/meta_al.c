@@ -324,7 +324,7 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 	else if (table->torn_count && scan.torn_position != 0)
 		*outcome = META_AL_MARK_ALL;
 	else
-		/* At most a torn block 0: a fresh log's first transaction, which released nothing. */
+		/* At most a torn block 0: a fresh log's first one, which released nothing. */
 		*outcome = META_AL_EMPTY;
 	return 0;
 }
