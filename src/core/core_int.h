@@ -66,7 +66,9 @@ struct peer_device {
 	struct pkt_uuids uuids;     /* as received */
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
-	struct sent_uuids sent;     /* what we sent in the handshake (the comm_ copies) */
+	struct pkt_uuids sent;      /* what we last sent: the peer decides with this (the comm_ copies) */
+	uint64_t sent_bitmap;       /* reference towards the peer then, also when it was not told */
+	bool sent_valid;
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
 	/* resync*.c, bitmap_xfer.c */
 	struct bitmap_rx bm_rx;

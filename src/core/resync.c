@@ -224,6 +224,20 @@ bool resync_is_source(enum repl_state repl)
 	return repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S;
 }
 
+bool resync_source_unstable(const struct core *core, const struct peer_device *pd)
+{
+	uint64_t seen = node_bit(core->self);
+
+	if (pd->uuids.flags & UUID_FLAG_STABLE)
+		return false;
+	FOR_EACH_PEER(core, primary) {
+		if (core->st.peer[primary->id].role == ROLE_PRIMARY &&
+		    repl_of(core, &primary->pd[pd->v]) >= REPL_ESTABLISHED)
+			seen |= node_bit(primary->id);
+	}
+	return pd->uuids.node_mask & ~seen;
+}
+
 uint64_t resync_left(const struct core *core, const struct peer_device *pd)
 {
 	return bitmap_weight(core->vol[pd->v], pd->p);
@@ -252,7 +266,7 @@ void resync_begin(struct core *core, struct peer_device *pd)
 	rs->mark_left[0] = rs->total_bits;
 	rs->mark_next = rs->mark_count = 1;
 	rs->tick_at_ns = NEVER_NS;
-	rs->unstable = !(pd->uuids.flags & UUID_FLAG_STABLE);
+	rs->unstable = resync_source_unstable(core, pd);
 }
 
 static void begin_target(struct core *core, struct peer_device *pd)

@@ -82,12 +82,6 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 
 /* ---- the end ---- */
 
-/* Another connected source could feed us what a Primary writes behind this one's back. */
-static bool trusted(const struct peer_device *pd)
-{
-	return !pd->rs.unstable && pd->uuids.flags & UUID_FLAG_STABLE;
-}
-
 static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
 	unsigned v = pd->v;
@@ -139,7 +133,7 @@ static void finish_unstable(struct core *core, struct peer_device *pd)
 	core_log(core, LOG_INFO, "%s/%u %s: resync from an unstable source ended; another has to "
 		 "follow", core->conf.name, core->vol[pd->v]->vnr, peer->conf->name);
 	end_states(core, pd, DISK_INCONSISTENT);
-	if (!(pd->uuids.flags & UUID_FLAG_STABLE))
+	if (resync_source_unstable(core, pd))
 		return;
 	uuid_send(core, peer, pd->v, UUID_FLAG_RESYNC, 0);
 	pd->rs.again = true;
@@ -162,7 +156,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 	}
 	if (!flush_acked(core, rs))
 		return;
-	if (!trusted(pd)) {
+	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);
 		return;
 	}

@@ -32,7 +32,7 @@ static void fill_me(const struct core *core, const struct peer *peer, const stru
 
 	me->current = own->current;
 	memcpy(me->bitmap, own->bitmap, sizeof(me->bitmap));
-	me->bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
+	me->bitmap[peer->id] = peer->pd[vol->v].sent_bitmap;
 	memcpy(me->history, own->history, sizeof(me->history));
 	me->flags = own->flags;
 	me->dirty_bits = own->dirty_bits;
@@ -68,18 +68,16 @@ static void fill_peer(const struct core *core, const struct peer *peer,
 static bool changed_since_sent(const struct peer_device *pd, const struct volume *vol,
 			       const struct pkt_uuids *own)
 {
-	const struct sent_uuids *sent = &pd->sent;
-
-	return !sent->valid || sent->current != own->current ||
-	       sent->bitmap != vol->md.peers[pd->p].bitmap_uuid ||
-	       (sent->flags ^ own->flags) & ~UUID_FLAG_INCONSISTENT;
+	return !pd->sent_valid || pd->sent.current != own->current ||
+	       pd->sent_bitmap != vol->md.peers[pd->p].bitmap_uuid ||
+	       (pd->sent.flags ^ own->flags) & ~UUID_FLAG_INCONSISTENT;
 }
 
 static bool both_have_data(const struct core *core, const struct volume *vol,
 			   const struct peer_device *pd)
 {
 	return vol_has_md(vol) && own_disk(core, vol) >= DISK_INCONSISTENT && pd->uuids_valid &&
-	       reported_disk(pd) >= DISK_INCONSISTENT;
+	       pd->sent_valid && reported_disk(pd) >= DISK_INCONSISTENT;
 }
 
 static void log_verdict(struct core *core, const struct peer *peer, const struct volume *vol,
@@ -139,9 +137,8 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		set_verdict(pd, &d);
 		return;
 	}
-	if (pd->sent.valid)
-		own.dirty_bits = pd->sent.dirty_bits;
-	fill_me(core, peer, vol, &own, &in.me);
+	/* Both sides must decide with the same, also when it is not the newest any more. */
+	fill_me(core, peer, vol, &pd->sent, &in.me);
 	fill_peer(core, peer, pd, in.me.named_lost, &in.peer);
 	input_options(peer, again, &in);
 	in.counts_stale = counts_stale;

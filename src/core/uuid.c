@@ -484,7 +484,7 @@ static void send_current(struct core *core, struct peer *peer, unsigned v)
 
 	pkt.u.current_uuid.uuid = vol->exposed_uuid;
 	pkt.u.current_uuid.weak_nodes = cluster_weak_nodes(core, v);
-	peer->pd[v].sent = (struct sent_uuids){ .valid = true, .current = vol->exposed_uuid };
+	peer->pd[v].sent_valid = false;
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
@@ -500,13 +500,9 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 	}
 	uuids = core_scratch(core, sizeof(*uuids));
 	uuid_fill(core, peer, vol, flags, node_mask, uuids);
-	peer->pd[v].sent = (struct sent_uuids){
-		.valid = true,
-		.current = uuids->current,
-		.bitmap = vol->md.peers[peer->id].bitmap_uuid,
-		.flags = uuids->flags,
-		.dirty_bits = uuids->dirty_bits,
-	};
+	peer->pd[v].sent = *uuids;
+	peer->pd[v].sent_bitmap = vol->md.peers[peer->id].bitmap_uuid;
+	peer->pd[v].sent_valid = true;
 	pkt.u.uuids = uuids;
 	core_send(core, peer, STREAM_DATA, &pkt);
 }

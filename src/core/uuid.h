@@ -9,15 +9,6 @@
 #include "proto/proto_enum.h"
 #include "proto/proto_uuid.h"
 
-/* What we sent in the handshake: the comparison uses these, not the present values (2.3 row 0). */
-struct sent_uuids {
-	bool valid;
-	uint64_t current;  /* resolved */
-	uint64_t bitmap;   /* towards that peer */
-	uint64_t flags;
-	uint64_t dirty_bits;
-};
-
 /* Strategies of 2.2. */
 enum sync_strategy {
 	SYNC_NONE,
