@@ -119,9 +119,9 @@ static bool find_split_brain(const struct resource_status *s, struct api_verdict
 		    (!strcasestr(p->reason, "split brain") && !strcasestr(p->reason, "split-brain")))
 			continue;
 		(void)str_format(out->reason, sizeof(out->reason),
-				 "with %s; on the node whose changes shall be given up run "
-				 "'drbdctl connect %s:PEER --discard-my-data'",
-				 p->name, s->name);
+				 "with %s; to give the changes of this node up: 'drbdctl connect "
+				 "%s:%s --discard-my-data' here, 'drbdctl connect %s' there",
+				 p->name, s->name, p->name, s->name);
 		return true;
 	}
 	return false;

@@ -315,8 +315,8 @@ Test(api, verdicts)
 	s.peers[1].conn = CONN_STANDALONE;
 	(void)str_copy(s.peers[1].reason, STATUS_REASON_MAX, "Split-Brain detected");
 	judge(&s, VERDICT_SPLIT_BRAIN,
-	      "with beta; on the node whose changes shall be given up run 'drbdctl connect r0:PEER "
-	      "--discard-my-data'");
+	      "with beta; to give the changes of this node up: 'drbdctl connect r0:beta "
+	      "--discard-my-data' here, 'drbdctl connect r0' there");
 }
 
 Test(api, progress_is_clamped)
