@@ -11,6 +11,10 @@
 #define SLOTS_MIN AL_EXTENTS_MIN
 #define RING_SMALL_BLOCKS 72U
 #define SLOTS_LIMIT 65534U
+/* Long against the pauses of a program that works on an extent, short against a crash rate. */
+#define AL_COOL_NS (10 * NS_PER_S)
+/* One transaction also takes along what would be due soon. */
+#define AL_COOL_SOON_NS (AL_COOL_NS / 2)
 
 static uint32_t bucket_count_for(uint32_t slots)
 {
@@ -127,11 +131,40 @@ static void slot_ref(struct actlog *al, struct al_slot *slot)
 		lru_remove(al, slot);
 }
 
-static void slot_unref(struct actlog *al, struct al_slot *slot)
+static void slot_unref(struct actlog *al, struct al_slot *slot, uint64_t now_ns)
 {
 	ASSERT(slot->refs > 0);
-	if (--slot->refs == 0)
-		lru_append(al, slot);
+	if (--slot->refs > 0)
+		return;
+	slot->idle_since_ns = now_ns;
+	lru_append(al, slot);
+}
+
+static void empty_push(struct actlog *al, struct al_slot *slot)
+{
+	slot->extent = AL_FREE;
+	slot->lru_next = al->empty_head;
+	al->empty_head = (uint32_t)(slot - al->slots);
+	al->empty_count++;
+}
+
+/* A slot for a new extent, off all lists: an empty one, else the coldest, whose extent is `evicted` then. */
+static struct al_slot *slot_take(struct actlog *al)
+{
+	struct al_slot *slot;
+
+	if (al->empty_head != NO_SLOT) {
+		slot = &al->slots[al->empty_head];
+		al->empty_head = slot->lru_next;
+		al->empty_count--;
+		return slot;
+	}
+	ASSERT(al->lru_head != NO_SLOT);
+	slot = &al->slots[al->lru_head];
+	lru_remove(al, slot);
+	al->evicted[al->evicted_count++] = slot->extent;
+	hash_remove(al, slot);
+	return slot;
 }
 
 void actlog_attach(struct core *core, struct volume *vol)
@@ -145,14 +178,12 @@ void actlog_attach(struct core *core, struct volume *vol)
 	if (blocks > 1 && blocks <= RING_SMALL_BLOCKS && n > (blocks - 1) * AL_CONTEXT_MAX)
 		n = (uint32_t)(blocks - 1) * AL_CONTEXT_MAX;
 	al->slot_count = n;
-	al->lru_head = al->lru_tail = NO_SLOT;
-	al->lru_count = 0;
+	al->lru_head = al->lru_tail = al->empty_head = NO_SLOT;
+	al->lru_count = al->empty_count = 0;
 	memset(al->buckets, 0xff, al->bucket_count * sizeof(uint32_t));
-	for (uint32_t i = 0; i < n; i++) {
-		memset(&al->slots[i], 0, sizeof(al->slots[i]));
-		al->slots[i].extent = AL_FREE;
-		lru_append(al, &al->slots[i]);
-	}
+	memset(al->slots, 0, n * sizeof(al->slots[0]));
+	for (uint32_t i = n; i-- > 0;)
+		empty_push(al, &al->slots[i]);
 	al->context_slot = 0;
 	al->phase = AL_IDLE;
 	al->incarnation++;
@@ -192,13 +223,13 @@ static uint32_t ref_present(struct actlog *al, const struct al_ref *ref)
 	return missing;
 }
 
-static void unref_present(struct actlog *al, const struct al_ref *ref)
+static void unref_present(struct actlog *al, const struct al_ref *ref, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < ref->extent_count; i++) {
 		struct al_slot *slot = find(al, ref->first_extent + i);
 
 		if (slot)
-			slot_unref(al, slot);
+			slot_unref(al, slot, now_ns);
 	}
 }
 
@@ -227,34 +258,48 @@ static void block_begin(struct actlog *al)
 	al->evicted_count = 0;
 }
 
-static void block_add(struct actlog *al, uint32_t extent)
+static void block_update(struct actlog *al, struct al_slot *slot)
 {
 	struct al_transaction *block = &al->block;
-	uint32_t i = al->lru_head;
-	struct al_slot *slot = &al->slots[i];
 
-	ASSERT(i != NO_SLOT && slot->refs == 0 && !slot->pending);
-	ASSERT(block->update_count < AL_UPDATES_MAX);
-	if (slot->extent != AL_FREE) {
-		al->evicted[al->evicted_count++] = slot->extent;
-		hash_remove(al, slot);
-	}
-	slot_ref(al, slot);
-	slot->extent = extent;
+	ASSERT(!slot->pending && block->update_count < AL_UPDATES_MAX);
 	slot->pending = true;
-	hash_insert(al, slot);
-	block->update_slot[block->update_count] = (uint16_t)i;
-	block->update_extent[block->update_count] = extent;
+	block->update_slot[block->update_count] = (uint16_t)(slot - al->slots);
+	block->update_extent[block->update_count] = slot->extent;
 	block->update_count++;
 }
 
+static void block_add(struct actlog *al, uint32_t extent)
+{
+	struct al_slot *slot = slot_take(al);
+
+	ASSERT(slot->refs == 0);
+	slot->refs = 1;
+	slot->extent = extent;
+	hash_insert(al, slot);
+	block_update(al, slot);
+}
+
+/* The coldest extent leaves the log; its slot is empty once the block is durable. */
+static void block_drop_coldest(struct actlog *al)
+{
+	struct al_slot *slot = &al->slots[al->lru_head];
+
+	lru_remove(al, slot);
+	al->evicted[al->evicted_count++] = slot->extent;
+	hash_remove(al, slot);
+	slot->extent = AL_FREE;
+	block_update(al, slot);
+}
+
 /* Takes what the reference needs into the transaction; false when there is no room for it. */
-static bool admit(struct actlog *al, struct al_ref *ref)
+static bool admit(struct actlog *al, struct al_ref *ref, uint64_t now_ns)
 {
 	uint32_t missing = ref_present(al, ref);
 
-	if (missing + al->block.update_count > AL_UPDATES_MAX || missing > al->lru_count) {
-		unref_present(al, ref);
+	if (missing + al->block.update_count > AL_UPDATES_MAX ||
+	    missing > al->lru_count + al->empty_count) {
+		unref_present(al, ref, now_ns);
 		return false;
 	}
 	for (uint32_t i = 0; missing > 0; i++) {
@@ -268,14 +313,14 @@ static bool admit(struct actlog *al, struct al_ref *ref)
 }
 
 /* Collects what the oldest waiters need, first come first served. */
-static void collect(struct actlog *al)
+static void collect(struct actlog *al, uint64_t now_ns)
 {
 	block_begin(al);
 	while (!list_empty(&al->waiting)) {
 		struct al_ref *ref = LIST_ENTRY(al->waiting.next, struct al_ref, waiting);
 		bool hot = ref_is_hot(al, ref);
 
-		if (!admit(al, ref))
+		if (!admit(al, ref, now_ns))
 			break;
 		list_del(&ref->waiting);
 		list_push_back(hot ? &al->granted : &al->admitted, &ref->waiting);
@@ -323,6 +368,17 @@ static void call_granted(struct core *core, struct volume *vol)
 	al->calling = false;
 }
 
+/* What was put into the block goes to disk: the pages of all dropped extents at once, then the block. */
+static void block_write(struct core *core, struct volume *vol)
+{
+	struct actlog *al = &vol->al;
+
+	al->phase = AL_WRITES_BITMAP;
+	for (unsigned i = 0; i < al->evicted_count; i++)
+		bitmap_write_extent(core, vol, al->evicted[i]);
+	write_when_bitmap_clean(core, vol);
+}
+
 static void run(struct core *core, struct volume *vol)
 {
 	struct actlog *al = &vol->al;
@@ -331,14 +387,9 @@ static void run(struct core *core, struct volume *vol)
 		return;
 	al->running = true;
 	while (al->usable && al->phase == AL_IDLE && !list_empty(&al->waiting)) {
-		collect(al);
-		if (al->block.update_count > 0) {
-			al->phase = AL_WRITES_BITMAP;
-			/* Starts the pages of all extents at once, then waits for each. */
-			for (unsigned i = 0; i < al->evicted_count; i++)
-				bitmap_write_extent(core, vol, al->evicted[i]);
-			write_when_bitmap_clean(core, vol);
-		}
+		collect(al, core->now_ns);
+		if (al->block.update_count > 0)
+			block_write(core, vol);
 		/* All slots are referenced: ask for what can be given up early. */
 		if (list_empty(&al->waiting) || al->phase != AL_IDLE ||
 		    !request_relieve_al(core, vol))
@@ -382,7 +433,7 @@ void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref)
 	ref->held = false;
 	if (ref->incarnation != al->incarnation || !al->usable)
 		return;
-	unref_present(al, ref);
+	unref_present(al, ref, core->now_ns);
 	if (!list_empty(&al->waiting))
 		run(core, vol);
 }
@@ -422,8 +473,13 @@ void actlog_meta_done(struct core *core, const struct ev_done *done)
 	}
 	al->number++;
 	al->writes++;
-	for (unsigned i = 0; i < al->block.update_count; i++)
-		al->slots[al->block.update_slot[i]].pending = false;
+	for (unsigned i = 0; i < al->block.update_count; i++) {
+		struct al_slot *slot = &al->slots[al->block.update_slot[i]];
+
+		slot->pending = false;
+		if (slot->extent == AL_FREE)
+			empty_push(al, slot);
+	}
 	al->phase = AL_IDLE;
 	list_splice_back(&al->granted, &al->admitted);
 	run(core, vol);
@@ -442,6 +498,53 @@ void actlog_disk_lost(struct core *core, struct volume *vol)
 	list_splice_back(&al->granted, &al->admitted);
 	list_splice_back(&al->granted, &al->waiting);
 	call_granted(core, vol);
+}
+
+/* When the coldest extent of the volume leaves the log. */
+static uint64_t cools_at_ns(const struct volume *vol)
+{
+	const struct actlog *al = &vol->al;
+
+	if (!al->usable || al->phase != AL_IDLE || al->lru_head == NO_SLOT ||
+	    !list_empty(&al->waiting))
+		return NEVER_NS;
+	return al->slots[al->lru_head].idle_since_ns + AL_COOL_NS;
+}
+
+uint64_t actlog_deadline(const struct core *core)
+{
+	uint64_t t = NEVER_NS;
+
+	FOR_EACH_VOLUME(core, vol) {
+		uint64_t at = cools_at_ns(vol);
+
+		t = at < t ? at : t;
+	}
+	return t;
+}
+
+static void cool(struct core *core, struct volume *vol)
+{
+	struct actlog *al = &vol->al;
+
+	block_begin(al);
+	while (al->lru_head != NO_SLOT && al->block.update_count < AL_UPDATES_MAX &&
+	       al->slots[al->lru_head].idle_since_ns + AL_COOL_SOON_NS <= core->now_ns)
+		block_drop_coldest(al);
+	block_write(core, vol);
+}
+
+void actlog_time(struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (cools_at_ns(vol) <= core->now_ns)
+			cool(core, vol);
+	}
+}
+
+uint32_t actlog_hot_count(const struct volume *vol)
+{
+	return vol->al.usable ? vol->al.slot_count - vol->al.empty_count : 0;
 }
 
 bool actlog_extent_busy(const struct volume *vol, uint32_t extent)

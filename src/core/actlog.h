@@ -5,6 +5,9 @@
  * An extent (4 MiB) is hot when a durable transaction names it. A write takes a reference on each of its
  * extents before it goes anywhere, and gives it back when no node can differ because of it any more. Only
  * extents without a reference are replaced, and only after their bitmap pages are durable.
+ *
+ * An extent that nobody wrote to for AL_COOL_NS leaves the log, so that a crash only brings those into doubt
+ * that were really in use: without that, a small volume stays hot as a whole for ever.
  */
 #ifndef CORE_ACTLOG_H
 #define CORE_ACTLOG_H
@@ -35,7 +38,9 @@ struct al_slot {
 	uint32_t extent;       /* AL_FREE: empty */
 	uint32_t refs;
 	uint32_t chain;        /* next slot of the hash bucket */
-	uint32_t lru_next, lru_prev; /* among unreferenced slots, coldest first */
+	uint32_t lru_next, lru_prev; /* among unreferenced ones with an extent, coldest first;
+				      * lru_next also links the empty slots */
+	uint64_t idle_since_ns; /* when the last reference went */
 	bool pending;          /* named by the transaction that is being made */
 };
 
@@ -47,6 +52,7 @@ struct actlog {
 	uint32_t slot_count, bucket_count;
 	uint32_t slots_max;
 	uint32_t lru_head, lru_tail, lru_count;
+	uint32_t empty_head, empty_count;
 	bool usable;           /* the disk is there and its metadata can be written */
 	uint32_t incarnation;
 	struct list waiting;   /* al_ref, oldest first */
@@ -73,6 +79,11 @@ bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint6
 		void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref));
 /* Gives the references back, or leaves the queue. Harmless when nothing is held. */
 void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref);
+/* When an extent cools down next; drops those that did. */
+uint64_t actlog_deadline(const struct core *core);
+void actlog_time(struct core *core);
+/* Extents that a crash now would bring into doubt. */
+uint32_t actlog_hot_count(const struct volume *vol);
 /* Some write waits for the log. */
 bool actlog_has_waiters(const struct volume *vol);
 /* The disk is gone: everything that waits goes on without a reference. */

@@ -493,8 +493,10 @@ uint64_t request_in_flight_sectors(const struct core *core, const struct peer *p
 uint64_t request_deadline(const struct core *core)
 {
 	const struct requests *rq = &core->req;
+	uint64_t t = actlog_deadline(core);
 
-	return rq->barrier_at_ns < rq->ack_at_ns ? rq->barrier_at_ns : rq->ack_at_ns;
+	t = rq->barrier_at_ns < t ? rq->barrier_at_ns : t;
+	return rq->ack_at_ns < t ? rq->ack_at_ns : t;
 }
 
 void request_time(struct core *core)
@@ -505,4 +507,5 @@ void request_time(struct core *core)
 		request_barriers_send(core);
 	if (core->now_ns >= rq->ack_at_ns)
 		peer_ack_flush(core);
+	actlog_time(core);
 }

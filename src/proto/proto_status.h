@@ -65,6 +65,7 @@ struct status_volume {
 	uint64_t size_sectors;    /* exposed size, 0 = not known yet */
 	uint64_t read_sectors, written_sectors;
 	uint64_t al_writes, bm_writes;
+	uint32_t al_hot_extents;  /* of 4 MiB: a crash now would bring these into doubt */
 	uint32_t upper_pending, lower_pending;
 	uint64_t current_uuid;
 	char reason[STATUS_REASON_MAX]; /* last disk error or refused attach, "" if none */

@@ -342,3 +342,40 @@ ActlogTest(replay_of_the_blocks_covers_what_is_referenced)
 		}
 	}
 }
+
+/* Nobody wrote for a while: the extents leave the log, bitmap pages first, and come back like new ones. */
+ActlogTest(idle_extents_cool_down)
+{
+	struct al_ref a, b, c;
+	struct core_event time;
+	unsigned pages = 0;
+
+	open_log();
+	get(&a, EXTENT(1), 8);
+	finish(0);
+	get(&b, EXTENT(2), 8);
+	finish(0);
+	put(&a);
+	cr_assert_eq(actlog_hot_count(n.vol), 2);
+	cr_assert_gt(actlog_deadline(n.core), n.core->now_ns);
+	bitmap_set(n.core, n.vol, 1, EXTENT(1), 8);
+	n.now_ns = actlog_deadline(n.core);
+	n.al_manual = true;
+	time = node_event(&n, EV_TIME);
+	node_step(&n, &time);
+	for (unsigned i = 0; i < n.count && n.acts[i].kind != AC_META_AL; i++)
+		pages += n.acts[i].kind == AC_META_BITMAP;
+	cr_assert_eq(pages, 1);
+	cr_assert_eq(block()->update_count, 1);
+	cr_assert_eq(block()->update_extent[0], AL_FREE);
+	cr_assert_eq(block()->context[block()->update_slot[0]], 1);
+	/* Wanted again meanwhile: needs a transaction of its own. */
+	cr_assert_not(get(&c, EXTENT(1), 8));
+	finish(0);
+	cr_assert_eq(block()->update_extent[0], 1);
+	finish(0);
+	cr_assert_eq(granted, 3);
+	/* What is referenced never cools. */
+	cr_assert_eq(actlog_hot_count(n.vol), 2);
+	cr_assert_eq(actlog_deadline(n.core), NEVER_NS);
+}
