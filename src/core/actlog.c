@@ -553,3 +553,11 @@ bool actlog_extent_busy(const struct volume *vol, uint32_t extent)
 
 	return slot && slot->refs > 0;
 }
+
+bool actlog_is_idle(const struct volume *vol)
+{
+	const struct actlog *al = &vol->al;
+
+	return list_empty(&al->waiting) && list_empty(&al->admitted) &&
+	       (!al->usable || al->lru_count == al->slot_count);
+}

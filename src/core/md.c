@@ -54,7 +54,8 @@ static bool primary_mark_is_over(const struct core *core, const struct volume *v
 {
 	if (!(vol->md.flags & MDF_PRIMARY_IND) || core->st.role == ROLE_PRIMARY)
 		return false;
-	if (disk_of(core, vol) < DISK_INCONSISTENT || !request_volume_idle(core, vol))
+	if (disk_of(core, vol) < DISK_INCONSISTENT || !request_volume_idle(core, vol) ||
+	    !actlog_is_idle(vol))
 		return false;
 	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY || !peer_rx_idle(peer))
@@ -245,7 +246,10 @@ bool md_quiesce(struct core *core, struct volume *vol)
 		bitmap_write_all(core, vol);
 		return false;
 	}
-	flags = vol->md.flags & ~MDF_PRIMARY_IND;
+	/* Writes that not every node has for certain are marked by the activity log alone. */
+	flags = vol->md.flags;
+	if (actlog_is_idle(vol))
+		flags &= ~MDF_PRIMARY_IND;
 	flags = assign(flags, MDF_CRASHED_PRIMARY, vol->crashed_primary);
 	if (flags != vol->md.flags) {
 		vol->md.flags = flags;
