@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An ordinary life has some ten thousand. */
+#define STEPS_MAX 1000000U
+
 static struct world *asserting_world;
 
 static _Noreturn void world_assert(const char *expr, const char *file, int line)
@@ -115,7 +118,8 @@ bool world_step(struct world *w)
 		return false;
 	ev = queue_pop(&w->queue);
 	w->now_ns = ev.time_ns;
-	w->step++;
+	if (++w->step > STEPS_MAX)
+		sim_fail(w, "I7: the life does not end after %u steps", STEPS_MAX);
 	ev.fn(w, ev.a, ev.b);
 	return true;
 }
