@@ -65,8 +65,8 @@ static void tell(struct core *core, struct volume *vol, uint64_t bit, uint64_t b
 	FOR_EACH_PEER(core, peer) {
 		struct pkt pkt = { .type = P_PEERS_IN_SYNC, .vnr = vol->vnr };
 
-		if (!peer_connected(core, peer) || !peer->conf->has_disk[vol->v] ||
-		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED)
+		/* To a node that is not in sync with us here it would say nothing. */
+		if (!(mask & node_bit(peer->id)))
 			continue;
 		pkt.u.in_sync.sector = sector;
 		pkt.u.in_sync.bytes = (uint32_t)(sectors * SECTOR_BYTES);
@@ -178,7 +178,8 @@ void announce_time(struct core *core, struct volume *vol)
 
 /*
  * The sender has in this range what the nodes in `mask` have. Where we have what the sender has, the same holds for
- * us. Where our bits towards the sender are set it says nothing about us.
+ * us: when we are in the mask, and our bits towards the sender are clear. One of the two is not enough, since the
+ * sender may have got other data by a resync of its own (H20).
  */
 static bool believe(struct core *core, struct volume *vol, unsigned sender_slot, uint32_t slots,
 		    uint64_t bit, uint64_t end)
@@ -237,7 +238,8 @@ void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pk
 	}
 	pd = &peer->pd[vol->v];
 	slot = bitmap_slot(vol, peer->id);
-	if (slot < 0 || !same_generation(pd, vol) || disk_of(core, vol) < DISK_INCONSISTENT)
+	if (slot < 0 || !(in->mask & node_bit(core->self)) || !same_generation(pd, vol) ||
+	    disk_of(core, vol) < DISK_INCONSISTENT)
 		return;
 	slots = bitmap_slots_of(vol, in->mask & ~node_bit(core->self) & ~node_bit(peer->id));
 	first = (in->sector + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
