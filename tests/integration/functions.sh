@@ -23,6 +23,7 @@ finish() {
 	exit "$rc"
 }
 trap finish EXIT
+export LC_ALL=C
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -48,3 +49,48 @@ three_nodes() { # SIZE
 	must ctl alpha new-current-uuid r0/0 --clear-bitmap
 	must wait_for 20 "all nodes settled" cluster_settled
 }
+
+two_nodes() { # SIZE
+	cluster_new "$WORK" "${1:-64M}" alpha beta
+	must cluster_create_md >/dev/null
+	for n in alpha beta; do must node_start "$n"; done
+	must ctl alpha wait-connect r0 --timeout 20
+	must ctl alpha new-current-uuid r0/0 --clear-bitmap
+	must wait_for 20 "both nodes settled" cluster_settled
+}
+
+# The text of the last must_fail, or of `run COMMAND...`.
+run() { "$@" >"$WORK/out" 2>&1; }
+said() { # EXTENDED-REGEX...
+	local p
+	for p in "$@"; do
+		grep -Eq -- "$p" "$WORK/out" || { cat "$WORK/out"; fail "expected a line matching: $p"; }
+	done
+}
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+role_is() { [ "$(ctl "$1" role r0 2>/dev/null)" = "$2" ]; }
+peer_field() { field "$1" ".connections[] | select(.name == \"$2\") | $3"; } # NODE PEER JQ
+conn_is() { [ "$(peer_field "$1" "$2" '."connection-state"')" = "$3" ]; }
+repl_is() { [ "$(peer_field "$1" "$2" '.peer_devices[0]."replication-state"')" = "$3" ]; }
+out_of_sync_kib() { peer_field "$1" "$2" '.peer_devices[0]."out-of-sync"'; }
+# KiB of data (application and resync) sent to PEER over the present connection.
+sent_kib() { peer_field "$1" "$2" '.peer_devices[0].sent'; }
+
+# Random data into NODE's file: OFFSET and LENGTH in KiB; synced. The same bytes go into the model file if there is one.
+put_random() { # NODE OFFSET_KIB LENGTH_KIB
+	head -c $(($3 * 1024)) /dev/urandom >"$WORK/put.tmp"
+	dd if="$WORK/put.tmp" of="$(node_file "$1")" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc,fsync status=none || return 1
+	[ ! -e "$WORK/model" ] || dd if="$WORK/put.tmp" of="$WORK/model" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc status=none
+}
+# A file that shall be equal to the volume: zeroes at first.
+model_new() { truncate -s "$(stat -c %s "$(node_file "$1")")" "$WORK/model"; }
+# The backing file of a stopped node holds what the model says.
+must_equal_model() { # NODE...
+	local n bytes
+	for n in "$@"; do
+		bytes=$(stat -c %s "$WORK/model")
+		cmp -n "$bytes" "$WORK/model" "$(node_disk "$n")" || fail "the data of $n differ from what was written"
+	done
+}
+stop_all() { local n; for n in $CLUSTER_NODES; do must node_stop "$n"; done; }

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The daemon goes to the background only when it is ready; failures reach the shell; SIGTERM, unmounting and shutdown end it.
+. "$(dirname "$0")/functions.sh"
+need jq
+
+cluster_new "$WORK" 16M alpha beta
+must cluster_create_md >/dev/null
+sock=$WORK/alpha/control.sock mnt=$WORK/alpha/mnt
+mount_alpha() { "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n alpha -s "$sock" "$@" "$mnt" </dev/null; }
+# Who listens on the socket.
+pid_of() {
+	local p
+	for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/exe" 2>/dev/null)" = "$B/drbdfs" ] && tr '\0' ' ' <"$p/cmdline" | grep -q " $sock " && echo "${p#/proc/}"
+	done
+}
+is_mounted() { grep -q " $mnt fuse.drbdfs " /proc/mounts; }
+on_exit 'for p in $(pid_of); do kill -KILL "$p"; done; ! is_mounted || fusermount3 -uz "$mnt"'
+ended() { # PID: gone, nothing left
+	must wait_for 20 "the daemon to end" node_gone "$1"
+	! is_mounted || fail "still mounted"
+	[ ! -e "$sock" ] || fail "the socket is still there"
+}
+
+# Nothing is inherited that would keep the shell's pipe open, and when the command returns everything works at once.
+for end in sigterm unmount shutdown; do
+	out=$(mount_alpha 2>&1) || fail "mount: exit $? $out"
+	[ -f "$mnt/r0" ] || fail "no file although the command returned"
+	[ -S "$sock" ] || fail "no socket although the command returned"
+	[ "$(ctl alpha role r0)" = Secondary ] || fail "does not answer although the command returned"
+	[ "$(stat -c %s "$mnt/r0")" -ge 0 ] || fail "stat"
+	pid=$(pid_of)
+	[ -n "$pid" ] || fail "no daemon"
+	[ "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid" ] || fail "the daemon is not in a session of its own"
+	case $end in
+	sigterm) kill -TERM "$pid" ;;
+	unmount) must fusermount3 -u "$mnt" ;;
+	shutdown) must ctl alpha shutdown ;;
+	esac
+	ended "$pid"
+done
+
+# Failures: in the background as in the foreground.
+for f in "" -f; do
+	mkdir "$mnt/occupied"
+	must_fail 10 mount_alpha $f
+	said "mountpoint $mnt: not empty"
+	rmdir "$mnt/occupied"
+
+	: >"$sock"
+	must_fail 10 mount_alpha $f
+	said "control socket $sock: there is something else than a socket"
+	rm "$sock"
+
+	must_fail 10 mount_alpha $f -o no_such_option
+	! is_mounted || fail "mounted"
+	[ -z "$(pid_of)" ] || fail "a daemon goes on"
+	[ ! -e "$sock" ] || fail "a socket is left"
+done
+
+# A store without metadata: the resource is there, diskless, and the shell gets told.
+mv "$(node_disk alpha)" "$WORK/kept"
+truncate -s 16M "$(node_disk alpha)"
+must run mount_alpha
+said 'r0: .*create-md'
+[ "$(ctl alpha dstate r0)" = Diskless/DUnknown ] || fail "dstate $(ctl alpha dstate r0)"
+must run ctl alpha status
+said 'r0: BLOCKED'
+must_fail 10 mount_alpha
+said 'is mounted there'
+pid=$(pid_of)
+mv "$WORK/kept" "$(node_disk alpha)"
+must ctl alpha attach r0
+kill -TERM "$pid"
+ended "$pid"

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Wrong command lines of both programs: exit 20 and a message that names the mistake; help and version need no daemon.
+. "$(dirname "$0")/functions.sh"
+
+cluster_new "$WORK" 16M alpha beta
+
+must_fail 20 ctl alpha
+said '^usage: drbdctl'
+must_fail 20 ctl alpha stauts
+said "unknown command 'stauts', did you mean status"
+must_fail 20 ctl alpha frobnicate-everything
+said "unknown command 'frobnicate-everything'"
+must_fail 20 ctl alpha primary
+said 'primary: argument RES is missing'
+must_fail 20 ctl alpha primary r0 r1
+said "one argument too many: 'r1'"
+must_fail 20 ctl alpha primary r0 --froce
+said "primary: unknown option '--froce'"
+must_fail 20 ctl alpha primary r0/0
+must_fail 20 ctl alpha new-current-uuid r0
+must_fail 20 ctl alpha invalidate-remote r0
+must_fail 20 ctl alpha attach r0/x
+must_fail 20 ctl alpha attach r0/65536
+must_fail 20 ctl alpha create-md r0 --max-peers 0
+must_fail 20 ctl alpha create-md r0 --max-peers 32
+must_fail 20 ctl alpha create-md r0 --max-peers
+said 'max-peers needs a value'
+must_fail 20 ctl alpha wait-sync r0 --timeout soon
+must_fail 20 ctl alpha --nonsense status
+said "unknown option '--nonsense' in front of the command"
+must_fail 20 ctl alpha help frobnicate
+
+must run ctl alpha help
+for c in create-md dump-md status up down adjust attach detach connect disconnect primary secondary invalidate \
+	invalidate-remote new-current-uuid wait-sync wait-connect role dstate cstate version shutdown; do
+	said "^  $c "
+	must ctl alpha help "$c" >/dev/null
+done
+must run ctl alpha version
+said '^drbdctl [0-9]'
+
+for c in 'status' 'role r0' 'dstate r0' 'cstate r0' 'primary r0' 'shutdown' 'wait-connect r0'; do
+	# shellcheck disable=SC2086
+	must_fail 10 ctl alpha $c
+	said 'no drbdfs answers there; start it with'
+done
+
+must_fail 20 "$B/drbdfs"
+said 'a command is missing'
+must_fail 20 "$B/drbdfs" unmount "$WORK/alpha/mnt"
+said "the command must be 'mount'"
+must_fail 20 "$B/drbdfs" mount
+said 'the MOUNTPOINT is missing'
+must_fail 20 "$B/drbdfs" mount a b
+said 'one MOUNTPOINT only'
+must_fail 20 "$B/drbdfs" --nonsense mount a
+must_fail 20 "$B/drbdfs" mount --trace everything a
+must run "$B/drbdfs" --help
+said 'Usage: drbdfs mount'
+must run "$B/drbdfs" --version
+said '^drbdfs [0-9]'

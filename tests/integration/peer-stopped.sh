@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A peer that hangs (SIGSTOP) delays a write only until ping or ko-count gives it up; when it wakes up it is brought up to date.
+. "$(dirname "$0")/functions.sh"
+need jq
+
+CLUSTER_NET='timeout = 20; ko-count = 2;'
+three_nodes 32M
+model_new alpha
+must put_random alpha 0 256
+pid=${NODE_PID[beta]}
+on_exit "kill -CONT $pid 2>/dev/null"
+kill -STOP "$pid"
+before=$SECONDS
+must put_random alpha 512 256
+delay=$((SECONDS - before))
+[ "$delay" -le 12 ] || fail "the write took $delay s"
+conn_is alpha beta Connected && fail "the write was acknowledged without beta, which counts as connected"
+conn_is alpha gamma Connected || fail "gamma was given up, too"
+before=$SECONDS
+must put_random alpha 1024 1024
+[ $((SECONDS - before)) -le 2 ] || fail "further writes take $((SECONDS - before)) s"
+# Status of the others answers, and that of the stopped one fails in time.
+must ctl gamma status >/dev/null
+must_fail any timeout 15 "$B/drbdctl" -c "$CLUSTER_DIR/drbdfs.conf" -n beta -s "$WORK/beta/control.sock" status
+kill -CONT "$pid"
+must wait_for 40 "all nodes settled" cluster_settled
+must wait_for 5 "alpha to demote" role_is alpha Secondary
+
+# The Primary itself stops: the others see it gone, one takes over, it is refused when it wakes up... and follows.
+must ctl alpha primary r0
+pid=${NODE_PID[alpha]}
+on_exit "kill -CONT $pid 2>/dev/null"
+kill -STOP "$pid"
+must wait_for 30 "beta to notice" eval '! conn_is beta alpha Connected'
+must wait_for 30 "gamma to notice" eval '! conn_is gamma alpha Connected'
+must wait_for 30 "beta to be UpToDate" disk_is beta UpToDate
+must put_random beta 4096 256
+kill -CONT "$pid"
+must wait_for 10 "alpha to answer" node_answers alpha
+must wait_for 30 "alpha to know beta's state" eval '! conn_is alpha beta Connected || disk_is alpha UpToDate'
+must ctl alpha secondary r0
+settle() { ctl alpha connect r0; ctl beta connect r0:alpha; ctl gamma connect r0:alpha; cluster_settled; }
+must wait_for 60 "all nodes settled" settle
+stop_all
+must_equal_model alpha beta gamma

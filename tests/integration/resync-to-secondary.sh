@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A Secondary that was away is brought up to date while the Primary goes on writing; little more than the changes travels.
+# Time limit: 180 s
+. "$(dirname "$0")/functions.sh"
+need jq
+
+CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "8M"; c-max-rate = "8M"; c-min-rate = "8M";'
+two_nodes 96M
+model_new alpha
+must put_random alpha 0 1024
+must node_kill beta
+must wait_for 20 "alpha to notice" conn_is alpha beta Connecting
+must put_random alpha 16384 24576
+oos=$(out_of_sync_kib alpha beta)
+[ "$oos" -ge 24576 ] && [ "$oos" -le $((24576 + 8192)) ] || fail "$oos KiB are out of sync after 24576 were written"
+must node_start beta
+must wait_for 20 "the resync to start" repl_is alpha beta SyncSource
+repl_is beta alpha SyncTarget || fail "beta is $(peer_field beta alpha '.peer_devices[0]."replication-state"')"
+disk_is beta Inconsistent || fail "beta is $(field beta '.devices[0]."disk-state"')"
+must run ctl alpha status
+said '^r0: SYNCING [0-9]+ %' 'replication:SyncSource peer-disk:Inconsistent done:[0-9.]+ rate:'
+jq_sync() { peer_field beta alpha '.peer_devices[0]["percent-resync-done", "estimated-seconds-to-finish", "rs-total"]'; }
+[ "$(jq_sync | grep -c '^[0-9.]*$')" = 3 ] || fail "no details of the resync: $(jq_sync)"
+
+# Inside and outside of what is being synced.
+written=0
+while repl_is alpha beta SyncSource; do
+	must put_random alpha $((RANDOM % 60000)) 256
+	written=$((written + 256))
+done
+[ "$written" -gt 0 ] || fail "the resync ended before anything was written"
+must wait_for 60 "both nodes settled" cluster_settled
+sent=$(sent_kib alpha beta)
+[ "$sent" -le $((oos + written + 4096)) ] || fail "$sent KiB sent for $oos KiB out of sync and $written KiB written"
+must wait_for 5 "alpha to demote" role_is alpha Secondary
+stop_all
+must_equal_model alpha beta
