@@ -50,14 +50,18 @@ enum net_event {
 	NET_EV_LOST,
 };
 
-/* The bits of all peers of one write: net.of[NET_x] is a mask of node ids. */
+/* The bits of all peers of one write, by node id, and for each bit the mask of nodes that have it. */
 struct net_state {
+	uint16_t bits[NODES_MAX];
 	uint32_t of[NET_BITS];
 };
 
 /* True when this combination (1 << NET_x) may exist. */
 bool net_legal(unsigned bits);
-unsigned net_bits_of(const struct net_state *net, unsigned node);
+static inline unsigned net_bits_of(const struct net_state *net, unsigned node)
+{
+	return net->bits[node];
+}
 /* SENT plus what is expected. */
 void net_send(struct net_state *net, unsigned node, bool wanted, bool ack_due);
 /* False: the event is impossible in this state (protocol error of the peer); nothing changed. */
@@ -160,6 +164,7 @@ struct requests {
 	struct list log;         /* the transfer log: writes in dagtag order */
 	struct list reading;
 	struct list flushes;     /* wait for barrier acks */
+	bool answers_held;       /* some wait for a new generation to be durable */
 	struct list split;       /* split requests whose next piece waits for a free slot */
 	uint32_t epoch;          /* current write epoch */
 	uint32_t epoch_writes;

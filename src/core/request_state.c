@@ -21,22 +21,15 @@ bool net_legal(unsigned bits)
 	return IMPLIES(bits & BIT(IN_SYNC), bits & BIT(WRITTEN));
 }
 
-unsigned net_bits_of(const struct net_state *net, unsigned node)
-{
-	unsigned bits = 0;
-
-	for (unsigned i = 0; i < NET_BITS; i++)
-		bits |= (net->of[i] >> node & 1U) << i;
-	return bits;
-}
-
+/* The masks follow the bits of the node. */
 static void store(struct net_state *net, unsigned node, unsigned bits)
 {
+	unsigned changed = net->bits[node] ^ bits;
+
 	ASSERT(net_legal(bits));
-	for (unsigned i = 0; i < NET_BITS; i++) {
-		net->of[i] &= ~(UINT32_C(1) << node);
-		net->of[i] |= (bits >> i & 1U) << node;
-	}
+	net->bits[node] = (uint16_t)bits;
+	for (; changed; changed &= changed - 1)
+		net->of[__builtin_ctz(changed)] ^= UINT32_C(1) << node;
 }
 
 void net_send(struct net_state *net, unsigned node, bool wanted, bool ack_due)

@@ -55,15 +55,18 @@ Test(net_state, every_move_from_every_state_stays_legal_or_is_refused)
 		if (!net_legal(bits))
 			continue;
 		for (unsigned e = NET_EV_RECV_ACK; e <= NET_EV_LOST; e++) {
-			struct net_state net = { { 0 } };
+			struct net_state net = { { 0 }, { 0 } };
 			unsigned after;
 			bool ok;
 
+			net.bits[7] = (uint16_t)bits;
 			for (unsigned i = 0; i < NET_BITS; i++)
 				net.of[i] = (bits >> i & 1U) << 7;
 			ok = net_move(&net, 7, (enum net_event)e);
 			after = net_bits_of(&net, 7);
 			cr_assert(net_legal(after));
+			for (unsigned i = 0; i < NET_BITS; i++)
+				cr_assert_eq(net.of[i], (after >> i & 1U) << 7);
 			cr_assert(ok || after == bits);
 			cr_assert(IMPLIES(bits & (B(STABLE) | B(LOST)), !ok));
 			cr_assert_eq(net_bits_of(&net, 6), 0);
@@ -76,7 +79,7 @@ Test(net_state, every_move_from_every_state_stays_legal_or_is_refused)
 
 Test(net_state, no_ack_counts_twice)
 {
-	struct net_state net = { { 0 } };
+	struct net_state net = { { 0 }, { 0 } };
 
 	net_send(&net, 1, true, true);
 	cr_assert(net_move(&net, 1, NET_EV_WRITE_ACK));
