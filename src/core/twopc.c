@@ -45,6 +45,7 @@ void twopc_request_connect(struct core *core, struct peer *peer)
 void twopc_request_empty(struct core *core)
 {
 	core->twopc.want_empty = true;
+	core->twopc.empty_held = false;
 	core_work(core, WORK_TWOPC);
 }
 
@@ -86,9 +87,10 @@ static void finish_own(struct core *core, enum state_rv rv)
 			handshake_failed(core, target, rv);
 		return;
 	case TWOPC_EMPTY:
-		tp->want_empty = rv < SS_SUCCESS;
 		if (rv < SS_SUCCESS)
 			back_off(core);
+		else
+			tp->empty_held = true;
 		return;
 	case TWOPC_DISCONNECT:
 	case TWOPC_ROLE:
@@ -305,7 +307,10 @@ static void begin_empty(struct core *core)
 	begin_own(core, &change);
 }
 
-/* The empty change has a purpose as long as a disk is Consistent. */
+/*
+ * The empty change has a purpose as long as a disk is Consistent. It runs at once, because a Primary that others
+ * still see makes our data Outdated; and again when the survivors have settled who has its last writes.
+ */
 static bool empty_needed(const struct core *core)
 {
 	for (unsigned v = 0; v < core->vol_count; v++) {
@@ -313,6 +318,13 @@ static bool empty_needed(const struct core *core)
 			return true;
 	}
 	return false;
+}
+
+static bool empty_due(const struct core *core)
+{
+	const struct twopc *tp = &core->twopc;
+
+	return tp->want_empty && (!tp->empty_held || !reconcile_holds(core));
 }
 
 /* ---- lost connections ---- */
@@ -379,7 +391,7 @@ void twopc_run(struct core *core)
 	} else if (peer) {
 		tp->serve_connect_next = false;
 		begin_connect(core, peer);
-	} else if (tp->want_empty && core->now_ns >= tp->next_ns && !reconcile_holds(core)) {
+	} else if (empty_due(core) && core->now_ns >= tp->next_ns) {
 		begin_empty(core);
 	}
 }
@@ -404,7 +416,7 @@ uint64_t twopc_deadline(const struct core *core)
 
 	if (tp->phase != TWOPC_IDLE)
 		return tp->deadline_ns;
-	if (tp->want_command || (tp->want_empty && !reconcile_holds(core)))
+	if (tp->want_command || empty_due(core))
 		return tp->next_ns > core->now_ns ? tp->next_ns : core->now_ns;
 	return NEVER_NS;
 }

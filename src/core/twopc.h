@@ -56,6 +56,7 @@ struct twopc {
 	uint64_t deadline_ns;
 	/* initiator: what is wanted, one at a time */
 	bool want_empty;
+	bool empty_held;          /* it ran, but the reconciliation keeps disks at Consistent */
 	bool want_command;
 	bool serve_connect_next;  /* commands and connects take turns */
 	uint64_t want_connect;    /* peers whose handshake is ready and who have a higher id */
