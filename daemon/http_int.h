@@ -47,4 +47,10 @@ void http_command_start(struct http_server *s, struct evhttp_request *req,
 /* No command answers its client any more; their memory goes when the daemon is done with them. */
 void http_commands_forget(struct http_server *s);
 
+/* ---- daemon_paths.c ---- */
+
+/* Paths to a peer of a resource that is up, as it was configured; returns their count. */
+unsigned daemon_peer_paths(struct daemon *d, const char *resource, unsigned peer_node_id,
+			   struct conf_peer_path out[CONF_PATHS_MAX]);
+
 #endif

@@ -70,17 +70,27 @@ static bool is_allowed(const struct http_server *s, struct evhttp_request *req, 
 
 /* ---- status ---- */
 
-static json_t *resource_json(const struct status_resource *r)
+static json_t *resource_json(struct http_server *s, const struct status_resource *r)
 {
 	struct api_backing backing[VOLUMES_MAX];
+	struct api_paths *paths;
+	json_t *out;
 
 	if (!r->up)
 		return api_resource_down_json(r->name);
+	paths = calloc(NODES_MAX, sizeof(*paths));
+	if (!paths)
+		return NULL;
+	for (unsigned i = 0; i < r->core.peer_count; i++)
+		paths[i].count = daemon_peer_paths(s->daemon, r->name, r->core.peers[i].node_id,
+						   paths[i].path);
 	for (unsigned i = 0; i < r->core.volume_count; i++)
 		backing[i] = (struct api_backing){ .path = r->backing[i].path,
 						   .direct_io = r->backing[i].direct_io,
 						   .attached = r->backing[i].attached };
-	return api_resource_json(&r->core, backing);
+	out = api_resource_json(&r->core, backing, paths);
+	free(paths);
+	return out;
 }
 
 static const struct status_resource *find(const struct status_snapshot *snapshot, const char *name)
@@ -113,7 +123,7 @@ static void reply_status(struct http_server *s, struct evhttp_request *req, cons
 		if (resource[0] && !str_eq(r->name, resource))
 			continue;
 		found = true;
-		(void)json_array_append_new(out, resource_json(r));
+		(void)json_array_append_new(out, resource_json(s, r));
 	}
 	daemon_snapshot_put(s->daemon, snapshot);
 	if (found) {

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "core/core.h"
 #include "proto/proto_status.h"
 
@@ -113,8 +114,16 @@ struct api_backing {
 	bool direct_io, attached;
 };
 
-/* One element of the status array; `backing` has status->volume_count elements. */
-json_t *api_resource_json(const struct resource_status *status, const struct api_backing *backing);
+/* The addresses of the connection to one peer. */
+struct api_paths {
+	unsigned count;
+	struct conf_peer_path path[CONF_PATHS_MAX];
+};
+
+/* One element of the status array; `backing` has status->volume_count elements, `paths` has
+ * status->peer_count. Which of several paths a connection uses is not told apart. */
+json_t *api_resource_json(const struct resource_status *status, const struct api_backing *backing,
+			  const struct api_paths *paths);
 /* The element of a resource that is configured, but down. */
 json_t *api_resource_down_json(const char *name);
 

@@ -137,19 +137,47 @@ static const char *protocol_name(enum wire_protocol protocol)
 	return "?";
 }
 
-static json_t *connection_json(const struct resource_status *s, const struct status_peer *p)
+/* "10.0.0.1:7000" or "[2001:db8::1]:7000" taken apart. */
+static json_t *address_json(const struct conf_addr *addr)
+{
+	bool v6 = addr->text[0] == '[';
+	const char *host = addr->text + v6, *colon = strrchr(addr->text, ':');
+	uint64_t port = 0;
+
+	if (!colon || colon < host + v6 || str_to_u64(colon + 1, &port))
+		return json_object();
+	return json_pack("{s:s%, s:i, s:s}", "address", host, (size_t)(colon - host) - v6,
+			 "port", (int)port, "family", v6 ? "ipv6" : "ipv4");
+}
+
+static json_t *paths_json(const struct api_paths *paths, bool established)
+{
+	json_t *out = json_array();
+
+	for (unsigned i = 0; i < paths->count; i++)
+		(void)json_array_append_new(
+			out, json_pack("{s:o, s:o, s:b}", "this_host",
+				       address_json(&paths->path[i].local), "remote_host",
+				       address_json(&paths->path[i].remote), "established",
+				       (int)established));
+	return out;
+}
+
+static json_t *connection_json(const struct resource_status *s, const struct status_peer *p,
+			       const struct api_paths *paths)
 {
 	json_t *devices = json_array();
 
 	for (unsigned i = 0; i < p->device_count; i++)
 		(void)json_array_append_new(devices, peer_device_json(s, &p->devices[i]));
-	return json_pack("{s:i, s:o, s:s, s:b, s:s, s:b, s:I, s:I, s:[], s:o,"
+	return json_pack("{s:i, s:o, s:s, s:b, s:s, s:b, s:I, s:I, s:o, s:o,"
 			 " s:o, s:s, s:i, s:I, s:I}",
 			 "peer-node-id", (int)p->node_id, "name", api_text(p->name),
 			 "connection-state", conn_state_name(p->conn), "congested",
 			 (int)p->congested, "peer-role", role_name(p->role), "tls", 0,
 			 "ap-in-flight", (json_int_t)p->ap_in_flight_sectors, "rs-in-flight",
-			 (json_int_t)p->rs_in_flight_sectors, "paths", "peer_devices", devices,
+			 (json_int_t)p->rs_in_flight_sectors, "paths",
+			 paths_json(paths, p->conn == CONN_CONNECTED), "peer_devices", devices,
 			 "reason", api_text(p->reason), "protocol", protocol_name(p->protocol),
 			 "agreed-protocol", (int)p->apv, "sent-bytes", (json_int_t)p->sent_bytes,
 			 "received-bytes", (json_int_t)p->received_bytes);
@@ -196,7 +224,7 @@ static json_t *verdict_eta(const struct api_verdict *v)
 }
 
 /* Connections in byte order of their names, as the utilities print them. */
-static json_t *connections_json(const struct resource_status *s)
+static json_t *connections_json(const struct resource_status *s, const struct api_paths *paths)
 {
 	const struct status_peer *order[NODES_MAX];
 	json_t *out = json_array();
@@ -209,11 +237,13 @@ static json_t *connections_json(const struct resource_status *s)
 		order[k] = &s->peers[i];
 	}
 	for (unsigned i = 0; i < s->peer_count; i++)
-		(void)json_array_append_new(out, connection_json(s, order[i]));
+		(void)json_array_append_new(out, connection_json(s, order[i],
+							       &paths[order[i] - s->peers]));
 	return out;
 }
 
-json_t *api_resource_json(const struct resource_status *s, const struct api_backing *backing)
+json_t *api_resource_json(const struct resource_status *s, const struct api_backing *backing,
+			  const struct api_paths *paths)
 {
 	bool suspended = s->susp_user || s->susp_no_data || s->susp_fencing || s->susp_quorum;
 	json_t *devices = json_array();
@@ -229,7 +259,7 @@ json_t *api_resource_json(const struct resource_status *s, const struct api_back
 			 (int)s->susp_user, "suspended-no-data", (int)s->susp_no_data,
 			 "suspended-fencing", (int)s->susp_fencing, "suspended-quorum",
 			 (int)s->susp_quorum, "force-io-failures", 0, "write-ordering", "flush",
-			 "devices", devices, "connections", connections_json(s), "verdict",
+			 "devices", devices, "connections", connections_json(s, paths), "verdict",
 			 api_verdict_name(v.word), "reason", api_text(v.reason), "percent",
 			 verdict_percent(&v), "eta-seconds", verdict_eta(&v));
 }

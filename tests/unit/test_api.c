@@ -349,14 +349,20 @@ Test(api, status_json)
 {
 	static const struct api_backing backing = { .path = "/dev/vg/r0", .direct_io = true,
 						    .attached = true };
+	static struct api_paths paths[2];
 	struct resource_status s;
 	json_t *body;
 	char *text;
 
 	fill(&s);
 	start_sync(&s);
-	s.peer_count = 2;
-	body = api_resource_json(&s, &backing);
+	/* The paths of gamma, which is the first of the status. */
+	paths[0].count = 2;
+	(void)str_copy(paths[0].path[0].local.text, 64, "10.0.0.1:7000");
+	(void)str_copy(paths[0].path[0].remote.text, 64, "10.0.0.3:7001");
+	(void)str_copy(paths[0].path[1].local.text, 64, "[2001:db8::1]:7000");
+	(void)str_copy(paths[0].path[1].remote.text, 64, "[fe80::3%eth0]:65535");
+	body = api_resource_json(&s, &backing, paths);
 	cr_assert_not_null(body);
 	text = json_dumps(body, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
 	cr_assert_str_eq(text, golden);
@@ -386,6 +392,7 @@ Test(api, status_at_its_largest)
 {
 	struct resource_status *s = calloc(1, sizeof(*s));
 	struct api_backing backing[VOLUMES_MAX] = { 0 };
+	struct api_paths *paths = calloc(NODES_MAX, sizeof(*paths));
 	json_t *body;
 
 	fill(s);
@@ -397,9 +404,10 @@ Test(api, status_at_its_largest)
 	}
 	for (unsigned i = 0; i < VOLUMES_MAX; i++)
 		backing[i].path = "";
-	body = api_resource_json(s, backing);
+	body = api_resource_json(s, backing, paths);
 	cr_assert_not_null(body);
 	cr_assert_eq(json_array_size(json_object_get(body, "connections")), NODES_MAX);
 	json_decref(body);
+	free(paths);
 	free(s);
 }

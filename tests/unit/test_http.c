@@ -102,6 +102,18 @@ void daemon_snapshot_put(struct daemon *d, const struct status_snapshot *s)
 	cr_assert_eq(s, &d->snapshot);
 }
 
+unsigned daemon_peer_paths(struct daemon *d, const char *resource, unsigned peer_node_id,
+			   struct conf_peer_path out[CONF_PATHS_MAX])
+{
+	(void)d;
+	cr_assert_str_eq(resource, "r0");
+	cr_assert_eq(peer_node_id, 7);
+	memset(out, 0, sizeof(*out));
+	(void)str_copy(out[0].local.text, sizeof(out[0].local.text), "10.0.0.1:7000");
+	(void)str_copy(out[0].remote.text, sizeof(out[0].remote.text), "10.0.0.2:7000");
+	return 1;
+}
+
 /* ---- server and clients ---- */
 
 static struct daemon daemon_one;
@@ -298,6 +310,12 @@ Test(http, version_and_status)
 			 "OK");
 	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(body, 1), "verdict")),
 			 "DOWN");
+	json_decref(body);
+	cr_assert_eq(call("GET", "/v1/status/r0", NULL, 0, &body), 200);
+	json_t *path_json = json_array_get(json_object_get(json_array_get(json_object_get(
+		json_array_get(body, 0), "connections"), 0), "paths"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(json_object_get(path_json,
+		"remote_host"), "address")), "10.0.0.2");
 	json_decref(body);
 	cr_assert_eq(call("GET", "/v1/status/r1", NULL, 0, &body), 200);
 	cr_assert_eq(json_array_size(body), 1);
