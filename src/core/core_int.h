@@ -116,6 +116,7 @@ struct peer {
 	uint64_t hs_again_ns;       /* next connect transaction on these streams */
 	bool hs_owed;
 	uint32_t hs_owed_tid;
+	bool hs_refused;            /* our own verdict on these streams: no connection */
 	/* request.c, request_log.c: sending side (we are Primary) */
 	struct peer_tx tx;
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */

@@ -64,6 +64,7 @@ void handshake_reset(struct peer *peer)
 	peer->got_protocol = false;
 	peer->discard_their_data = false;
 	peer->hs_owed = false;
+	peer->hs_refused = false;
 }
 
 /* ---- P_CONNECTION_FEATURES ---- */

@@ -145,6 +145,11 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 	if (!peer || !peer->attempt)
 		return;
 	peer->attempt = false;
+	if (peer->streams_up && peer->hs_refused) {
+		/* It hung up because of the same verdict; its P_DISCONNECT may have been overtaken. */
+		peer_standalone(core, peer, false, NULL);
+		return;
+	}
 	if (peer->streams_up) {
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "%s",
 			  ev->reason ? ev->reason : "the connection was lost");

@@ -86,6 +86,7 @@ static enum state_rv check_connect(struct core *core)
 		return twopc_change_try(core, &tp->change);
 	if (reason)
 		snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
+	peer->hs_refused = rv == SS_HANDSHAKE_DISCONNECT;
 	return rv;
 }
 
