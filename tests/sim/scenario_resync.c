@@ -155,6 +155,7 @@ static void full_sync_interrupted(struct world *w)
 		sc_write(w, 5 * i);
 	sc_command(w, B, (struct ev_command){ .cmd = CMD_INVALIDATE, .vnr = SIM_VNR }, SS_SUCCESS);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 5 * NS_SEC);
 	sc_wait(w, 300);
 	sc_expect(w, !all_up_to_date(w), "the resync takes longer than that");
 	simnet_cut(w, A, B, false);

@@ -81,11 +81,14 @@ static void open_event(struct world *w, uint64_t key, uint64_t unused)
 		return;
 	if (!simnet_path_up(w, c->node[0], c->node[1]))
 		return;
-	for (unsigned side = 0; side < 2; side++) {
-		for (unsigned s = 0; s < STREAM_COUNT; s++)
-			stream_drop(w, &c->stream[side][s], 0);
+	for (unsigned i = 0; i < 2 * STREAM_COUNT; i++) {
+		struct net_stream *st = &c->stream[i / STREAM_COUNT][i % STREAM_COUNT];
+
+		stream_drop(w, st, 0);
+		/* A packet that is waited for may come on a later connection. */
+		*st = (struct net_stream){ .hold_on = st->hold_on, .hold_type = st->hold_type,
+					   .hold_ns = st->hold_ns };
 	}
-	memset(c->stream, 0, sizeof(c->stream));
 	memset(c->ctx, 0, sizeof(c->ctx));
 	memset(c->sent_features, 0, sizeof(c->sent_features));
 	memset(c->got_features, 0, sizeof(c->got_features));
