@@ -322,10 +322,25 @@ static void start(struct core *core, struct request *req)
 	}
 }
 
+/* The new generation is on disk: what waited for that is answered. */
+static void release_answers(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	if (!rq->answers_held || uuid_bump_running(core))
+		return;
+	rq->answers_held = false;
+	/* An answer may add writes to the end of the log, never take one off it. */
+	LIST_FOR_EACH(it, &rq->log)
+		request_log_progress(core, LIST_ENTRY(it, struct request, link));
+	request_log_retire(core);
+}
+
 void request_run(struct core *core)
 {
 	struct requests *rq = &core->req;
 
+	release_answers(core);
 	while (!list_empty(&rq->gated) && gate_is_open(core)) {
 		struct request *req = LIST_ENTRY(rq->gated.next, struct request, link);
 

@@ -320,6 +320,14 @@ void request_log_progress(struct core *core, struct request *req)
 {
 	if (req->local_pending)
 		return;
+	/*
+	 * A write that a lost peer does not have is answered when the generation that says so is on disk:
+	 * should this node crash now, the peer must not take its own data for the same.
+	 */
+	if (!req->completed && req->net.of[NET_LOST] && uuid_bump_running(core)) {
+		core->req.answers_held = true;
+		return;
+	}
 	if (!req->completed && req->net.of[NET_WANTED] == 0) {
 		/* What the application writes from now on may depend on this write. */
 		if (req->epoch == core->req.epoch)

@@ -135,11 +135,12 @@ void state_effects(struct core *core, const struct state *old)
 {
 	log_changes(core, old);
 	md_state_changed(core, old);
+	/* First, as long as writes that a lost peer lacks are under way: they belong to a new generation. */
+	uuid_state_changed(core, old);
 	lost_peers(core, old);
 	disks(core, old);
 	roles(core, old);
 	new_peers(core, old);
-	uuid_state_changed(core, old);
 	replication(core, old);
 	core->notify = true;
 	core_work(core, WORK_TWOPC | WORK_COMMAND | WORK_SEND_STATE | WORK_SYNC | WORK_REQUESTS |
