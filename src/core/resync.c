@@ -427,6 +427,7 @@ void resync_run(struct core *core)
 		}
 		source_run(core, vol);
 	}
+	outdated_run(core);
 }
 
 static void note_progress(struct core *core, struct peer_device *pd)

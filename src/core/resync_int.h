@@ -78,6 +78,11 @@ void finish_peer_lost(struct core *core, struct peer *peer);
 /* As sync_handshake() from what is known of a connected peer, without an exchange right before. */
 void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol);
 
+/* ---- outdated.c ---- */
+
+/* Own disks that are Outdated but as new as any become UpToDate. */
+void outdated_run(struct core *core);
+
 /* ---- reconcile.c ---- */
 
 /* A resync with this source ended well. */

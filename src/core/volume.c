@@ -118,6 +118,11 @@ static enum disk_state negotiated(const struct core *core, const struct volume *
 
 	if (verdict->repl == REPL_WF_BITMAP_T)
 		return disk > DISK_OUTDATED ? DISK_OUTDATED : disk;
+	/* Compared with good data, and found equal. */
+	if (disk >= DISK_OUTDATED && verdict->strategy == SYNC_NONE &&
+	    verdict->rule >= RULE_RECONNECTED && verdict->rule <= RULE_BOTH_OFF &&
+	    pdsk == DISK_UP_TO_DATE)
+		return DISK_UP_TO_DATE;
 	if (disk == DISK_CONSISTENT &&
 	    (pdsk == DISK_UP_TO_DATE || cluster_may_be_up_to_date(core, &core->st, vol->v)))
 		return DISK_UP_TO_DATE;

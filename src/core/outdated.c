@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Disks that are Outdated only by name: nothing newer than what they hold exists any more. */
+#include "core/bitmap_io.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+#include "core/state.h"
+
+/* This connected peer holds what we hold. */
+static bool same_data(const struct core *core, const struct volume *vol, const struct peer_device *pd)
+{
+	enum disk_state pdsk = pdsk_of(core, pd);
+
+	return repl_of(core, pd) == REPL_ESTABLISHED && pdsk >= DISK_OUTDATED &&
+	       pdsk != DISK_UNKNOWN && pd->uuids_valid &&
+	       !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) &&
+	       uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+	       bitmap_weight(vol, pd->p) == 0 && !resync_source_unstable(core, pd);
+}
+
+/*
+ * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the same generation
+ * is in sight, or all disks there are, then that did not happen or is over.
+ */
+static bool is_newest(const struct core *core, const struct volume *vol)
+{
+	bool all = true, good = false, any = false;
+
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (!peer->conf->has_disk[vol->v])
+			continue;
+		any = true;
+		if (!same_data(core, vol, pd))
+			all = false;
+		else
+			good |= pdsk_of(core, pd) == DISK_UP_TO_DATE;
+	}
+	return good || (any && all);
+}
+
+void outdated_run(struct core *core)
+{
+	uint32_t newest = 0;
+	struct state *next;
+
+	if (cluster_primaries(core, &core->st) || core->reconcile.pending)
+		return;
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol_has_md(vol) && disk_of(core, vol) == DISK_OUTDATED &&
+		    !uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED) && is_newest(core, vol))
+			newest |= UINT32_C(1) << vol->v;
+	}
+	if (!newest)
+		return;
+	next = state_begin(core);
+	FOR_EACH_VOLUME(core, vol) {
+		if ((newest >> vol->v) & 1)
+			next->vol[vol->v].disk = DISK_UP_TO_DATE;
+	}
+	state_end(core, STATE_HARD);
+}
