@@ -260,7 +260,7 @@ static void disk_done(struct core *core, const struct ev_done *done)
 	case TAG_BITMAP_FLUSH:
 		break;
 	}
-	ASSERT(!"completion of a disk action that nobody owns");
+	assert_fail("completion of a disk action that nobody owns", __FILE__, __LINE__);
 }
 
 static void meta_done(struct core *core, const struct ev_done *done)
@@ -284,7 +284,7 @@ static void meta_done(struct core *core, const struct ev_done *done)
 	case TAG_RS_WRITE:
 		break;
 	}
-	ASSERT(!"completion of a metadata action that nobody owns");
+	assert_fail("completion of a metadata action that nobody owns", __FILE__, __LINE__);
 }
 
 static void timers(struct core *core)
@@ -339,7 +339,7 @@ static void dispatch(struct core *core, const struct core_event *event)
 		command_submit(core, &event->u.command);
 		return;
 	}
-	ASSERT(!"unknown event");
+	assert_fail("unknown event", __FILE__, __LINE__);
 }
 
 static void run_one(struct core *core, uint32_t bit)
@@ -373,7 +373,7 @@ static void run_one(struct core *core, uint32_t bit)
 		volume_run(core);
 		return;
 	default:
-		ASSERT(!"unknown work");
+		assert_fail("unknown work", __FILE__, __LINE__);
 	}
 }
 
