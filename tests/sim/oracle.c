@@ -137,7 +137,8 @@ void oracle_durable(struct world *w, uint64_t since)
 	struct oracle *o = &w->oracle;
 
 	for (unsigned i = 0; i < o->op_count; i++) {
-		if (o->ops[i].acked && !o->ops[i].durable && o->ops[i].end < since)
+		if (o->ops[i].acked && !o->ops[i].durable && !o->ops[i].lost &&
+		    o->ops[i].end < since)
 			oracle_op_durable(w, i);
 	}
 }
@@ -148,6 +149,9 @@ void oracle_relax(struct world *w)
 
 	o->relaxed++;
 	sim_trace(w, "oracle: what was not flushed may be lost now");
+	/* No later flush can save them. */
+	for (unsigned i = 0; i < o->op_count; i++)
+		o->ops[i].lost |= !o->ops[i].durable;
 	for (unsigned i = 0; i < o->version_count; i++) {
 		if (!o->versions[i].superseded_durable)
 			o->versions[i].superseded = SIM_NEVER;

@@ -343,6 +343,7 @@ struct oracle_op {
 	uint64_t issue;          /* order numbers, not times */
 	uint64_t end;            /* SIM_NEVER while pending */
 	bool acked, durable;
+	bool lost;               /* perhaps: unflushed when all copies lost power */
 };
 
 struct oracle_version {

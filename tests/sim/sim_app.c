@@ -437,8 +437,7 @@ void app_node_died(struct world *w, unsigned node, bool power)
 	}
 	holder_lost(w, node);
 	/* Lost twice, and not yet repaired: the holders of the first time still count. */
-	if (power && !app->suspect[node] &&
-	    node_status(w, node)->volumes[0].disk >= DISK_OUTDATED) {
+	if (power && !app->suspect[node] && oracle_check_node(w, node) == SIM_NEVER) {
 		app->suspect[node] = holders != 0;
 		app->suspect_holders[node] = holders;
 		if (holders == 0)
