@@ -137,11 +137,11 @@ static bool body_flag(const struct command_row *row, const char *key, const json
 static bool body_member(const struct command_row *row, const char *key, const json_t *value,
 			struct api_request *request, struct api_error *error)
 {
-	json_int_t n = json_integer_value(value);
+	double n = json_real_value(value);
 	const char *text = json_string_value(value);
 
 	if (str_eq(key, "volume") && (row->takes & HAS_VOLUME)) {
-		if (!json_is_integer(value) || n < 0 || n > VNR_MAX)
+		if (!json_is_real(value) || n < 0 || n > VNR_MAX || n != (double)(unsigned)n)
 			return fail(error, API_BAD_REQUEST, "%s: 'volume' must be 0 to %u",
 				    row->name, VNR_MAX);
 		request->command.vnr = (uint16_t)n;
@@ -185,7 +185,9 @@ static bool body_parse(const struct command_row *row, const char *body, size_t b
 
 	if (bytes > API_BODY_BYTES_MAX)
 		return fail(error, API_BAD_REQUEST, "the body is larger than 64 KiB");
-	object = bytes ? json_loadb(body, bytes, JSON_REJECT_DUPLICATES, &where) : json_object();
+	/* Integers as reals: one that is too large is then an error of its key, not of the JSON. */
+	object = bytes ? json_loadb(body, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
+				    &where) : json_object();
 	if (!object)
 		return fail(error, API_BAD_REQUEST, "the body is not JSON: line %d: %s",
 			    bytes ? where.line : 0, bytes ? where.text : "out of memory");
