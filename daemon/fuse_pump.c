@@ -21,6 +21,7 @@
 #include "fuse_int.h"
 
 #define REQUESTS_PER_TURN 64U
+#define PROBE_INTERVAL 8U  /* turns with one request, after which it is tried to find a second one */
 #define OPCODE_WRITE 16U   /* FUSE_WRITE of the kernel */
 #define OPCODE_OFFSET 4U   /* of struct fuse_in_header */
 #define HEADER BUF_FUSE_HEADER_BYTES
@@ -34,6 +35,11 @@ struct fuse_pump {
 	bool readable;
 	bool starved;              /* no buffer for the next request */
 	bool ended;
+	/*
+	 * Turns in a row that found one request only. Then the call that would find nothing is left
+	 * out: whether there is another one is known from the event loop.
+	 */
+	unsigned single_turns;
 	uint32_t guess_bytes;      /* payload of the last write */
 	struct buf *first, *rest;  /* for the next read; rest is of the largest class */
 	struct buf *current;       /* holds the request being processed */
@@ -158,17 +164,14 @@ static int pump_one(struct fuse_pump *pump)
 	return 1;
 }
 
-void fuse_pump_run(struct shard *shard)
+/* Reads up to `most` requests; returns how many there were. */
+static unsigned pump_some(struct fuse_pump *pump, unsigned most)
 {
-	struct fuse_pump *pump = shard->pump;
+	struct shard *shard = pump->shard;
+	unsigned count = 0;
 
-	if (!pump || pump->ended || (!pump->readable && !pump->starved))
-		return;
-	for (unsigned i = 0; i < REQUESTS_PER_TURN; i++) {
+	while (count < most && shard->inline_bytes < SHARD_INLINE_BYTES_MAX) {
 		int rc;
-
-		if (shard->inline_bytes >= SHARD_INLINE_BYTES_MAX)
-			break;
 
 		pump->starved = !prepare_buffers(pump);
 		if (pump->starved)
@@ -178,13 +181,32 @@ void fuse_pump_run(struct shard *shard)
 			pump->ended = true;
 			set_event(pump, false);
 			post_end(pump);
-			return;
+			break;
 		}
 		if (rc == 0) {
 			pump->readable = false;
 			break;
 		}
+		count++;
 	}
+	return count;
+}
+
+void fuse_pump_run(struct shard *shard)
+{
+	struct fuse_pump *pump = shard->pump;
+	bool single;
+	unsigned count;
+
+	if (!pump || pump->ended || (!pump->readable && !pump->starved))
+		return;
+	single = pump->single_turns % PROBE_INTERVAL != 0;
+	count = pump_some(pump, single ? 1 : REQUESTS_PER_TURN);
+	if (pump->ended)
+		return;
+	if (single && count == 1)
+		pump->readable = false;
+	pump->single_turns = count == 1 ? pump->single_turns + 1 : 0;
 	set_event(pump, !pump->starved);
 }
 
