@@ -8,8 +8,11 @@
 #include "core/state.h"
 
 #define EXTENT_BITS (AL_EXTENT_SECTORS / BM_BLOCK_SECTORS)
-#define SWEEP_NS (50 * NS_PER_MS)
+#define SWEEP_STEP_NS (50 * NS_PER_MS)
+#define SWEEP_FIRST_NS (200 * NS_PER_MS)
 #define SWEEP_AGAIN_NS NS_PER_S
+/* More than one, since who hears it may not be ready to believe it yet. */
+#define SWEEP_ROUNDS_MIN 3U
 #define SWEEP_ROUNDS_MAX 30U
 #define SWEEP_EXTENTS 512U
 #define RANGE_EXTENTS_MAX 256U /* 1 GiB per packet */
@@ -116,13 +119,15 @@ void announce_all(struct core *core, struct volume *vol)
 	rs->announce_again = false;
 	rs->announce_rounds = 0;
 	rs->announce_bit = 0;
-	rs->announce_at_ns = core->now_ns;
+	rs->announce_at_ns = core->now_ns + SWEEP_FIRST_NS;
 }
 
 static void sweep_ended(struct core *core, struct rs_volume *rs)
 {
 	rs->announce_bit = 0;
-	if (rs->announce_again && rs->announce_rounds++ < SWEEP_ROUNDS_MAX) {
+	rs->announce_rounds++;
+	if (rs->announce_rounds < SWEEP_ROUNDS_MIN ||
+	    (rs->announce_again && rs->announce_rounds < SWEEP_ROUNDS_MAX)) {
 		rs->announce_again = false;
 		rs->announce_at_ns = core->now_ns + SWEEP_AGAIN_NS;
 		return;
@@ -169,12 +174,50 @@ void announce_time(struct core *core, struct volume *vol)
 	}
 	while (done < SWEEP_EXTENTS && rs->announce_bit < vol->bm.bits)
 		done += sweep_range(core, vol);
-	rs->announce_at_ns = core->now_ns + SWEEP_NS;
+	rs->announce_at_ns = core->now_ns + SWEEP_STEP_NS;
 	if (rs->announce_bit >= vol->bm.bits)
 		sweep_ended(core, rs);
 }
 
 /* ---- believing it ---- */
+
+void announce_fence(struct core *core, struct peer_device *pd)
+{
+	const struct volume *vol = core->vol[pd->v];
+	struct claim_fence *fence = &pd->fence;
+	uint64_t current = vol->md.current_uuid & ~UUID_PRIMARY;
+
+	if (core->peer_count < 2 || repl_of(core, pd) < REPL_ESTABLISHED ||
+	    !same_generation(pd, vol)) {
+		fence->current = fence->asked = 0;
+		return;
+	}
+	if (fence->current == current)
+		return;
+	if (fence->asked != current) {
+		fence->current = 0;
+		fence->asked = current;
+		fence->ping = keepalive_ping(core, core->peer[pd->p]);
+	} else if (keepalive_answered(core->peer[pd->p], fence->ping)) {
+		fence->current = current;
+	}
+}
+
+/* Of the nodes that a claim names, those of which we know that they are at that generation with a disk. */
+static uint64_t believable(const struct core *core, const struct volume *vol, uint64_t nodes)
+{
+	uint64_t known = 0;
+
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+		enum disk_state pdsk = pdsk_of(core, pd);
+
+		if (repl_of(core, pd) == REPL_ESTABLISHED && pdsk >= DISK_INCONSISTENT &&
+		    pdsk != DISK_UNKNOWN && same_generation(pd, vol))
+			known |= node_bit(peer->id);
+	}
+	return nodes & known;
+}
 
 /*
  * The sender has in this range what the nodes in `mask` have. Where we have what the sender has, the same holds for
@@ -238,10 +281,12 @@ void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pk
 	}
 	pd = &peer->pd[vol->v];
 	slot = bitmap_slot(vol, peer->id);
-	if (slot < 0 || !(in->mask & node_bit(core->self)) || !same_generation(pd, vol) ||
+	announce_fence(core, pd);
+	if (slot < 0 || !(in->mask & node_bit(core->self)) ||
+	    pd->fence.current != (vol->md.current_uuid & ~UUID_PRIMARY) ||
 	    disk_of(core, vol) < DISK_INCONSISTENT)
 		return;
-	slots = bitmap_slots_of(vol, in->mask & ~node_bit(core->self) & ~node_bit(peer->id));
+	slots = bitmap_slots_of(vol, believable(core, vol, in->mask & ~node_bit(peer->id)));
 	first = (in->sector + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
 	end = (in->sector + sectors) / BM_BLOCK_SECTORS;
 	if (in->sector + sectors == vol->size_sectors || end > vol->bm.bits)

@@ -73,6 +73,7 @@ struct peer_device {
 	/* resync*.c, bitmap_xfer.c */
 	struct bitmap_rx bm_rx;
 	struct resync rs;
+	struct claim_fence fence;
 	/* request.c, peer_write.c: statistics and the packet counters of wire-protocol 4.6 */
 	uint32_t seq_tx;
 	uint64_t sent_sectors, received_sectors;

@@ -359,6 +359,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		struct peer_device *pd = &peer->pd[v];
 
 		xfer_reset(pd);
+		pd->fence = (struct claim_fence){ .current = 0 };
 		target_drop(core, pd, false);
 		source_drop(core, pd, false);
 		pd->rs.running = false;
@@ -418,6 +419,7 @@ void resync_run(struct core *core)
 			struct peer_device *pd = &peer->pd[vol->v];
 			enum repl_state repl = repl_of(core, pd);
 
+			announce_fence(core, pd);
 			if (repl == REPL_STARTING_SYNC_S || repl == REPL_STARTING_SYNC_T)
 				start_full(core, pd);
 			else if (repl == REPL_SYNC_TARGET)

@@ -114,6 +114,16 @@ struct resync {
 	bool finish_uuids;     /* generation adopted with it */
 };
 
+/*
+ * From when on a peer's P_PEERS_IN_SYNC counts: it was sent after both sides were at the same generation. A ping tells,
+ * since its answer comes behind everything that was sent before on that stream.
+ */
+struct claim_fence {
+	uint64_t current;      /* generation for which claims count */
+	uint64_t asked;        /* generation that `ping` was sent for */
+	uint32_t ping;
+};
+
 /* The lost Primary, for its survivors (5.6). */
 struct reconcile {
 	bool pending;                 /* own disks stay Consistent */

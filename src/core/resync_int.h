@@ -96,6 +96,8 @@ void announce_cleared(struct core *core, struct volume *vol, unsigned p, uint64_
 /* A resync ended well: tell the others about the whole device. */
 void announce_all(struct core *core, struct volume *vol);
 void announce_time(struct core *core, struct volume *vol);
+/* Generations changed here or there: claims of this peer count only from now on. */
+void announce_fence(struct core *core, struct peer_device *pd);
 
 /* ---- bitmap_xfer.c ---- */
 

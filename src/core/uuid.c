@@ -52,6 +52,7 @@ void uuid_set_current(struct core *core, struct volume *vol, uint64_t value)
 	if (core->st.role == ROLE_PRIMARY)
 		value |= UUID_PRIMARY;
 	vol->md.current_uuid = value;
+	core_work(core, WORK_SYNC);
 }
 
 static uint64_t random_uuid(struct core *core)
