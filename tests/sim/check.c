@@ -96,7 +96,7 @@ static unsigned usable_slots(const struct view *a, unsigned b_id, const struct v
 
 static bool any_bit(const struct view *v, unsigned nodes, uint64_t bit)
 {
-	for (unsigned p = 0; nodes >> p != 0; p++) {
+	for (unsigned p = 0; p < NODES_MAX; p++) {
 		if ((nodes >> p & 1) && bit_of(v, p, bit))
 			return true;
 	}
