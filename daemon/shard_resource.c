@@ -167,9 +167,9 @@ static void gather_command(struct gather *g, const struct ev_command *cmd)
 
 static void core_log(void *ctx, enum log_level level, const char *line)
 {
-	struct resource *res = ctx;
-
-	log_print((int)level, "%s: %s", res->name, line);
+	/* The core names its resource itself. */
+	(void)ctx;
+	log_print((int)level, "%s", line);
 }
 
 static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
@@ -220,7 +220,6 @@ static struct resource *resource_new(struct shard *shard, const struct conf *con
 	}
 	cc->crypto = crypto_openssl;
 	cc->log = core_log;
-	cc->log_ctx = res;
 	bytes = (core_mem_bytes(cc) + 63) / 64 * 64;
 	res->core_mem = aligned_alloc(64, bytes);
 	if (!res->core_mem)
