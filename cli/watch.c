@@ -16,7 +16,7 @@
 #include "screen.h"
 
 #define PERIOD_MS 200
-#define BAR_COLUMNS 30U
+#define BAR_COLUMNS 24U /* with figures behind it the line fits into 80 columns */
 
 static volatile sig_atomic_t stop;
 
