@@ -5,6 +5,9 @@
 . "$(dirname "$0")/functions.sh"
 need drbdmeta cmp mkfs.ext4 mkswap
 
+# drbdmeta notes the size per minor, here for the minor that is none.
+noted=/var/lib/drbd/drbd-minor--1.lkbd
+[ -e "$noted" ] || on_exit "rm -f $noted"
 cluster_new "$WORK" 64M alpha beta
 store=$(node_disk alpha)
 meta() { drbdmeta --force - v09 "$1" internal "${@:2}" 2>"$WORK/drbdmeta.err"; }
