@@ -205,6 +205,8 @@ static void peer_run_one(struct core *core, struct peer *peer)
 	case CONN_STANDALONE:
 		if (peer->want_connect)
 			conn_set(core, peer, CONN_UNCONNECTED);
+		else
+			peer->retry_at_ns = NEVER_NS;
 		return;
 	case CONN_UNCONNECTED:
 		/* The pause belongs to Connecting, as a user sees it: it keeps trying. */
