@@ -157,6 +157,19 @@ static bool wants_decision(const struct core *core, const struct peer_device *pd
 	       (r->conn >= REPL_STARTING_SYNC_S && r->conn <= REPL_WF_BITMAP_T);
 }
 
+/*
+ * The target says that it is through, or has given up. A source does not end a resync: what it reports about an
+ * earlier one may cross with the beginning of the next.
+ */
+static bool target_ended(enum repl_state repl, unsigned was, unsigned is)
+{
+	if (is != REPL_ESTABLISHED)
+		return false;
+	if (repl == REPL_WF_BITMAP_S)
+		return was == REPL_WF_BITMAP_T;
+	return is_source(repl) && was > REPL_ESTABLISHED;
+}
+
 static void apply_report(struct core *core, struct peer *peer, struct volume *vol,
 			 const struct report *r)
 {
@@ -168,9 +181,7 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	next->peer[peer->id].role = r->role;
 	spd->susp_peer = r->paused;
 	spd->pdsk = disk;
-	/* The target says that it is through, or the source that it stopped. */
-	if (spd->repl > REPL_ESTABLISHED && r->conn == REPL_ESTABLISHED &&
-	    pd->conn_rx > REPL_ESTABLISHED)
+	if (target_ended(spd->repl, pd->conn_rx, r->conn))
 		spd->repl = REPL_ESTABLISHED;
 	pd->conn_rx = (uint8_t)r->conn;
 	state_end(core, STATE_HARD);
