@@ -127,8 +127,10 @@ static void lru_remove(struct actlog *al, struct al_slot *slot)
 
 static void slot_ref(struct actlog *al, struct al_slot *slot)
 {
-	if (slot->refs++ == 0)
-		lru_remove(al, slot);
+	if (slot->refs++ > 0)
+		return;
+	lru_remove(al, slot);
+	al->busy_count++;
 }
 
 static void slot_unref(struct actlog *al, struct al_slot *slot, uint64_t now_ns)
@@ -136,6 +138,7 @@ static void slot_unref(struct actlog *al, struct al_slot *slot, uint64_t now_ns)
 	ASSERT(slot->refs > 0);
 	if (--slot->refs > 0)
 		return;
+	al->busy_count--;
 	slot->idle_since_ns = now_ns;
 	lru_append(al, slot);
 }
@@ -179,7 +182,7 @@ void actlog_attach(struct core *core, struct volume *vol)
 		n = (uint32_t)(blocks - 1) * AL_CONTEXT_MAX;
 	al->slot_count = n;
 	al->lru_head = al->lru_tail = al->empty_head = NO_SLOT;
-	al->lru_count = al->empty_count = 0;
+	al->lru_count = al->empty_count = al->busy_count = 0;
 	memset(al->buckets, 0xff, al->bucket_count * sizeof(uint32_t));
 	memset(al->slots, 0, n * sizeof(al->slots[0]));
 	for (uint32_t i = n; i-- > 0;)
@@ -275,6 +278,7 @@ static void block_add(struct actlog *al, uint32_t extent)
 
 	ASSERT(slot->refs == 0);
 	slot->refs = 1;
+	al->busy_count++;
 	slot->extent = extent;
 	hash_insert(al, slot);
 	block_update(al, slot);
@@ -559,5 +563,5 @@ bool actlog_is_idle(const struct volume *vol)
 	const struct actlog *al = &vol->al;
 
 	return list_empty(&al->waiting) && list_empty(&al->admitted) &&
-	       (!al->usable || al->lru_count == al->slot_count);
+	       (!al->usable || al->busy_count == 0);
 }

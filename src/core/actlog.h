@@ -53,6 +53,7 @@ struct actlog {
 	uint32_t slots_max;
 	uint32_t lru_head, lru_tail, lru_count;
 	uint32_t empty_head, empty_count;
+	uint32_t busy_count;   /* slots with references */
 	bool usable;           /* the disk is there and its metadata can be written */
 	uint32_t incarnation;
 	struct list waiting;   /* al_ref, oldest first */

@@ -379,3 +379,50 @@ ActlogTest(idle_extents_cool_down)
 	cr_assert_eq(actlog_hot_count(n.vol), 2);
 	cr_assert_eq(actlog_deadline(n.core), NEVER_NS);
 }
+
+ActlogTest(idle_means_no_reference)
+{
+	struct al_ref a, b;
+
+	open_log();
+	cr_assert(actlog_is_idle(n.vol));
+	get(&a, EXTENT(1), 8);
+	cr_assert_not(actlog_is_idle(n.vol));
+	finish(0);
+	cr_assert_not(actlog_is_idle(n.vol));
+	get(&b, EXTENT(1), 8);
+	put(&a);
+	cr_assert_not(actlog_is_idle(n.vol));
+	put(&b);
+	/* Hot, but nobody differs because of it. */
+	cr_assert(actlog_is_idle(n.vol));
+	cr_assert_eq(actlog_hot_count(n.vol), 1);
+}
+
+/* An extent that nobody writes to leaves the log; its slot may be reused after that block only. */
+ActlogTest(extents_cool_down)
+{
+	struct al_ref a, b;
+
+	open_log();
+	get(&a, EXTENT(1), 8);
+	finish(0);
+	get(&b, EXTENT(2), 8);
+	finish(0);
+	put(&a);
+	cr_assert_neq(actlog_deadline(n.core), NEVER_NS);
+	n.core->now_ns = actlog_deadline(n.core);
+	n.core->ring_head = n.core->ring_tail = 0;
+	actlog_time(n.core);
+	node_pull(&n);
+	cr_assert_eq(block()->update_count, 1);
+	cr_assert_eq(block()->update_extent[0], AL_FREE);
+	cr_assert_eq(block()->context[block()->update_slot[0]], 1);
+	/* Wanted again meanwhile: cold. */
+	cr_assert_not(get(&a, EXTENT(1), 8));
+	cr_assert_null(block());
+	finish(0);
+	cr_assert_eq(block()->update_extent[0], 1);
+	finish(0);
+	cr_assert_eq(actlog_hot_count(n.vol), 2);
+}
