@@ -152,7 +152,8 @@ struct volume {
 	uint64_t md_writing_seq;
 	uint64_t md_durable_seq;
 	uint64_t md_write_at_ns;    /* lazy write deadline */
-	struct md_super md_out;     /* what is being written */
+	uint64_t md_mark_seq;       /* last change of the flags that make the activity log count */
+	bool md_unsettled;          /* detaching with writes that not every node has */
 	/* bitmap.c */
 	struct bitmap bm;
 	/* actlog.c */

@@ -120,6 +120,7 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 	if (seq > vol->md_durable_seq)
 		vol->md_durable_seq = seq;
 	bitmap_md_durable(core, vol);
+	actlog_md_durable(core, vol);
 	uuid_md_durable(core, vol);
 	resync_md_durable(core, vol);
 }
@@ -222,15 +223,20 @@ void md_state_changed(struct core *core, const struct state *old)
 		if (!vol_has_md(vol) || disk == DISK_NEGOTIATING || disk == DISK_DISKLESS ||
 		    disk == DISK_ATTACHING)
 			continue;
+		/* Their extents must be marked when the disk comes back. */
+		if (disk != old->vol[vol->v].disk)
+			vol->md_unsettled = disk <= DISK_FAILED && !actlog_is_idle(vol);
 		diff = update_flags(core, vol, &other);
 		if (!diff && !other)
 			continue;
 		md_dirty(core, vol);
 		if (diff & (MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_CRASHED_PRIMARY))
 			md_sync(core, vol);
-		/* These two decide whether the activity log counts: ahead of its next transaction. */
-		if (diff & (MDF_AL_CLEAN | MDF_PRIMARY_IND))
+		/* These two decide whether the activity log counts: no write relies on it before. */
+		if (diff & (MDF_AL_CLEAN | MDF_PRIMARY_IND)) {
 			write_super(core, vol);
+			vol->md_mark_seq = vol->md_seq;
+		}
 	}
 	if (old->role != core->st.role)
 		core_work(core, WORK_MD);
