@@ -199,6 +199,12 @@ void actlog_attach(struct core *core, struct volume *vol)
 
 /* ---- references ---- */
 
+/* A crash now would have the log replayed: without that mark on disk a hot extent protects nothing. */
+static bool log_counts(const struct volume *vol)
+{
+	return vol->md_durable_seq >= vol->md_mark_seq;
+}
+
 static bool ref_is_hot(struct actlog *al, const struct al_ref *ref)
 {
 	for (uint32_t i = 0; i < ref->extent_count; i++) {
@@ -387,7 +393,7 @@ static void run(struct core *core, struct volume *vol)
 {
 	struct actlog *al = &vol->al;
 
-	if (al->running)
+	if (al->running || !log_counts(vol))
 		return;
 	al->running = true;
 	while (al->usable && al->phase == AL_IDLE && !list_empty(&al->waiting)) {
@@ -417,7 +423,7 @@ bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint6
 		(uint32_t)((sector + sectors - 1) / AL_EXTENT_SECTORS) - ref->first_extent + 1;
 	ref->ready = ready;
 	ASSERT(ref->extent_count <= AL_UPDATES_MAX);
-	if (ref_is_hot(al, ref)) {
+	if (log_counts(vol) && ref_is_hot(al, ref)) {
 		ref_present(al, ref);
 		ref_mark_held(al, ref);
 		return true;
@@ -457,6 +463,12 @@ void actlog_bitmap_clean(struct core *core, struct volume *vol)
 {
 	if (vol->al.usable)
 		write_when_bitmap_clean(core, vol);
+}
+
+void actlog_md_durable(struct core *core, struct volume *vol)
+{
+	if (vol->al.usable && !list_empty(&vol->al.waiting))
+		run(core, vol);
 }
 
 void actlog_meta_done(struct core *core, const struct ev_done *done)
@@ -509,7 +521,7 @@ static uint64_t cools_at_ns(const struct volume *vol)
 {
 	const struct actlog *al = &vol->al;
 
-	if (!al->usable || al->phase != AL_IDLE || al->lru_head == NO_SLOT ||
+	if (!al->usable || !log_counts(vol) || al->phase != AL_IDLE || al->lru_head == NO_SLOT ||
 	    !list_empty(&al->waiting))
 		return NEVER_NS;
 	return al->slots[al->lru_head].idle_since_ns + AL_COOL_NS;

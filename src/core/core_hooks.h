@@ -85,6 +85,8 @@ void request_disk_done(struct core *core, const struct ev_done *done);      /* T
 void peer_request_disk_done(struct core *core, const struct ev_done *done); /* TAG_PEER_REQUEST */
 void epoch_flush_done(struct core *core, const struct ev_done *done);
 void actlog_attach(struct core *core, struct volume *vol);
+/* md.c: a superblock became durable. */
+void actlog_md_durable(struct core *core, struct volume *vol);
 void actlog_meta_done(struct core *core, const struct ev_done *done);
 /* bitmap.c: pages of an extent became durable. */
 void actlog_bitmap_clean(struct core *core, struct volume *vol);

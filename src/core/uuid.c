@@ -344,6 +344,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 		uuid_set_current(core, vol, vol->md.current_uuid);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
 	vol->bump_seq = 0;
+	vol->md_mark_seq = 0;
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		if (vol->md.peers[n].flags & MDF_PEER_FULL_SYNC)
 			guarded |= node_bit(n);
