@@ -71,7 +71,7 @@ for f in $(git ls-files 'src/*.[ch]' 'daemon/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]'
 	[ -f "$f" ] || continue
 	case $f in tests/*vectors*) continue ;; esac
 	n=$(wc -l <"$f")
-	[ "$n" -le 800 ] || fail "$f has $n lines (800)"
+	[ "$n" -le 800 ] || echo "$f has $n lines (800)"
 	case $f in tests/*) continue ;; esac
 	awk -v f="$f" '
 		/^[a-zA-Z_].*\)[[:space:]]*$|^[a-zA-Z_][^;=]*\)$/ { head = $0 }
@@ -79,7 +79,7 @@ for f in $(git ls-files 'src/*.[ch]' 'daemon/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]'
 		/^\}/ { if (start && NR - start - 1 > 70) printf "%s:%d: function of %d lines (70)\n", f, start, NR - start - 1; start = 0 }
 	' "$f"
 done >"$build/lint.sizes"
-while read -r line; do [ -n "$line" ] && case $line in lint:*) echo "$line"; bad=$((bad + 1)) ;; *) fail "$line" ;; esac; done <"$build/lint.sizes"
+while read -r line; do fail "$line"; done <"$build/lint.sizes"
 
 # --- every header compiles alone, every file says what it owns ------------------------------
 for h in $(git ls-files 'src/*.h' 'daemon/*.h' 'cli/*.h'); do
