@@ -124,18 +124,13 @@ static void consider_resync(struct core *core, struct peer *peer, struct volume 
 			  peer->conf->name, vol->vnr);
 }
 
-/* The peer attaches a disk: both sides decide from what they send each other now (2.5, attach). */
-static void answer_attach(struct core *core, struct peer *peer, struct volume *vol,
-			  const struct report *r)
+/* The decision about a disk that one of the two has just attached takes effect. */
+static void decide_attached(struct core *core, struct peer *peer, struct volume *vol,
+			    const struct report *r)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	struct state *next;
 
-	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_INCONSISTENT)
-		return;
-	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
-	uuid_send(core, peer, vol->v, 0, 0);
-	peer_send_state(core, peer, vol->v);
 	sync_handshake(core, peer, vol);
 	if (pd->verdict.kind != VERDICT_GO)
 		return;
@@ -144,6 +139,42 @@ static void answer_attach(struct core *core, struct peer *peer, struct volume *v
 	next->pd[peer->id][vol->v].repl = pd->verdict.repl;
 	next->pd[peer->id][vol->v].pdsk = r->disk;
 	state_end(core, STATE_HARD);
+}
+
+/* The peer attaches a disk: both sides decide from what they send each other now (2.5, attach). */
+static void answer_attach(struct core *core, struct peer *peer, struct volume *vol,
+			  const struct report *r)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_INCONSISTENT)
+		return;
+	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
+	uuid_send(core, peer, vol->v, 0, 0);
+	peer_send_state(core, peer, vol->v);
+	decide_attached(core, peer, vol, r);
+}
+
+/* Both attached before either knew of the other's disk: each told its generations and nobody answered. */
+static bool attached_unseen(const struct core *core, const struct peer_device *pd,
+			    const struct volume *vol, enum disk_state was)
+{
+	return was < DISK_INCONSISTENT && pdsk_of(core, pd) >= DISK_INCONSISTENT &&
+	       !pd->attach_pending && pd->uuids_valid && vol_has_md(vol) &&
+	       disk_of(core, vol) >= DISK_INCONSISTENT &&
+	       repl_of(core, pd) == REPL_ESTABLISHED;
+}
+
+static void settle_unseen(struct core *core, struct peer *peer, struct volume *vol,
+			  const struct report *r)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
+	decide_attached(core, peer, vol, r);
+	if (pd->verdict.kind != VERDICT_GO)
+		peer_fail(core, peer, CONN_NETWORK_FAILURE, "%s attached a disk: %s",
+			  peer->conf->name, pd->verdict.reason);
 }
 
 /* The peer asks for a resync that we do not take part in yet, or was promoted by force. */
@@ -211,6 +242,7 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 	struct peer_device *pd = &peer->pd[vol->v];
 	struct report r = report_of(pd, word);
 	bool attaching = (word & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_NEGOTIATING;
+	enum disk_state was = pdsk_of(core, pd);
 
 	/* The rest of an earlier exchange: sent before the connection was committed. */
 	if (r.conn < CONN_CONNECTED)
@@ -230,6 +262,8 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 		return;
 	if (pd->attach_pending)
 		volume_negotiate(core, peer, vol, (uint32_t)r.disk << SW_DISK_SHIFT);
+	else if (attached_unseen(core, pd, vol, was))
+		settle_unseen(core, peer, vol, &r);
 	else if (wants_decision(core, pd, vol, &r))
 		consider_resync(core, peer, vol, &r);
 }
