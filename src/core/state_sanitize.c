@@ -205,6 +205,12 @@ static bool target_of_any(const struct core *core, const struct state *next, uns
 	return false;
 }
 
+/* Blocks are marked towards each other: equal generations do not mean equal data. */
+static bool differs(const struct peer *peer, const struct volume *vol)
+{
+	return peer->pd[vol->v].uuids.dirty_bits || bitmap_weight(vol, peer->id);
+}
+
 /* Rows 21, 23, 24: a peer vouches for our data, or nobody can any more be ahead of us. */
 static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 			      const struct volume *vol, const struct state *old,
@@ -220,7 +226,7 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 
 	if (pd->repl == REPL_ESTABLISHED && *disk == DISK_OUTDATED &&
 	    pd->pdsk >= DISK_CONSISTENT && stable &&
-	    uuid_eq(info->uuids.current, vol->md.current_uuid) &&
+	    uuid_eq(info->uuids.current, vol->md.current_uuid) && !differs(peer, vol) &&
 	    (came_up || got_stable || was->pdsk == DISK_OUTDATED))
 		*disk = pd->pdsk;
 	if (came_up && *disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
