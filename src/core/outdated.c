@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Disks that are Outdated only by name: nothing newer than what they hold exists any more. */
+/* Disks that are Outdated only by name, and bits that no event will clear any more. */
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/resync_int.h"
 #include "core/state.h"
+
+#define LEFTOVER_NS (10 * NS_PER_S)
 
 /* This connected peer holds what we hold. */
 static bool same_data(const struct core *core, const struct volume *vol, const struct peer_device *pd)
@@ -39,6 +41,48 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 	}
 	return good || (any && all);
 }
+
+/* ---- bits left between good disks ---- */
+
+static bool has_leftover(const struct core *core, const struct volume *vol,
+			 const struct peer_device *pd)
+{
+	return vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE &&
+	       pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) == REPL_ESTABLISHED &&
+	       pd->uuids_valid && pd->uuids.flags & UUID_FLAG_KEEPS_BITS &&
+	       uuid_eq(pd->uuids.current, vol->md.current_uuid) && bitmap_weight(vol, pd->p);
+}
+
+void leftover_run(struct core *core, struct peer_device *pd)
+{
+	uint64_t *at = &pd->fence.leftover_at_ns;
+
+	if (!has_leftover(core, core->vol[pd->v], pd))
+		*at = 0;
+	else if (!*at)
+		*at = core->now_ns + LEFTOVER_NS;
+}
+
+/*
+ * Third nodes had the time to tell that the blocks are equal. The peer decides first; we follow when it reports
+ * its new state.
+ */
+void leftover_time(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	uint64_t *at = &pd->fence.leftover_at_ns;
+
+	if (!*at || core->now_ns < *at)
+		return;
+	leftover_run(core, pd);
+	if (!*at)
+		return;
+	*at = core->now_ns + LEFTOVER_NS;
+	if (actlog_is_idle(vol) && !vol->rs.announce && !vol->bump_seq)
+		uuid_send(core, core->peer[pd->p], pd->v, UUID_FLAG_RESYNC, 0);
+}
+
+/* ---- disks ---- */
 
 void outdated_run(struct core *core)
 {

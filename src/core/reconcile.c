@@ -99,7 +99,7 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 
-	sync_handshake_again(core, peer, vol);
+	sync_handshake_again(core, peer, vol, true);
 	if (pd->verdict.kind != VERDICT_GO)
 		return REPL_ESTABLISHED;
 	if (pd->verdict.strategy == SYNC_SOURCE_USE_BITMAP ||

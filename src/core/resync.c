@@ -420,6 +420,7 @@ void resync_run(struct core *core)
 			enum repl_state repl = repl_of(core, pd);
 
 			announce_fence(core, pd);
+			leftover_run(core, pd);
 			if (repl == REPL_STARTING_SYNC_S || repl == REPL_STARTING_SYNC_T)
 				start_full(core, pd);
 			else if (repl == REPL_SYNC_TARGET)
@@ -453,6 +454,7 @@ void resync_time(struct core *core)
 			struct peer_device *pd = &peer->pd[vol->v];
 
 			note_progress(core, pd);
+			leftover_time(core, pd);
 			if (repl_of(core, pd) == REPL_SYNC_TARGET)
 				target_time(core, pd);
 		}
@@ -469,7 +471,10 @@ uint64_t resync_deadline(const struct core *core)
 			t = vol->rs.announce_at_ns;
 		FOR_EACH_PEER(core, peer) {
 			uint64_t d = target_deadline(core, &peer->pd[vol->v]);
+			uint64_t l = peer->pd[vol->v].fence.leftover_at_ns;
 
+			if (l && l < t)
+				t = l;
 			if (d < t)
 				t = d;
 		}

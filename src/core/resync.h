@@ -119,6 +119,7 @@ struct resync {
  * since its answer comes behind everything that was sent before on that stream.
  */
 struct claim_fence {
+	uint64_t leftover_at_ns; /* bits are left between good disks: when to ask for a resync, 0 = not */
 	uint64_t current;      /* generation for which claims count */
 	uint64_t asked;        /* generation that `ping` was sent for */
 	uint32_t ping;

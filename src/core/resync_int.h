@@ -75,10 +75,15 @@ void finish_peer_lost(struct core *core, struct peer *peer);
 
 /* ---- sync_handshake.c ---- */
 
-/* As sync_handshake() from what is known of a connected peer, without an exchange right before. */
-void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol);
+/* As sync_handshake() from what is known of a connected peer. `counts_stale`: without an exchange right before. */
+void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol,
+			  bool counts_stale);
 
 /* ---- outdated.c ---- */
+
+/* Bits that stay set between two good disks are resynced after a while. */
+void leftover_run(struct core *core, struct peer_device *pd);
+void leftover_time(struct core *core, struct peer_device *pd);
 
 /* Own disks that are Outdated but as new as any become UpToDate. */
 void outdated_run(struct core *core);

@@ -63,6 +63,17 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 /* ---- bits left at equal generations (2.6, and rule 4 of reliability 3.5) ---- */
 
 /* 1: I am source. Looks the same from both sides. */
+static int by_bits(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+
+	if (!me->dirty_bits != !peer->dirty_bits)
+		return me->dirty_bits ? 1 : -1;
+	if (me->named_lost && peer->named_lost && me->lost_dagtag != peer->lost_dagtag)
+		return me->lost_dagtag > peer->lost_dagtag ? 1 : -1;
+	return me->node_id < peer->node_id ? 1 : -1;
+}
+
 static int leftover_direction(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
@@ -72,24 +83,33 @@ static int leftover_direction(const struct sync_input *in)
 		return me->disk > peer->disk ? 1 : -1;
 	if (i_am_primary != it_is)
 		return i_am_primary ? 1 : -1;
-	if (!me->dirty_bits != !peer->dirty_bits)
-		return me->dirty_bits ? 1 : -1;
-	if (me->named_lost && peer->named_lost && me->lost_dagtag != peer->lost_dagtag)
-		return me->lost_dagtag > peer->lost_dagtag ? 1 : -1;
-	return me->node_id < peer->node_id ? 1 : -1;
+	return by_bits(in);
+}
+
+/* The kernel does it only after the loss of a Primary that both name; otherwise it drops its bits (2.6). */
+static bool reconciles(const struct sync_input *in)
+{
+	const uint64_t crashed = UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_PRIMARY_LOST_QUORUM;
+
+	return !in->again && in->me.disk == DISK_UP_TO_DATE && in->peer.disk == DISK_UP_TO_DATE &&
+	       in->me.named_lost && in->peer.named_lost &&
+	       !((in->me.flags | in->peer.flags) & crashed);
 }
 
 static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 {
+	bool kept = in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
+
 	if (d->strategy != SYNC_NONE || d->rule == RULE_JUST_CREATED_BOTH || in->counts_stale)
 		return;
 	if (!comparable(in->me.disk) || !comparable(in->peer.disk) ||
 	    (in->me.disk == DISK_INCONSISTENT && in->peer.disk == DISK_INCONSISTENT))
 		return;
-	if (!in->me.dirty_bits && !in->peer.dirty_bits)
+	if ((!in->me.dirty_bits && !in->peer.dirty_bits) || (!kept && !reconciles(in)))
 		return;
 	d->leftover = true;
-	d->strategy = leftover_direction(in) > 0 ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP;
+	d->strategy = (kept ? leftover_direction(in) : by_bits(in)) > 0 ? SYNC_SOURCE_USE_BITMAP :
+									   SYNC_TARGET_USE_BITMAP;
 }
 
 /* ---- split brain (2.5 e to i) ---- */

@@ -154,13 +154,14 @@ void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
 	decide(core, peer, vol, false);
 }
 
-void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol)
+void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol,
+			  bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 
 	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
 			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
-	decide(core, peer, vol, true);
+	decide(core, peer, vol, counts_stale);
 }
 
 /* ---- what the verdict does to bitmaps and references ---- */
@@ -259,7 +260,7 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 
 	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol))
 		return;
-	sync_handshake_again(core, peer, vol);
+	sync_handshake_again(core, peer, vol, false);
 	if (pd->verdict.kind != VERDICT_GO) {
 		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
 			 peer->conf->name, pd->verdict.reason);

@@ -408,7 +408,7 @@ static bool resync_finishing(const struct core *core, const struct volume *vol)
 
 static uint64_t own_flags(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
-	uint64_t flags = 0;
+	uint64_t flags = UUID_FLAG_KEEPS_BITS;
 
 	if (peer->discard_my_data)
 		flags |= UUID_FLAG_DISCARD_MY_DATA;

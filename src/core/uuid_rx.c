@@ -155,8 +155,9 @@ static void skip_initial_sync(struct core *core, struct volume *vol, struct peer
 	next->vol[vol->v].disk = DISK_UP_TO_DATE;
 	next->pd[peer->id][vol->v].pdsk = DISK_UP_TO_DATE;
 	state_end(core, STATE_HARD);
+	/* The peer, too: later decisions are made with what both have last sent. */
 	FOR_EACH_PEER(core, other) {
-		if (other != peer && repl_of(core, &other->pd[vol->v]) >= REPL_ESTABLISHED)
+		if (repl_of(core, &other->pd[vol->v]) >= REPL_ESTABLISHED)
 			uuid_send(core, other, vol->v, 0, 0);
 	}
 }
@@ -215,10 +216,13 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
 	} else if (uuids->flags & UUID_FLAG_RESYNC) {
-		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd)))
+		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd))) {
 			pd->rs.again = true;
-		else
-			sync_consider(core, peer, vol);
+			return;
+		}
+		/* It decides with this once it sees our state change. */
+		uuid_send(core, peer, vol->v, 0, 0);
+		sync_consider(core, peer, vol);
 	}
 }
 

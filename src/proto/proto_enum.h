@@ -177,6 +177,8 @@ enum packet {
 #define UUID_FLAG_PRIMARY_LOST_QUORUM UINT64_C(0x400)
 #define UUID_FLAG_SYNC_TARGET UINT64_C(0x800)
 #define UUID_FLAG_HAS_UNALLOC UINT64_C(0x1000)
+/* Of this program alone: its bits stay until the peer has the blocks, also at equal generations. Others ignore it. */
+#define UUID_FLAG_KEEPS_BITS (UINT64_C(1) << 40)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U
