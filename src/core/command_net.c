@@ -101,12 +101,24 @@ enum {
 	SHUTDOWN_BEGIN,
 	SHUTDOWN_DRAINING,
 	SHUTDOWN_DEMOTED,
-	SHUTDOWN_BITMAPS,
 	SHUTDOWN_PEERS,
 	SHUTDOWN_PEER_ASKED,
 	SHUTDOWN_DISKS,
 	SHUTDOWN_CLOSING,
 };
+
+/* The disks' last writes go on while the peers are told; closing the disks waits for them. */
+static void leave_peers(struct core *core)
+{
+	core->commands.auto_promoted = false;
+	core->commands.give_up_ns = core->now_ns + SETTLE_MAX_NS;
+	FOR_EACH_VOLUME(core, vol)
+	{
+		if (vol_has_md(vol))
+			bitmap_write_all(core, vol);
+	}
+	command_goto(core, SHUTDOWN_PEERS);
+}
 
 static enum command_progress shutdown_drain(struct core *core)
 {
@@ -120,7 +132,7 @@ static enum command_progress shutdown_drain(struct core *core)
 	};
 
 	if (core->st.role != ROLE_PRIMARY) {
-		command_goto(core, SHUTDOWN_BITMAPS);
+		leave_peers(core);
 	} else if (command_io_settled(core) || core->now_ns >= c->give_up_ns) {
 		command_twopc(core, &change, SHUTDOWN_DEMOTED);
 	} else {
@@ -136,24 +148,8 @@ static enum command_progress shutdown_demoted(struct core *core)
 		state_begin(core)->role = ROLE_SECONDARY;
 		state_end(core, STATE_HARD);
 	}
-	core->commands.auto_promoted = false;
-	FOR_EACH_VOLUME(core, vol)
-	{
-		if (vol_has_md(vol))
-			bitmap_write_all(core, vol);
-	}
-	core->commands.give_up_ns = core->now_ns + SETTLE_MAX_NS;
-	command_goto(core, SHUTDOWN_BITMAPS);
+	leave_peers(core);
 	return COMMAND_WAITS;
-}
-
-static bool bitmaps_clean(const struct core *core)
-{
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		if (vol_has_md(core->vol[v]) && !bitmap_is_clean(core->vol[v]))
-			return false;
-	}
-	return true;
 }
 
 /* The next peer that is not StandAlone; NULL = none is left. */
@@ -225,12 +221,6 @@ enum command_progress command_shutdown(struct core *core, const struct ev_comman
 		return shutdown_drain(core);
 	case SHUTDOWN_DEMOTED:
 		return shutdown_demoted(core);
-	case SHUTDOWN_BITMAPS:
-		if (bitmaps_clean(core) || core->now_ns >= c->give_up_ns)
-			command_goto(core, SHUTDOWN_PEERS);
-		else
-			c->deadline_ns = c->give_up_ns;
-		return COMMAND_WAITS;
 	case SHUTDOWN_PEERS:
 		return shutdown_peers(core);
 	case SHUTDOWN_PEER_ASKED:
