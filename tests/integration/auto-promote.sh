@@ -9,7 +9,7 @@ opens() { ( exec 3<>"$(node_file "$1")" ) 2>"$WORK/out"; }
 reads() { ( exec 3<"$(node_file "$1")" ) 2>"$WORK/out"; }
 
 exec 3<>"$(node_file alpha)"
-[ "$(ctl alpha role r0)" = Primary ] || fail "opening for writing did not promote"
+must wait_for 5 "opening for writing to promote" role_is alpha Primary
 ! opens beta || fail "a second writer was let in"
 said 'Read-only file system'
 ! reads beta || fail "a reader was let in beside a Primary elsewhere"
@@ -20,7 +20,7 @@ exec 4<>"$(node_file alpha)"
 exec 3>&-
 [ "$(ctl alpha role r0)" = Primary ] || fail "the first close demoted"
 must_fail 11 ctl alpha secondary r0
-said 'held open' 'close or unmount'
+said 'open for writing' 'close or unmount'
 exec 4>&-
 must wait_for 5 "the last close to demote" role_is alpha Secondary
 

@@ -49,9 +49,8 @@ refused 's/ping-int = 1/pnig-int = 1/; s/node-id = 1;/node-id = 32;/; s/connect-
 # Two volumes on one backing store: by name, then by a second name of the same file.
 ln "$WORK/alpha/disk.img" "$WORK/alpha/again.img"
 two() { # PATH-OF-VOLUME-1
-	sed -E "s|volumes = \( \{ volume = 0; \} \)|volumes = ( { volume = 0; }, { volume = 1; disk = \"$WORK/beta/disk.img\"; } )|
-		s|(disk = \"$WORK/alpha/disk.img\"; \})|\1, { volume = 1; disk = \"$1\"; }|
-		s|(disk = \"$WORK/beta/disk.img\"; \} \);)|disk = \"$WORK/beta/other.img\"; } );|" "$WORK/good.conf" >"$conf"
+	sed -E "s|volumes = \( \{ volume = 0; \} \)|volumes = ( { volume = 0; }, { volume = 1; disk = \"$WORK/other.img\"; } )|
+		s|(disk = \"$WORK/alpha/disk.img\"; \})|\1, { volume = 1; disk = \"$1\"; }|" "$WORK/good.conf" >"$conf"
 	must_fail 10 mount_alpha
 	said "resource 'r0', node 'alpha', volume 1: disk $1 is also used as disk of volume 0"
 }

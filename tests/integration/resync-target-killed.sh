@@ -5,7 +5,7 @@
 . "$(dirname "$0")/functions.sh"
 need jq
 
-CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "8M"; c-max-rate = "8M"; c-min-rate = "8M";'
+CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "8M"; c-max-rate = "8M";'
 two_nodes 96M
 model_new alpha
 must ctl alpha primary r0

@@ -55,8 +55,9 @@ must run ctl alpha status
 said '^r0: DEGRADED: beta is Connecting' '^  beta connection:Connecting$'
 
 # --watch in a pipe: prints the state, and again when it changes; ends with SIGTERM.
-ctl alpha status --watch >"$WORK/watch" &
+"$B/drbdctl" -s "$WORK/alpha/control.sock" status --watch >"$WORK/watch" &
 watch=$!
+on_exit "kill $watch 2>/dev/null"
 must wait_for 5 "status --watch to print" grep -q DEGRADED "$WORK/watch"
 must node_start beta
 must wait_for 20 "status --watch to print the change" grep -q '^r0: OK' "$WORK/watch"
