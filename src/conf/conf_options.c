@@ -83,7 +83,6 @@ static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha38
 	NUM(DISK, "c-delay-target", disk.c_delay_target_ds, UNIT_DS, 1, 100, 10)                   \
 	NUM(DISK, "c-fill-target", disk.c_fill_target_sectors, UNIT_SECTORS, 0, 1048576, 100)      \
 	NUM(DISK, "c-max-rate", disk.c_max_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 102400)         \
-	NUM(DISK, "c-min-rate", disk.c_min_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 250)            \
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
 	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \
 	NUM(OPTIONS, "twopc-timeout", res.twopc_timeout_ds, UNIT_DS, 50, 600, 300)                 \

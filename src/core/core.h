@@ -50,7 +50,6 @@ struct core_disk_conf {
 	uint32_t c_delay_target_ds;
 	uint32_t c_fill_target_sectors;
 	uint32_t c_max_rate_kib;
-	uint32_t c_min_rate_kib;
 };
 
 struct core_volume_conf {

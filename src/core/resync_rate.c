@@ -51,31 +51,28 @@ uint64_t rate_tick(struct core *core, struct peer_device *pd)
 {
 	const struct core_disk_conf *conf = &core->vol[pd->v]->conf->disk;
 	struct resync *rs = &pd->rs;
-	uint64_t duration_ns = core->now_ns - rs->last_tick_ns, since_ns;
+	uint64_t passed_ns = core->now_ns - rs->last_tick_ns;
+	/* After less than a tick, because all that was in flight came back, less is due. */
+	uint64_t share_ns = passed_ns && passed_ns < RS_TICK_NS ? passed_ns : RS_TICK_NS;
 	uint64_t in = rs->in_sectors, want, request, most;
 	int64_t next;
 
 	rs->last_tick_ns = core->now_ns;
 	rs->in_sectors = 0;
 	if (!rs->plan_steps) {
-		request = (uint64_t)conf->resync_rate_kib * SECTORS_PER_KIB / TICKS_PER_S;
+		request = (uint64_t)conf->resync_rate_kib * SECTORS_PER_KIB * share_ns / NS_PER_S;
 	} else {
-		if (duration_ns > NS_PER_S)
-			duration_ns = NS_PER_S;
-		since_ns = duration_ns < RS_TICK_NS && duration_ns ? duration_ns : RS_TICK_NS;
-		if (duration_ns && duration_ns < RS_TICK_NS)
-			in = in * RS_TICK_NS / duration_ns;
-		if (duration_ns < RS_TICK_NS)
-			duration_ns = RS_TICK_NS;
-		want = wanted_fill(conf, rs, in, duration_ns);
+		in = in * RS_TICK_NS / share_ns;
+		if (passed_ns > NS_PER_S)
+			passed_ns = NS_PER_S;
+		want = wanted_fill(conf, rs, in, passed_ns > RS_TICK_NS ? passed_ns : RS_TICK_NS);
 		next = (int64_t)in + plan_step(rs, (int64_t)want - (int64_t)rs->in_flight_sectors -
 							   rs->plan_total);
 		request = next > 0 ? (uint64_t)next : 0;
-		/* After less than a tick, because all that was in flight came back, less is due. */
-		most = (uint64_t)conf->c_max_rate_kib * SECTORS_PER_KIB * since_ns / NS_PER_S;
+		most = (uint64_t)conf->c_max_rate_kib * SECTORS_PER_KIB * share_ns / NS_PER_S;
 		if (conf->c_max_rate_kib && request > most)
 			request = most;
 	}
-	rs->want_kib_s = request * TICKS_PER_S / SECTORS_PER_KIB;
+	rs->want_kib_s = request * NS_PER_S / share_ns / SECTORS_PER_KIB;
 	return request;
 }

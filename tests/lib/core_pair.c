@@ -724,7 +724,6 @@ static void conf_node(struct pair *p, unsigned id)
 	disk->c_delay_target_ds = 10;
 	disk->c_fill_target_sectors = 100;
 	disk->c_max_rate_kib = 1U << 20;
-	disk->c_min_rate_kib = 250;
 	for (unsigned i = 0; i < p->nodes; i++) {
 		if (i != id)
 			conf_peer(p, &conf->peers[conf->peer_count++], i);

@@ -77,7 +77,6 @@ static void conf_disk(struct world *w, struct core_disk_conf *disk)
 	disk->c_delay_target_ds = 10;
 	disk->c_fill_target_sectors = 100;
 	disk->c_max_rate_kib = 102400;
-	disk->c_min_rate_kib = 250;
 }
 
 void node_init(struct world *w, unsigned node)
