@@ -140,12 +140,16 @@ static void apply(struct core *core, struct peer_request *preq, uint64_t mask)
 {
 	struct volume *vol = core->vol[preq->v];
 	uint32_t sectors = preq->bytes / SECTOR_BYTES;
-	uint32_t sender, have;
+	uint32_t sender, have, lack;
 
 	if (vol_has_md(vol)) {
 		sender = bitmap_slots_of(vol, UINT64_C(1) << preq->p);
 		have = preq->failed ? 0 : bitmap_slots_of(vol, mask) & ~sender;
-		bitmap_set(core, vol, SLOTS_ALL & ~sender & ~have, preq->sector, sectors);
+		lack = SLOTS_ALL & ~have;
+		/* Its own bit is missing when its disk failed with the write. */
+		if (mask >> preq->p & 1)
+			lack &= ~sender;
+		bitmap_set(core, vol, lack, preq->sector, sectors);
 		if (have)
 			bitmap_clear(core, vol, have, preq->sector, sectors);
 		if (!preq->failed)

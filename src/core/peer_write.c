@@ -366,6 +366,21 @@ void peer_rx_lost(struct core *core, struct peer *peer)
 	peer_reads_lost(core, peer);
 }
 
+void peer_write_disk_lost(struct core *core, const struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+
+	if (pdsk_of(core, pd) >= DISK_INCONSISTENT || !vol_has_md(vol))
+		return;
+	LIST_FOR_EACH(it, &core->peer[pd->p]->rx.writes) {
+		const struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+		if (preq->v == pd->v)
+			bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << pd->p),
+				   preq->sector, preq->bytes / SECTOR_BYTES);
+	}
+}
+
 bool peer_rx_idle(const struct peer *peer)
 {
 	return peer->rx.unfinished == 0 && peer->rx.flushes == 0;

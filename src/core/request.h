@@ -307,6 +307,8 @@ void peer_rx_lost(struct core *core, struct peer *peer);
 /* Sets the bits of finished writes and gives their activity-log references back before the P_PEER_ACK, so that
  * writes that wait for the log can go on. True when something was given back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
+/* The sender's disk failed: it may lack any write that it has not peer-acked. */
+void peer_write_disk_lost(struct core *core, const struct peer_device *pd);
 /* Earlier epochs are on disk now: what waited for them goes on. */
 void peer_write_start_drained(struct core *core, struct peer *peer);
 /* Takes a free peer request; NULL when the peer has more in flight than it may. */

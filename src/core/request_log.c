@@ -161,6 +161,15 @@ void request_dagtag_announce(struct core *core, struct peer *peer)
 	dagtag_send(core, peer, core->req.dagtag);
 }
 
+/* A peer that believes this node has the write, because it has a disk, must be told before if it has none. */
+static void tell_disk_state(struct core *core, struct peer *peer, unsigned v)
+{
+	uint32_t sent = peer->pd[v].state_word_sent;
+
+	if (sent && (sent & SW_DISK_MASK) >> SW_DISK_SHIFT != core->st.vol[v].disk)
+		peer_send_state(core, peer, v);
+}
+
 static void data_send(struct core *core, struct peer *peer, struct request *req, bool local)
 {
 	struct peer_device *pd = &peer->pd[req->v];
@@ -182,6 +191,7 @@ static void data_send(struct core *core, struct peer *peer, struct request *req,
 			   req->sector, sectors);
 		return;
 	}
+	tell_disk_state(core, peer, req->v);
 	if (tx->dagtag != req->dagtag - sectors)
 		dagtag_send(core, peer, req->dagtag - sectors);
 	tx->dagtag = req->dagtag;

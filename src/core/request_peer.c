@@ -253,8 +253,8 @@ void request_peer_lost(struct core *core, struct peer *peer)
 
 void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 {
-	(void)pd;
 	request_epoch_close(core);
+	peer_write_disk_lost(core, pd);
 }
 
 void request_record_pending(struct core *core, struct peer_device *pd)

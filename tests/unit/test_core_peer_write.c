@@ -329,6 +329,21 @@ PeerWriteTest(diskless_primary_is_out_of_sync)
 	cr_assert(node_bit(&n, FROM, 80));
 }
 
+/* The disk of the Primary fails with a write in flight: its state comes, then a peer ack without itself. */
+PeerWriteTest(a_primary_whose_disk_failed_is_out_of_sync)
+{
+	open_secondary();
+	write_and_finish(80);
+	write_and_finish(160);
+	rx_ack(5, 8);
+	cr_assert(node_bit(&n, FROM, 80));
+	cr_assert_not(node_bit(&n, THIRD, 80));
+	cr_assert_not(node_bit(&n, FROM, 160));
+	n.core->st.pd[FROM][0].pdsk = DISK_FAILED;
+	request_peer_mode_changed(n.core, &n.core->peer[FROM]->pd[0]);
+	cr_assert(node_bit(&n, FROM, 160));
+}
+
 /* ---- loss of the Primary ---- */
 
 PeerWriteTest(lost_primary_leaves_bits_towards_all_others)

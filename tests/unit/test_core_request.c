@@ -2,6 +2,7 @@
 /* Application requests of a Primary: where they go, when they are answered, what they leave in the bitmap. */
 #include <errno.h>
 
+#include "core/state.h"
 #include "core_node.h"
 
 static struct node n;
@@ -379,6 +380,22 @@ RequestTest(dagtag_is_told_when_writes_passed_the_peer_by)
 	cr_assert(node_sent(&n, 1, P_DAGTAG, 0) < node_sent(&n, 1, P_DATA, 0));
 	node_write(&n, 3, 240);
 	cr_assert_null(node_sent(&n, 1, P_DAGTAG, 0));
+}
+
+RequestTest(peers_know_of_a_failed_disk_before_the_next_write)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	n.core->peer[1]->pd[0].state_word_sent = state_word(n.core, n.core->peer[1], 0);
+	n.core->st.vol[0].disk = DISK_FAILED;
+	node_write(&n, 1, 80);
+	cr_assert(node_sent(&n, 1, P_STATE, 0));
+	cr_assert(node_sent(&n, 1, P_STATE, 0) < node_sent(&n, 1, P_DATA, 0));
+	node_write(&n, 2, 160);
+	cr_assert_null(node_sent(&n, 1, P_STATE, 0));
+	/* Answered when the only copy is written. */
+	cr_assert_eq(node_answer(&n, 2), INT32_MAX);
+	node_ack(&n, 1, P_WRITE_ACK, node_sent(&n, 1, P_DATA, 0));
+	cr_assert_eq(node_answer(&n, 2), 0);
 }
 
 /* ---- refusals and gates ---- */
