@@ -58,8 +58,7 @@ void resource_step(struct resource *res, struct core_event *event)
 	while (core_next(res->core, &action))
 		shard_exec(res, &action);
 	res->in_step = false;
-	res->dirty = true;
-	shard_publish_soon(res->shard);
+	shard_publish_step(res);
 	if (!list_empty(&res->completed))
 		app_settle(res);
 	if (res->unclosed)
@@ -95,24 +94,26 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	shard->armed_ns = NEVER_NS;
 }
 
-/* One EV_TIME per core whose deadline passed; returns the earliest of the next ones. */
-static uint64_t run_deadlines(struct shard *shard)
+/* One EV_TIME per core whose deadline has passed. */
+static void run_deadlines(struct shard *shard)
+{
+	LIST_FOR_EACH(it, &shard->resources) {
+		struct resource *res = LIST_ENTRY(it, struct resource, link);
+		struct core_event ev = { .kind = EV_TIME };
+
+		if (!res->dead && core_deadline_ns(res->core) <= shard->now_ns)
+			resource_step(res, &ev);
+	}
+}
+
+static uint64_t earliest_deadline(struct shard *shard)
 {
 	uint64_t earliest = NEVER_NS;
 
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
-		uint64_t deadline;
+		uint64_t deadline = core_deadline_ns(res->core);
 
-		if (res->dead)
-			continue;
-		deadline = core_deadline_ns(res->core);
-		if (deadline <= shard->now_ns) {
-			struct core_event ev = { .kind = EV_TIME };
-
-			resource_step(res, &ev);
-			deadline = core_deadline_ns(res->core);
-		}
 		if (deadline < earliest)
 			earliest = deadline;
 	}
@@ -154,11 +155,12 @@ static bool turn(struct shard *shard)
 	net_flush(shard->net);
 	disk_port_flush(shard->port);
 	more_inline = shard_disk_run_inline(shard);
-	arm_deadline(shard, run_deadlines(shard));
+	run_deadlines(shard);
 	if (net_has_output(shard->net))
 		net_flush(shard->net);
 	disk_port_flush(shard->port);
 	shard_bury_resources(shard);
+	arm_deadline(shard, earliest_deadline(shard));
 	return more_inline || net_has_output(shard->net) || fuse_pump_wants_run(shard) ||
 	       !list_empty(&shard->inline_jobs);
 }

@@ -22,13 +22,12 @@ static void exec_size(struct resource *res, const struct ac_size *a)
 	vol->writable = a->writable;
 }
 
-static void exec_reply(struct resource *res, const struct ac_reply *a)
+static void exec_reply(const struct ac_reply *a)
 {
 	struct pending *p = (struct pending *)(uintptr_t)a->cookie;
 
 	if (p)
 		p->reply(p, a->rc, a->text);
-	res->dirty = true;
 }
 
 static void exec_disk(struct resource *res, const struct core_action *action)
@@ -100,10 +99,10 @@ void shard_exec(struct resource *res, struct core_action *action)
 		exec_size(res, &action->u.size);
 		break;
 	case AC_REPLY:
-		exec_reply(res, &action->u.reply);
+		exec_reply(&action->u.reply);
 		break;
 	case AC_NOTIFY:
-		res->dirty = true;
+		res->notify = true;
 		break;
 	default:
 		exec_disk(res, action);

@@ -76,6 +76,8 @@ struct resource {
 	struct core *core;
 	bool in_step;
 	bool dirty;                   /* stepped since the last publication */
+	bool notify;                  /* the status changed, not only counters */
+	uint64_t published_ns;
 	bool unclosed;                /* a volume has some */
 	struct shard_reply *down_reply; /* the resource ends after this step */
 	bool dead;
@@ -170,8 +172,8 @@ void shard_reply_post(struct shard *shard, struct shard_reply *reply);
 void shard_status_init(struct shard *shard);
 void shard_publish(struct resource *res);
 void shard_publish_gone(struct resource *res);
-/* Something happened: publish within SHARD_PUBLISH_INTERVAL_MS. */
-void shard_publish_soon(struct shard *shard);
+/* After a step: publishes now what changed after a quiet time, else within the interval. */
+void shard_publish_step(struct resource *res);
 
 /* crypto.c */
 extern const struct core_crypto crypto_openssl;

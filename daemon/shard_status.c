@@ -21,6 +21,8 @@ void shard_publish(struct resource *res)
 	struct status_resource *s = calloc(1, sizeof(*s));
 
 	res->dirty = false;
+	res->notify = false;
+	res->published_ns = res->shard->now_ns;
 	/* Without memory the last picture stays; the next attempt is near. */
 	if (!s)
 		return;
@@ -57,10 +59,17 @@ void shard_status_init(struct shard *shard)
 	event_assign(&shard->ev_publish, shard->base, -1, EV_TIMEOUT, on_publish, shard);
 }
 
-void shard_publish_soon(struct shard *shard)
+void shard_publish_step(struct resource *res)
 {
 	const struct timeval tv = { .tv_usec = SHARD_PUBLISH_INTERVAL_MS * 1000 };
+	struct shard *shard = res->shard;
 
+	res->dirty = true;
+	if (res->notify && shard->now_ns - res->published_ns >=
+				   SHARD_PUBLISH_INTERVAL_MS * UINT64_C(1000000)) {
+		shard_publish(res);
+		return;
+	}
 	if (shard->publish_armed)
 		return;
 	shard->publish_armed = true;
