@@ -8,47 +8,62 @@
 #include "core/resync_int.h"
 #include "core/state.h"
 
-#define FLUSH_WAIT_NS (5 * NS_PER_S)
+#define FLUSH_DOUBT_NS (10 * NS_PER_S)
 
 /* ---- flush requests ---- */
 
+/* The peer receives the writes of that Primary, as it told us itself (1.3, node mask of an unstable node). */
+static bool hears_from(const struct peer_device *pd, unsigned primary)
+{
+	return pd->uuids_valid && !(pd->uuids.flags & UUID_FLAG_STABLE) &&
+	       pd->uuids.node_mask & node_bit(primary);
+}
+
 /*
- * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary answers when its acks are
- * out, the others when they have handled them. A node that does not hear from that Primary never answers: it has no such
- * marks either, so the wait is bounded.
+ * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary answers when its acks
+ * are out, the nodes that hear from it when they have handled them.
  */
 static void send_flush_requests(struct core *core, struct peer_device *pd)
 {
 	struct resync *rs = &pd->rs;
-	uint64_t waits = 0;
 
 	memset(rs->flush_wait, 0, sizeof(rs->flush_wait));
-	FOR_EACH_PEER(core, other) {
-		if (peer_connected(core, other) && other->apv >= 123 &&
-		    pdsk_of(core, &other->pd[pd->v]) == DISK_UP_TO_DATE)
-			waits |= node_bit(other->id);
-	}
 	rs->flush_seq = ++core->reconcile.flush_serial;
-	rs->flush_until_ns = core->now_ns + FLUSH_WAIT_NS;
+	rs->flush_until_ns = core->now_ns + FLUSH_DOUBT_NS;
 	FOR_EACH_PEER(core, primary) {
 		struct pkt pkt = { .type = P_FLUSH_REQUESTS, .vnr = VNR_NONE };
 
 		if (!peer_connected(core, primary) || primary->apv < 123 ||
 		    core->st.peer[primary->id].role != ROLE_PRIMARY)
 			continue;
-		rs->flush_wait[primary->id] = waits | node_bit(primary->id);
+		rs->flush_wait[primary->id] = node_bit(primary->id);
+		FOR_EACH_PEER(core, other) {
+			if (peer_connected(core, other) && other->apv >= 123 &&
+			    pdsk_of(core, &other->pd[pd->v]) == DISK_UP_TO_DATE &&
+			    hears_from(&other->pd[pd->v], primary->id))
+				rs->flush_wait[primary->id] |= node_bit(other->id);
+		}
 		pkt.u.flush.sequence = rs->flush_seq;
 		core_send(core, primary, STREAM_DATA, &pkt);
 	}
 }
 
-static bool flush_acked(const struct core *core, const struct resync *rs)
+static bool flush_acked(const struct core *core, struct peer_device *pd)
 {
-	if (core->now_ns >= rs->flush_until_ns)
-		return true;
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (rs->flush_wait[n])
+	struct resync *rs = &pd->rs;
+
+	FOR_EACH_PEER(core, primary) {
+		uint64_t *wait = &rs->flush_wait[primary->id];
+
+		/* Who has lost that Primary meanwhile will not be asked, and has marked what it had to. */
+		FOR_EACH_PEER(core, other) {
+			if (other != primary && core->now_ns >= rs->flush_until_ns &&
+			    !hears_from(&other->pd[pd->v], primary->id))
+				*wait &= ~node_bit(other->id);
+		}
+		if (*wait)
 			return false;
+	}
 	return true;
 }
 
@@ -154,7 +169,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
 							core->now_ns + RS_TICK_NS;
 	}
-	if (!flush_acked(core, rs))
+	if (!flush_acked(core, pd))
 		return;
 	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);

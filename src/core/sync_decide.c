@@ -262,18 +262,6 @@ static void source_must_be_consistent(const struct sync_input *in, struct sync_d
 		d->strategy = SYNC_NONE;
 }
 
-/*
- * A resync target speaks with its source's generation, but its references are still its own: what looks like a
- * split brain may be none. It is known when that resync is done.
- */
-static bool wait_for_target(const struct sync_input *in, struct sync_decision *d)
-{
-	if (!((in->me.flags | in->peer.flags) & UUID_FLAG_SYNC_TARGET))
-		return false;
-	refuse(d, VERDICT_RETRY, "one of the two nodes is the target of a resync that has to end first");
-	return true;
-}
-
 struct sync_decision sync_decide(const struct sync_input *in)
 {
 	struct sync_decision d = uuid_compare(in);
@@ -291,9 +279,6 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		refuse(&d, VERDICT_RETRY, "a resync that is under way has to end first");
 		return d;
 	}
-	if ((strategy_is_split_brain(d.strategy) || d.strategy == SYNC_UNRELATED_DATA) &&
-	    wait_for_target(in, &d))
-		return d;
 	if (d.strategy == SYNC_UNRELATED_DATA) {
 		refuse(&d, VERDICT_DISCONNECT, "unrelated data: the two disks have no common history");
 		return d;
