@@ -44,6 +44,7 @@ void handshake_forget(struct peer *peer)
 		pd->have_uuids = false;
 		pd->have_state = false;
 		pd->uuids_valid = false;
+		pd->left_behind = false;
 		pd->current_uuid_rx = 0;
 		pd->verdict = (struct sync_verdict){ .kind = VERDICT_NONE };
 	}

@@ -99,6 +99,8 @@ static enum disk_state believed_disk(const struct core *core, const struct peer_
 	if (repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
 	    r->disk == DISK_INCONSISTENT && r->conn > REPL_SYNC_SOURCE)
 		return DISK_UP_TO_DATE;
+	if (pd->left_behind && repl == REPL_ESTABLISHED && r->disk > DISK_OUTDATED)
+		return DISK_OUTDATED;
 	return r->disk;
 }
 

@@ -49,6 +49,25 @@ static bool wants_to_know(const struct core *core, const struct peer_device *pd,
 	       repl == REPL_WF_BITMAP_S || pdsk_of(core, pd) == DISK_DISKLESS;
 }
 
+/* Connected to us, but not to the Primary: what it holds is old from now on. */
+static void leave_behind(struct core *core, struct volume *vol, const struct peer *sender,
+			 uint64_t weak)
+{
+	struct state *next = state_begin(core);
+
+	FOR_EACH_PEER(core, other) {
+		struct peer_device *pd = &other->pd[vol->v];
+		enum disk_state *pdsk = &next->pd[other->id][vol->v].pdsk;
+
+		if (other == sender || !(weak & node_bit(other->id)) ||
+		    repl_of(core, pd) != REPL_ESTABLISHED || *pdsk <= DISK_OUTDATED)
+			continue;
+		pd->left_behind = true;
+		*pdsk = DISK_OUTDATED;
+	}
+	state_end(core, STATE_HARD);
+}
+
 /* 1.8: the Primary's generation, or that of a diskless one. */
 static void adopt_new_current(struct core *core, struct volume *vol, struct peer *sender,
 			      uint64_t uuid, uint64_t weak)
@@ -73,6 +92,7 @@ static void adopt_new_current(struct core *core, struct volume *vol, struct peer
 		if (wants_to_know(core, pd, rotated))
 			uuid_send(core, other, vol->v, 0, 0);
 	}
+	leave_behind(core, vol, sender, weak);
 }
 
 static void new_current(struct core *core, struct volume *vol, struct peer *sender, uint64_t uuid,
@@ -190,6 +210,20 @@ static void leave_weak_source(struct core *core, struct volume *vol, struct peer
 
 /* ---- packets ---- */
 
+/* The peer follows a Primary that does not see us: our generation is its reference towards us. */
+static bool am_left_behind(const struct core *core, const struct volume *vol,
+			   const struct peer_device *pd)
+{
+	uint64_t reference = pd->uuids.bitmap[core->self];
+
+	return repl_of(core, pd) == REPL_ESTABLISHED && core->st.role != ROLE_PRIMARY &&
+	       disk_of(core, vol) >= DISK_CONSISTENT && pdsk_of(core, pd) >= DISK_CONSISTENT &&
+	       reference && reference != UUID_UNKNOWN &&
+	       uuid_eq(reference, vol->md.current_uuid) &&
+	       !uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+	       !uuid_sync_source(core, vol, NODES_MAX);
+}
+
 static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -215,7 +249,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	    state_is_stable(core, &core->st)) {
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
-	} else if (uuids->flags & UUID_FLAG_RESYNC) {
+	} else if (uuids->flags & UUID_FLAG_RESYNC || am_left_behind(core, vol, pd)) {
 		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd))) {
 			pd->rs.again = true;
 			return;
@@ -236,6 +270,8 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	pd = &peer->pd[vol->v];
 	pd->uuids = *pkt->u.uuids;
 	pd->uuids_valid = true;
+	if (uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
 	if (!vol_has_md(vol)) {
