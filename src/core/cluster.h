@@ -92,6 +92,8 @@ void volume_attached(struct core *core, const struct ev_attached *ev);
 void volume_detached(struct core *core, uint16_t vnr);
 /* Disk state Detaching or Failed: goes on to Diskless when nothing uses the disk any more. */
 void volume_run(struct core *core);
+/* Marks the connected peers with a disk, whose answers an attach needs; false = there are none. */
+bool volume_await_peers(struct core *core, struct volume *vol, bool pending);
 /* Commit of the attach transaction: introduces the disk to the connected peers. */
 void volume_introduce(struct core *core, struct volume *vol);
 /* The first or a further peer's answer to our attach; word carries its disk state. */

@@ -32,26 +32,6 @@ static struct twopc_change disk_change(const struct volume *vol, enum disk_state
 
 enum { ATTACH_BEGIN, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING, ATTACH_CLOSING };
 
-static bool peer_has_disk(const struct core *core, const struct peer *peer, unsigned v)
-{
-	enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
-
-	return peer_connected(core, peer) && pdsk >= DISK_NEGOTIATING && pdsk != DISK_UNKNOWN;
-}
-
-/* Peers that have to agree; they are asked all at once. */
-static bool mark_peers(struct core *core, const struct volume *vol, bool pending)
-{
-	bool any = false;
-
-	FOR_EACH_PEER(core, peer)
-	{
-		peer->pd[vol->v].attach_pending = pending && peer_has_disk(core, peer, vol->v);
-		any |= peer->pd[vol->v].attach_pending;
-	}
-	return any;
-}
-
 /* Nobody connected has a disk: the metadata alone decide. */
 static void attach_alone(struct core *core, struct volume *vol)
 {
@@ -88,7 +68,7 @@ static enum command_progress attach_loaded(struct core *core, struct volume *vol
 		command_goto(core, ATTACH_CLOSING);
 		return COMMAND_WAITS;
 	}
-	if (!mark_peers(core, vol, true)) {
+	if (!volume_await_peers(core, vol, true)) {
 		attach_alone(core, vol);
 		return attach_done(core, vol);
 	}
@@ -107,7 +87,7 @@ static enum command_progress attach_agreed(struct core *core, struct volume *vol
 	if (rv < SS_SUCCESS) {
 		struct state *next = state_begin(core);
 
-		mark_peers(core, vol, false);
+		volume_await_peers(core, vol, false);
 		snprintf(vol->reason, sizeof(vol->reason), "%s", state_rv_text(rv));
 		next->vol[vol->v].disk = DISK_DETACHING;
 		state_end(core, STATE_HARD);

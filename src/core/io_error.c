@@ -9,7 +9,10 @@
 /* False: the disk is gone already, or going; only the first error counts. */
 static bool note_error(struct core *core, struct volume *vol, int error, const char *what)
 {
-	if (vol->phase != VOL_ATTACHED || disk_of(core, vol) <= DISK_FAILED || vol->io_failed)
+	enum disk_state disk = disk_of(core, vol);
+
+	if (vol->phase != VOL_ATTACHED || vol->io_failed ||
+	    (disk <= DISK_FAILED && disk != DISK_DETACHING && disk != DISK_ATTACHING))
 		return false;
 	snprintf(vol->reason, sizeof(vol->reason), "local disk: %s failed (error %d)", what,
 		 -error);
@@ -22,7 +25,8 @@ static void give_up(struct core *core, struct volume *vol)
 {
 	vol->io_failed = true;
 	core_work(core, WORK_PEERS);
-	if (core->in_change || core->in_effects)
+	/* On its way out anyway: only the orderly end is given up. */
+	if (core->in_change || core->in_effects || disk_of(core, vol) == DISK_DETACHING)
 		return;
 	state_begin(core)->vol[vol->v].disk = DISK_FAILED;
 	state_end(core, STATE_HARD);

@@ -149,6 +149,10 @@ static void commit_own(struct core *core)
 		twopc_send(core, P_TWOPC_COMMIT, tp->asked);
 	if (change.kind == TWOPC_CONNECT)
 		handshake_commit(core, target);
+	/* Peers may have got or lost their disks since the attach began. */
+	if (change.kind == TWOPC_DISK &&
+	    (change.val & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_NEGOTIATING)
+		volume_await_peers(core, core_volume_by_vnr(core, change.vnr), true);
 	rv = twopc_change_commit(core, &change, tp->primary, tp->reachable, tp->flags);
 	if (!first)
 		twopc_send(core, P_TWOPC_COMMIT, tp->asked);

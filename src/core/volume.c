@@ -98,6 +98,25 @@ void volume_detached(struct core *core, uint16_t vnr)
 	core_work(core, WORK_COMMAND);
 }
 
+static bool peer_has_disk(const struct core *core, const struct peer *peer, unsigned v)
+{
+	enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
+
+	return peer_connected(core, peer) && pdsk >= DISK_NEGOTIATING && pdsk != DISK_UNKNOWN;
+}
+
+bool volume_await_peers(struct core *core, struct volume *vol, bool pending)
+{
+	bool any = false;
+
+	FOR_EACH_PEER(core, peer)
+	{
+		peer->pd[vol->v].attach_pending = pending && peer_has_disk(core, peer, vol->v);
+		any |= peer->pd[vol->v].attach_pending;
+	}
+	return any;
+}
+
 void volume_introduce(struct core *core, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer)
@@ -179,14 +198,14 @@ void volume_run(struct core *core)
 
 		if (vol->phase != VOL_ATTACHED)
 			continue;
-		if (vol->io_failed && disk > DISK_FAILED) {
+		if (vol->io_failed && (disk > DISK_FAILED || disk == DISK_ATTACHING)) {
 			disk_set(core, vol, DISK_FAILED);
 			disk = disk_of(core, vol);
 		}
 		if (vol->local_pending || (disk != DISK_FAILED && disk != DISK_DETACHING))
 			continue;
 		/* An orderly stop leaves metadata that say so. */
-		if (disk == DISK_DETACHING && !md_quiesce(core, vol))
+		if (disk == DISK_DETACHING && !vol->io_failed && !md_quiesce(core, vol))
 			continue;
 		if (md_idle(vol))
 			become_diskless(core, vol);
