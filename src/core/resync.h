@@ -103,6 +103,7 @@ struct resync {
 	uint32_t in_flight;        /* requests */
 	uint64_t in_flight_sectors;
 	uint64_t in_sectors;       /* received since the last tick */
+	uint64_t owed_sectors;     /* asked beyond what was due, since requests are not cut */
 	int32_t plan[RS_PLAN_STEPS_MAX];
 	unsigned plan_steps, plan_pos;
 	int64_t plan_total;

@@ -17,6 +17,7 @@ void rate_reset(struct core *core, struct peer_device *pd)
 	rs->plan_total = 0;
 	memset(rs->plan, 0, sizeof(rs->plan));
 	rs->in_sectors = 0;
+	rs->owed_sectors = 0;
 	rs->last_tick_ns = core->now_ns;
 }
 

@@ -142,8 +142,8 @@ static bool may_ask(const struct core *core, const struct peer_device *pd)
 	       vol->md_durable_seq >= pd->rs.begin_seq;
 }
 
-/* One tick's worth; a pass over the device ends when nothing is in flight. */
-static void ask(struct core *core, struct peer_device *pd, uint64_t budget_sectors)
+/* Asks for at least `budget_sectors` where there is that much; a pass over the device ends when nothing is in flight. */
+static uint64_t ask(struct core *core, struct peer_device *pd, uint64_t budget_sectors)
 {
 	struct volume *vol = core->vol[pd->v];
 	struct resync *rs = &pd->rs;
@@ -153,31 +153,32 @@ static void ask(struct core *core, struct peer_device *pd, uint64_t budget_secto
 	bool wrapped = false;
 
 	if (slot < 0)
-		return;
+		return 0;
 	while (asked < budget_sectors && rs->in_flight_sectors < most) {
 		uint64_t sectors = 0;
 		enum ask result = ask_next(core, pd, vol, (unsigned)slot, &sectors);
 
 		if (result == NO_ROOM)
-			return;
+			break;
 		if (result == ASKED)
 			asked += sectors;
 		if (result != END_OF_DEVICE)
 			continue;
 		if (rs->in_flight || wrapped || !rs->cursor_bit)
-			return;
+			break;
 		if (rs->failed_bits && rs->failed_bits >= resync_left(core, pd))
-			return;
+			break;
 		wrapped = true;
 		rs->cursor_bit = 0;
 		rs->failed_bits = 0;
 	}
+	return asked;
 }
 
 void target_time(struct core *core, struct peer_device *pd)
 {
 	struct resync *rs = &pd->rs;
-	uint64_t sectors;
+	uint64_t sectors, asked;
 
 	if (core->now_ns < rs->tick_at_ns)
 		return;
@@ -185,7 +186,15 @@ void target_time(struct core *core, struct peer_device *pd)
 	if (!may_ask(core, pd))
 		return;
 	sectors = rate_tick(core, pd);
-	ask(core, pd, sectors > BM_BLOCK_SECTORS ? sectors : BM_BLOCK_SECTORS);
+	if (sectors < BM_BLOCK_SECTORS)
+		sectors = BM_BLOCK_SECTORS;
+	if (rs->owed_sectors >= sectors) {
+		rs->owed_sectors -= sectors;
+	} else {
+		sectors -= rs->owed_sectors;
+		asked = ask(core, pd, sectors);
+		rs->owed_sectors = asked > sectors ? asked - sectors : 0;
+	}
 	core_work(core, WORK_SYNC);
 }
 

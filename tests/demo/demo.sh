@@ -194,7 +194,7 @@ bar() { # LEFT_KIB MAX_KIB
 }
 end=$((SECONDS + 120))
 while :; do
-	left=$(field alpha "[$peer.\"out-of-sync\"] | max // 0")
+	left=$(field alpha "[$peer | select(.\"replication-state\" == \"SyncTarget\").\"out-of-sync\"] | max // 0")
 	state=$(field alpha '.devices[0]."disk-state"')
 	left=${left:-0}
 	[ "$left" -gt "$max" ] && max=$left
@@ -203,11 +203,11 @@ while :; do
 		if [ -t 1 ]; then printf '\r%s' "$line"; else printf '%s\n' "$line"; fi
 		shown=$line
 	fi
-	[ "$state" = UpToDate ] && break
+	[ "$state" = UpToDate ] && [ "$left" = 0 ] && cluster_settled && break
 	[ "$SECONDS" -lt "$end" ] || { echo; bad "alpha is not UpToDate after 120 s"; status alpha; exit 1; }
 	read -r -t 0.2 <> <(:) || true
 done
-[ -t 1 ] && echo
+if [ -t 1 ]; then printf '\r%s\n' "$(bar 0 "$max")"; else bar 0 "$max"; echo; fi
 wait_for 30 "all nodes settled" cluster_settled || { status alpha; status beta; status gamma; bad "the nodes did not settle"; exit 1; }
 sent_kib=$(($(field beta '[.connections[].peer_devices[]?.sent] | add') - sent_before))
 sent_kib=$((sent_kib + $(field gamma '[.connections[].peer_devices[]?.sent] | add')))
