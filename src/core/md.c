@@ -223,7 +223,7 @@ void md_state_changed(struct core *core, const struct state *old)
 		if (!vol_has_md(vol) || disk == DISK_NEGOTIATING || disk == DISK_DISKLESS ||
 		    disk == DISK_ATTACHING)
 			continue;
-		/* Their extents must be marked when the disk comes back. */
+		/* Later the log is given up with the disk, and does not tell any more. */
 		if (disk != old->vol[vol->v].disk)
 			vol->md_unsettled = disk <= DISK_FAILED && !actlog_is_idle(vol);
 		diff = update_flags(core, vol, &other);
@@ -254,7 +254,7 @@ bool md_quiesce(struct core *core, struct volume *vol)
 	}
 	/* Writes that not every node has for certain are marked by the activity log alone. */
 	flags = vol->md.flags;
-	if (actlog_is_idle(vol))
+	if (!vol->md_unsettled)
 		flags &= ~MDF_PRIMARY_IND;
 	flags = assign(flags, MDF_CRASHED_PRIMARY, vol->crashed_primary);
 	if (flags != vol->md.flags) {
