@@ -109,7 +109,6 @@ struct resync {
 	int64_t plan_total;
 	/* finishing: P_FLUSH_REQUESTS (wire-protocol 5.8) */
 	uint64_t flush_seq;    /* 0 = not sent */
-	uint64_t flush_until_ns;
 	uint64_t flush_wait[NODES_MAX]; /* by Primary: nodes whose ack is missing */
 	uint64_t finish_seq;   /* superblock that must be durable before the end is told */
 	bool finish_uuids;     /* generation adopted with it */

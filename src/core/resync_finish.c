@@ -8,8 +8,6 @@
 #include "core/resync_int.h"
 #include "core/state.h"
 
-#define FLUSH_DOUBT_NS (10 * NS_PER_S)
-
 /* ---- flush requests ---- */
 
 /* The peer receives the writes of that Primary, as it told us itself (1.3, node mask of an unstable node). */
@@ -29,7 +27,6 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 
 	memset(rs->flush_wait, 0, sizeof(rs->flush_wait));
 	rs->flush_seq = ++core->reconcile.flush_serial;
-	rs->flush_until_ns = core->now_ns + FLUSH_DOUBT_NS;
 	FOR_EACH_PEER(core, primary) {
 		struct pkt pkt = { .type = P_FLUSH_REQUESTS, .vnr = VNR_NONE };
 
@@ -48,23 +45,25 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 	}
 }
 
-static bool flush_acked(const struct core *core, struct peer_device *pd)
+static bool flush_acked(const struct resync *rs)
 {
-	struct resync *rs = &pd->rs;
-
-	FOR_EACH_PEER(core, primary) {
-		uint64_t *wait = &rs->flush_wait[primary->id];
-
-		/* Who has lost that Primary meanwhile will not be asked, and has marked what it had to. */
-		FOR_EACH_PEER(core, other) {
-			if (other != primary && core->now_ns >= rs->flush_until_ns &&
-			    !hears_from(&other->pd[pd->v], primary->id))
-				*wait &= ~node_bit(other->id);
-		}
-		if (*wait)
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (rs->flush_wait[n])
 			return false;
-	}
 	return true;
+}
+
+/* Who has lost that Primary will not be asked any more. It has told us before what it had to mark. */
+void finish_uuids_received(struct core *core, const struct peer_device *teller)
+{
+	FOR_EACH_PEER(core, source) {
+		struct resync *rs = &source->pd[teller->v].rs;
+
+		for (unsigned n = 0; n < NODES_MAX; n++)
+			if (n != teller->p && !hears_from(teller, n))
+				rs->flush_wait[n] &= ~node_bit(teller->p);
+	}
+	core_work(core, WORK_SYNC);
 }
 
 void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -169,7 +168,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
 							core->now_ns + RS_TICK_NS;
 	}
-	if (!flush_acked(core, pd))
+	if (!flush_acked(rs))
 		return;
 	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);

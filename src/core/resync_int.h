@@ -72,6 +72,8 @@ void rate_reset(struct core *core, struct peer_device *pd);
 void finish_try(struct core *core, struct peer_device *pd);
 /* A node is gone or changed: it owes no flush ack any more. */
 void finish_peer_lost(struct core *core, struct peer *peer);
+/* P_UUIDS110 of a connected peer: maybe it does not hear from some Primary any more. */
+void finish_uuids_received(struct core *core, const struct peer_device *teller);
 
 /* ---- sync_handshake.c ---- */
 

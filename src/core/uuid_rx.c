@@ -230,6 +230,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	const struct pkt_uuids *uuids = &pd->uuids;
 	bool stable_now = uuids->flags & UUID_FLAG_GOT_STABLE;
 
+	finish_uuids_received(core, pd);
 	if (resync_is_target(repl_of(core, pd)) && resync_source_unstable(core, pd))
 		pd->rs.unstable = true;
 	if (uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
