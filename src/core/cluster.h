@@ -100,6 +100,9 @@ void volume_introduce(struct core *core, struct volume *vol);
 void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
 /* The disk state that the metadata flags imply (on-disk-metadata 5.1). */
 enum disk_state volume_disk_from_md(const struct volume *vol);
+/* The same when no peer has a say: what is Consistent becomes UpToDate, or Outdated if it is known to be old. */
+enum disk_state volume_disk_alone(const struct core *core, const struct state *st,
+				  const struct volume *vol);
 /* AC_SIZE when size or gate changed. */
 void volume_update_gates(struct core *core);
 

@@ -36,7 +36,6 @@ enum { ATTACH_BEGIN, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING, ATTACH_C
 static void attach_alone(struct core *core, struct volume *vol)
 {
 	struct state *next = state_begin(core);
-	enum disk_state disk = volume_disk_from_md(vol);
 
 	FOR_EACH_PEER(core, peer)
 	{
@@ -44,9 +43,7 @@ static void attach_alone(struct core *core, struct volume *vol)
 		    (vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED))
 			next->pd[peer->id][vol->v].pdsk = DISK_OUTDATED;
 	}
-	if (disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
-		disk = DISK_UP_TO_DATE;
-	next->vol[vol->v].disk = disk;
+	next->vol[vol->v].disk = volume_disk_alone(core, next, vol);
 	state_end(core, STATE_HARD);
 	volume_introduce(core, vol);
 }

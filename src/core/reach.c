@@ -53,6 +53,10 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 
 	if (reconcile_holds(core))
 		return false;
+	/* Without a disk this node has seen a generation that its disk does not have. */
+	if (vol->exposed_uuid != 0 && st->vol[v].disk < DISK_CONSISTENT &&
+	    !uuid_eq(vol->exposed_uuid, vol->md.current_uuid))
+		return false;
 	/* A diskless Primary on another generation has written what we do not have. */
 	FOR_EACH_PEER(core, peer)
 	{

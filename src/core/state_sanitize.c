@@ -93,18 +93,26 @@ static bool may_be_source(const struct state_peer_device *pd)
 	       pd->pdsk >= DISK_OUTDATED && pd->pdsk != DISK_UNKNOWN;
 }
 
-/* 5.3: at most one active source; -1 = none for now. */
+/*
+ * 5.3: at most one active source; -1 = none for now. A Primary goes before all others: what comes from a node
+ * that is fed by it would have to be fetched again.
+ */
 static int choose_source(struct core *core, const struct state *old, struct state *next,
 			 struct volume *vol)
 {
 	uint64_t best_bits = 0, present_bits = 0;
 	int best = -1, present = -1;
+	bool primary = false;
 
+	FOR_EACH_PEER(core, peer)
+		primary |= may_be_source(&next->pd[peer->id][vol->v]) &&
+			   next->peer[peer->id].role == ROLE_PRIMARY;
 	FOR_EACH_PEER(core, peer)
 	{
 		uint64_t bits;
 
-		if (!may_be_source(&next->pd[peer->id][vol->v]))
+		if (!may_be_source(&next->pd[peer->id][vol->v]) ||
+		    (primary && next->peer[peer->id].role != ROLE_PRIMARY))
 			continue;
 		bits = bitmap_weight(vol, peer->id);
 		if (old->pd[peer->id][vol->v].repl == REPL_SYNC_TARGET) {
@@ -276,9 +284,7 @@ static void sanitize_negotiating(const struct core *core, const struct volume *v
 		    next->peer[peer->id].conn == CONN_CONNECTED)
 			return;
 	}
-	*disk = volume_disk_from_md(vol);
-	if (*disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
-		*disk = DISK_UP_TO_DATE;
+	*disk = volume_disk_alone(core, next, vol);
 }
 
 /* Row 35: after the crash of the last Primary nobody knows who has its last writes. */

@@ -13,6 +13,16 @@ enum disk_state volume_disk_from_md(const struct volume *vol)
 	return vol->md.flags & MDF_WAS_UP_TO_DATE ? DISK_CONSISTENT : DISK_OUTDATED;
 }
 
+enum disk_state volume_disk_alone(const struct core *core, const struct state *st,
+				  const struct volume *vol)
+{
+	enum disk_state disk = volume_disk_from_md(vol);
+
+	if (disk != DISK_CONSISTENT || reconcile_holds(core))
+		return disk;
+	return cluster_may_be_up_to_date(core, st, vol->v) ? DISK_UP_TO_DATE : DISK_OUTDATED;
+}
+
 static void disk_set(struct core *core, struct volume *vol, enum disk_state disk)
 {
 	state_begin(core)->vol[vol->v].disk = disk;
@@ -142,10 +152,9 @@ static enum disk_state negotiated(const struct core *core, const struct volume *
 	    verdict->rule >= RULE_RECONNECTED && verdict->rule <= RULE_BOTH_OFF &&
 	    pdsk == DISK_UP_TO_DATE)
 		return DISK_UP_TO_DATE;
-	if (disk == DISK_CONSISTENT &&
-	    (pdsk == DISK_UP_TO_DATE || cluster_may_be_up_to_date(core, &core->st, vol->v)))
+	if (disk == DISK_CONSISTENT && pdsk == DISK_UP_TO_DATE)
 		return DISK_UP_TO_DATE;
-	return disk;
+	return volume_disk_alone(core, &core->st, vol);
 }
 
 void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word)
