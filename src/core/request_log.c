@@ -304,11 +304,12 @@ void request_log_start(struct core *core, struct request *req)
 /* ---- progress ---- */
 
 /* What the application may rely on: here, or at a peer that was UpToDate. */
-static bool has_good_copy(const struct request *req)
+static bool has_good_copy(const struct core *core, const struct request *req)
 {
 	const struct net_state *net = &req->net;
 
-	if (req->local_ok && req->local_good)
+	/* A disk that was given up meanwhile says nothing to anybody. */
+	if (req->local_ok && req->local_good && request_local_writable(core, core->vol[req->v]))
 		return true;
 	return (req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST]) != 0;
 }
@@ -342,7 +343,7 @@ void request_log_progress(struct core *core, struct request *req)
 		/* What the application writes from now on may depend on this write. */
 		if (req->epoch == core->req.epoch)
 			request_epoch_close(core);
-		request_complete(core, req, has_good_copy(req) ? 0 : -EIO);
+		request_complete(core, req, has_good_copy(core, req) ? 0 : -EIO);
 	}
 	if (req->completed && !req->settled && req->net.of[NET_ACK_DUE] == 0)
 		settle(core, req);

@@ -265,7 +265,9 @@ static void source_must_be_consistent(const struct sync_input *in, struct sync_d
 struct sync_decision sync_decide(const struct sync_input *in)
 {
 	struct sync_decision d = uuid_compare(in);
-	bool unstable = !(in->me.flags & in->peer.flags & UUID_FLAG_STABLE);
+	/* With the Primary itself here there is no third node that will settle it. */
+	bool unstable = !(in->me.flags & in->peer.flags & UUID_FLAG_STABLE) &&
+			in->me.role != ROLE_PRIMARY && in->peer.role != ROLE_PRIMARY;
 
 	d.kind = VERDICT_GO;
 	if (!is_mirrored(in, d.strategy)) {

@@ -6,10 +6,30 @@
 
 #include <stdio.h>
 
+/* The generation that this node showed without its disk is one the disk never heard of. */
+static bool missed_a_generation(const struct volume *vol)
+{
+	uint64_t shown = vol->exposed_uuid;
+
+	if (!shown || uuid_eq(shown, vol->md.current_uuid))
+		return false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (uuid_eq(shown, vol->md.peers[n].bitmap_uuid))
+			return false;
+	}
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
+		if (uuid_eq(shown, vol->md.history[i]))
+			return false;
+	}
+	return true;
+}
+
 enum disk_state volume_disk_from_md(const struct volume *vol)
 {
 	if (!(vol->md.flags & MDF_CONSISTENT))
 		return DISK_INCONSISTENT;
+	if (missed_a_generation(vol))
+		return DISK_OUTDATED;
 	return vol->md.flags & MDF_WAS_UP_TO_DATE ? DISK_CONSISTENT : DISK_OUTDATED;
 }
 
