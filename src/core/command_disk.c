@@ -235,6 +235,10 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 		command_reply(core, SS_NO_LOCAL_DISK, "volume %u has no disk attached", vol->vnr);
 		return COMMAND_DONE;
 	}
+	if (repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED) {
+		command_reply(core, SS_NEED_CONNECTION, "%s is not connected", peer->conf->name);
+		return COMMAND_DONE;
+	}
 	if (remote && disk_of(core, vol) != DISK_UP_TO_DATE) {
 		command_reply(core, SS_NO_UP_TO_DATE_DISK,
 			      "the local disk is %s: it cannot be the source of a full sync",
