@@ -225,6 +225,7 @@ struct core {
 	/* twopc.c */
 	struct twopc twopc;
 	uint64_t members;
+	uint64_t far_primaries;     /* named by the last transactions, not connected to us */
 	/* command.c: promote, demote, open, ... */
 	struct commands commands;
 	/* request.c */

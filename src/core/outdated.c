@@ -89,7 +89,8 @@ void outdated_run(struct core *core)
 	uint32_t newest = 0;
 	struct state *next;
 
-	if (cluster_primaries(core, &core->st) || core->reconcile.pending)
+	if (cluster_primaries(core, &core->st) || core->reconcile.pending ||
+	    core->far_primaries & ~cluster_neighbours(core))
 		return;
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_OUTDATED &&

@@ -233,7 +233,7 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 	bool got_stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_GOT_STABLE);
 
 	if (pd->repl == REPL_ESTABLISHED && *disk == DISK_OUTDATED &&
-	    pd->pdsk >= DISK_CONSISTENT && stable &&
+	    pd->pdsk >= DISK_CONSISTENT && stable && !target_of_any(core, next, vol->v) &&
 	    uuid_eq(info->uuids.current, vol->md.current_uuid) && !differs(peer, vol) &&
 	    (came_up || got_stable || was->pdsk == DISK_OUTDATED))
 		*disk = pd->pdsk;

@@ -261,6 +261,23 @@ static bool outdated_by(const struct core *core, const struct state *next,
 	return !incapable;
 }
 
+/* Keeps in mind which Primaries write without our hearing of it. */
+static void far_primaries_update(struct core *core, const struct state *next,
+				 const struct twopc_change *c, uint64_t primary,
+				 uint64_t reachable)
+{
+	/* The empty change asks everybody who is left; others speak for the nodes they reach. */
+	uint64_t asked = c->kind == TWOPC_EMPTY ? ~UINT64_C(0) : reachable | primary;
+	uint64_t near = node_bit(core->self);
+
+	FOR_EACH_PEER(core, peer)
+	{
+		if (next->peer[peer->id].conn == CONN_CONNECTED)
+			near |= node_bit(peer->id);
+	}
+	core->far_primaries = ((core->far_primaries & ~asked) | primary) & ~near;
+}
+
 static void members_update(struct core *core, const struct twopc_change *c, uint64_t reachable,
 			   uint32_t flags)
 {
@@ -288,6 +305,7 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	members_update(core, change, reachable, flags);
 	next = state_begin(core);
 	twopc_change_apply(core, next, change);
+	far_primaries_update(core, next, change, primary, reachable);
 	if (outdated_by(core, next, change, primary, flags)) {
 		FOR_EACH_VOLUME(core, vol)
 		{
