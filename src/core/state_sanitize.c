@@ -244,6 +244,29 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 		*disk = DISK_UP_TO_DATE;
 }
 
+/*
+ * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly that; a Secondary
+ * may go on from any later generation.
+ */
+static bool is_trusted(const struct volume *vol, const struct peer_device *info, enum role role)
+{
+	uint64_t shown = vol->exposed_uuid;
+
+	if (!shown || !info->uuids_valid || uuid_eq(info->uuids.current, shown))
+		return true;
+	if (role == ROLE_PRIMARY)
+		return false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (info->uuids.bitmap[n] != UUID_UNKNOWN && uuid_eq(info->uuids.bitmap[n], shown))
+			return true;
+	}
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
+		if (uuid_eq(info->uuids.history[i], shown))
+			return true;
+	}
+	return false;
+}
+
 /* Rows 26 to 28: a diskless Primary shows which generation counts. */
 static void sanitize_diskless_primary(const struct core *core, const struct peer *peer,
 				      const struct volume *vol, const struct state *old,
@@ -264,9 +287,8 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 			*disk = DISK_UP_TO_DATE;
 		}
 	}
-	if (*disk == DISK_DISKLESS && next->role == ROLE_PRIMARY && was->pdsk == DISK_UNKNOWN &&
-	    pd->pdsk == DISK_UP_TO_DATE && vol->exposed_uuid != 0 && info->uuids_valid &&
-	    !uuid_eq(info->uuids.current, vol->exposed_uuid))
+	if (*disk == DISK_DISKLESS && was->pdsk != DISK_UP_TO_DATE &&
+	    pd->pdsk == DISK_UP_TO_DATE && !is_trusted(vol, info, next->role))
 		pd->pdsk = DISK_CONSISTENT;
 }
 
