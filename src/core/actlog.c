@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/core_hooks.h"
+#include "core/request.h"
 
 #define NO_SLOT UINT32_MAX
 /* A smaller log cannot take one request of the largest size. */
@@ -140,6 +141,7 @@ static void slot_unref(struct actlog *al, struct al_slot *slot, uint64_t now_ns)
 		return;
 	al->busy_count--;
 	slot->idle_since_ns = now_ns;
+	slot->written = al->written;
 	lru_append(al, slot);
 }
 
@@ -149,6 +151,14 @@ static void empty_push(struct actlog *al, struct al_slot *slot)
 	slot->lru_next = al->empty_head;
 	al->empty_head = (uint32_t)(slot - al->slots);
 	al->empty_count++;
+}
+
+static void evict(struct actlog *al, const struct al_slot *slot)
+{
+	al->evicted[al->evicted_count++] = slot->extent;
+	if (slot->written > al->evicted_written)
+		al->evicted_written = slot->written;
+	hash_remove(al, slot);
 }
 
 /* A slot for a new extent, off all lists: an empty one, else the coldest, whose extent is `evicted` then. */
@@ -165,8 +175,7 @@ static struct al_slot *slot_take(struct actlog *al)
 	ASSERT(al->lru_head != NO_SLOT);
 	slot = &al->slots[al->lru_head];
 	lru_remove(al, slot);
-	al->evicted[al->evicted_count++] = slot->extent;
-	hash_remove(al, slot);
+	evict(al, slot);
 	return slot;
 }
 
@@ -188,6 +197,7 @@ void actlog_attach(struct core *core, struct volume *vol)
 	for (uint32_t i = n; i-- > 0;)
 		empty_push(al, &al->slots[i]);
 	al->context_slot = 0;
+	al->flushed = al->written;
 	al->phase = AL_IDLE;
 	al->incarnation++;
 	al->usable = true;
@@ -265,6 +275,7 @@ static void block_begin(struct actlog *al)
 		block->context[i] = slot < al->slot_count ? al->slots[slot].extent : AL_FREE;
 	}
 	al->evicted_count = 0;
+	al->evicted_written = 0;
 }
 
 static void block_update(struct actlog *al, struct al_slot *slot)
@@ -296,8 +307,7 @@ static void block_drop_coldest(struct actlog *al)
 	struct al_slot *slot = &al->slots[al->lru_head];
 
 	lru_remove(al, slot);
-	al->evicted[al->evicted_count++] = slot->extent;
-	hash_remove(al, slot);
+	evict(al, slot);
 	slot->extent = AL_FREE;
 	block_update(al, slot);
 }
@@ -378,15 +388,29 @@ static void call_granted(struct core *core, struct volume *vol)
 	al->calling = false;
 }
 
+void actlog_data_flushed(struct core *core, struct volume *vol)
+{
+	struct actlog *al = &vol->al;
+
+	if (!al->usable || al->phase != AL_FLUSHES_DATA)
+		return;
+	if (al->evicted_written > al->flushed) {
+		local_flush(core, vol);
+		return;
+	}
+	al->phase = AL_WRITES_BITMAP;
+	write_when_bitmap_clean(core, vol);
+}
+
 /* What was put into the block goes to disk: the pages of all dropped extents at once, then the block. */
 static void block_write(struct core *core, struct volume *vol)
 {
 	struct actlog *al = &vol->al;
 
-	al->phase = AL_WRITES_BITMAP;
+	al->phase = AL_FLUSHES_DATA;
 	for (unsigned i = 0; i < al->evicted_count; i++)
 		bitmap_write_extent(core, vol, al->evicted[i]);
-	write_when_bitmap_clean(core, vol);
+	actlog_data_flushed(core, vol);
 }
 
 static void run(struct core *core, struct volume *vol)

@@ -4,7 +4,8 @@
  *
  * An extent (4 MiB) is hot when a durable transaction names it. A write takes a reference on each of its
  * extents before it goes anywhere, and gives it back when no node can differ because of it any more. Only
- * extents without a reference are replaced, and only after their bitmap pages are durable.
+ * extents without a reference are replaced, and only after their data and their bitmap pages are durable:
+ * what the log does not name a power loss must not touch.
  *
  * An extent that nobody wrote to for AL_COOL_NS leaves the log, so that a crash only brings those into doubt
  * that were really in use: without that, a small volume stays hot as a whole for ever.
@@ -41,10 +42,11 @@ struct al_slot {
 	uint32_t lru_next, lru_prev; /* among unreferenced ones with an extent, coldest first;
 				      * lru_next also links the empty slots */
 	uint64_t idle_since_ns; /* when the last reference went */
+	uint64_t written;      /* actlog.written then: a flush must cover it before the extent is dropped */
 	bool pending;          /* named by the transaction that is being made */
 };
 
-enum al_phase { AL_IDLE, AL_WRITES_BITMAP, AL_WRITES_BLOCK };
+enum al_phase { AL_IDLE, AL_FLUSHES_DATA, AL_WRITES_BITMAP, AL_WRITES_BLOCK };
 
 struct actlog {
 	struct al_slot *slots;
@@ -66,6 +68,10 @@ struct actlog {
 	struct al_transaction block;   /* being made or written */
 	uint32_t evicted[AL_UPDATES_MAX];
 	uint16_t evicted_count;
+	uint64_t evicted_written; /* what must be flushed before the block */
+	/* local_flush.c: data writes that ended, and how many of them a flush has made durable */
+	uint64_t written, flushed;
+	bool flushing;         /* on behalf of the log */
 	bool block_in_flight;  /* also after the disk was given up */
 	uint64_t writes;       /* transactions written (statistics) */
 };
@@ -78,6 +84,8 @@ void actlog_create(struct core *core);
 bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint64_t sector,
 		uint32_t sectors,
 		void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref));
+/* A local flush covers more than before. */
+void actlog_data_flushed(struct core *core, struct volume *vol);
 /* Gives the references back, or leaves the queue. Harmless when nothing is held. */
 void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref);
 /* When an extent cools down next; drops those that did. */

@@ -94,6 +94,8 @@ void actlog_bitmap_clean(struct core *core, struct volume *vol);
 bool actlog_extent_busy(const struct volume *vol, uint32_t extent);
 /* No write refers to an extent: all nodes have what was written, or bits say which do not. */
 bool actlog_is_idle(const struct volume *vol);
+/* All data writes that ended are on stable storage here. */
+bool local_flush_is_clean(const struct volume *vol);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
 /* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are on disk

@@ -37,12 +37,8 @@ static void acknowledge(struct core *core, struct peer *peer, uint64_t upto)
 
 static void flush_volume(struct core *core, struct peer *peer, struct volume *vol)
 {
-	struct core_action *act = core_act(core, AC_DISK_FLUSH);
-
-	act->u.disk.tag = tag_make(TAG_EPOCH_FLUSH, (uint64_t)vol->v << 8 | peer->id);
-	act->u.disk.vnr = vol->vnr;
 	peer->rx.flushes++;
-	request_local_begin(vol);
+	local_flush_submit(core, vol, TAG_EPOCH_FLUSH, (uint32_t)vol->v << 8 | peer->id);
 }
 
 /* Makes complete epochs stable and acknowledges them, several with one flush. */
@@ -117,7 +113,7 @@ void epoch_flush_done(struct core *core, const struct ev_done *done)
 {
 	uint64_t rest = tag_rest(done->tag);
 	struct peer *peer = core->peer[rest & 0xff];
-	struct volume *vol = core->vol[rest >> 8];
+	struct volume *vol = core->vol[rest >> 8 & 0xff];
 	struct peer_rx *rx = &peer->rx;
 	bool failed = done->error != 0 || !request_local_writable(core, vol);
 
@@ -126,6 +122,7 @@ void epoch_flush_done(struct core *core, const struct ev_done *done)
 	rx->flush_failed |= failed;
 	if (done->error)
 		volume_io_error(core, vol, done->error, "flush");
+	local_flush_ended(core, vol, rest, done->error);
 	if (rx->flushes == 0) {
 		/* Acknowledged writes may be lost here: the sender must count them as not written. */
 		if (rx->flush_failed && rx->flush_upto > rx->void_before) {

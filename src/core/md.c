@@ -55,7 +55,7 @@ static bool primary_mark_is_over(const struct core *core, const struct volume *v
 	if (!(vol->md.flags & MDF_PRIMARY_IND) || core->st.role == ROLE_PRIMARY)
 		return false;
 	if (disk_of(core, vol) < DISK_INCONSISTENT || !request_volume_idle(core, vol) ||
-	    !actlog_is_idle(vol))
+	    !actlog_is_idle(vol) || !local_flush_is_clean(vol))
 		return false;
 	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY || !peer_rx_idle(peer))

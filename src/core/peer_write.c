@@ -245,6 +245,7 @@ void peer_request_disk_done(struct core *core, const struct ev_done *done)
 	if (preq->op == OP_READ) {
 		peer_read_done(core, preq, done);
 	} else {
+		vol->al.written++;
 		if (done->error) {
 			/* Should the disk stay (pass-on), this block must come from elsewhere. */
 			bitmap_set(core, vol, SLOTS_ALL, preq->sector, preq->bytes / SECTOR_BYTES);

@@ -112,7 +112,7 @@ void request_local_begin(struct volume *vol)
 void request_local_end(struct core *core, struct volume *vol)
 {
 	ASSERT(vol->local_pending > 0);
-	if (--vol->local_pending == 0)
+	if (--vol->local_pending == 0 && !local_flush_before_detach(core, vol))
 		volume_local_idle(core, vol);
 }
 
@@ -427,6 +427,7 @@ static void write_local_done(struct core *core, struct request *req, int error)
 	struct volume *vol = core->vol[req->v];
 
 	ASSERT(req->stage == REQ_LOGGED && req->local_pending);
+	vol->al.written++;
 	req->local_pending = false;
 	req->local_ok = error == 0 && request_local_writable(core, vol);
 	req->error = error;
@@ -440,15 +441,26 @@ static void write_local_done(struct core *core, struct request *req, int error)
 	request_local_end(core, vol);
 }
 
+static void app_flush_done(struct core *core, const struct ev_done *done)
+{
+	uint64_t rest = tag_rest(done->tag);
+	struct volume *vol = core->vol[rest & 0xff];
+
+	if (rest & LOCAL_FLUSH_OWN) {
+		local_flush_done(core, vol, done);
+	} else {
+		local_flush_ended(core, vol, rest, done->error);
+		request_flush_local_done(core, vol, done->error);
+	}
+	request_local_end(core, vol);
+}
+
 void request_disk_done(struct core *core, const struct ev_done *done)
 {
 	struct request *req;
 
 	if (tag_kind(done->tag) == TAG_APP_FLUSH) {
-		struct volume *vol = core->vol[tag_rest(done->tag)];
-
-		request_flush_local_done(core, vol, done->error);
-		request_local_end(core, vol);
+		app_flush_done(core, done);
 		return;
 	}
 	req = slab_lookup(&core->req.slab, tag_rest(done->tag));
@@ -461,8 +473,17 @@ void request_disk_done(struct core *core, const struct ev_done *done)
 
 void request_disk_lost(struct core *core, struct volume *vol)
 {
+	/* Nobody can get at this copy any more, whatever it holds. */
+	LIST_FOR_EACH(it, &core->req.log) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (req->v == vol->v)
+			req->local_ok = false;
+	}
 	actlog_disk_lost(core, vol);
 	request_flush_progress(core);
+	if (vol->local_pending == 0)
+		local_flush_before_detach(core, vol);
 }
 
 void request_role_changed(struct core *core)
@@ -471,6 +492,13 @@ void request_role_changed(struct core *core)
 	request_barriers_send(core);
 	peer_ack_flush(core);
 	core_work(core, WORK_REQUESTS);
+	if (core->st.role == ROLE_PRIMARY)
+		return;
+	/* Once it is durable the metadata need not remember that this node was Primary. */
+	FOR_EACH_VOLUME(core, vol) {
+		if (request_local_writable(core, vol))
+			local_flush(core, vol);
+	}
 }
 
 void request_new_epoch(struct core *core)

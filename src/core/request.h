@@ -286,6 +286,18 @@ void request_local_end(struct core *core, struct volume *vol);
  * True when a reference was given back. */
 bool request_relieve_al(struct core *core, struct volume *vol);
 
+/* local_flush.c */
+#define LOCAL_FLUSH_OWN 0x100U /* owner of a flush that only makes data durable; plus the volume index */
+/* AC_DISK_FLUSH with a tag of this enum tag_kind; the low 16 bits of its rest are `owner`. */
+void local_flush_submit(struct core *core, struct volume *vol, unsigned kind, uint32_t owner);
+/* Any flush that ended, by the rest of its tag: remembers what it covered. */
+void local_flush_ended(struct core *core, struct volume *vol, uint64_t rest, int error);
+/* Flushes unless all that ended is durable or such a flush runs already. */
+void local_flush(struct core *core, struct volume *vol);
+void local_flush_done(struct core *core, struct volume *vol, const struct ev_done *done);
+/* True when a flush was started (or runs) that an orderly detach must wait for. */
+bool local_flush_before_detach(struct core *core, struct volume *vol);
+
 /* request_flush.c */
 void request_flush_start(struct core *core, struct request *req);
 void request_flush_progress(struct core *core);

@@ -8,10 +8,9 @@
 #include "core/state.h"
 
 /* One local flush serves all requests that wait when it starts: it covers what completed before them. */
-static void local_flush(struct core *core, struct volume *vol)
+static void flush_waiting(struct core *core, struct volume *vol)
 {
 	struct volume_io *io = &core->req.vol[vol->v];
-	struct core_action *act;
 
 	if (io->flush_running || list_empty(&io->waiting))
 		return;
@@ -23,10 +22,7 @@ static void local_flush(struct core *core, struct volume *vol)
 	}
 	io->flush_running = true;
 	list_splice_back(&io->flushing, &io->waiting);
-	act = core_act(core, AC_DISK_FLUSH);
-	act->u.disk.tag = tag_make(TAG_APP_FLUSH, vol->v);
-	act->u.disk.vnr = vol->vnr;
-	request_local_begin(vol);
+	local_flush_submit(core, vol, TAG_APP_FLUSH, vol->v);
 }
 
 /* Every connected protocol C peer has the flush's epochs on stable storage. */
@@ -85,7 +81,7 @@ void request_flush_start(struct core *core, struct request *req)
 	request_barriers_send(core);
 	if (request_local_writable(core, vol)) {
 		list_push_back(&rq->vol[vol->v].waiting, &req->link);
-		local_flush(core, vol);
+		flush_waiting(core, vol);
 		return;
 	}
 	if (!state_data_accessible(core, &core->st, vol->v))
@@ -106,6 +102,6 @@ void request_flush_local_done(struct core *core, struct volume *vol, int error)
 	list_splice_back(&core->req.flushes, &io->flushing);
 	if (error)
 		volume_io_error(core, vol, error, "flush");
-	local_flush(core, vol);
+	flush_waiting(core, vol);
 	request_flush_progress(core);
 }

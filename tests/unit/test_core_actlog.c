@@ -399,30 +399,46 @@ ActlogTest(idle_means_no_reference)
 	cr_assert_eq(actlog_hot_count(n.vol), 1);
 }
 
-/* An extent that nobody writes to leaves the log; its slot may be reused after that block only. */
-ActlogTest(extents_cool_down)
+/* A power loss must not take data that no extent of the log and no bit speaks of. */
+ActlogTest(data_are_flushed_before_their_extent_is_dropped)
 {
-	struct al_ref a, b;
+	struct core_event ev;
+	uint64_t flush;
 
-	open_log();
-	get(&a, EXTENT(1), 8);
-	finish(0);
-	get(&b, EXTENT(2), 8);
-	finish(0);
-	put(&a);
-	cr_assert_neq(actlog_deadline(n.core), NEVER_NS);
-	n.core->now_ns = actlog_deadline(n.core);
-	n.core->ring_head = n.core->ring_tail = 0;
-	actlog_time(n.core);
-	node_pull(&n);
-	cr_assert_eq(block()->update_count, 1);
-	cr_assert_eq(block()->update_extent[0], AL_FREE);
-	cr_assert_eq(block()->context[block()->update_slot[0]], 1);
-	/* Wanted again meanwhile: cold. */
-	cr_assert_not(get(&a, EXTENT(1), 8));
+	node_open(&n, ROLE_PRIMARY, 0, PROTOCOL_C);
+	node_write(&n, 1, EXTENT(1));
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	cr_assert(actlog_is_idle(n.vol));
+	cr_assert_not(local_flush_is_clean(n.vol));
+	n.now_ns = actlog_deadline(n.core);
+	n.al_manual = true;
+	ev = node_event(&n, EV_TIME);
+	node_step(&n, &ev);
 	cr_assert_null(block());
+	flush = node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag;
+	node_disk_done(&n, flush, 0);
+	cr_assert_eq(block()->update_extent[0], AL_FREE);
+	cr_assert(local_flush_is_clean(n.vol));
 	finish(0);
-	cr_assert_eq(block()->update_extent[0], 1);
-	finish(0);
-	cr_assert_eq(actlog_hot_count(n.vol), 2);
+	cr_assert_eq(actlog_hot_count(n.vol), 0);
+}
+
+/* A flush covers what ended before it began, whoever asked for it. */
+ActlogTest(other_flushes_count)
+{
+	uint64_t flush, w;
+
+	node_open(&n, ROLE_PRIMARY, 0, PROTOCOL_C);
+	node_write(&n, 1, EXTENT(1));
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	node_write(&n, 2, EXTENT(1) + 80);
+	w = node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag;
+	node_submit(&n, OP_FLUSH, 3, 0, 0);
+	flush = node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag;
+	node_disk_done(&n, w, 0);
+	node_disk_done(&n, flush, 0);
+	cr_assert_not(local_flush_is_clean(n.vol));
+	node_submit(&n, OP_FLUSH, 4, 0, 0);
+	node_disk_done(&n, node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag, 0);
+	cr_assert(local_flush_is_clean(n.vol));
 }

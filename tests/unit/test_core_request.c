@@ -398,6 +398,40 @@ RequestTest(peers_know_of_a_failed_disk_before_the_next_write)
 	cr_assert_eq(node_answer(&n, 2), 0);
 }
 
+/* Written here, then the disk is given up, then the peer is lost: nobody has it any more. */
+RequestTest(a_copy_on_a_lost_disk_is_none)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	node_write(&n, 1, 80);
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	n.core->st.vol[0].disk = DISK_FAILED;
+	n.core->ring_head = n.core->ring_tail = 0;
+	request_disk_lost(n.core, n.vol);
+	node_pull(&n);
+	node_lose(&n, 1);
+	cr_assert_eq(node_answer(&n, 1), -EIO);
+}
+
+RequestTest(orderly_detach_flushes_first)
+{
+	uint64_t w;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	node_write(&n, 1, 80);
+	w = node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag;
+	n.core->st.vol[0].disk = DISK_DETACHING;
+	n.core->ring_head = n.core->ring_tail = 0;
+	request_disk_lost(n.core, n.vol);
+	node_pull(&n);
+	cr_assert_null(node_act(&n, AC_DISK_FLUSH, 0));
+	node_disk_done(&n, w, 0);
+	cr_assert(node_act(&n, AC_DISK_FLUSH, 0));
+	cr_assert_eq(n.vol->local_pending, 1);
+	node_disk_done(&n, node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag, 0);
+	cr_assert_eq(n.vol->local_pending, 0);
+	cr_assert_null(node_act(&n, AC_DISK_FLUSH, 0));
+}
+
 /* ---- refusals and gates ---- */
 
 RequestTest(illegal_requests)
