@@ -55,6 +55,8 @@ static void create_volume(struct core *core, struct volume *vol)
 	list_init(&rs->target_free);
 	list_init(&rs->source_free);
 	list_init(&rs->asked);
+	list_init(&rs->replied);
+	list_init(&rs->marking);
 	list_init(&rs->written);
 	list_init(&rs->settling);
 	list_init(&rs->wait_dagtag);
@@ -185,7 +187,7 @@ void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t secto
 	while ((r = range_map_overlap(&vol->rs.target_map, sector, sectors, r))) {
 		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 
-		if (rq->state == RS_REQUESTED || rq->state == RS_WAIT_HOLD)
+		if (rq->state <= RS_WAIT_HOLD)
 			rq->superseded = true;
 	}
 }

@@ -23,9 +23,11 @@ enum rs_state {
 	RS_FREE,
 	/* target */
 	RS_REQUESTED,  /* reply awaited */
-	RS_WAIT_HOLD,  /* reply here, waits for its hold */
+	RS_REPLY_HERE, /* waits until the bits that it needs are being written */
+	RS_MARKING,    /* they are being written */
+	RS_WAIT_HOLD,
 	RS_WRITING,    /* at the disk */
-	RS_WRITTEN,    /* waits for the next settling: disk and bitmap flushed */
+	RS_WRITTEN,    /* waits for the next flush */
 	RS_SETTLING,   /* in the running one */
 	/* source */
 	RS_WAIT_DAGTAG,
@@ -61,7 +63,9 @@ struct rs_request {
 struct rs_volume {
 	struct rs_request *target, *source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
 	struct list target_free, source_free;
-	struct list asked;          /* target: RS_REQUESTED .. RS_WRITING */
+	struct list asked;          /* target: RS_REQUESTED, RS_WAIT_HOLD, RS_WRITING */
+	struct list replied;        /* target: RS_REPLY_HERE */
+	struct list marking;        /* target: RS_MARKING */
 	struct list written;        /* target: RS_WRITTEN */
 	struct list settling;       /* target: RS_SETTLING */
 	struct list wait_dagtag, wait_window;
@@ -69,7 +73,7 @@ struct rs_volume {
 	struct range_map target_map, source_map;
 	uint32_t target_count, source_count;
 	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
-	bool settle_disk, settle_bitmap; /* parts of the running settling that are outstanding */
+	bool flush_running;         /* target: disk flush for `settling` */
 	int settle_error;
 	uint32_t serial;
 	/* telling third nodes what is in sync (wire-protocol 5.7) */

@@ -45,8 +45,6 @@ void target_time(struct core *core, struct peer_device *pd);
 uint64_t target_deadline(const struct core *core, const struct peer_device *pd);
 /* Gives up all requests towards this source; their bits stay. `connected`: replies still come. */
 void target_drop(struct core *core, struct peer_device *pd, bool connected);
-/* Writes that came back: make disk and bitmap durable, then acknowledge. */
-void target_settle(struct core *core, struct volume *vol);
 void target_bitmap_durable(struct core *core, struct volume *vol);
 /* What waits for the disk or the bitmap fails. */
 void target_disk_gone(struct core *core, struct volume *vol);

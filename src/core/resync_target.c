@@ -278,41 +278,36 @@ void target_drop(struct core *core, struct peer_device *pd, bool connected)
 	struct volume *vol = core->vol[pd->v];
 
 	drop_list(core, vol, &vol->rs.asked, pd->p, connected);
+	drop_list(core, vol, &vol->rs.replied, pd->p, connected);
+	drop_list(core, vol, &vol->rs.marking, pd->p, connected);
 	drop_list(core, vol, &vol->rs.written, pd->p, connected);
 	drop_list(core, vol, &vol->rs.settling, pd->p, connected);
 }
 
 /* ---- settling: durable before it is acknowledged ---- */
 
-/*
- * The source clears its bits when it gets the acknowledgement. By then the data must survive a power cut,
- * and so must what this write made differ from third nodes, or, if it was superseded, our own bits.
- */
-void target_settle(struct core *core, struct volume *vol)
+/* The source clears its bits when it gets the acknowledgement: by then the data must survive a power cut. */
+static void start_flush(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
+	struct core_action *action;
 	bool data = false;
 
-	if (!list_empty(&rs->settling) || list_empty(&rs->written) || !vol_has_md(vol))
-		return;
 	list_splice_back(&rs->settling, &rs->written);
 	LIST_FOR_EACH(it, &rs->settling) {
 		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
 
 		rq->state = RS_SETTLING;
-		data |= !rq->superseded;
-		bitmap_settle(core, vol, rq->sector, rq->bytes / SECTOR_BYTES);
+		data |= !rq->superseded && !rq->failed;
 	}
-	rs->settle_error = 0;
-	rs->settle_disk = data;
-	rs->settle_bitmap = !bitmap_settled(core, vol);
-	if (data) {
-		struct core_action *action = core_act(core, AC_DISK_FLUSH);
-
-		action->u.disk.tag = write_tag(vol, FLUSH_INDEX);
-		action->u.disk.vnr = vol->vnr;
-		request_local_begin(vol);
-	}
+	rs->settle_error = vol_has_md(vol) ? 0 : -EIO;
+	if (!data || rs->settle_error)
+		return;
+	rs->flush_running = true;
+	action = core_act(core, AC_DISK_FLUSH);
+	action->u.disk.tag = write_tag(vol, FLUSH_INDEX);
+	action->u.disk.vnr = vol->vnr;
+	request_local_begin(vol);
 }
 
 static void acknowledge(struct core *core, struct volume *vol, struct rs_request *rq, bool durable)
@@ -330,47 +325,28 @@ static void acknowledge(struct core *core, struct volume *vol, struct rs_request
 	finished(core, vol, rq);
 }
 
-static void settle_check(struct core *core, struct volume *vol)
+static void settle(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
 
-	while (!list_empty(&rs->settling) && !rs->settle_disk && !rs->settle_bitmap) {
+	while (!rs->flush_running) {
 		LIST_FOR_EACH_SAFE(it, &rs->settling) {
 			acknowledge(core, vol, LIST_ENTRY(it, struct rs_request, link),
 				    !rs->settle_error);
 		}
-		target_settle(core, vol);
+		if (list_empty(&rs->written))
+			return;
+		start_flush(core, vol);
 	}
-}
-
-void target_disk_gone(struct core *core, struct volume *vol)
-{
-	struct rs_volume *rs = &vol->rs;
-
-	rs->settle_bitmap = false;
-	rs->settle_error = -EIO;
-	LIST_FOR_EACH(it, &rs->written) {
-		LIST_ENTRY(it, struct rs_request, link)->state = RS_SETTLING;
-	}
-	list_splice_back(&rs->settling, &rs->written);
-	settle_check(core, vol);
-}
-
-void target_bitmap_durable(struct core *core, struct volume *vol)
-{
-	if (!vol->rs.settle_bitmap)
-		return;
-	vol->rs.settle_bitmap = false;
-	settle_check(core, vol);
 }
 
 static void flush_done(struct core *core, struct volume *vol, int error)
 {
-	vol->rs.settle_disk = false;
+	vol->rs.flush_running = false;
 	vol->rs.settle_error = error;
 	if (error)
 		volume_io_error(core, vol, error, "flush of resynced data");
-	settle_check(core, vol);
+	settle(core, vol);
 	request_local_end(core, vol);
 }
 
@@ -379,26 +355,23 @@ static void to_settle(struct core *core, struct volume *vol, struct rs_request *
 	rq->state = RS_WRITTEN;
 	list_del(&rq->link);
 	list_push_back(&vol->rs.written, &rq->link);
-	target_settle(core, vol);
-	settle_check(core, vol);
+	settle(core, vol);
 }
 
-/* ---- replies ---- */
+/* ---- replies: mark, write ---- */
 
 static void write_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct rs_request *rq = CONTAINER_OF(hold, struct rs_request, hold);
 	struct core_action *action;
 
-	if (rq->superseded || rq->failed) {
+	if (rq->superseded || rq->failed || disk_of(core, vol) < DISK_INCONSISTENT) {
+		rq->failed |= disk_of(core, vol) < DISK_INCONSISTENT;
 		hold_release(core, vol, &rq->hold);
 		core_payload_put(core, &rq->payload);
 		to_settle(core, vol, rq);
 		return;
 	}
-	/* What comes differs from what every other node may have. */
-	bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
-		   rq->bytes / SECTOR_BYTES);
 	rq->state = RS_WRITING;
 	action = core_act(core, AC_DISK_WRITE);
 	action->u.disk.tag = write_tag(vol, rq->index);
@@ -407,6 +380,67 @@ static void write_ready(struct core *core, struct volume *vol, struct hold *hold
 	action->u.disk.bytes = rq->bytes;
 	action->u.disk.payload = rq->payload;
 	request_local_begin(vol);
+}
+
+static void start_write(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	list_del(&rq->link);
+	list_push_back(&vol->rs.asked, &rq->link);
+	rq->state = RS_WAIT_HOLD;
+	hold_init(&rq->hold, HOLD_RS_WRITE, rq->sector, rq->bytes / SECTOR_BYTES, write_ready);
+	if (hold_acquire(core, vol, &rq->hold))
+		write_ready(core, vol, &rq->hold);
+}
+
+/*
+ * What comes differs from what every other node may have, and the bits that say so must be on disk before the data.
+ * So must our own bits, for a reply that is acknowledged without being written.
+ */
+static void mark(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	while (list_empty(&rs->marking) && !list_empty(&rs->replied)) {
+		list_splice_back(&rs->marking, &rs->replied);
+		LIST_FOR_EACH(it, &rs->marking) {
+			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+			rq->state = RS_MARKING;
+			if (!rq->superseded)
+				bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
+					   rq->bytes / SECTOR_BYTES);
+			bitmap_settle(core, vol, rq->sector, rq->bytes / SECTOR_BYTES);
+		}
+		if (!bitmap_settled(core, vol))
+			return;
+		LIST_FOR_EACH_SAFE(it, &rs->marking) {
+			start_write(core, vol, LIST_ENTRY(it, struct rs_request, link));
+		}
+	}
+}
+
+void target_bitmap_durable(struct core *core, struct volume *vol)
+{
+	LIST_FOR_EACH_SAFE(it, &vol->rs.marking) {
+		start_write(core, vol, LIST_ENTRY(it, struct rs_request, link));
+	}
+	mark(core, vol);
+}
+
+void target_disk_gone(struct core *core, struct volume *vol)
+{
+	struct rs_volume *rs = &vol->rs;
+
+	list_splice_back(&rs->written, &rs->replied);
+	list_splice_back(&rs->written, &rs->marking);
+	LIST_FOR_EACH(it, &rs->written) {
+		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+		rq->state = RS_WRITTEN;
+		rq->failed = true;
+		core_payload_put(core, &rq->payload);
+	}
+	settle(core, vol);
 }
 
 static struct rs_request *find_request(const struct peer *peer, struct volume *vol,
@@ -459,10 +493,10 @@ void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	peer->pd[vol->v].rs.in_sectors += rq->bytes / SECTOR_BYTES;
 	peer->pd[vol->v].received_sectors += rq->bytes / SECTOR_BYTES;
 	rq->payload = payload;
-	rq->state = RS_WAIT_HOLD;
-	hold_init(&rq->hold, HOLD_RS_WRITE, rq->sector, rq->bytes / SECTOR_BYTES, write_ready);
-	if (hold_acquire(core, vol, &rq->hold))
-		write_ready(core, vol, &rq->hold);
+	rq->state = RS_REPLY_HERE;
+	list_del(&rq->link);
+	list_push_back(&vol->rs.replied, &rq->link);
+	mark(core, vol);
 }
 
 void resync_write_done(struct core *core, const struct ev_done *done)
