@@ -248,8 +248,7 @@ static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
 	fault_heal(w);
-	if (!w->params.careful)
-		operator_start(w);
+	operator_start(w);
 	if (w->params.healing_io && w->app.ops_left < 30)
 		w->app.ops_left = 30;
 	if (!w->params.healing_io) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The operator who resolves split brains: the node that was Primary last keeps its data. */
+/* The operator of the healing phase: attaches disks, resolves split brains (the last Primary keeps its data). */
 #include "sim.h"
 
 #define LOOK_NS (2 * NS_SEC)
@@ -57,10 +57,42 @@ static void resolve(struct world *w, unsigned a, unsigned b)
 	reconnect(w, b, a, !keep_b);
 }
 
+/* ---- disks ---- */
+
+static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	(void)arg;
+	if (rc >= SS_SUCCESS || !w->split_brain_ok)
+		return;
+	/* Its peers do not accept it: attach it alone, then resolve it like any split brain. */
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node)
+			node_command(w, node,
+				     (struct ev_command){ .cmd = CMD_DISCONNECT,
+							  .peer = (uint8_t)p },
+				     NULL, 0);
+	}
+	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+}
+
+static void look_after_disk(struct world *w, unsigned node)
+{
+	if (w->nodes[node].up && node_status(w, node)->volumes[0].disk == DISK_DISKLESS &&
+	    !w->nodes[node].attached)
+		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
+			     attached, 0);
+}
+
 static void look_event(struct world *w, uint64_t a, uint64_t b)
 {
 	(void)a;
 	(void)b;
+	for (unsigned x = 0; x < w->node_count; x++)
+		look_after_disk(w, x);
+	if (!w->split_brain_ok) {
+		world_at(w, LOOK_NS, look_event, 0, 0);
+		return;
+	}
 	for (unsigned x = 0; x < w->node_count; x++) {
 		for (unsigned y = x + 1; y < w->node_count; y++)
 			resolve(w, x, y);

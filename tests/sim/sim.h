@@ -459,7 +459,7 @@ void fault_inject(struct world *w);
 void fault_heal(struct world *w);
 const char *fault_name(enum fault fault);
 
-/* From now on somebody looks after StandAlone connections. */
+/* From now on somebody looks after detached disks, and where lineages may fork after split brains. */
 void operator_start(struct world *w);
 
 struct sim_result {
