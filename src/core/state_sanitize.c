@@ -351,6 +351,7 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 
 		if (old->vol[vol->v].disk == DISK_DISKLESS && *disk == DISK_DETACHING)
 			*disk = DISK_DISKLESS;
+		sanitize_negotiating(core, vol, next);
 		FOR_EACH_PEER(core, peer)
 			sanitize_pd_early(&old->pd[peer->id][vol->v],
 					  &next->pd[peer->id][vol->v], *disk);
@@ -358,11 +359,12 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 		sanitize_sources(core, next, vol);
 		sanitize_clamp(core, next, vol);
 		FOR_EACH_PEER(core, peer)
-		{
 			sanitize_own_disk(core, peer, vol, old, next);
+		/* What one peer vouches for may be what another one's coming up was waiting for. */
+		FOR_EACH_PEER(core, peer)
+			sanitize_own_disk(core, peer, vol, old, next);
+		FOR_EACH_PEER(core, peer)
 			sanitize_diskless_primary(core, peer, vol, old, next);
-		}
-		sanitize_negotiating(core, vol, next);
 	}
 	sanitize_lost_primary(core, old, next);
 }
