@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Disks that are Outdated only by name, and bits that no event will clear any more. */
+/* Disks that are Outdated only by name, and pairs of disks that need one more decision. */
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
+#define UNSETTLED_NS (3 * NS_PER_S)
 #define LEFTOVER_NS (10 * NS_PER_S)
 
 /* This connected peer holds what we hold. */
@@ -42,31 +43,40 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 	return good || (any && all);
 }
 
-/* ---- bits left between good disks ---- */
+/* ---- pairs that no event will settle any more ---- */
 
-static bool has_leftover(const struct core *core, const struct volume *vol,
-			 const struct peer_device *pd)
+/*
+ * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync settles it. Bits between
+ * equal disks wait longest: third nodes may tell that the blocks are equal.
+ */
+static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
+			      const struct peer_device *pd)
 {
-	return vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE &&
-	       pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) == REPL_ESTABLISHED &&
-	       pd->uuids_valid && pd->uuids.flags & UUID_FLAG_KEEPS_BITS &&
-	       uuid_eq(pd->uuids.current, vol->md.current_uuid) && bitmap_weight(vol, pd->p);
+	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
+
+	if (!vol_has_md(vol) || disk < DISK_INCONSISTENT || repl_of(core, pd) != REPL_ESTABLISHED ||
+	    pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN || !pd->uuids_valid)
+		return 0;
+	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
+	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT))
+		return 0;
+	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
+		return UNSETTLED_NS;
+	return bitmap_weight(vol, pd->p) ? LEFTOVER_NS : 0;
 }
 
 void leftover_run(struct core *core, struct peer_device *pd)
 {
 	uint64_t *at = &pd->fence.leftover_at_ns;
+	uint64_t wait = unsettled_for(core, core->vol[pd->v], pd);
 
-	if (!has_leftover(core, core->vol[pd->v], pd))
+	if (!wait)
 		*at = 0;
 	else if (!*at)
-		*at = core->now_ns + LEFTOVER_NS;
+		*at = core->now_ns + wait;
 }
 
-/*
- * Third nodes had the time to tell that the blocks are equal. The peer decides first; we follow when it reports
- * its new state.
- */
+/* The peer decides first; we follow when it reports its new state. */
 void leftover_time(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
@@ -78,7 +88,10 @@ void leftover_time(struct core *core, struct peer_device *pd)
 	if (!*at)
 		return;
 	*at = core->now_ns + LEFTOVER_NS;
-	if (actlog_is_idle(vol) && !vol->rs.announce && !vol->bump_seq)
+	if (unsettled_for(core, vol, pd) == LEFTOVER_NS &&
+	    (!actlog_is_idle(vol) || vol->rs.announce))
+		return;
+	if (!vol->bump_seq)
 		uuid_send(core, core->peer[pd->p], pd->v, UUID_FLAG_RESYNC, 0);
 }
 

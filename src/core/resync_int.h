@@ -81,7 +81,7 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 
 /* ---- outdated.c ---- */
 
-/* Bits that stay set between two good disks are resynced after a while. */
+/* Connected disks that stay different, or keep bits, are decided about again after a while. */
 void leftover_run(struct core *core, struct peer_device *pd);
 void leftover_time(struct core *core, struct peer_device *pd);
 

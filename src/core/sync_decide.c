@@ -96,6 +96,13 @@ static bool reconciles(const struct sync_input *in)
 	       !((in->me.flags | in->peer.flags) & crashed);
 }
 
+/* Later the empty resync orders it against writes under way; while connecting, the state rules do (4.2 row 21). */
+static bool outdated_by_name(const struct sync_input *in)
+{
+	return in->again && in->me.disk != in->peer.disk &&
+	       (in->me.disk == DISK_UP_TO_DATE || in->peer.disk == DISK_UP_TO_DATE);
+}
+
 static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 {
 	bool kept = in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
@@ -105,7 +112,9 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 	if (!comparable(in->me.disk) || !comparable(in->peer.disk) ||
 	    (in->me.disk == DISK_INCONSISTENT && in->peer.disk == DISK_INCONSISTENT))
 		return;
-	if ((!in->me.dirty_bits && !in->peer.dirty_bits) || (!kept && !reconciles(in)))
+	if (!in->me.dirty_bits && !in->peer.dirty_bits && !outdated_by_name(in))
+		return;
+	if (!kept && !reconciles(in))
 		return;
 	d->leftover = true;
 	d->strategy = (kept ? leftover_direction(in) : by_bits(in)) > 0 ? SYNC_SOURCE_USE_BITMAP :
@@ -258,8 +267,13 @@ static void source_must_be_consistent(const struct sync_input *in, struct sync_d
 	bool i_am_source = strategy_is_source(d->strategy);
 	enum disk_state source = i_am_source ? in->me.disk : in->peer.disk;
 
-	if ((i_am_source || strategy_is_target(d->strategy)) && source <= DISK_INCONSISTENT)
-		d->strategy = SYNC_NONE;
+	if ((!i_am_source && !strategy_is_target(d->strategy)) || source > DISK_INCONSISTENT)
+		return;
+	/* The kernel lets a target wait for a source that is a target itself. */
+	if ((i_am_source ? in->me.flags : in->peer.flags) & UUID_FLAG_SYNC_TARGET &&
+	    !(in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS))
+		return;
+	d->strategy = SYNC_NONE;
 }
 
 struct sync_decision sync_decide(const struct sync_input *in)
