@@ -22,7 +22,7 @@ said "no peer 'gamma'"
 must_fail 10 ctl alpha attach r0/3
 said 'no volume 3'
 must_fail 10 ctl alpha invalidate-remote r0:gamma/0
-must_fail 17 ctl alpha invalidate-remote r0:beta
+must_fail 11 ctl alpha invalidate-remote r0:beta
 must_fail 10 ctl alpha create-md r0 --force
 said 'in use'
 must_fail 10 ctl alpha dump-md r0

@@ -25,7 +25,7 @@ wait "$load" || { cat "$WORK/fio.log"; fail "fio met an error or a difference"; 
 must wait_for 30 "both nodes settled" cluster_settled
 must ctl alpha primary r0
 must ctl beta detach r0
-must_fail 11 ctl alpha detach r0
+must_fail 17 ctl alpha detach r0
 must ctl beta attach r0
 must wait_for 30 "both nodes settled" cluster_settled
 must ctl alpha secondary r0

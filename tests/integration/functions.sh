@@ -74,7 +74,7 @@ peer_field() { field "$1" ".connections[] | select(.name == \"$2\") | $3"; } # N
 conn_is() { [ "$(peer_field "$1" "$2" '."connection-state"')" = "$3" ]; }
 repl_is() { [ "$(peer_field "$1" "$2" '.peer_devices[0]."replication-state"')" = "$3" ]; }
 out_of_sync_kib() { peer_field "$1" "$2" '.peer_devices[0]."out-of-sync"'; }
-# KiB of data (application and resync) sent to PEER over the present connection.
+# KiB of data (application and resync) sent to PEER since the resource is up.
 sent_kib() { peer_field "$1" "$2" '.peer_devices[0].sent'; }
 
 # Random data into NODE's file: OFFSET and LENGTH in KiB; synced. The same bytes go into the model file if there is one.
