@@ -124,6 +124,16 @@ static bool legal_now(const struct core *core, const struct peer *peer, enum rx_
 	return false;
 }
 
+/* What a packet in the wrong phase tells about the two configurations. */
+static const char *likely_cause(const struct peer *peer, unsigned type)
+{
+	if (type == P_AUTH_CHALLENGE && peer->phase == HS_PROTOCOL)
+		return ": it wants authentication, but no cram-hmac-alg is configured here";
+	if (type == P_PROTOCOL && peer->phase == HS_AUTH)
+		return ": it does not authenticate itself, no cram-hmac-alg is configured there";
+	return "";
+}
+
 /* True: the packet's volume is as the table wants it. */
 static bool volume_fits(struct core *core, struct peer *peer, const struct rx_entry *e,
 			const struct pkt *pkt)
@@ -168,8 +178,9 @@ void rx_packet(struct core *core, const struct ev_pkt *ev)
 		peer->received_bytes += PKT_OVERHEAD_BYTES + payload.bytes + ev->pkt->var_bytes;
 	if (!legal_now(core, peer, (enum rx_when)e->when)) {
 		core_payload_put(core, &payload);
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "unexpected packet %s (0x%x)",
-			  name ? name : "of unknown type", ev->pkt->type);
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "unexpected packet %s (0x%x)%s",
+			  name ? name : "of unknown type", ev->pkt->type,
+			  likely_cause(peer, ev->pkt->type));
 		return;
 	}
 	if (ev->stream == STREAM_DATA && sync_foreign_packet(peer, ev->pkt)) {
