@@ -253,8 +253,13 @@ void request_peer_lost(struct core *core, struct peer *peer)
 
 void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 {
+	struct peer *peer = core->peer[pd->p];
+
 	request_epoch_close(core);
 	peer_write_disk_lost(core, pd);
+	/* Writes that did not go there: resync requests of third nodes may refer to their position. */
+	if (peer->tx.active && peer->tx.dagtag != core->req.dagtag)
+		request_dagtag_announce(core, peer);
 }
 
 void request_record_pending(struct core *core, struct peer_device *pd)
