@@ -382,6 +382,19 @@ RequestTest(dagtag_is_told_when_writes_passed_the_peer_by)
 	cr_assert_null(node_sent(&n, 1, P_DAGTAG, 0));
 }
 
+/* It may serve a resync that depends on having seen them. */
+RequestTest(dagtag_is_told_to_a_peer_whose_disk_comes_back)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	node_write(&n, 1, 80);
+	n.core->st.pd[1][0].pdsk = DISK_UP_TO_DATE;
+	n.core->ring_head = n.core->ring_tail = 0;
+	request_peer_mode_changed(n.core, &n.core->peer[1]->pd[0]);
+	node_pull(&n);
+	cr_assert_eq(node_sent(&n, 1, P_DAGTAG, 0)->u.dagtag.dagtag, 8);
+}
+
 RequestTest(peers_know_of_a_failed_disk_before_the_next_write)
 {
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
