@@ -152,7 +152,6 @@ static int read_position(const struct meta_al_ring *ring, struct meta_al_table *
 }
 
 struct ring_scan {
-	uint32_t torn_position;
 	uint32_t update_count;
 	uint32_t newest;
 };
@@ -168,10 +167,8 @@ static int scan_ring(const struct meta_al_ring *ring, struct meta_al_table *tabl
 
 		if (rc)
 			return rc;
-		if (kind == META_AL_TORN) {
+		if (kind == META_AL_TORN)
 			table->torn_count++;
-			scan->torn_position = i;
-		}
 		if (kind != META_AL_UPDATE)
 			continue;
 		/* Numbers wrap, so age is the signed difference. */
@@ -321,10 +318,8 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		*outcome = META_AL_MARK_ALL;
 	else if (scan.update_count)
 		return replay_run(ring, table, &scan, outcome);
-	else if (table->torn_count && scan.torn_position != 0)
-		*outcome = META_AL_MARK_ALL;
 	else
-		/* At most a torn block 0: a fresh log's first one, which released nothing. */
+		/* At most one torn block: the first one since the ring was made, which released nothing. */
 		*outcome = META_AL_EMPTY;
 	return 0;
 }

@@ -238,8 +238,7 @@ static void replay_is_never_short(void)
 		/* There the number of an older block would name the place of a newer one. */
 		if (damage > TORN_NEWEST && (count < 2 || wraps))
 			damage = INTACT;
-		if (damage == TORN_NEWEST && count == 1 &&
-		    (first % blocks || blocks & (blocks - 1)))
+		if (damage == TORN_NEWEST && count == 1 && blocks & (blocks - 1))
 			damage = INTACT; /* an only block that need not be the first */
 		damage_ring(damage, count, blocks);
 		outcome = al_model_replay(&model, &table);

@@ -252,6 +252,7 @@ static void replay(struct world *w, struct disk *d, const struct md_super *super
 
 	if (meta_al_replay(&ring, &al_table, &outcome) != 0 || outcome == META_AL_UNREADABLE)
 		sim_fail(w, "the activity log cannot be read");
+	/* One crash tears one block: everything can be told from the others. */
 	if (outcome == META_AL_MARK_ALL)
 		sim_fail(w, "the activity log is damaged by a crash");
 	if (outcome == META_AL_EMPTY)
