@@ -55,8 +55,11 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
 
 	if (!vol_has_md(vol) || disk < DISK_INCONSISTENT || repl_of(core, pd) != REPL_ESTABLISHED ||
-	    pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN || !pd->uuids_valid)
+	    pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
 		return 0;
+	/* Its disk was attached while the connection was made. */
+	if (!pd->uuids_valid)
+		return UNSETTLED_NS;
 	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
 	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT))
 		return 0;

@@ -461,6 +461,7 @@ void resync_time(struct core *core)
 				target_time(core, pd);
 		}
 		announce_time(core, vol);
+		source_time(core, vol);
 	}
 }
 
@@ -471,6 +472,8 @@ uint64_t resync_deadline(const struct core *core)
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol->rs.announce_at_ns < t)
 			t = vol->rs.announce_at_ns;
+		if (source_deadline(vol) < t)
+			t = source_deadline(vol);
 		FOR_EACH_PEER(core, peer) {
 			uint64_t d = target_deadline(core, &peer->pd[vol->v]);
 			uint64_t l = peer->pd[vol->v].fence.leftover_at_ns;

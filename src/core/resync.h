@@ -10,6 +10,8 @@
 #include "proto/proto_limits.h"
 #include "proto/proto_pkt.h"
 
+/* A source that does not reach the position in a Primary's stream by then lets the target ask again. */
+#define RS_DAGTAG_WAIT_NS (UINT64_C(5) * 1000000000)
 #define RS_TICK_NS (UINT64_C(100) * 1000000)
 #define RS_REQUEST_MAX_BYTES (1U << 20)
 #define RS_TARGET_REQUESTS 1024U   /* per volume */
@@ -55,6 +57,7 @@ struct rs_request {
 	uint32_t bytes;
 	uint64_t block_id;     /* source: the target's; target: our own */
 	uint64_t dagtag;
+	uint64_t since_ns;     /* RS_WAIT_DAGTAG */
 	uint8_t dagtag_node;   /* NODES_MAX = none */
 	struct payload payload;
 };

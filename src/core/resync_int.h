@@ -55,6 +55,8 @@ void target_disk_gone(struct core *core, struct volume *vol);
 void source_drop(struct core *core, struct peer_device *pd, bool connected);
 /* A node is gone: reads that depend on its stream will never be served. */
 void source_dependency_lost(struct core *core, unsigned node);
+void source_time(struct core *core, struct volume *vol);
+uint64_t source_deadline(const struct volume *vol);
 /* Reads that waited for the window. */
 void source_run(struct core *core, struct volume *vol);
 

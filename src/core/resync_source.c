@@ -102,6 +102,7 @@ static void queue_read(struct core *core, struct volume *vol, struct rs_request 
 		core_work(core, WORK_SYNC);
 	} else {
 		rq->state = RS_WAIT_DAGTAG;
+		rq->since_ns = core->now_ns;
 		list_push_back(&vol->rs.wait_dagtag, &rq->link);
 	}
 }
@@ -116,6 +117,22 @@ void resync_dagtag_reached(struct core *core, struct peer *peer)
 				queue_read(core, vol, rq);
 		}
 	}
+}
+
+uint64_t source_deadline(const struct volume *vol)
+{
+	const struct list *first = vol->rs.wait_dagtag.next;
+
+	if (first == &vol->rs.wait_dagtag)
+		return NEVER_NS;
+	return LIST_ENTRY(first, const struct rs_request, link)->since_ns + RS_DAGTAG_WAIT_NS;
+}
+
+void source_time(struct core *core, struct volume *vol)
+{
+	while (core->now_ns >= source_deadline(vol))
+		end(core, vol, LIST_ENTRY(vol->rs.wait_dagtag.next, struct rs_request, link),
+		    P_RS_CANCEL);
 }
 
 void source_dependency_lost(struct core *core, unsigned node)
