@@ -258,6 +258,9 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		/* It decides with this once it sees our state change. */
 		uuid_send(core, peer, vol->v, 0, 0);
 		sync_consider(core, peer, vol);
+		/* Or it asked because of an old picture of us. */
+		if (repl_of(core, pd) == REPL_ESTABLISHED)
+			peer_send_state(core, peer, vol->v);
 	}
 }
 
