@@ -121,6 +121,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	app->phase = APP_OPEN;
 	app->opens++;
 	app->failovers += app->last >= 0 && app->last != (int)node;
+	/* It turned out to have everything. */
+	app->suspect[node] = false;
 	app->last = (int)node;
 	st = node_status(w, node);
 	bad = oracle_check_node(w, node);
