@@ -67,17 +67,19 @@ static void submit_parts(struct app_req *r)
 	r->parts_open = count;
 	for (unsigned i = 0; i < count; i++) {
 		struct app_part *p = &r->parts[i];
-		struct core_event ev = { .kind = EV_SUBMIT };
-		struct ev_submit *s = &ev.u.submit;
+		struct core_event ev; /* large: only what is used is set */
 
-		s->cookie = (uint64_t)(uintptr_t)r + i;
-		s->vnr = r->vol->vnr;
-		s->op = p->op;
-		s->sector = p->sector;
-		s->bytes = p->bytes;
-		s->fua = r->fua && r->phase == APP_FINAL;
+		ev.kind = EV_SUBMIT;
+		ev.u.submit = (struct ev_submit){
+			.cookie = (uint64_t)(uintptr_t)r + i,
+			.vnr = r->vol->vnr,
+			.op = p->op,
+			.sector = p->sector,
+			.bytes = p->bytes,
+			.fua = r->fua && r->phase == APP_FINAL,
+		};
 		if (p->op == OP_WRITE) {
-			s->payload = (struct payload){ .id = p->buf->id, .bytes = p->bytes };
+			ev.u.submit.payload = (struct payload){ .id = p->buf->id, .bytes = p->bytes };
 			p->buf = NULL;
 		}
 		/* The last completion may free the request: nothing of it is used after that step. */

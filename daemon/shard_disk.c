@@ -184,7 +184,7 @@ static void job_done(struct disk_job *base)
 {
 	struct job *job = CONTAINER_OF(base, struct job, base);
 	struct volume *vol = job->vol;
-	struct core_event ev = { .kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE };
+	struct core_event ev; /* large: only what is used is set */
 
 	ASSERT(vol->jobs > 0);
 	vol->jobs--;
@@ -196,8 +196,8 @@ static void job_done(struct disk_job *base)
 		detach_done(job);
 		return;
 	}
-	ev.u.done.tag = job->tag;
-	ev.u.done.error = base->error;
+	ev.kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE;
+	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error };
 	if (job->kind == JOB_READ && !base->error)
 		ev.u.done.payload = (struct payload){ .id = job->buf->id, .bytes = job->bytes };
 	else if (job->buf)

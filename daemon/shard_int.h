@@ -134,6 +134,7 @@ struct shard {
 	struct list files;            /* of the mount; never removed */
 	uint64_t next_ino;
 	uint64_t now_ns;
+	unsigned now_uses;            /* steps since the clock was read */
 	uint64_t armed_ns;            /* of ev_deadline; UINT64_MAX = not armed */
 	bool publish_armed;
 	struct event ev_inbox, ev_disk, ev_deadline, ev_publish;

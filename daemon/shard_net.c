@@ -26,22 +26,24 @@ static void on_down(void *ctx, const char *reason)
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
 	struct peer *peer = ctx;
-	struct core_event ev = { .kind = EV_PKT };
+	struct core_event ev; /* not zeroed as a whole: it is large, and this is the hot path */
 
-	ev.u.pkt.peer = peer->node_id;
-	ev.u.pkt.stream = (uint8_t)stream;
-	ev.u.pkt.pkt = pkt;
+	ev.kind = EV_PKT;
+	ev.u.pkt = (struct ev_pkt){
+		.peer = peer->node_id, .stream = (uint8_t)stream, .pkt = pkt,
+	};
 	resource_step(peer->res, &ev);
 }
 
 static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
 {
 	struct peer *peer = ctx;
-	struct core_event ev = { .kind = EV_TX_DONE };
+	struct core_event ev;
 
-	ev.u.tx.peer = peer->node_id;
-	ev.u.tx.stream = (uint8_t)stream;
-	ev.u.tx.bytes = bytes;
+	ev.kind = EV_TX_DONE;
+	ev.u.tx = (struct ev_tx){
+		.peer = peer->node_id, .stream = (uint8_t)stream, .bytes = bytes,
+	};
 	resource_step(peer->res, &ev);
 }
 
