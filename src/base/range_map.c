@@ -22,7 +22,8 @@ void range_map_init(struct range_map *map)
 	map->count = 0;
 }
 
-/* A small range is filed under its first sector only; the search looks one bucket further down for it. */
+/* A small range is filed under its first sector only; the search looks one bucket further down
+ * for it. */
 void range_map_insert(struct range_map *map, struct range *range)
 {
 	struct list *head = &map->large;
@@ -75,12 +76,13 @@ struct range *range_map_overlap(const struct range_map *map, uint64_t sector, ui
 	slots = last - first + 1;
 	if (slots > RANGE_MAP_BUCKETS)
 		slots = RANGE_MAP_BUCKETS;
-	/* Position k counts through the buckets of the search; k == slots is the list of large ranges. */
+	/* Position k counts through the buckets of the search; k == slots is the list of large
+	 * ranges. */
 	if (prev && prev->sectors > SMALL_SECTORS)
 		k = slots;
 	else if (prev)
-		k = (bucket_of(prev->sector) + RANGE_MAP_BUCKETS - bucket_of(first << BUCKET_SHIFT)) %
-		    RANGE_MAP_BUCKETS;
+		k = (bucket_of(prev->sector) + RANGE_MAP_BUCKETS -
+		     bucket_of(first << BUCKET_SHIFT)) % RANGE_MAP_BUCKETS;
 	for (; k <= slots; k++) {
 		struct range *found;
 

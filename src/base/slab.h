@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fixed pool of equal items in memory of the caller, named by handles (index + generation) that go stale on free. */
+/* Fixed pool of equal items in memory of the caller, named by handles (index + generation)
+ * that go stale on free. */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H
 
@@ -8,7 +9,7 @@
 
 #include "base/assert.h"
 
-/* A handle is generation << 24 | index: 56 bits, never 0, never all-ones. Live generations are odd. */
+/* A handle is generation << 24 | index: 56 bits, never 0 or all-ones. Live generations are odd. */
 #define SLAB_INDEX_BITS 24
 #define SLAB_COUNT_MAX (1U << SLAB_INDEX_BITS)
 #define SLAB_NONE UINT32_MAX

@@ -161,7 +161,8 @@ static void evict(struct actlog *al, const struct al_slot *slot)
 	hash_remove(al, slot);
 }
 
-/* A slot for a new extent, off all lists: an empty one, else the coldest, whose extent is `evicted` then. */
+/* A slot for a new extent, off all lists: an empty one, else the coldest, whose extent is
+ * `evicted` then. */
 static struct al_slot *slot_take(struct actlog *al)
 {
 	struct al_slot *slot;
@@ -209,7 +210,8 @@ void actlog_attach(struct core *core, struct volume *vol)
 
 /* ---- references ---- */
 
-/* A crash now would have the log replayed: without that mark on disk a hot extent protects nothing. */
+/* A crash now would have the log replayed: without that mark on disk a hot extent protects
+ * nothing. */
 static bool log_counts(const struct volume *vol)
 {
 	return vol->md_durable_seq >= vol->md_mark_seq;
@@ -402,7 +404,8 @@ void actlog_data_flushed(struct core *core, struct volume *vol)
 	write_when_bitmap_clean(core, vol);
 }
 
-/* What was put into the block goes to disk: the pages of all dropped extents at once, then the block. */
+/* What was put into the block goes to disk: the pages of all dropped extents at once, then the
+ * block. */
 static void block_write(struct core *core, struct volume *vol)
 {
 	struct actlog *al = &vol->al;

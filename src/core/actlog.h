@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The activity log of one volume: hot extents, pending transaction, waiting writes (on-disk-metadata 8).
+ * The activity log of one volume: hot extents, pending transaction, waiting writes (on-disk-
+ * metadata 8).
  *
- * An extent (4 MiB) is hot when a durable transaction names it. A write takes a reference on each of its
- * extents before it goes anywhere, and gives it back when no node can differ because of it any more. Only
- * extents without a reference are replaced, and only after their data and their bitmap pages are durable:
- * what the log does not name a power loss must not touch.
+ * An extent (4 MiB) is hot when a durable transaction names it. A write takes a reference on each
+ * of its extents before it goes anywhere, and gives it back when no node can differ because of it
+ * any more. Only extents without a reference are replaced, and only after their data and their
+ * bitmap pages are durable: what the log does not name a power loss must not touch.
  *
- * An extent that nobody wrote to for AL_COOL_NS leaves the log, so that a crash only brings those into doubt
- * that were really in use: without that, a small volume stays hot as a whole for ever.
+ * An extent that nobody wrote to for AL_COOL_NS leaves the log, so that a crash only brings those
+ * into doubt that were really in use: without that, a small volume stays hot as a whole for ever.
  */
 #ifndef CORE_ACTLOG_H
 #define CORE_ACTLOG_H
@@ -42,7 +43,7 @@ struct al_slot {
 	uint32_t lru_next, lru_prev; /* among unreferenced ones with an extent, coldest first;
 				      * lru_next also links the empty slots */
 	uint64_t idle_since_ns; /* when the last reference went */
-	uint64_t written;      /* actlog.written then: a flush must cover it before the extent is dropped */
+	uint64_t written;      /* actlog.written then: flushed before the extent is dropped */
 	bool pending;          /* named by the transaction that is being made */
 };
 
@@ -79,8 +80,8 @@ struct actlog {
 void actlog_ref_init(struct al_ref *ref);
 size_t actlog_mem_bytes(const struct core_conf *conf);
 void actlog_create(struct core *core);
-/* True: all extents of the range are hot and referenced now. False: ready() follows. While the log is not
- * usable (no disk) it is true at once and nothing is held. */
+/* True: all extents of the range are hot and referenced now. False: ready() follows. While the
+ * log is not usable (no disk) it is true at once and nothing is held. */
 bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint64_t sector,
 		uint32_t sectors,
 		void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref));

@@ -87,8 +87,8 @@ bool hold_acquire(struct core *core, struct volume *vol, struct hold *hold)
 }
 
 /*
- * What waited for `gone` (given back, or out of the queue) and for nothing else becomes active. The calls come
- * last and never nest, so a long chain of waiters does not grow the stack.
+ * What waited for `gone` (given back, or out of the queue) and for nothing else becomes active.
+ * The calls come last and never nest, so a long chain of waiters does not grow the stack.
  */
 static void grant(struct core *core, struct volume *vol, const struct hold *gone)
 {

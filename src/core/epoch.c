@@ -124,7 +124,8 @@ void epoch_flush_done(struct core *core, const struct ev_done *done)
 		volume_io_error(core, vol, done->error, "flush");
 	local_flush_ended(core, vol, rest, done->error);
 	if (rx->flushes == 0) {
-		/* Acknowledged writes may be lost here: the sender must count them as not written. */
+		/* Acknowledged writes may be lost here: the sender must count them as not
+		 * written. */
 		if (rx->flush_failed && rx->flush_upto > rx->void_before) {
 			rx->void_before = rx->flush_upto;
 			peer_fail(core, peer, CONN_NETWORK_FAILURE,

@@ -4,11 +4,11 @@
  *
  *   new \ active | WRITE  RS_READ  RS_WRITE
  *   WRITE        | waits  -        waits      (application and peer writes, discards, zeroes)
- *   RS_READ      | waits  -        waits      (resync source reading for a target, reads for a peer)
- *   RS_WRITE     | -      -        waits      (resync target writing a reply; overlaps with writes were
- *                                              already superseded, see resync_write_overlaps())
+ *   RS_READ      | waits  -        waits      (resync source, reads for a peer)
+ *   RS_WRITE     | -      -        waits      (resync target; what overlaps a write was
+ *                                              superseded: resync_write_overlaps())
  *
- * Waiters are served first come, first served: a new hold also waits behind an older waiter it conflicts with.
+ * First come, first served: a new hold also waits behind an older waiter it conflicts with.
  */
 #ifndef CORE_HOLD_H
 #define CORE_HOLD_H

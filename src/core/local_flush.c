@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Flushes of the local disk and what they cover. Every data write that ends is counted; a flush makes those
- * durable that had ended when it started.
+ * Flushes of the local disk and what they cover. Every data write that ends is counted; a flush
+ * makes those durable that had ended when it started.
  */
 #include "core/core_hooks.h"
 #include "core/request.h"
@@ -53,7 +53,8 @@ bool local_flush_is_clean(const struct volume *vol)
 	return vol->al.written == vol->al.flushed;
 }
 
-/* An orderly detach leaves durable data: the metadata written after it say that nothing is in doubt. */
+/* An orderly detach leaves durable data: the metadata written after it say that nothing is in
+ * doubt. */
 bool local_flush_before_detach(struct core *core, struct volume *vol)
 {
 	if (disk_of(core, vol) != DISK_DETACHING || vol->io_failed || local_flush_is_clean(vol))

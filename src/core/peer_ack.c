@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* P_PEER_ACK on both sides, and the flush requests of resync targets that depend on it (wire-protocol 4.7, 5.8). */
+/* P_PEER_ACK on both sides, and the flush requests of resync targets that depend on it (wire-
+ * protocol 4.7, 5.8). */
 #include "core/core_hooks.h"
 #include "core/request.h"
 

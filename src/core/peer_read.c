@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads on behalf of a peer (P_DATA_REQUEST): only from an UpToDate disk, after the writes that came before. */
+/* Reads on behalf of a peer (P_DATA_REQUEST): only from an UpToDate disk, after the writes
+ * that came before. */
 #include "core/core_hooks.h"
 #include "core/request.h"
 

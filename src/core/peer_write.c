@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Writes, discards and zero-outs received from a peer: checks, order, activity log, disk, answers. */
+/* Writes, discards and zero-outs received from a peer: checks, order, activity log, disk,
+ * answers. */
 #include <string.h>
 
 #include "core/core_hooks.h"
@@ -199,8 +200,8 @@ static void take_al(struct core *core, struct peer_request *preq)
 }
 
 /*
- * With P_WRITE_ACK the sender itself waited before it started a later epoch. Without, the epochs of a stream
- * may follow each other closely: what is on disk must be a prefix of them.
+ * With P_WRITE_ACK the sender itself waited before it started a later epoch. Without, the epochs
+ * of a stream may follow each other closely: what is on disk must be a prefix of them.
  */
 static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
@@ -341,7 +342,8 @@ void peer_rx_connected(struct peer *peer)
 	ASSERT(list_empty(&peer->rx.writes));
 }
 
-/* What was received is completed: which writes a survivor has is judged by the dagtag it received last. */
+/* What was received is completed: which writes a survivor has is judged by the dagtag it
+ * received last. */
 void peer_rx_lost(struct core *core, struct peer *peer)
 {
 	epoch_lost(core, peer);

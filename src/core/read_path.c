@@ -34,7 +34,8 @@ static bool local_readable(const struct core *core, const struct request *req)
 	       !bitmap_test(vol, owned, req->sector, req->bytes / SECTOR_BYTES);
 }
 
-static bool peer_readable(const struct core *core, const struct peer *peer, const struct request *req)
+static bool peer_readable(const struct core *core, const struct peer *peer,
+			  const struct request *req)
 {
 	const struct peer_device *pd = &peer->pd[req->v];
 
@@ -166,7 +167,8 @@ void rx_neg_dreply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	read_start(core, req);
 }
 
-/* Restarts what the peer cannot answer any more. Restarted reads stay on the list and go elsewhere. */
+/* Restarts what the peer cannot answer any more. Restarted reads stay on the list and go
+ * elsewhere. */
 void read_peer_lost(struct core *core, struct peer *peer)
 {
 	LIST_FOR_EACH_SAFE(it, &core->req.reading) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Application requests, transfer log, epochs of the sending side; received writes of the other side. */
+/* Application requests, transfer log and epochs of the sender; received writes of the receiver. */
 #ifndef CORE_REQUEST_H
 #define CORE_REQUEST_H
 
@@ -50,7 +50,7 @@ enum net_event {
 	NET_EV_LOST,
 };
 
-/* The bits of all peers of one write, by node id, and for each bit the mask of nodes that have it. */
+/* The bits of one write by node id, and for each bit the mask of nodes that have it. */
 struct net_state {
 	uint16_t bits[NODES_MAX];
 	uint32_t of[NET_BITS];
@@ -261,7 +261,8 @@ enum write_mode request_mode(const struct core *core, const struct peer_device *
 void request_log_start(struct core *core, struct request *req);
 /* Looks whether the request can be answered, given its hold back, or leave the log. */
 void request_log_progress(struct core *core, struct request *req);
-/* How a discard or zero-out is carried out here, so that it reads back as zero: AC_DISK_DISCARD or _ZEROES. */
+/* How a discard or zero-out is carried out here, so that it reads back as zero:
+ * AC_DISK_DISCARD or _ZEROES. */
 enum core_action_kind request_discard_kind(const struct volume *vol, enum request_op op,
 					   uint64_t sector, uint32_t bytes);
 /* P_DAGTAG: all writes so far are of no concern to the peer. */
@@ -282,12 +283,13 @@ bool request_local_writable(const struct core *core, const struct volume *vol);
 void request_local_begin(struct volume *vol);
 void request_local_end(struct core *core, struct volume *vol);
 
-/* All slots of the activity log are referenced: barriers go out at once, finished writes of peers are settled early.
- * True when a reference was given back. */
+/* All slots of the activity log are referenced: barriers go out at once, finished writes of
+ * peers are settled early. True when a reference was given back. */
 bool request_relieve_al(struct core *core, struct volume *vol);
 
 /* local_flush.c */
-#define LOCAL_FLUSH_OWN 0x100U /* owner of a flush that only makes data durable; plus the volume index */
+/* Owner of a flush that only makes data durable; plus the volume index. */
+#define LOCAL_FLUSH_OWN 0x100U
 /* AC_DISK_FLUSH with a tag of this enum tag_kind; the low 16 bits of its rest are `owner`. */
 void local_flush_submit(struct core *core, struct volume *vol, unsigned kind, uint32_t owner);
 /* Any flush that ended, by the rest of its tag: remembers what it covered. */
@@ -316,8 +318,9 @@ void peer_ack_answer_flushes(struct core *core);
 /* peer_write.c */
 void peer_rx_connected(struct peer *peer);
 void peer_rx_lost(struct core *core, struct peer *peer);
-/* Sets the bits of finished writes and gives their activity-log references back before the P_PEER_ACK, so that
- * writes that wait for the log can go on. True when something was given back. */
+/* Sets the bits of finished writes and gives their activity-log references back before the
+ * P_PEER_ACK, so that writes that wait for the log can go on. True when something was given
+ * back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
 /* The sender's disk failed: it may lack any write that it has not peer-acked. */
 void peer_write_disk_lost(struct core *core, const struct peer_device *pd);
@@ -329,7 +332,8 @@ struct peer_request *peer_request_new(struct core *core, struct peer *peer, stru
 void peer_request_free(struct core *core, struct peer_request *preq);
 /* Any packet of layout ack on the control stream. */
 void peer_request_answer(struct core *core, struct peer_request *preq, enum packet type);
-/* Byte range of a request from outside: whole sectors, not empty, within the volume and `bytes_max`. */
+/* Byte range of a request from outside: whole sectors, not empty, within the volume and
+ * `bytes_max`. */
 bool peer_range_ok(const struct volume *vol, const struct pkt_block *block, uint32_t bytes_max);
 
 /* peer_read.c */

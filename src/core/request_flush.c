@@ -7,7 +7,8 @@
 #include "core/core_hooks.h"
 #include "core/state.h"
 
-/* One local flush serves all requests that wait when it starts: it covers what completed before them. */
+/* One local flush serves all requests that wait when it starts: it covers what completed
+ * before them. */
 static void flush_waiting(struct core *core, struct volume *vol)
 {
 	struct volume_io *io = &core->req.vol[vol->v];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The transfer log of the sending side: where a write goes, its answer, write epochs, retirement. */
+/* The transfer log of the sending side: where a write goes, its answer, write epochs,
+ * retirement. */
 #include "core/request.h"
 
 #include <errno.h>
@@ -46,7 +47,8 @@ void request_barriers_send(struct core *core)
 	}
 }
 
-/* Somebody waits for barrier acks: a flush, a demotion, a resync target, a full log or activity log. */
+/* Somebody waits for barrier acks: a flush, a demotion, a resync target, a full log or
+ * activity log. */
 static bool barriers_urgent(const struct core *core)
 {
 	const struct requests *rq = &core->req;
@@ -161,7 +163,8 @@ void request_dagtag_announce(struct core *core, struct peer *peer)
 	dagtag_send(core, peer, core->req.dagtag);
 }
 
-/* A peer that believes this node has the write, because it has a disk, must be told before if it has none. */
+/* A peer that believes this node has the write, because it has a disk, must be told before if
+ * it has none. */
 static void tell_disk_state(struct core *core, struct peer *peer, unsigned v)
 {
 	uint32_t sent = peer->pd[v].state_word_sent;
@@ -285,7 +288,8 @@ void request_log_start(struct core *core, struct request *req)
 	list_push_back(&rq->log, &req->link);
 	/* Who does not get it differs from now on. The activity log covers these bits on disk. */
 	if (local)
-		bitmap_set(core, vol, SLOTS_ALL & ~bitmap_slots_of(vol, data), req->sector, sectors);
+		bitmap_set(core, vol, SLOTS_ALL & ~bitmap_slots_of(vol, data), req->sector,
+			   sectors);
 	if (local)
 		local_write(core, req);
 	FOR_EACH_PEER(core, peer) {
@@ -314,7 +318,8 @@ static bool has_good_copy(const struct core *core, const struct request *req)
 	return (req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST]) != 0;
 }
 
-/* Local part and all acks are in: what the peers said to be in sync is; overlapping I/O may go on. */
+/* Local part and all acks are in: what the peers said to be in sync is; overlapping I/O may go
+ * on. */
 static void settle(struct core *core, struct request *req)
 {
 	struct volume *vol = core->vol[req->v];
@@ -332,8 +337,8 @@ void request_log_progress(struct core *core, struct request *req)
 	if (req->local_pending)
 		return;
 	/*
-	 * A write that a lost peer does not have is answered when the generation that says so is on disk:
-	 * should this node crash now, the peer must not take its own data for the same.
+	 * A write that a lost peer does not have is answered when the generation that says so is
+	 * on disk: should this node crash now, the peer must not take its own data for the same.
 	 */
 	if (!req->completed && req->net.of[NET_LOST] && uuid_bump_running(core)) {
 		core->req.answers_held = true;
@@ -350,8 +355,8 @@ void request_log_progress(struct core *core, struct request *req)
 }
 
 /*
- * Nodes that have the write. A peer that was lost with it has it again when its bits were cleared since, which
- * only proof of the block's content does.
+ * Nodes that have the write. A peer that was lost with it has it again when its bits were cleared
+ * since, which only proof of the block's content does.
  */
 static uint64_t nodes_with(const struct core *core, const struct request *req)
 {

@@ -49,7 +49,8 @@ static struct request *next_open(struct core *core, const struct peer *peer, str
 
 /* ---- acknowledgements ---- */
 
-static struct request *find(struct core *core, const struct volume *vol, const struct pkt_block *block)
+static struct request *find(struct core *core, const struct volume *vol,
+			    const struct pkt_block *block)
 {
 	struct request *req = slab_lookup(&core->req.slab, block->block_id);
 
@@ -134,7 +135,8 @@ void rx_barrier_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 }
 
 /* Counts what the packet names and checks that it is one epoch's oldest part; 0 = it is not. */
-static uint32_t confirmed_count(struct core *core, const struct peer *peer, const struct pkt_confirm *c)
+static uint32_t confirmed_count(struct core *core, const struct peer *peer,
+				const struct pkt_confirm *c)
 {
 	struct request *req = peer->tx.oldest;
 	uint32_t epoch = req ? req->epoch : 0, count = 0;
@@ -215,7 +217,8 @@ static void log_lost(struct core *core, struct peer *peer)
 		set_out_of_sync(core, peer, req);
 		req = next;
 	}
-	/* Answers last: an answered request may let others start, which go to the end of the log. */
+	/* Answers last: an answered request may let others start, which go to the end of the
+	 * log. */
 	LIST_FOR_EACH_SAFE(it, &core->req.log) {
 		req = LIST_ENTRY(it, struct request, link);
 		if (req->net.of[NET_LOST] >> peer->id & 1)
@@ -257,7 +260,8 @@ void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 
 	request_epoch_close(core);
 	peer_write_disk_lost(core, pd);
-	/* Writes that did not go there: resync requests of third nodes may refer to their position. */
+	/* Writes that did not go there: resync requests of third nodes may refer to their
+	 * position. */
 	if (peer->tx.active && peer->tx.dagtag != core->req.dagtag)
 		request_dagtag_announce(core, peer);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One core whose volume is attached and whose peers are Connected, put together by hand, so that the data path can
- * be tested packet by packet. Nothing answers: the test plays the disk, the metadata and the peers.
+ * One core whose volume is attached and whose peers are Connected, put together by hand, so that
+ * the data path can be tested packet by packet. Nothing answers: the test plays the disk, the
+ * metadata and the peers.
  */
 #ifndef TEST_CORE_NODE_H
 #define TEST_CORE_NODE_H
@@ -49,7 +50,8 @@ static inline struct core_event node_event(struct node *n, enum core_event_kind 
 	return ev;
 }
 
-/* Steps; unless told otherwise completes the metadata writes that follow, keeping all actions in order. */
+/* Steps; unless told otherwise completes the metadata writes that follow, keeping all actions
+ * in order. */
 static inline void node_step(struct node *n, const struct core_event *ev)
 {
 	unsigned from = 0, have;
@@ -163,7 +165,8 @@ static inline void node_connect(struct node *n, unsigned p)
 }
 
 /* A Primary or Secondary with `peers` Connected peers, ids from 1; own id 0. */
-static inline void node_open(struct node *n, enum role role, unsigned peers, enum wire_protocol protocol)
+static inline void node_open(struct node *n, enum role role, unsigned peers,
+			     enum wire_protocol protocol)
 {
 	size_t bytes;
 
@@ -248,7 +251,8 @@ static inline unsigned node_count(const struct node *n, enum core_action_kind ki
 }
 
 /* k-th packet of this type to this peer. */
-static inline const struct pkt *node_sent(const struct node *n, unsigned p, enum packet type, unsigned k)
+static inline const struct pkt *node_sent(const struct node *n, unsigned p, enum packet type,
+					  unsigned k)
 {
 	for (unsigned i = 0; i < n->count; i++) {
 		const struct core_action *act = &n->acts[i];

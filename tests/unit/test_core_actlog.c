@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The activity log: transactions, replacement, the order against bitmap and data, a full log, a lost disk. */
+/* The activity log: transactions, replacement, the order against bitmap and data, a full log,
+ * a lost disk. */
 #include <errno.h>
 
 #include "core_node.h"
@@ -343,7 +344,8 @@ ActlogTest(replay_of_the_blocks_covers_what_is_referenced)
 	}
 }
 
-/* Nobody wrote for a while: the extents leave the log, bitmap pages first, and come back like new ones. */
+/* Nobody wrote for a while: the extents leave the log, bitmap pages first, and come back like
+ * new ones. */
 ActlogTest(idle_extents_cool_down)
 {
 	struct al_ref a, b, c;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Write epochs: barriers of the sending side, draining, flushing and barrier acks of the receiving side. */
+/* Write epochs: barriers of the sending side, draining, flushing and barrier acks of the
+ * receiving side. */
 #include <errno.h>
 
 #include "core_node.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Writes and reads received from peers: bounds, order, answers, peer acks, loss of the Primary, a full activity log. */
+/* Writes and reads received from peers: bounds, order, answers, peer acks, loss of the
+ * Primary, a full activity log. */
 #include <errno.h>
 
 #include "core_node.h"
@@ -329,7 +330,8 @@ PeerWriteTest(diskless_primary_is_out_of_sync)
 	cr_assert(node_bit(&n, FROM, 80));
 }
 
-/* The disk of the Primary fails with a write in flight: its state comes, then a peer ack without itself. */
+/* The disk of the Primary fails with a write in flight: its state comes, then a peer ack
+ * without itself. */
 PeerWriteTest(a_primary_whose_disk_failed_is_out_of_sync)
 {
 	open_secondary();
@@ -380,7 +382,8 @@ static void flush_for_log(void)
 		node_disk_done(&n, tag_of(AC_DISK_FLUSH), 0);
 }
 
-/* H60: peer acks wait for the barrier, the barrier for writes, these for the activity log, it for peer acks. */
+/* H60: peer acks wait for the barrier, the barrier for writes, these for the activity log, it
+ * for peer acks. */
 PeerWriteTest(full_activity_log_does_not_wait_for_peer_acks)
 {
 	open_secondary();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Application requests of a Primary: where they go, when they are answered, what they leave in the bitmap. */
+/* Application requests of a Primary: where they go, when they are answered, what they leave in
+ * the bitmap. */
 #include <errno.h>
 
 #include "core/state.h"
@@ -36,7 +37,8 @@ static bool in_list(unsigned bits)
 	for (unsigned r = 0; r < 2; r++) {
 		for (unsigned e = 0; e < 3; e++) {
 			for (unsigned a = 0; a < 4; a++) {
-				if (bits == (B(SENT) | (r ? B(RECEIVED) : 0) | ends[e] | answers[a]))
+				if (bits == (B(SENT) | (r ? B(RECEIVED) : 0) | ends[e] |
+					     answers[a]))
 					return true;
 			}
 		}
@@ -221,7 +223,8 @@ RequestTest(overlapping_writes_follow_each_other)
 	node_ack(&n, 1, P_WRITE_ACK, &data);
 	cr_assert_eq(node_answer(&n, 1), 0);
 	cr_assert_eq(node_act(&n, AC_DISK_WRITE, 0)->u.disk.sector, 84);
-	/* The first one was answered: its epoch is over, and said to be so before the next write. */
+	/* The first one was answered: its epoch is over, and said to be so before the next
+	 * write. */
 	cr_assert(node_sent(&n, 1, P_BARRIER, 0) < node_sent(&n, 1, P_DATA, 0));
 }
 
@@ -252,7 +255,8 @@ RequestTest(connection_lost_sets_bits_and_answers)
 	cr_assert_null(node_sent(&n, 2, P_PEER_ACK, 0));
 }
 
-/* Acknowledged and even answered is not enough: without the barrier ack it counts as not written. */
+/* Acknowledged and even answered is not enough: without the barrier ack it counts as not
+ * written. */
 RequestTest(written_but_not_stable_is_out_of_sync_after_a_loss)
 {
 	struct pkt data;
