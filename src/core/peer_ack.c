@@ -119,8 +119,7 @@ void rx_flush_forward(struct core *core, struct peer *peer, const struct pkt *pk
 	core_send(core, initiator, STREAM_DATA, &ack);
 }
 
-/* A peer that resyncs from us must learn what it lacks of a write that came while it does. */
-static void tell_targets(struct core *core, const struct peer_request *preq, uint64_t mask)
+void peer_ack_tell_targets(struct core *core, const struct peer_request *preq, uint64_t mask)
 {
 	struct pkt pkt = { .type = P_OUT_OF_SYNC, .vnr = core->vol[preq->v]->vnr };
 
@@ -154,7 +153,7 @@ static void apply(struct core *core, struct peer_request *preq, uint64_t mask)
 		if (have)
 			bitmap_clear(core, vol, have, preq->sector, sectors);
 		if (!preq->failed)
-			tell_targets(core, preq, mask);
+			peer_ack_tell_targets(core, preq, mask);
 	}
 	actlog_put(core, vol, &preq->al);
 }

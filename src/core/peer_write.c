@@ -73,10 +73,12 @@ static void settle(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
 
-	if (!preq->settled && vol_has_md(vol))
+	if (!preq->settled && vol_has_md(vol)) {
 		bitmap_set(core, vol,
 			   SLOTS_ALL & ~bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
 			   preq->bytes / SECTOR_BYTES);
+		peer_ack_tell_targets(core, preq, 0);
+	}
 	preq->settled = true;
 	actlog_put(core, vol, &preq->al);
 }
@@ -361,10 +363,12 @@ void peer_rx_lost(struct core *core, struct peer *peer)
 			continue;
 		}
 		list_push_back(&peer->rx.orphans, &preq->link);
-		if (vol_has_md(vol) && !preq->settled)
+		if (vol_has_md(vol) && !preq->settled) {
 			bitmap_set(core, vol,
 				   SLOTS_ALL & ~bitmap_slots_of(vol, UINT64_C(1) << preq->p),
 				   preq->sector, preq->bytes / SECTOR_BYTES);
+			peer_ack_tell_targets(core, preq, 0);
+		}
 	}
 	peer_reads_lost(core, peer);
 }

@@ -314,6 +314,8 @@ void read_peer_lost(struct core *core, struct peer *peer);
 void peer_ack_add(struct core *core, const struct request *req, uint64_t mask);
 void peer_ack_flush(struct core *core);
 void peer_ack_answer_flushes(struct core *core);
+/* Peers that resync from us learn what they lack of a received write; `mask`: the nodes that have it. */
+void peer_ack_tell_targets(struct core *core, const struct peer_request *preq, uint64_t mask);
 
 /* peer_write.c */
 void peer_rx_connected(struct peer *peer);
