@@ -7,10 +7,8 @@
 
 static struct net_conn *conn_of(struct resource *res, uint8_t node_id)
 {
-	struct peer *peer = node_id < NODES_MAX ? res->by_node[node_id] : NULL;
-
-	ASSERT(peer);
-	return peer->conn;
+	ASSERT(node_id < NODES_MAX && res->by_node[node_id]);
+	return res->by_node[node_id]->conn;
 }
 
 static void exec_size(struct resource *res, const struct ac_size *a)
