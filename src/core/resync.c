@@ -271,9 +271,9 @@ void resync_begin(struct core *core, struct peer_device *pd)
 	rs->unstable = resync_source_unstable(core, pd);
 }
 
-static void begin_target(struct core *core, struct peer_device *pd)
+/* Another resync may have brought a new generation while this one was paused. */
+static void reference_target(struct core *core, struct peer_device *pd)
 {
-	resync_begin(core, pd);
 	uuid_resync_start(core, pd);
 	pd->rs.begin_seq = md_sync(core, core->vol[pd->v]);
 }
@@ -312,7 +312,8 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 	case REPL_SYNC_TARGET:
 	case REPL_PAUSED_SYNC_T:
 		if (!resync_is_target(old))
-			begin_target(core, pd);
+			resync_begin(core, pd);
+		reference_target(core, pd);
 		note_pause(core, &pd->rs, repl == REPL_PAUSED_SYNC_T);
 		if (repl == REPL_SYNC_TARGET)
 			target_start(core, pd);

@@ -81,6 +81,9 @@ void finish_uuids_received(struct core *core, const struct peer_device *teller);
 void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol,
 			  bool counts_stale);
 
+/* The peer's generation is one that ours led to: it has what we lack. */
+bool sync_is_newer(struct core *core, struct peer *peer, struct volume *vol);
+
 /* ---- outdated.c ---- */
 
 /* Connected disks that stay different, or keep bits, are decided about again after a while. */

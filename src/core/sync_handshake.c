@@ -164,6 +164,23 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 	decide(core, peer, vol, counts_stale);
 }
 
+bool sync_is_newer(struct core *core, struct peer *peer, struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	struct pkt_uuids own;
+	struct sync_input in;
+
+	if (!pd->uuids_valid || uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return false;
+	memset(&in, 0, sizeof(in));
+	uuid_fill(core, peer, vol, 0, 0, &own);
+	fill_me(core, peer, vol, &own, &in.me);
+	in.me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
+	fill_peer(core, peer, pd, false, &in.peer);
+	input_options(peer, true, &in);
+	return strategy_is_target(uuid_compare(&in).strategy);
+}
+
 /* ---- what the verdict does to bitmaps and references ---- */
 
 static void copy_bitmap(struct core *core, struct volume *vol, unsigned peer_id, unsigned from_node)
