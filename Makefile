@@ -22,6 +22,8 @@ endif
 ifneq ($(SAN),)
 HARDEN :=
 OPT := -O1 -g
+# gcc sees through less of the code when it is instrumented.
+WARN += -Wno-maybe-uninitialized
 endif
 
 # Only asked for when a link needs it, so that `make deps` works on a bare machine.
