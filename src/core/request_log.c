@@ -290,6 +290,8 @@ void request_log_start(struct core *core, struct request *req)
 	if (local)
 		bitmap_set(core, vol, SLOTS_ALL & ~bitmap_slots_of(vol, data), req->sector,
 			   sectors);
+	else if (vol_has_md(vol) && disk_of(core, vol) == DISK_NEGOTIATING)
+		bitmap_set(core, vol, SLOTS_ALL, req->sector, sectors);
 	if (local)
 		local_write(core, req);
 	FOR_EACH_PEER(core, peer) {

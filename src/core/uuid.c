@@ -406,6 +406,25 @@ static bool resync_finishing(const struct core *core, const struct volume *vol)
 	return false;
 }
 
+/*
+ * Another good disk is here: together we are what goes on, and a Primary that comes back from a crash has to follow,
+ * also if only the other one has seen it before.
+ */
+static bool in_live_group(const struct core *core, const struct peer *but, const struct volume *vol)
+{
+	if (vol->crashed_primary || disk_of(core, vol) != DISK_UP_TO_DATE)
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (peer != but && repl_of(core, pd) == REPL_ESTABLISHED &&
+		    pdsk_of(core, pd) == DISK_UP_TO_DATE && pd->uuids_valid &&
+		    uuid_eq(pd->uuids.current, vol->md.current_uuid))
+			return true;
+	}
+	return false;
+}
+
 static uint64_t own_flags(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	uint64_t flags = UUID_FLAG_KEEPS_BITS;
@@ -418,7 +437,7 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer, cons
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (state_is_stable(core, &core->st))
 		flags |= UUID_FLAG_STABLE;
-	if (peer->was_connected)
+	if (peer->was_connected || in_live_group(core, peer, vol))
 		flags |= UUID_FLAG_RECONNECT;
 	return flags;
 }

@@ -145,6 +145,9 @@ static bool missed_finish(const struct sync_input *in, const struct uuid_side *s
 
 	if ((source->flags | target->flags) & UUID_FLAG_SYNC_TARGET || in->again)
 		return false;
+	/* What a crash has left of the source is not what the target got, from it or from a third node. */
+	if (source->flags & UUID_FLAG_CRASHED_PRIMARY && !(target->flags & UUID_FLAG_CRASHED_PRIMARY))
+		return false;
 	if (in->apv >= 124 && !source->dirty_bits && !target->dirty_bits)
 		return false;
 	return reference && reference != UUID_UNKNOWN && !uuid_eq(reference, target->current) &&
