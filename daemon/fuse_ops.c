@@ -46,14 +46,26 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS);
 }
 
-/* NULL: answered already. */
-static struct volume *volume_of(fuse_req_t req, fuse_ino_t ino)
+/* A file handle says with which incarnation of the resource it was opened, and whether for writing. */
+static uint64_t handle_of(const struct volume *vol, bool write)
+{
+	return vol->res->incarnation << 1 | write;
+}
+
+static bool handle_is_valid(const struct volume *vol, uint64_t fh)
+{
+	return fh >> 1 == vol->res->incarnation;
+}
+
+/* The volume of an open file. NULL: answered already. */
+static struct volume *volume_of(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
 {
 	struct shard *shard = fuse_req_userdata(req);
 	struct file *f = file_by_ino(shard, ino);
 
-	if (!f || !f->vol) {
-		fuse_reply_err(req, f ? ENODEV : EISDIR);
+	/* What was opened before the resource went down stays dead when it comes up again. */
+	if (!f || !f->vol || !handle_is_valid(f->vol, fi->fh)) {
+		fuse_reply_err(req, f ? EIO : EISDIR);
 		return NULL;
 	}
 	return f->vol;
@@ -70,7 +82,7 @@ static void open_replied(struct pending *p, int rc, const char *text)
 {
 	struct pending_open *o = CONTAINER_OF(p, struct pending_open, base);
 	struct open_answer answer = {
-		.fh = o->write,
+		.fh = handle_of(o->vol, o->write),
 		.open_flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES,
 	};
 
@@ -84,18 +96,25 @@ static void open_replied(struct pending *p, int rc, const char *text)
 		/* The opener was interrupted: no release will follow. */
 		o->vol->unclosed[o->write]++;
 		o->vol->res->unclosed = true;
+	} else {
+		o->vol->open_count++;
 	}
 	free(o);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct volume *vol = volume_of(req, ino);
+	struct shard *shard = fuse_req_userdata(req);
+	struct file *f = file_by_ino(shard, ino);
 	struct core_event ev = { .kind = EV_COMMAND };
 	struct pending_open *o;
+	struct volume *vol;
 
-	if (!vol)
+	if (!f || !f->vol) {
+		fuse_reply_err(req, f ? ENODEV : EISDIR);
 		return;
+	}
+	vol = f->vol;
 	o = calloc(1, sizeof(*o));
 	if (!o) {
 		fuse_reply_err(req, ENOMEM);
@@ -118,18 +137,19 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct shard *shard = fuse_req_userdata(req);
 	struct file *f = file_by_ino(shard, ino);
 
-	if (f && f->vol)
-		close_volume(f->vol, fi->fh != 0);
+	if (f && f->vol && handle_is_valid(f->vol, fi->fh)) {
+		f->vol->open_count--;
+		close_volume(f->vol, fi->fh & 1);
+	}
 	fuse_reply_err(req, 0);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
-	struct volume *vol = volume_of(req, ino);
+	struct volume *vol = volume_of(req, ino, fi);
 	uint64_t end;
 
-	(void)fi;
 	if (!vol)
 		return;
 	end = vol->size_sectors * SECTOR_BYTES;
@@ -158,7 +178,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		     struct fuse_file_info *fi)
 {
 	struct shard *shard = fuse_req_userdata(req);
-	struct volume *vol = volume_of(req, ino);
+	struct volume *vol = volume_of(req, ino, fi);
 	struct buf *buf;
 	uint64_t end;
 
@@ -192,10 +212,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct volume *vol = volume_of(req, ino);
+	struct volume *vol = volume_of(req, ino, fi);
 
 	(void)datasync;
-	(void)fi;
 	if (vol)
 		app_submit(vol, req, OP_FLUSH, 0, 0, false, NULL, NULL);
 }
@@ -203,11 +222,10 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
 			 struct fuse_file_info *fi)
 {
-	struct volume *vol = volume_of(req, ino);
+	struct volume *vol = volume_of(req, ino, fi);
 	enum request_op op;
 	uint64_t end;
 
-	(void)fi;
 	if (!vol)
 		return;
 	end = vol->size_sectors * SECTOR_BYTES;

@@ -54,6 +54,7 @@ struct volume {
 	uint64_t size_sectors;        /* AC_SIZE */
 	bool readable, writable;
 	struct file *file;
+	unsigned open_count;
 	/* app_range.c */
 	struct list active_writes;    /* app_req that change data, submitted or about to be */
 	struct list waiting_writes;   /* in order of arrival, for an overlapping one */
@@ -72,6 +73,7 @@ struct resource {
 	struct shard *shard;
 	char name[NAME_MAX_BYTES];
 	uint8_t own_node_id;
+	uint64_t incarnation;         /* tells what was opened before a down from what was opened after */
 	void *core_mem;
 	struct core *core;
 	bool in_step;
@@ -133,6 +135,7 @@ struct shard {
 	struct fuse_pump *pump;
 	struct list files;            /* of the mount; never removed */
 	uint64_t next_ino;
+	uint64_t incarnations;        /* resources that ever came up */
 	uint64_t now_ns;
 	unsigned now_uses;            /* steps since the clock was read */
 	uint64_t armed_ns;            /* of ev_deadline; UINT64_MAX = not armed */

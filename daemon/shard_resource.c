@@ -336,6 +336,7 @@ static void run_up(struct inbox_msg *msg)
 		answer(shard, m->reply, SS_UNKNOWN_ERROR, err.text);
 		goto out;
 	}
+	res->incarnation = ++shard->incarnations;
 	list_push_back(&shard->resources, &res->link);
 	for (unsigned i = 0; i < res->volume_count; i++)
 		file_bind(&res->volumes[i]);
@@ -395,6 +396,29 @@ static void down_replied(struct pending *p, int rc, const char *text)
 	free(d);
 }
 
+static const struct volume *open_volume(const struct resource *res)
+{
+	for (unsigned i = 0; i < res->volume_count; i++) {
+		if (res->volumes[i].open_count > 0)
+			return &res->volumes[i];
+	}
+	return NULL;
+}
+
+/* The core ends its users' work without a question: asking is done here. */
+static bool refuse_down(struct shard_msg *m, const struct resource *res)
+{
+	const struct volume *vol = m->force ? NULL : open_volume(res);
+	char text[ERR_TEXT_MAX];
+
+	if (!vol)
+		return false;
+	str_format(text, sizeof(text), "the file of volume %u is open (--force lets its users fail)",
+		   vol->vnr);
+	answer(m->shard, m->reply, SS_DEVICE_IN_USE, text);
+	return true;
+}
+
 static void run_down(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
@@ -406,6 +430,11 @@ static void run_down(struct inbox_msg *msg)
 	if (!d) {
 		answer(m->shard, m->reply, res ? SS_UNKNOWN_ERROR : SS_NOTHING_TO_DO,
 		       res ? "no memory" : "it is not up");
+		free(m);
+		return;
+	}
+	if (refuse_down(m, res)) {
+		free(d);
 		free(m);
 		return;
 	}
