@@ -146,8 +146,9 @@ static void apply(struct core *core, struct peer_request *preq, uint64_t mask)
 		sender = bitmap_slots_of(vol, UINT64_C(1) << preq->p);
 		have = preq->failed ? 0 : bitmap_slots_of(vol, mask) & ~sender;
 		lack = SLOTS_ALL & ~have;
-		/* Its own bit is missing when its disk failed with the write. */
-		if (mask >> preq->p & 1)
+		/* Its own bit is missing when its disk failed with the write. Marked before, it may
+		 * have caught up. */
+		if (mask >> preq->p & 1 || preq->sender_marked)
 			lack &= ~sender;
 		bitmap_set(core, vol, lack, preq->sector, sectors);
 		if (have)

@@ -283,6 +283,16 @@ static const char *refused(const struct core *core, const struct volume *vol, co
 	return NULL;
 }
 
+/* A sender without disk misses its own write if it ever gets its disk back. */
+static void mark_sender(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+
+	preq->sender_marked = true;
+	bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
+		   preq->bytes / SECTOR_BYTES);
+}
+
 static void start(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
@@ -290,10 +300,8 @@ static void start(struct core *core, struct peer_request *preq)
 	uint32_t sectors = preq->bytes / SECTOR_BYTES;
 
 	list_push_back(&peer->rx.writes, &preq->link);
-	/* A diskless sender misses its own write if it ever gets its disk back. */
 	if (vol_has_md(vol) && pdsk_of(core, &peer->pd[preq->v]) < DISK_INCONSISTENT)
-		bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << peer->id), preq->sector,
-			   sectors);
+		mark_sender(core, preq);
 	hold_init(&preq->hold, HOLD_WRITE, preq->sector, sectors, hold_ready);
 	preq->stage = PREQ_HOLD;
 	if (hold_acquire(core, vol, &preq->hold))
@@ -380,11 +388,10 @@ void peer_write_disk_lost(struct core *core, const struct peer_device *pd)
 	if (pdsk_of(core, pd) >= DISK_INCONSISTENT || !vol_has_md(vol))
 		return;
 	LIST_FOR_EACH(it, &core->peer[pd->p]->rx.writes) {
-		const struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+		struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
 
-		if (preq->v == pd->v)
-			bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << pd->p),
-				   preq->sector, preq->bytes / SECTOR_BYTES);
+		if (preq->v == pd->v && !preq->sender_marked)
+			mark_sender(core, preq);
 	}
 }
 

@@ -111,6 +111,7 @@ struct request {
 	bool local_pending;
 	bool local_ok;
 	bool local_good;         /* the local disk was UpToDate */
+	bool marked;             /* not written here: bits set towards everybody */
 	bool completed;          /* the application has its answer */
 	bool settled;            /* hold given back: local and all acks are in */
 	int error;               /* of the local part, or the answer of a split request */
@@ -216,6 +217,7 @@ struct peer_request {
 	uint8_t stage;           /* enum peer_request_stage */
 	bool failed;             /* not on our disk */
 	bool settled;            /* bits set for every node but the sender */
+	bool sender_marked;      /* bits set for the sender, whose disk is not there */
 	bool lost;               /* the connection it came by is gone: no answer */
 };
 

@@ -286,12 +286,16 @@ void request_log_start(struct core *core, struct request *req)
 	req->stage = REQ_LOGGED;
 	rq->epoch_writes++;
 	list_push_back(&rq->log, &req->link);
-	/* Who does not get it differs from now on. The activity log covers these bits on disk. */
-	if (local)
-		bitmap_set(core, vol, SLOTS_ALL & ~bitmap_slots_of(vol, data), req->sector,
-			   sectors);
-	else if (vol_has_md(vol) && disk_of(core, vol) == DISK_NEGOTIATING)
-		bitmap_set(core, vol, SLOTS_ALL, req->sector, sectors);
+	/*
+	 * Who does not get it differs from now on; without a local copy this node does from
+	 * everybody. The activity log covers these bits on disk.
+	 */
+	if (vol_has_md(vol)) {
+		uint32_t have = local ? bitmap_slots_of(vol, data) : 0;
+
+		bitmap_set(core, vol, SLOTS_ALL & ~have, req->sector, sectors);
+		req->marked = !local;
+	}
 	if (local)
 		local_write(core, req);
 	FOR_EACH_PEER(core, peer) {
@@ -357,24 +361,31 @@ void request_log_progress(struct core *core, struct request *req)
 }
 
 /*
- * Nodes that have the write. A peer that was lost with it has it again when its bits were cleared
- * since, which only proof of the block's content does.
+ * A node that missed the write has it when its bits, set then, were cleared since: only proof of
+ * the block's content clears them.
  */
+static bool caught_up(const struct volume *vol, const struct request *req, uint64_t nodes)
+{
+	uint32_t slots = bitmap_slots_of(vol, nodes);
+
+	return slots && !bitmap_test(vol, slots, req->sector, req->bytes / SECTOR_BYTES);
+}
+
 static uint64_t nodes_with(const struct core *core, const struct request *req)
 {
 	const struct volume *vol = core->vol[req->v];
+	uint32_t lost = req->net.of[NET_LOST];
 	uint64_t mask = net_has(&req->net);
 
-	if (req->local_ok)
+	if (req->local_ok || (req->marked && request_local_writable(core, vol) &&
+			      caught_up(vol, req, mask)))
 		mask |= UINT64_C(1) << core->self;
 	if (!req->local_ok || !vol_has_md(vol))
 		return mask;
-	for (uint32_t lost = req->net.of[NET_LOST]; lost; lost &= lost - 1) {
+	for (; lost; lost &= lost - 1) {
 		unsigned node = (unsigned)__builtin_ctz(lost);
-		uint32_t slot = bitmap_slots_of(vol, UINT64_C(1) << node);
 
-		if (slot && core->peer[node]->tx.active &&
-		    !bitmap_test(vol, slot, req->sector, req->bytes / SECTOR_BYTES))
+		if (core->peer[node]->tx.active && caught_up(vol, req, UINT64_C(1) << node))
 			mask |= UINT64_C(1) << node;
 	}
 	return mask;

@@ -449,6 +449,35 @@ RequestTest(orderly_detach_flushes_first)
 	cr_assert_null(node_act(&n, AC_DISK_FLUSH, 0));
 }
 
+/* While its disk negotiates the Primary writes to peers only: it is the one that differs. */
+RequestTest(what_a_negotiating_disk_misses_is_marked)
+{
+	struct pkt data;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	n.core->st.vol[0].disk = DISK_NEGOTIATING;
+	node_write(&n, 1, 80);
+	cr_assert_null(node_act(&n, AC_DISK_WRITE, 0));
+	cr_assert(node_bit(&n, 1, 80));
+	data = *node_sent(&n, 1, P_DATA, 0);
+	node_ack(&n, 1, P_WRITE_ACK, &data);
+	cr_assert_eq(node_answer(&n, 1), 0);
+	node_time(&n, 2);
+	/* Resynced in the meantime or not: the peer ack says so. */
+	for (unsigned i = 0; i < 2; i++) {
+		if (i == 1) {
+			node_write(&n, 2, 80);
+			node_ack(&n, 1, P_WRITE_ACK, node_sent(&n, 1, P_DATA, 0));
+			node_time(&n, 2);
+			n.core->st.vol[0].disk = DISK_INCONSISTENT;
+			bitmap_clear(n.core, n.vol, 1, 80, 8);
+		}
+		node_barrier_ack(&n, 1, i, 1);
+		node_time(&n, 101);
+		cr_assert_eq(node_sent(&n, 1, P_PEER_ACK, 0)->u.dagtag.mask, i == 0 ? 2 : 3);
+	}
+}
+
 /* ---- refusals and gates ---- */
 
 RequestTest(illegal_requests)
