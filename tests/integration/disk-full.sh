@@ -12,8 +12,9 @@ if ! is_root && [ -z "${IN_NAMESPACE:-}" ]; then
 	exit
 fi
 mkdir "$WORK/small"
-mount -t tmpfs -o size=24M tmpfs "$WORK/small" 2>/dev/null || skip "may not mount a tmpfs"
+mount -t tmpfs -o size=88M tmpfs "$WORK/small" 2>/dev/null || skip "may not mount a tmpfs"
 on_exit 'umount "$WORK/small"'
+fallocate -l 64M "$WORK/small/filler" || fail "fallocate"
 mv "$(node_disk alpha)" "$WORK/small/disk.img"
 ln -s "$WORK/small/disk.img" "$(node_disk alpha)"
 
@@ -35,7 +36,7 @@ must put_random alpha 50000 1024
 cmp "$(node_file alpha)" "$WORK/model" || fail "wrong data through the peer"
 
 # With more room the disk is taken back.
-mount -o remount,size=80M "$WORK/small" || fail "remount"
+rm "$WORK/small/filler"
 must ctl alpha attach r0
 must wait_for 60 "both nodes settled" cluster_settled
 must ctl alpha secondary r0

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # drbdmeta of the DRBD utilities dumps the metadata of a used and stopped store with the same generations as drbdctl dump-md.
 . "$(dirname "$0")/functions.sh"
-PATH=$PATH:/usr/sbin:/sbin
 need jq drbdmeta losetup
 is_root || skip "needs root (drbdmeta works on block devices)"
 losetup -f >/dev/null 2>&1 || skip "needs loop devices"
