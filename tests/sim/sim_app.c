@@ -71,6 +71,9 @@ static bool lineage_ok(struct world *w, unsigned node)
 
 	if (!super_of(w, node, &mine))
 		return false;
+	/* Nor will one get it from a Primary that is gone. */
+	if (simnet_in_flight(w, P_CURRENT_UUID) || simnet_in_flight(w, P_UUIDS110))
+		return false;
 	for (unsigned m = 0; m < w->node_count; m++) {
 		if (m == node || !super_of(w, m, &other) ||
 		    other.current_uuid == UUID_JUST_CREATED)

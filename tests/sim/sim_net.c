@@ -298,6 +298,21 @@ void simnet_heal(struct world *w)
 	}
 }
 
+bool simnet_in_flight(const struct world *w, enum packet type)
+{
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = a + 1; b < w->node_count; b++) {
+			const struct net_conn *c = &w->net.conn[a][b];
+
+			for (unsigned i = 0; i < 2 * STREAM_COUNT; i++) {
+				if (stream_has(w, &c->stream[i / 2][i % 2], type))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
 bool simnet_quiet(const struct world *w)
 {
 	for (unsigned a = 0; a < w->node_count; a++) {

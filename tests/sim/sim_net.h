@@ -17,6 +17,7 @@ void stream_drop(struct world *w, struct net_stream *st, unsigned keep);
 void stream_push_fin(struct world *w, struct net_conn *c, unsigned side, unsigned stream);
 /* Something that blocked the stream may be gone: arm its delivery. */
 void stream_kick(struct world *w, struct net_conn *c, unsigned side, unsigned stream);
+bool stream_has(const struct world *w, const struct net_stream *st, enum packet type);
 /* Nothing but keepalives in flight. */
 bool stream_quiet(const struct world *w, const struct net_stream *st);
 

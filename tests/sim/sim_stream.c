@@ -84,6 +84,15 @@ bool stream_quiet(const struct world *w, const struct net_stream *st)
 	return true;
 }
 
+bool stream_has(const struct world *w, const struct net_stream *st, enum packet type)
+{
+	for (uint32_t i = st->head; i != 0; i = w->net.packets[i - 1].next) {
+		if (!w->net.packets[i - 1].fin && w->net.packets[i - 1].type == type)
+			return true;
+	}
+	return false;
+}
+
 /* ---- sending ---- */
 
 static void tx_event(struct world *w, uint64_t key, uint64_t gen)
