@@ -144,6 +144,7 @@ struct volume {
 	uint64_t gate_sectors;      /* last AC_SIZE */
 	bool gate_readable, gate_writable;
 	bool io_failed;             /* the disk is being given up after an error */
+	bool md_failed;             /* the error was one of the metadata: nothing more is written */
 	char reason[STATUS_REASON_MAX];
 	/* md.c: in-core superblock; uuid.c changes uuids, others flags, each followed by md_dirty() */
 	struct md_super md;

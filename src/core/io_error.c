@@ -34,7 +34,12 @@ static void give_up(struct core *core, struct volume *vol)
 
 void volume_md_error(struct core *core, struct volume *vol, int error, const char *what)
 {
-	if (note_error(core, vol, error, what))
+	bool first = note_error(core, vol, error, what);
+
+	if (vol->phase == VOL_ATTACHED)
+		vol->md_failed = true;
+	core_work(core, WORK_PEERS);
+	if (first)
 		give_up(core, vol);
 }
 

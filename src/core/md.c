@@ -83,7 +83,7 @@ void md_run(struct core *core)
 		if (primary_mark_is_over(core, vol))
 			end_primary_mark(core, vol);
 		if (vol->md_is_dirty && !vol->md_writing && core->now_ns >= vol->md_write_at_ns &&
-		    disk_of(core, vol) != DISK_FAILED)
+		    !vol->md_failed)
 			write_super(core, vol);
 	}
 }
@@ -93,7 +93,7 @@ uint64_t md_deadline(const struct core *core)
 	uint64_t t = NEVER_NS;
 
 	FOR_EACH_VOLUME(core, vol) {
-		if (!vol_has_md(vol) || disk_of(core, vol) == DISK_FAILED)
+		if (!vol_has_md(vol) || vol->md_failed)
 			continue;
 		if (vol->md_is_dirty && !vol->md_writing && vol->md_write_at_ns < t)
 			t = vol->md_write_at_ns;
@@ -114,7 +114,7 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 		vol->md_writing = false;
 	core_work(core, WORK_MD | WORK_REQUESTS | WORK_SYNC | WORK_PEERS);
 	if (done->error) {
-		volume_io_error(core, vol, done->error, "write of the superblock");
+		volume_md_error(core, vol, done->error, "write of the superblock");
 		return;
 	}
 	if (seq > vol->md_durable_seq)

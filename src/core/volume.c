@@ -54,6 +54,7 @@ void volume_attach(struct core *core, struct volume *vol)
 	ASSERT(vol->phase == VOL_DETACHED);
 	vol->phase = VOL_ATTACHING;
 	vol->io_failed = false;
+	vol->md_failed = false;
 	vol->reason[0] = '\0';
 	disk_set(core, vol, DISK_ATTACHING);
 	core_act(core, AC_ATTACH)->u.vnr = vol->vnr;
@@ -236,6 +237,12 @@ void volume_run(struct core *core)
 		/* An orderly stop leaves metadata that say so. */
 		if (disk == DISK_DETACHING && !vol->io_failed && !md_quiesce(core, vol))
 			continue;
+		/* A disk that others go on without has to know it, if it can still be told. */
+		if (disk == DISK_FAILED && vol->md_is_dirty && !vol->md_failed) {
+			vol->md_write_at_ns = core->now_ns;
+			core_work(core, WORK_MD);
+			continue;
+		}
 		if (md_idle(vol))
 			become_diskless(core, vol);
 	}
