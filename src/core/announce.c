@@ -22,19 +22,19 @@ static bool same_generation(const struct peer_device *pd, const struct volume *v
 	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid);
 }
 
-/* What this node has in the range is what the peer has. */
+/*
+ * What this node has in the range is what the peer has: neither has marked anything towards the other. Own bits alone
+ * do not tell, since the peer may have got other data by a resync, and marks that on its side.
+ */
 static bool in_sync_with(const struct core *core, const struct volume *vol,
 			 const struct peer_device *pd, uint64_t bit, uint64_t bits)
 {
-	enum repl_state repl = repl_of(core, pd);
 	int slot = bitmap_slot(vol, pd->p);
 
-	if (slot < 0 || bits_any(vol->bm.store.slot[slot], bit, bits))
-		return false;
-	if (resync_is_source(repl) || resync_is_target(repl))
-		return true;
-	return repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
-	       disk_of(core, vol) == DISK_UP_TO_DATE && same_generation(pd, vol);
+	return slot >= 0 && !bits_any(vol->bm.store.slot[slot], bit, bits) &&
+	       repl_of(core, pd) == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+	       disk_of(core, vol) == DISK_UP_TO_DATE && same_generation(pd, vol) &&
+	       !pd->uuids.dirty_bits;
 }
 
 static uint64_t in_sync_mask(const struct core *core, const struct volume *vol, uint64_t bit,
@@ -84,25 +84,7 @@ static uint64_t extent_bits(const struct volume *vol, uint64_t first)
 	return vol->bm.bits - first < EXTENT_BITS ? vol->bm.bits - first : EXTENT_BITS;
 }
 
-void announce_cleared(struct core *core, struct volume *vol, unsigned p, uint64_t sector,
-		      uint64_t sectors)
-{
-	uint64_t first = sector / BM_BLOCK_SECTORS / EXTENT_BITS * EXTENT_BITS;
-	uint64_t mask;
-
-	(void)sectors;
-	if (core->peer_count < 2 || first >= vol->bm.bits)
-		return;
-	mask = in_sync_mask(core, vol, first, extent_bits(vol, first));
-	if (!(mask & node_bit(p)))
-		return;
-	if (undecided(core, vol, first))
-		announce_all(core, vol);
-	else
-		tell(core, vol, first, extent_bits(vol, first), mask);
-}
-
-/* ---- the sweep at the end ---- */
+/* ---- the sweep ---- */
 
 void announce_all(struct core *core, struct volume *vol)
 {
@@ -264,6 +246,27 @@ static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned
 	return changed;
 }
 
+/* A peer to which we told a count counts on it: none left is news. */
+void announce_count(struct core *core, struct peer_device *pd)
+{
+	const struct volume *vol = core->vol[pd->v];
+
+	if (vol_has_md(vol) && repl_of(core, pd) == REPL_ESTABLISHED &&
+	    disk_of(core, vol) == DISK_UP_TO_DATE && pd->sent_valid && pd->sent.dirty_bits &&
+	    !bitmap_weight(vol, pd->p))
+		uuid_send(core, core->peer[pd->p], pd->v, 0, 0);
+}
+
+void announce_fences_reset(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		struct claim_fence *fence = &peer->pd[vol->v].fence;
+
+		fence->current = fence->asked = 0;
+	}
+	core_work(core, WORK_SYNC);
+}
+
 void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
@@ -291,6 +294,8 @@ void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pk
 	end = (in->sector + sectors) / BM_BLOCK_SECTORS;
 	if (in->sector + sectors == vol->size_sectors || end > vol->bm.bits)
 		end = vol->bm.bits;
-	if (believe_idle_extents(core, vol, (unsigned)slot, slots, first, end))
+	if (believe_idle_extents(core, vol, (unsigned)slot, slots, first, end)) {
 		announce_all(core, vol);
+		core_work(core, WORK_SYNC);
+	}
 }

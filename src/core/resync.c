@@ -422,6 +422,7 @@ void resync_run(struct core *core)
 			struct peer_device *pd = &peer->pd[vol->v];
 			enum repl_state repl = repl_of(core, pd);
 
+			announce_count(core, pd);
 			announce_fence(core, pd);
 			leftover_run(core, pd);
 			if (repl == REPL_STARTING_SYNC_S || repl == REPL_STARTING_SYNC_T)

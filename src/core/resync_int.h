@@ -100,14 +100,15 @@ void reconcile_resynced(struct core *core, const struct peer_device *pd);
 
 /* ---- announce.c: P_PEERS_IN_SYNC ---- */
 
-/* Bits towards a peer were cleared by a resync: tell the others when the extent is clean. */
-void announce_cleared(struct core *core, struct volume *vol, unsigned p, uint64_t sector,
-		      uint64_t sectors);
 /* A resync ended well: tell the others about the whole device. */
 void announce_all(struct core *core, struct volume *vol);
 void announce_time(struct core *core, struct volume *vol);
 /* Generations changed here or there: claims of this peer count only from now on. */
 void announce_fence(struct core *core, struct peer_device *pd);
+/* Tells the peer when no bits are left towards it. */
+void announce_count(struct core *core, struct peer_device *pd);
+/* Some disk started or ended to be good: what was claimed before is void. */
+void announce_fences_reset(struct core *core, struct volume *vol);
 
 /* ---- bitmap_xfer.c ---- */
 

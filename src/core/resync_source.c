@@ -257,11 +257,9 @@ void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 			  pkt->u.block.bytes);
 		return;
 	}
-	if (pkt->type == P_RS_WRITE_ACK && !rq->dirtied) {
+	if (pkt->type == P_RS_WRITE_ACK && !rq->dirtied)
 		bitmap_clear(core, vol, bitmap_slots_of(vol, node_bit(peer->id)), rq->sector,
 			     sectors_of(rq));
-		announce_cleared(core, vol, peer->id, rq->sector, sectors_of(rq));
-	}
 	end(core, vol, rq, 0);
 }
 

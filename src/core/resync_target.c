@@ -316,11 +316,9 @@ static void acknowledge(struct core *core, struct volume *vol, struct rs_request
 		bool good = durable && !rq->failed;
 
 		rs_answer(core, rq, good ? P_RS_WRITE_ACK : P_RS_NEG_ACK);
-		if (good && !rq->superseded && !rq->dirtied) {
+		if (good && !rq->superseded && !rq->dirtied)
 			bitmap_clear(core, vol, source_slot(vol, rq->p), rq->sector,
 				     rq->bytes / SECTOR_BYTES);
-			announce_cleared(core, vol, rq->p, rq->sector, rq->bytes / SECTOR_BYTES);
-		}
 	}
 	finished(core, vol, rq);
 }

@@ -623,7 +623,12 @@ static bool both_good(const struct state *st, unsigned p, unsigned v)
 static void tell_in_sync(struct core *core, const struct state *old, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer) {
-		if (both_good(&core->st, peer->id, vol->v) && !both_good(old, peer->id, vol->v))
+		bool is = both_good(&core->st, peer->id, vol->v);
+
+		if (is == both_good(old, peer->id, vol->v))
+			continue;
+		announce_fences_reset(core, vol);
+		if (is)
 			announce_all(core, vol);
 	}
 }

@@ -231,6 +231,9 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	bool stable_now = uuids->flags & UUID_FLAG_GOT_STABLE;
 
 	finish_uuids_received(core, pd);
+	/* What it has marked towards us may be what kept us from calling it in sync. */
+	if (!uuids->dirty_bits && repl_of(core, pd) == REPL_ESTABLISHED)
+		announce_all(core, vol);
 	if (resync_is_target(repl_of(core, pd)) && resync_source_unstable(core, pd))
 		pd->rs.unstable = true;
 	if (uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
