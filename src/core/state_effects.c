@@ -84,7 +84,9 @@ static void disks(struct core *core, const struct state *old)
 	{
 		enum disk_state was = old->vol[vol->v].disk, is = core->st.vol[vol->v].disk;
 
-		if (was > DISK_FAILED && is <= DISK_FAILED)
+		/* An attach that is given up had its metadata in use already. */
+		if ((was > DISK_FAILED || was == DISK_ATTACHING) && is <= DISK_FAILED &&
+		    is != DISK_ATTACHING)
 			request_disk_lost(core, vol);
 	}
 }
