@@ -96,6 +96,15 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 
 /* ---- the end ---- */
 
+/* It is still where we were: our new generation has it as a reference. */
+static bool is_behind(const struct volume *vol, const struct peer_device *pd)
+{
+	uint64_t reference = vol->md.peers[pd->p].bitmap_uuid;
+
+	return pd->uuids_valid && reference && uuid_eq(reference, pd->uuids.current) &&
+	       !uuid_eq(vol->md.current_uuid, pd->uuids.current);
+}
+
 static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
 	unsigned v = pd->v;
@@ -109,6 +118,15 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 		if (disk == DISK_UP_TO_DATE && next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T &&
 		    !sync_is_newer(core, other, core->vol[v]))
 			next->pd[other->id][v].repl = REPL_ESTABLISHED;
+	}
+	FOR_EACH_PEER(core, other) {
+		struct state_peer_device *spd = &next->pd[other->id][v];
+
+		if (other->id == pd->p || spd->repl != REPL_ESTABLISHED ||
+		    spd->pdsk <= DISK_OUTDATED || !is_behind(core->vol[v], &other->pd[v]))
+			continue;
+		other->pd[v].left_behind = true;
+		spd->pdsk = DISK_OUTDATED;
 	}
 	state_end(core, STATE_HARD);
 }

@@ -638,6 +638,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 	bool busy = false;
 
 	FOR_EACH_VOLUME(core, vol) {
+		/* A generation that did not get onto the disk before it failed: a new one is made without it. */
+		if (disk_of(core, vol) <= DISK_FAILED)
+			vol->bump_seq = 0;
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;
 		if (core->st.role != ROLE_PRIMARY) {
