@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "core/core_hooks.h"
-#include "core/state.h"
 
 /* One local flush serves all requests that wait when it starts: it covers what completed
  * before them. */
@@ -16,8 +15,6 @@ static void flush_waiting(struct core *core, struct volume *vol)
 	if (io->flush_running || list_empty(&io->waiting))
 		return;
 	if (!request_local_writable(core, vol)) {
-		LIST_FOR_EACH(it, &io->waiting)
-			LIST_ENTRY(it, struct request, link)->error = -EIO;
 		list_splice_back(&core->req.flushes, &io->waiting);
 		return;
 	}
@@ -26,25 +23,27 @@ static void flush_waiting(struct core *core, struct volume *vol)
 	local_flush_submit(core, vol, TAG_APP_FLUSH, vol->v);
 }
 
-/* Every connected protocol C peer has the flush's epochs on stable storage. */
+/*
+ * Every connected protocol C peer has the flush's epochs on stable storage; every peer at all
+ * when the local disk does not have them.
+ */
 static bool peers_done(const struct core *core, const struct request *req)
 {
 	FOR_EACH_PEER(core, peer) {
 		const struct request *oldest = peer->tx.oldest;
 
-		if (peer->tx.active && peer->conf->net.protocol == PROTOCOL_C && oldest &&
+		if (peer->tx.active && oldest &&
+		    (!req->local_ok || peer->conf->net.protocol == PROTOCOL_C) &&
 		    (int32_t)(oldest->epoch - req->epoch) <= 0)
 			return false;
 	}
 	return true;
 }
 
-/* After a failed local flush the peers' copies must do. */
-static bool peer_copy_is_stable(const struct core *core, unsigned v)
+static bool peer_has_data(const struct core *core, unsigned v)
 {
 	FOR_EACH_PEER(core, peer) {
-		if (peer->tx.active && peer->conf->net.protocol == PROTOCOL_C &&
-		    pdsk_of(core, &peer->pd[v]) == DISK_UP_TO_DATE)
+		if (peer->tx.active && pdsk_of(core, &peer->pd[v]) == DISK_UP_TO_DATE)
 			return true;
 	}
 	return false;
@@ -52,12 +51,10 @@ static bool peer_copy_is_stable(const struct core *core, unsigned v)
 
 static void finish(struct core *core, struct request *req)
 {
-	int error = req->error;
+	bool ok = req->local_ok || peer_has_data(core, req->v);
 
 	list_del(&req->link);
-	if (error && peer_copy_is_stable(core, req->v))
-		error = 0;
-	request_complete(core, req, error);
+	request_complete(core, req, ok ? 0 : -EIO);
 	request_free(core, req);
 }
 
@@ -85,8 +82,6 @@ void request_flush_start(struct core *core, struct request *req)
 		flush_waiting(core, vol);
 		return;
 	}
-	if (!state_data_accessible(core, &core->st, vol->v))
-		req->error = -EIO;
 	list_push_back(&rq->flushes, &req->link);
 	request_flush_progress(core);
 }
@@ -96,10 +91,9 @@ void request_flush_local_done(struct core *core, struct volume *vol, int error)
 	struct volume_io *io = &core->req.vol[vol->v];
 
 	io->flush_running = false;
-	if (!error && !request_local_writable(core, vol))
-		error = -EIO;
 	LIST_FOR_EACH(it, &io->flushing)
-		LIST_ENTRY(it, struct request, link)->error = error;
+		LIST_ENTRY(it, struct request, link)->local_ok =
+			!error && request_local_writable(core, vol);
 	list_splice_back(&core->req.flushes, &io->flushing);
 	if (error)
 		volume_io_error(core, vol, error, "flush");

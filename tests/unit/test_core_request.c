@@ -648,6 +648,28 @@ RequestTest(flush_does_not_wait_for_later_writes_or_lost_peers)
 	cr_assert_eq(node_answer(&n, 4), 0);
 }
 
+/* Without a local copy the peers' must be stable, whatever their protocol. */
+RequestTest(flush_without_a_disk_waits_for_all_peers)
+{
+	struct pkt data;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_B);
+	n.core->st.vol[0].disk = DISK_DISKLESS;
+	node_write(&n, 1, 80);
+	data = *node_sent(&n, 1, P_DATA, 0);
+	node_ack(&n, 1, P_RECV_ACK, &data);
+	cr_assert_eq(node_answer(&n, 1), 0);
+	node_ack(&n, 1, P_WRITE_ACK, &data);
+	node_submit(&n, OP_FLUSH, 2, 0, 0);
+	cr_assert_eq(node_answer(&n, 2), INT32_MAX);
+	node_barrier_ack(&n, 1, 0, 1);
+	cr_assert_eq(node_answer(&n, 2), 0);
+	/* And with nobody left it fails. */
+	node_lose(&n, 1);
+	node_submit(&n, OP_FLUSH, 3, 0, 0);
+	cr_assert_eq(node_answer(&n, 3), -EIO);
+}
+
 RequestTest(one_local_flush_serves_all_that_wait)
 {
 	uint64_t tag;
