@@ -247,15 +247,21 @@ static bool needs_newer_peer(const struct sync_input *in, struct sync_decision *
 	return false;
 }
 
-static enum repl_state repl_for(const struct sync_input *in, enum sync_strategy s)
+/* The rule was arbitrary: a present Primary is the source (2.5 o). */
+static void primary_overrides(const struct sync_input *in, struct sync_decision *d)
 {
 	bool i_am_primary = in->me.role == ROLE_PRIMARY, it_is = in->peer.role == ROLE_PRIMARY;
 
-	if (is_if_both_failed(s) && (i_am_primary || it_is)) {
-		if (!it_is)
-			return REPL_WF_BITMAP_S;
-		return i_am_primary ? REPL_ESTABLISHED : REPL_WF_BITMAP_T;
-	}
+	if (!is_if_both_failed(d->strategy) || (!i_am_primary && !it_is))
+		return;
+	if (i_am_primary && it_is)
+		d->strategy = SYNC_NONE;
+	else
+		d->strategy = i_am_primary ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP;
+}
+
+static enum repl_state repl_for(enum sync_strategy s)
+{
 	if (strategy_is_source(s))
 		return REPL_WF_BITMAP_S;
 	return strategy_is_target(s) ? REPL_WF_BITMAP_T : REPL_ESTABLISHED;
@@ -273,7 +279,11 @@ static void source_must_be_consistent(const struct sync_input *in, struct sync_d
 	if ((i_am_source ? in->me.flags : in->peer.flags) & UUID_FLAG_SYNC_TARGET &&
 	    !(in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS))
 		return;
-	d->strategy = SYNC_NONE;
+	if (uuid_eq(in->me.current, in->peer.current) &&
+	    (i_am_source ? in->peer.disk : in->me.disk) > DISK_INCONSISTENT)
+		d->strategy = i_am_source ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
+	else
+		d->strategy = SYNC_NONE;
 }
 
 struct sync_decision sync_decide(const struct sync_input *in)
@@ -318,10 +328,11 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		       "connect it with --discard-my-data");
 		return d;
 	}
+	primary_overrides(in, &d);
 	discard_my_data(in, &d);
 	source_must_be_consistent(in, &d);
 	rr_conflict(in, &d);
 	if (d.kind == VERDICT_GO)
-		d.repl = repl_for(in, d.strategy);
+		d.repl = repl_for(d.strategy);
 	return d;
 }
