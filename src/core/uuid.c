@@ -156,7 +156,8 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));
-	if (day_0)
+	/* Where no reference has it, the history keeps it. */
+	if (day_0 || always)
 		uuid_push_history(vol, old, NODES_MAX);
 	vol->exposed_uuid = vol->md.current_uuid;
 	vol->bump_weak = cluster_weak_nodes(core, vol->v);
@@ -181,14 +182,28 @@ static bool somebody_is_missing(const struct core *core, const struct volume *vo
 	return false;
 }
 
-/* Without an own disk the generation lives on the peers' disks (1.13). */
+static void send_current(struct core *core, struct peer *peer, unsigned v)
+{
+	struct volume *vol = core->vol[v];
+	struct pkt pkt = { .type = P_CURRENT_UUID, .vnr = vol->vnr };
+
+	pkt.u.current_uuid.uuid = vol->exposed_uuid;
+	pkt.u.current_uuid.weak_nodes = cluster_weak_nodes(core, v);
+	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* Without a good disk of our own the generation lives on the peers' disks (1.13). */
 static void bump_diskless(struct core *core, struct volume *vol)
 {
 	if (!somebody_is_missing(core, vol))
 		return;
 	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
 	request_new_epoch(core);
-	uuid_send_all(core, vol->v, 0, cluster_weak_nodes(core, vol->v));
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) &&
+		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			send_current(core, peer, vol->v);
+	}
 }
 
 bool uuid_bump_running(const struct core *core)
@@ -210,9 +225,10 @@ bool uuid_bump_if_wanted(struct core *core)
 			continue;
 		vol->new_uuid_wanted = false;
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE)
-			bump_disk(core, vol, 0, false, UUID_FLAG_NEW_DATAGEN);
+			bump_disk(core, vol, 0, vol->new_uuid_always, UUID_FLAG_NEW_DATAGEN);
 		else
 			bump_diskless(core, vol);
+		vol->new_uuid_always = false;
 	}
 	return uuid_bump_running(core);
 }
@@ -498,17 +514,6 @@ void uuid_fill(const struct core *core, const struct peer *peer, const struct vo
 	memcpy(out->history, vol->md.history, sizeof(out->history));
 }
 
-static void send_current(struct core *core, struct peer *peer, unsigned v)
-{
-	struct volume *vol = core->vol[v];
-	struct pkt pkt = { .type = P_CURRENT_UUID, .vnr = vol->vnr };
-
-	pkt.u.current_uuid.uuid = vol->exposed_uuid;
-	pkt.u.current_uuid.weak_nodes = cluster_weak_nodes(core, v);
-	peer->pd[v].sent_valid = false;
-	core_send(core, peer, STREAM_DATA, &pkt);
-}
-
 void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags, uint64_t node_mask)
 {
 	struct volume *vol = core->vol[v];
@@ -516,6 +521,7 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 	struct pkt_uuids *uuids;
 
 	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_NEGOTIATING) {
+		peer->pd[v].sent_valid = false;
 		send_current(core, peer, v);
 		return;
 	}
@@ -565,6 +571,22 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 		if (is == DISK_UP_TO_DATE && p_was == DISK_UNKNOWN && !usable(p_is) &&
 		    p_is != DISK_UNKNOWN && !vol->md.peers[peer->id].bitmap_uuid &&
 		    peer->conf->has_disk[v])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A sync target that is lost may have finished in the same moment and be as good as we were then; its reference still
+ * says what it had before.
+ */
+static bool lost_target(const struct core *core, const struct state *old, const struct volume *vol)
+{
+	if (core->st.role != ROLE_PRIMARY)
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		if (resync_is_source(old->pd[peer->id][vol->v].repl) &&
+		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED)
 			return true;
 	}
 	return false;
@@ -643,8 +665,10 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->bump_seq = 0;
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;
+		if (lost_target(core, old, vol))
+			vol->new_uuid_wanted = vol->new_uuid_always = true;
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = false;
+			vol->new_uuid_wanted = vol->new_uuid_always = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;

@@ -333,7 +333,9 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 		pd->uuids.current = is;
 		return;
 	}
-	pd->uuids_valid = false;
+	/* A Primary whose disk is a sync target makes generations like a diskless one. */
+	if (pdsk_of(core, pd) != DISK_INCONSISTENT || !peer_connected(core, peer))
+		pd->uuids_valid = false;
 	if (!vol_has_md(vol) || !peer_connected(core, peer) ||
 	    repl_of(core, pd) < REPL_ESTABLISHED)
 		return;
