@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of generations row by row, what overrides it, and the split-brain policies. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "core/uuid.h"
+
+#define X UINT64_C(0x1111111111111110)
+#define Y UINT64_C(0x2222222222222220)
+#define Z UINT64_C(0x3333333333333330)
+#define STABLE (UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS)
+
+static struct sync_input in;
+
+/* Node 0 (me) and node 1, both UpToDate Secondaries that were never connected, me at X, peer at Y. */
+static void setup(void)
+{
+	memset(&in, 0, sizeof(in));
+	in.apv = 124;
+	in.me.node_id = 0;
+	in.peer.node_id = 1;
+	in.me.current = X;
+	in.peer.current = Y;
+	in.me.flags = in.peer.flags = STABLE;
+	in.me.disk = in.peer.disk = DISK_UP_TO_DATE;
+	in.me.role = in.peer.role = ROLE_SECONDARY;
+	in.me.rc = true;
+	in.rr_conflict = ASB_DISCONNECT;
+}
+
+TestSuite(uuid_compare, .init = setup);
+TestSuite(sync_decide, .init = setup);
+TestSuite(split_brain, .init = setup);
+
+static void expect(enum sync_strategy strategy, enum sync_rule rule)
+{
+	struct sync_input swapped;
+	struct sync_decision d = uuid_compare(&in);
+
+	cr_assert_eq(d.strategy, strategy, "%s (%s)", sync_strategy_name(d.strategy),
+		     sync_rule_name(d.rule));
+	cr_assert_eq(d.rule, rule, "%s", sync_rule_name(d.rule));
+	sync_input_swap(&in, &swapped);
+	d = uuid_compare(&swapped);
+	cr_assert_eq(d.strategy, strategy_mirror(strategy), "mirror: %s (%s)",
+		     sync_strategy_name(d.strategy), sync_rule_name(d.rule));
+}
+
+static struct sync_decision decide(enum sync_strategy strategy, enum repl_state repl)
+{
+	struct sync_decision d = sync_decide(&in);
+
+	cr_assert_eq(d.strategy, strategy, "%s (%s) %s", sync_strategy_name(d.strategy),
+		     sync_rule_name(d.rule), d.reason ? d.reason : "");
+	cr_assert_eq(d.repl, repl, "%s", repl_state_name(d.repl));
+	return d;
+}
+
+Test(uuid_compare, rows_1_to_3_just_created)
+{
+	in.me.current = UUID_JUST_CREATED;
+	expect(SYNC_TARGET_SET_BITMAP, RULE_JUST_CREATED_SELF);
+	in.peer.current = 0; /* counts as just created */
+	expect(SYNC_NONE, RULE_JUST_CREATED_BOTH);
+	in.me.current = X;
+	expect(SYNC_SOURCE_SET_BITMAP, RULE_JUST_CREATED_PEER);
+}
+
+Test(uuid_compare, the_primary_mark_is_masked)
+{
+	in.peer.current = X | UUID_PRIMARY;
+	expect(SYNC_NONE, RULE_BOTH_OFF);
+}
+
+Test(uuid_compare, rows_4_and_5_missed_finish)
+{
+	in.peer.current = X;
+	in.me.bitmap[1] = Z;
+	in.me.dirty_bits = 3;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_SOURCE_MISSED_FINISH);
+	in.me.bitmap[1] = 0;
+	in.peer.bitmap[0] = Z;
+	expect(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
+}
+
+Test(uuid_compare, missed_finish_without_bits_is_only_seen_before_124)
+{
+	in.peer.current = X;
+	in.me.bitmap[1] = Z;
+	expect(SYNC_NONE, RULE_BOTH_OFF);
+	in.apv = 123;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_SOURCE_MISSED_FINISH);
+}
+
+Test(uuid_compare, rows_6_to_19_equal_generations)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_BOTH_OFF);
+	in.async = true;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
+	in.async = false;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.me.flags |= UUID_FLAG_RECONNECT;
+	expect(SYNC_NONE, RULE_RECONNECTED);
+	in.me.flags = STABLE;
+	expect(SYNC_NONE, RULE_LOST_QUORUM);
+	in.peer.flags = STABLE | UUID_FLAG_CRASHED_PRIMARY;
+	in.me.flags = STABLE | UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.rc = !in.me.rc;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_BOTH_OFF);
+}
+
+Test(uuid_compare, rows_9_to_11_lost_quorum)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.peer.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+}
+
+Test(uuid_compare, rows_20_and_22_bitmap)
+{
+	in.me.bitmap[1] = Y | UUID_PRIMARY;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_BITMAP_SELF);
+	in.me.bitmap[1] = 0;
+	in.peer.bitmap[0] = X;
+	expect(SYNC_TARGET_USE_BITMAP, RULE_BITMAP_PEER);
+}
+
+Test(uuid_compare, rows_21_and_23_slot_of_another_node)
+{
+	in.me.bitmap[5] = Y;
+	expect(SYNC_SOURCE_COPY_BITMAP, RULE_BITMAP_SELF_OTHER);
+	cr_assert_eq(uuid_compare(&in).copy_from, 5);
+	in.me.bitmap[5] = 0;
+	in.peer.bitmap[7] = X;
+	expect(SYNC_TARGET_CLEAR_BITMAP, RULE_BITMAP_PEER_OTHER);
+	cr_assert_eq(uuid_compare(&in).copy_from, 7);
+}
+
+Test(uuid_compare, an_unknown_reference_never_matches)
+{
+	in.me.current = UUID_UNKNOWN & ~UUID_PRIMARY;
+	in.peer.bitmap[0] = UUID_UNKNOWN;
+	in.peer.bitmap[9] = UUID_UNKNOWN;
+	expect(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
+}
+
+Test(uuid_compare, rows_24_to_28_history)
+{
+	in.peer.history[2] = X;
+	expect(SYNC_TARGET_SET_BITMAP, RULE_HISTORY_PEER);
+	in.me.history[0] = Y; /* circular: neither is the older one */
+	in.me.history[1] = Z;
+	in.peer.history[0] = Z;
+	expect(SYNC_SPLIT_BRAIN_DISCONNECT, RULE_HISTORY_BOTH);
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	expect(SYNC_SPLIT_BRAIN_AUTO_RECOVER, RULE_BITMAP_BOTH);
+	in.me.bitmap[1] = in.peer.bitmap[0] = 0;
+	in.me.history[1] = in.peer.history[0] = 0;
+	in.me.history[0] = in.peer.history[2] = 0;
+	expect(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
+}
+
+/* ---- overrides ---- */
+
+Test(sync_decide, leftover_bits_are_never_dropped)
+{
+	in.peer.current = X;
+	decide(SYNC_NONE, REPL_ESTABLISHED);
+	in.me.dirty_bits = 1;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.dirty_bits = 1;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S); /* lower node id */
+	in.me.named_lost = in.peer.named_lost = true;
+	in.peer.lost_dagtag = 8;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.role = ROLE_PRIMARY;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_OUTDATED;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, a_kernel_peer_keeps_its_own_rule)
+{
+	in.peer.current = X;
+	in.peer.flags = UUID_FLAG_STABLE;
+	in.me.dirty_bits = 1;
+	decide(SYNC_NONE, REPL_ESTABLISHED);
+	in.me.named_lost = in.peer.named_lost = true;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
+
+Test(sync_decide, fresh_nodes_stay_as_they_are)
+{
+	in.me.current = in.peer.current = UUID_JUST_CREATED;
+	in.me.disk = in.peer.disk = DISK_INCONSISTENT;
+	in.me.dirty_bits = in.peer.dirty_bits = 100;
+	decide(SYNC_NONE, REPL_ESTABLISHED);
+}
+
+Test(sync_decide, the_better_disk_is_the_source)
+{
+	in.peer.current = X;
+	in.me.disk = DISK_INCONSISTENT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, an_interrupted_target_of_another_source_needs_the_right_slot)
+{
+	/* My current is that of my source; the peer, which has it too, must know since when I differ. */
+	in.peer.current = X;
+	in.me.disk = DISK_INCONSISTENT;
+	in.me.flags |= UUID_FLAG_SYNC_TARGET;
+	in.me.bitmap[1] = Z;
+	decide(SYNC_TARGET_SET_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.bitmap[4] = Z;
+	decide(SYNC_TARGET_CLEAR_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.bitmap[0] = Z;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, an_inconsistent_disk_is_no_source)
+{
+	in.me.bitmap[1] = Y;
+	in.me.disk = DISK_INCONSISTENT;
+	decide(SYNC_NONE, REPL_ESTABLISHED);
+}
+
+Test(sync_decide, a_present_primary_is_source_when_the_rule_was_arbitrary)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.role = ROLE_PRIMARY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, a_primary_is_not_overwritten)
+{
+	struct sync_decision d;
+
+	in.peer.bitmap[0] = X;
+	in.peer.dirty_bits = 4;
+	in.me.role = ROLE_PRIMARY;
+	d = sync_decide(&in);
+	cr_assert_eq(d.kind, VERDICT_DISCONNECT);
+	cr_assert_not_null(d.reason);
+	in.rr_conflict = ASB_RETRY_CONNECT;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.rr_conflict = ASB_VIOLENTLY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.rr_conflict = ASB_DISCONNECT;
+	in.me.attaching = true; /* its disk comes back: nobody uses it yet */
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, circular_references_are_a_split_brain)
+{
+	in.me.bitmap[1] = Y;
+	in.peer.bitmap[0] = X;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_DISCONNECT);
+}
+
+Test(sync_decide, an_unstable_split_brain_waits_for_the_third_node)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.peer.flags &= ~UUID_FLAG_STABLE;
+	decide(SYNC_NONE, REPL_ESTABLISHED);
+}
+
+Test(sync_decide, a_resync_target_is_no_split_brain)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.me.flags |= UUID_FLAG_SYNC_TARGET;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+}
+
+Test(sync_decide, discard_my_data_chooses_the_victim)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_DISCONNECT);
+	in.me.flags |= UUID_FLAG_DISCARD_MY_DATA;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	/* Without a common reference only a full resync is right (H19). */
+	in.me.bitmap[1] = in.peer.bitmap[0] = 0;
+	in.me.history[0] = in.peer.history[0] = Z;
+	decide(SYNC_TARGET_SET_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, before_124_a_missed_finish_without_bits_is_noted_first)
+{
+	in.apv = 123;
+	in.peer.current = X;
+	in.me.bitmap[1] = Z;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.bitmap[1] = 0;
+	in.peer.bitmap[0] = Z;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.role = ROLE_PRIMARY;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_DISCONNECT);
+}
+
+/* ---- policies ---- */
+
+static void policy(enum after_sb p0, enum sync_strategy expected)
+{
+	in.after_sb_0p = p0;
+	cr_assert_eq(split_brain_policy(&in), expected, "policy %d: %s", (int)p0,
+		     sync_strategy_name(split_brain_policy(&in)));
+}
+
+#define SOURCE SYNC_SOURCE_USE_BITMAP
+#define TARGET SYNC_TARGET_USE_BITMAP
+#define UNSOLVED SYNC_SPLIT_BRAIN_DISCONNECT
+
+Test(split_brain, without_primary)
+{
+	in.me.dirty_bits = 5;
+	in.peer.dirty_bits = 2;
+	policy(ASB_DISCONNECT, UNSOLVED);
+	policy(ASB_DISCARD_LEAST_CHANGES, SOURCE);
+	policy(ASB_DISCARD_ZERO_CHANGES, UNSOLVED);
+	policy(ASB_DISCARD_LOCAL, TARGET);
+	policy(ASB_DISCARD_REMOTE, SOURCE);
+	policy(ASB_DISCARD_YOUNGER_PRIMARY, SOURCE); /* undecided: fewer changes lose */
+	in.peer.dirty_bits = 0;
+	policy(ASB_DISCARD_ZERO_CHANGES, SOURCE);
+	in.me.dirty_bits = 0;
+	policy(ASB_DISCARD_ZERO_CHANGES, TARGET); /* tie: who resolves conflicts yields */
+	in.me.rc = false;
+	policy(ASB_DISCARD_LEAST_CHANGES, SOURCE);
+	policy(ASB_CONSENSUS, UNSOLVED);
+}
+
+Test(split_brain, by_the_mark_of_the_last_primary)
+{
+	in.peer.bitmap[0] = Z | UUID_PRIMARY;
+	in.me.bitmap[1] = Z;
+	policy(ASB_DISCARD_YOUNGER_PRIMARY, TARGET);
+	policy(ASB_DISCARD_OLDER_PRIMARY, SOURCE);
+}
+
+Test(split_brain, with_one_primary)
+{
+	in.me.role = ROLE_PRIMARY;
+	in.after_sb_1p = ASB_DISCARD_SECONDARY;
+	policy(ASB_DISCONNECT, SOURCE);
+	in.after_sb_1p = ASB_CONSENSUS;
+	policy(ASB_DISCARD_REMOTE, SOURCE);
+	policy(ASB_DISCARD_LOCAL, UNSOLVED);
+	in.after_sb_1p = ASB_VIOLENTLY;
+	policy(ASB_DISCARD_LOCAL, TARGET);
+	in.after_sb_1p = ASB_DISCONNECT;
+	policy(ASB_DISCARD_REMOTE, UNSOLVED);
+}
+
+Test(split_brain, with_two_primaries)
+{
+	in.me.role = in.peer.role = ROLE_PRIMARY;
+	in.after_sb_2p = ASB_DISCONNECT;
+	policy(ASB_DISCARD_REMOTE, UNSOLVED);
+	in.after_sb_2p = ASB_VIOLENTLY;
+	policy(ASB_DISCARD_REMOTE, SOURCE);
+}
+
+Test(split_brain, names)
+{
+	cr_assert_str_eq(sync_strategy_name(SYNC_SOURCE_COPY_BITMAP), "source-copy-other-bitmap");
+	cr_assert_str_eq(sync_rule_name(RULE_BITMAP_BOTH), "bitmap-both");
+	cr_assert_str_eq(sync_rule_name((enum sync_rule)99), "?");
+}
