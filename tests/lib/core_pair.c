@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Cores wired together by queues of decoded packets; instant disks, virtual time. */
-#include "core_pair.h"
+#include "core_pair_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,556 +8,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "core/core_int.h"
-
-#define PAYLOADS_MAX 65536U
-#define SLOTS 4U
-#define STEPS_MAX 2000000U
-#define PKT_TYPES 0x60U
-#define AL_SLOTS_MAX 8192U
-#define REPLIES_MAX 256U
-#define CHUNK_BYTES 4080U
-
-struct blob {
-	unsigned refs;
-	uint32_t sectors;
-	uint64_t *tags;
-};
-
-struct msg {
-	struct msg *next;
-	bool down; /* end of the stream, not a packet */
-	struct pkt pkt;
-	struct pkt_uuids uuids;
-	uint8_t *var;
-};
-
-struct queue {
-	struct msg *head, **tail;
-	bool held;
-};
-
-struct local {
-	struct local *next;
-	struct core_event ev;
-};
-
-/* What survives a crash. */
-struct store {
-	uint64_t sectors;
-	uint64_t *tags;
-	bool created;
-	struct md_super super;
-	uint64_t *slot[SLOTS];
-	uint64_t words;
-	uint32_t al[AL_SLOTS_MAX];
-};
-
-struct node {
-	struct core_conf conf;
-	void *mem;
-	struct core *core;
-	bool up;
-	bool broken;
-	struct store store;
-	uint64_t *slot[SLOTS]; /* the running core's bitmap */
-	struct local *head, **tail;
-	bool attempt[PAIR_NODES_MAX], streams[PAIR_NODES_MAX];
-	bool up_pending[PAIR_NODES_MAX]; /* EV_STREAMS_UP not delivered yet: packets wait */
-	unsigned sent[PAIR_NODES_MAX][PKT_TYPES];
-};
-
-struct reply {
-	uint64_t cookie;
-	int rc;
-};
-
-struct pair {
-	struct pair_opts opts;
-	unsigned nodes;
-	struct node node[PAIR_NODES_MAX];
-	struct queue queue[PAIR_NODES_MAX][PAIR_NODES_MAX][STREAM_COUNT];
-	bool cut[PAIR_NODES_MAX][PAIR_NODES_MAX];
-	struct blob blob[PAYLOADS_MAX];
-	uint32_t blob_next;
-	uint64_t now_ns;
-	uint64_t cookie;
-	uint64_t rng;
-	struct reply reply[REPLIES_MAX];
-	unsigned reply_count;
-	char text[PAIR_TEXT_MAX];
-	char description[2048];
-	unsigned outstanding;
-	uint64_t io_cookie;
-	bool io_done;
-	int io_error;
-	uint64_t *io_tags;
-	unsigned steps;
-};
-
-static uint64_t next_random(struct pair *p)
-{
-	uint64_t z = (p->rng += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static void random_bytes(void *ctx, void *out, size_t bytes)
-{
-	uint8_t *b = out;
-
-	for (size_t i = 0; i < bytes; i++)
-		b[i] = (uint8_t)next_random(ctx);
-}
-
-/* Stands in for an HMAC: depends on algorithm, key and message. */
-static size_t toy_hmac(void *ctx, const char *alg, const void *key, size_t key_bytes,
-		       const void *msg, size_t msg_bytes, uint8_t out[64])
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	(void)ctx;
-	for (size_t i = 0; alg[i]; i++)
-		h = (h ^ (uint8_t)alg[i]) * UINT64_C(0x100000001b3);
-	for (size_t i = 0; i < key_bytes; i++)
-		h = (h ^ ((const uint8_t *)key)[i]) * UINT64_C(0x100000001b3);
-	for (size_t i = 0; i < msg_bytes; i++)
-		h = (h ^ ((const uint8_t *)msg)[i]) * UINT64_C(0x100000001b3);
-	for (unsigned i = 0; i < 20; i++) {
-		h = h * UINT64_C(6364136223846793005) + 1442695040888963407U;
-		out[i] = (uint8_t)(h >> 56);
-	}
-	return 20;
-}
-
-static void log_line(void *ctx, enum log_level level, const char *line)
-{
-	const struct node *n = ctx;
-
-	fprintf(stderr, "%d.%u %s\n", (int)level, n->conf.node_id, line);
-}
-
-/* ---- payload ---- */
-
-static struct payload blob_new(struct pair *p, uint32_t sectors)
-{
-	for (unsigned i = 0; i < PAYLOADS_MAX; i++) {
-		uint32_t id = 1 + (p->blob_next++ % (PAYLOADS_MAX - 1));
-		struct blob *b = &p->blob[id];
-
-		if (b->refs)
-			continue;
-		b->refs = 1;
-		b->sectors = sectors;
-		b->tags = calloc(sectors, sizeof(*b->tags));
-		return (struct payload){ .id = id, .bytes = sectors * SECTOR_BYTES };
-	}
-	ASSERT(!"payloads leak");
-	abort();
-}
-
-static void blob_get(struct pair *p, struct payload pl)
-{
-	if (pl.id)
-		p->blob[pl.id].refs++;
-}
-
-static void blob_put(struct pair *p, struct payload pl)
-{
-	struct blob *b = &p->blob[pl.id];
-
-	if (!pl.id)
-		return;
-	ASSERT(b->refs > 0);
-	if (--b->refs == 0) {
-		free(b->tags);
-		b->tags = NULL;
-	}
-}
-
-/* ---- queues ---- */
-
-static void queue_push(struct queue *q, struct msg *m)
-{
-	m->next = NULL;
-	*q->tail = m;
-	q->tail = &m->next;
-}
-
-static struct msg *queue_pop(struct queue *q)
-{
-	struct msg *m = q->head;
-
-	q->head = m->next;
-	if (!q->head)
-		q->tail = &q->head;
-	return m;
-}
-
-static void msg_free(struct msg *m)
-{
-	free(m->var);
-	free(m);
-}
-
-static void queue_drop(struct pair *p, struct queue *q)
-{
-	while (q->head) {
-		struct msg *m = queue_pop(q);
-
-		blob_put(p, m->pkt.payload);
-		msg_free(m);
-	}
-}
-
-static void local_push(struct node *n, const struct core_event *ev)
-{
-	struct local *l = calloc(1, sizeof(*l));
-
-	l->ev = *ev;
-	*n->tail = l;
-	n->tail = &l->next;
-}
-
-static void pkt_push(struct pair *p, unsigned from, unsigned to, unsigned stream,
-		     const struct pkt *pkt)
-{
-	struct msg *m = calloc(1, sizeof(*m));
-
-	m->pkt = *pkt;
-	if (pkt->type == P_UUIDS110) {
-		m->uuids = *pkt->u.uuids;
-		m->pkt.u.uuids = &m->uuids;
-	}
-	if (pkt->var_bytes) {
-		m->var = malloc(pkt->var_bytes);
-		memcpy(m->var, pkt->var, pkt->var_bytes);
-		m->pkt.var = m->var;
-	}
-	blob_get(p, pkt->payload);
-	if (p->opts.verbose)
-		fprintf(stderr, "%u->%u %s vnr %u\n", from, to, packet_name(pkt->type), pkt->vnr);
-	if (pkt->type < PKT_TYPES)
-		p->node[from].sent[to][pkt->type]++;
-	queue_push(&p->queue[from][to][stream], m);
-}
-
-static void push_down(struct pair *p, unsigned from, unsigned to)
-{
-	struct msg *m = calloc(1, sizeof(*m));
-
-	m->down = true;
-	queue_push(&p->queue[from][to][STREAM_DATA], m);
-}
-
-/* ---- connections ---- */
-
-static void match_connections(struct pair *p)
-{
-	for (unsigned a = 0; a < p->nodes; a++) {
-		for (unsigned b = a + 1; b < p->nodes; b++) {
-			struct node *x = &p->node[a], *y = &p->node[b];
-			struct core_event ev = { .kind = EV_STREAMS_UP };
-
-			if (!x->attempt[b] || !y->attempt[a] || x->streams[b] || y->streams[a] ||
-			    p->cut[a][b] || !x->up || !y->up)
-				continue;
-			for (unsigned s = 0; s < STREAM_COUNT; s++) {
-				queue_drop(p, &p->queue[a][b][s]);
-				queue_drop(p, &p->queue[b][a][s]);
-			}
-			x->streams[b] = x->up_pending[b] = true;
-			y->streams[a] = y->up_pending[a] = true;
-			ev.u.streams.peer = (uint8_t)b;
-			ev.u.streams.resolve_conflicts = true;
-			local_push(x, &ev);
-			ev.u.streams.peer = (uint8_t)a;
-			ev.u.streams.resolve_conflicts = false;
-			local_push(y, &ev);
-		}
-	}
-}
-
-/* The other side learns it behind everything that was sent. */
-static void disconnect(struct pair *p, unsigned node, unsigned peer)
-{
-	struct node *n = &p->node[node];
-
-	n->attempt[peer] = false;
-	if (!n->streams[peer])
-		return;
-	n->streams[peer] = false;
-	for (unsigned s = 0; s < STREAM_COUNT; s++)
-		queue_drop(p, &p->queue[peer][node][s]);
-	push_down(p, node, peer);
-}
-
-static void streams_down(struct pair *p, unsigned node, unsigned peer)
-{
-	struct node *n = &p->node[node];
-	struct core_event ev = { .kind = EV_STREAMS_DOWN };
-
-	for (unsigned s = 0; s < STREAM_COUNT; s++)
-		queue_drop(p, &p->queue[peer][node][s]);
-	if (!n->streams[peer])
-		return;
-	n->streams[peer] = false;
-	n->attempt[peer] = false;
-	n->up_pending[peer] = false;
-	ev.u.streams.peer = (uint8_t)peer;
-	ev.u.streams.reason = "the connection was cut";
-	if (n->up)
-		local_push(n, &ev);
-}
-
-/* ---- disk and metadata ---- */
-
-static void disk_action(struct pair *p, struct node *n, const struct core_action *a)
-{
-	const struct ac_disk *d = &a->u.disk;
-	struct core_event ev = { .kind = EV_DISK_DONE };
-	uint32_t sectors = d->bytes / SECTOR_BYTES;
-
-	ev.u.done.tag = d->tag;
-	if (n->broken) {
-		ev.u.done.error = -EIO;
-		local_push(n, &ev);
-		return;
-	}
-	if (a->kind != AC_DISK_FLUSH)
-		ASSERT(d->sector + sectors <= n->store.sectors);
-	switch (a->kind) {
-	case AC_DISK_READ:
-		ev.u.done.payload = blob_new(p, sectors);
-		memcpy(p->blob[ev.u.done.payload.id].tags, n->store.tags + d->sector,
-		       sectors * sizeof(uint64_t));
-		break;
-	case AC_DISK_WRITE:
-		ASSERT(d->payload.id && p->blob[d->payload.id].sectors >= sectors);
-		memcpy(n->store.tags + d->sector, p->blob[d->payload.id].tags,
-		       sectors * sizeof(uint64_t));
-		break;
-	case AC_DISK_DISCARD:
-	case AC_DISK_ZEROES:
-		memset(n->store.tags + d->sector, 0, sectors * sizeof(uint64_t));
-		break;
-	default:
-		break;
-	}
-	local_push(n, &ev);
-}
-
-static void persist_page(struct node *n, uint64_t page)
-{
-	unsigned peers = n->store.super.max_peers;
-
-	for (uint64_t w = page * MD_PAGE_WORDS; w < (page + 1) * MD_PAGE_WORDS; w++) {
-		uint64_t word32 = w / peers;
-		unsigned slot = (unsigned)(w % peers);
-		unsigned shift = (word32 & 1) * 32;
-		uint64_t mask = UINT64_C(0xffffffff) << shift;
-
-		if (word32 / 2 >= n->store.words)
-			break;
-		n->store.slot[slot][word32 / 2] =
-			(n->store.slot[slot][word32 / 2] & ~mask) |
-			(n->slot[slot][word32 / 2] & mask);
-	}
-}
-
-static void persist_al(struct node *n, const struct al_transaction *t)
-{
-	for (unsigned i = 0; i < AL_CONTEXT_MAX && t->context_start + i < t->context_size; i++)
-		n->store.al[t->context_start + i] = t->context[i];
-	for (unsigned i = 0; i < t->update_count; i++)
-		n->store.al[t->update_slot[i]] = t->update_extent[i];
-}
-
-static void meta_action(struct node *n, const struct core_action *a)
-{
-	struct core_event ev = { .kind = EV_META_DONE };
-
-	ev.u.done.tag = a->u.meta.tag;
-	if (n->broken)
-		ev.u.done.error = -EIO;
-	else if (a->kind == AC_META_SUPER)
-		n->store.super = *a->u.meta.super;
-	else if (a->kind == AC_META_AL)
-		persist_al(n, a->u.meta.al);
-	else if (a->kind == AC_META_BITMAP)
-		persist_page(n, a->u.meta.page);
-	local_push(n, &ev);
-}
-
-static void create_md(struct store *s)
-{
-	s->created = true;
-	s->super = (struct md_super){
-		.current_uuid = UUID_JUST_CREATED,
-		.device_uuid = 77,
-		.flags = MDF_AL_CLEAN,
-		.al_nr_extents = AL_EXTENTS_DEFAULT,
-		.bm_bytes_per_bit = BM_BLOCK_BYTES,
-		.max_peers = SLOTS,
-		.node_id = -1,
-		.al_stripes = 1,
-		.al_stripe_4k = 8,
-	};
-	for (unsigned i = 0; i < NODES_MAX; i++)
-		s->super.peers[i].bitmap_index = -1;
-	for (unsigned i = 0; i < AL_SLOTS_MAX; i++)
-		s->al[i] = AL_FREE;
-	for (unsigned i = 0; i < SLOTS; i++)
-		memset(s->slot[i], 0xff, s->words * 8);
-}
-
-/* As drbdmeta apply-al. */
-static void apply_al(struct store *s)
-{
-	if (s->super.flags & MDF_PRIMARY_IND) {
-		for (unsigned i = 0; i < AL_SLOTS_MAX; i++) {
-			if (s->al[i] == AL_FREE)
-				continue;
-			for (uint64_t bit = (uint64_t)s->al[i] * 1024;
-			     bit < ((uint64_t)s->al[i] + 1) * 1024 && bit / 64 < s->words; bit++) {
-				for (unsigned slot = 0; slot < SLOTS; slot++)
-					s->slot[slot][bit / 64] |= UINT64_C(1) << (bit % 64);
-			}
-		}
-	}
-	for (unsigned i = 0; i < AL_SLOTS_MAX; i++)
-		s->al[i] = AL_FREE;
-	s->super.flags |= MDF_AL_CLEAN;
-}
-
-static void attach_action(struct node *n, uint16_t vnr)
-{
-	struct core_event ev = { .kind = EV_ATTACHED };
-	struct store *s = &n->store;
-
-	if (!s->created)
-		create_md(s);
-	apply_al(s);
-	ev.u.attached.vnr = vnr;
-	ev.u.attached.data_sectors = s->sectors;
-	ev.u.attached.backing_sectors = s->sectors;
-	ev.u.attached.super = s->super;
-	ev.u.attached.discard_ok = true;
-	ev.u.attached.bitmap.words_per_slot = s->words;
-	for (unsigned i = 0; i < SLOTS; i++) {
-		memcpy(n->slot[i], s->slot[i], s->words * 8);
-		ev.u.attached.bitmap.slot[i] = n->slot[i];
-	}
-	if (n->broken)
-		ev.u.attached.error = -EIO;
-	local_push(n, &ev);
-}
-
-/* ---- actions ---- */
-
-static void send_bitmap(struct pair *p, unsigned from, const struct ac_send_bitmap *b)
-{
-	uint64_t bytes = (b->bits + 63) / 64 * 8;
-	struct pkt pkt = { .type = P_BITMAP, .vnr = b->vnr };
-
-	for (uint64_t at = 0; at < bytes; at += CHUNK_BYTES) {
-		pkt.var = (const uint8_t *)b->words + at;
-		pkt.var_bytes = (uint32_t)(bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES);
-		pkt_push(p, from, b->peer, STREAM_DATA, &pkt);
-	}
-	pkt.var = NULL;
-	pkt.var_bytes = 0;
-	pkt_push(p, from, b->peer, STREAM_DATA, &pkt);
-}
-
-static void complete(struct pair *p, const struct ac_complete *c)
-{
-	ASSERT(p->outstanding > 0);
-	p->outstanding--;
-	if (c->cookie == p->io_cookie) {
-		p->io_done = true;
-		p->io_error = c->error;
-		if (!c->error && c->payload.id && p->io_tags)
-			memcpy(p->io_tags, p->blob[c->payload.id].tags,
-			       c->payload.bytes / SECTOR_BYTES * sizeof(uint64_t));
-	}
-	blob_put(p, c->payload);
-}
-
-static void act(struct pair *p, unsigned node, const struct core_action *a)
-{
-	struct node *n = &p->node[node];
-
-	switch (a->kind) {
-	case AC_COMPLETE:
-		complete(p, &a->u.complete);
-		return;
-	case AC_SEND:
-		/* A core that has not heard of the end of its streams yet. */
-		if (!n->streams[a->u.send.peer])
-			return;
-		pkt_push(p, node, a->u.send.peer, a->u.send.stream, &a->u.send.pkt);
-		return;
-	case AC_SEND_BITMAP:
-		if (!n->streams[a->u.send_bitmap.peer])
-			return;
-		send_bitmap(p, node, &a->u.send_bitmap);
-		return;
-	case AC_CONNECT:
-		n->attempt[a->u.peer] = true;
-		return;
-	case AC_DISCONNECT:
-		disconnect(p, node, a->u.peer);
-		return;
-	case AC_DISK_READ:
-	case AC_DISK_WRITE:
-	case AC_DISK_DISCARD:
-	case AC_DISK_ZEROES:
-	case AC_DISK_FLUSH:
-		disk_action(p, n, a);
-		return;
-	case AC_META_SUPER:
-	case AC_META_AL:
-	case AC_META_BITMAP:
-	case AC_META_FLUSH:
-		meta_action(n, a);
-		return;
-	case AC_ATTACH:
-		attach_action(n, a->u.vnr);
-		return;
-	case AC_DETACH: {
-		struct core_event ev = { .kind = EV_DETACHED };
-
-		ev.u.detached_vnr = a->u.vnr;
-		local_push(n, &ev);
-		return;
-	}
-	case AC_BUF_PUT:
-		blob_put(p, a->u.payload);
-		return;
-	case AC_REPLY:
-		p->reply[p->reply_count++ % REPLIES_MAX] =
-			(struct reply){ a->u.reply.cookie, a->u.reply.rc };
-		snprintf(p->text, sizeof(p->text), "%s", a->u.reply.text);
-		return;
-	case AC_SIZE:
-	case AC_NOTIFY:
-		return;
-	}
-}
-
-static void step(struct pair *p, unsigned node, struct core_event *ev)
-{
-	struct core_action a;
-
-	ev->now_ns = p->now_ns;
-	core_step(p->node[node].core, ev);
-	while (core_next(p->node[node].core, &a))
-		act(p, node, &a);
-	match_connections(p);
-}
 
 /* ---- running ---- */
 
@@ -573,7 +23,7 @@ static bool step_local(struct pair *p, unsigned node)
 		n->tail = &n->head;
 	if (l->ev.kind == EV_STREAMS_UP)
 		n->up_pending[l->ev.u.streams.peer] = false;
-	step(p, node, &l->ev);
+	world_step(p, node, &l->ev);
 	free(l);
 	return true;
 }
@@ -586,22 +36,22 @@ static bool step_queue(struct pair *p, unsigned from, unsigned to, unsigned stre
 
 	if (!q->head || q->held || !p->node[to].up || p->node[to].up_pending[from])
 		return false;
-	m = queue_pop(q);
+	m = world_queue_pop(q);
 	if (m->down) {
 		/* What the other stream still holds was sent before. */
 		while (p->queue[from][to][STREAM_CONTROL].head &&
 		       step_queue(p, from, to, STREAM_CONTROL))
 			;
-		streams_down(p, to, from);
+		world_streams_down(p, to, from);
 	} else if (p->node[to].streams[from]) {
 		ev.u.pkt.peer = (uint8_t)from;
 		ev.u.pkt.stream = (uint8_t)stream;
 		ev.u.pkt.pkt = &m->pkt;
-		step(p, to, &ev);
+		world_step(p, to, &ev);
 	} else {
-		blob_put(p, m->pkt.payload);
+		world_blob_put(p, m->pkt.payload);
 	}
-	msg_free(m);
+	world_msg_free(m);
 	return true;
 }
 
@@ -620,7 +70,7 @@ static bool step_source(struct pair *p, unsigned i)
 static bool step_any(struct pair *p)
 {
 	unsigned sources = p->nodes * (1 + p->nodes * STREAM_COUNT);
-	unsigned first = p->opts.seed ? (unsigned)(next_random(p) % sources) : p->steps % sources;
+	unsigned first = p->opts.seed ? (unsigned)(world_next_random(p) % sources) : p->steps % sources;
 
 	for (unsigned i = 0; i < sources; i++) {
 		if (step_source(p, (first + i) % sources))
@@ -641,7 +91,7 @@ bool pair_run(struct pair *p)
 
 			if (!p->node[i].up || core_deadline_ns(p->node[i].core) > p->now_ns)
 				continue;
-			step(p, i, &ev);
+			world_step(p, i, &ev);
 			timer = true;
 		}
 		if (!timer)
@@ -732,10 +182,10 @@ static void conf_node(struct pair *p, unsigned id)
 	conf->request_bytes_max = 64U << 20;
 	conf->peer_requests_max = 2048;
 	conf->crypto.ctx = p;
-	conf->crypto.random = random_bytes;
-	conf->crypto.hmac = toy_hmac;
+	conf->crypto.random = world_random_bytes;
+	conf->crypto.hmac = world_toy_hmac;
 	if (p->opts.verbose) {
-		conf->log = log_line;
+		conf->log = world_log_line;
 		conf->log_ctx = n;
 	}
 	if (p->opts.tune)
@@ -805,7 +255,7 @@ void pair_free(struct pair *p)
 	for (unsigned a = 0; a < p->nodes; a++) {
 		for (unsigned b = 0; b < p->nodes; b++) {
 			for (unsigned s = 0; s < STREAM_COUNT; s++)
-				queue_drop(p, &p->queue[a][b][s]);
+				world_queue_drop(p, &p->queue[a][b][s]);
 		}
 		node_stop(&p->node[a]);
 		free(p->node[a].store.tags);
@@ -832,7 +282,7 @@ uint64_t pair_submit_command(struct pair *p, unsigned node, const struct ev_comm
 
 	ev.u.command = *command;
 	ev.u.command.cookie = ++p->cookie;
-	step(p, node, &ev);
+	world_step(p, node, &ev);
 	return ev.u.command.cookie;
 }
 
@@ -925,7 +375,7 @@ static void submit(struct pair *p, unsigned node, enum request_op op, uint64_t s
 		.payload = payload,
 	};
 	p->outstanding++;
-	step(p, node, &ev);
+	world_step(p, node, &ev);
 }
 
 static int wait_io(struct pair *p)
@@ -946,7 +396,7 @@ static uint64_t io_begin(struct pair *p, uint64_t *tags)
 
 static struct payload tagged(struct pair *p, uint32_t sectors, uint64_t tag)
 {
-	struct payload pl = blob_new(p, sectors);
+	struct payload pl = world_blob_new(p, sectors);
 
 	for (uint32_t i = 0; i < sectors; i++)
 		p->blob[pl.id].tags[i] = tag + i;
@@ -993,14 +443,14 @@ unsigned pair_outstanding(const struct pair *p)
 void pair_cut(struct pair *p, unsigned a, unsigned b)
 {
 	p->cut[a][b] = p->cut[b][a] = true;
-	streams_down(p, a, b);
-	streams_down(p, b, a);
+	world_streams_down(p, a, b);
+	world_streams_down(p, b, a);
 }
 
 void pair_heal(struct pair *p, unsigned a, unsigned b)
 {
 	p->cut[a][b] = p->cut[b][a] = false;
-	match_connections(p);
+	world_match_connections(p);
 }
 
 void pair_hold(struct pair *p, unsigned a, unsigned b, enum stream stream, bool hold)
@@ -1016,8 +466,8 @@ void pair_crash(struct pair *p, unsigned node)
 	for (unsigned i = 0; i < p->nodes; i++) {
 		if (i == node)
 			continue;
-		streams_down(p, i, node);
-		streams_down(p, node, i);
+		world_streams_down(p, i, node);
+		world_streams_down(p, node, i);
 		n->attempt[i] = false;
 		n->streams[i] = false;
 		n->up_pending[i] = false;
@@ -1041,7 +491,7 @@ void pair_break_disk(struct pair *p, unsigned node)
 void pair_inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
 		 const struct pkt *pkt)
 {
-	pkt_push(p, from, to, stream, pkt);
+	world_pkt_push(p, from, to, stream, pkt);
 }
 
 unsigned pair_sent(const struct pair *p, unsigned a, unsigned b, enum packet type)
