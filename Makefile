@@ -126,8 +126,14 @@ SEEDS ?= 2000
 sim: $(B)/sim
 	$(B)/sim --seeds $(SEEDS)
 
+# What the shell cannot do in tests/integration.
+INTEGRATION_PROGRAMS := $(patsubst tests/integration/%.c,$(B)/%,$(wildcard tests/integration/*.c))
+$(INTEGRATION_PROGRAMS): $(B)/%: $(B)/tests/integration/%.o
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -pthread
+
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim
+tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory -j$(shell nproc) tests
