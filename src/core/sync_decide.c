@@ -67,6 +67,9 @@ static int by_bits(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 
+	/* Who went on without a break has all that was answered; a restart after a power loss has not. */
+	if ((me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
+		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
 	if (!me->dirty_bits != !peer->dirty_bits)
 		return me->dirty_bits ? 1 : -1;
 	if (me->named_lost && peer->named_lost && me->lost_dagtag != peer->lost_dagtag)

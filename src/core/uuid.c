@@ -76,7 +76,7 @@ static bool rotate_peers(struct core *core, struct volume *vol, uint64_t prev, u
 		enum disk_state pdsk = pdsk_of(core, &peer->pd[vol->v]);
 		bool absent = pdsk <= DISK_UNKNOWN && pdsk != DISK_NEGOTIATING;
 
-		if (mp->bitmap_uuid && mp->bitmap_uuid != prev)
+		if (mp->bitmap_uuid && !uuid_eq(mp->bitmap_uuid, prev))
 			continue;
 		if (pdsk == DISK_DISKLESS && mp->bitmap_index < 0)
 			continue;
@@ -101,7 +101,7 @@ static bool rotate_others(struct core *core, struct volume *vol, uint64_t prev, 
 
 		if (n == core->self || core->peer[n])
 			continue;
-		if (mp->bitmap_uuid && mp->bitmap_uuid != prev)
+		if (mp->bitmap_uuid && !uuid_eq(mp->bitmap_uuid, prev))
 			continue;
 		if (mp->bitmap_index >= 0) {
 			slot = (unsigned)mp->bitmap_index;
