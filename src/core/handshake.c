@@ -427,9 +427,8 @@ void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)
 	if (rv == SS_HANDSHAKE_DISCONNECT) {
 		peer_standalone(core, peer, true, NULL);
 	} else if (conflict && peer->conf->net.rr_conflict != ASB_RETRY_CONNECT) {
-		if (!peer->reason[0])
-			snprintf(peer->reason, sizeof(peer->reason), "refused: %s",
-				 state_rv_text(rv));
+		snprintf(peer->reason, sizeof(peer->reason), "%s: see the log of %s",
+			 state_rv_text(rv), peer->conf->name);
 		peer_standalone(core, peer, true, NULL);
 	} else if (rv == SS_TIMEOUT || rv == SS_CONCURRENT_ST_CHG) {
 		peer->hs_again_ns = core->now_ns + HS_AGAIN_SOON_NS +

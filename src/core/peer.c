@@ -133,6 +133,7 @@ void peer_streams_up(struct core *core, const struct ev_streams *ev)
 	if (!peer || !peer->attempt || peer->streams_up)
 		return;
 	peer->streams_up = true;
+	peer->reason[0] = '\0';
 	peer->resolve_conflicts = ev->resolve_conflicts;
 	keepalive_rx(core, peer);
 	handshake_start(core, peer);
