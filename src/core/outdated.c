@@ -61,7 +61,8 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 	if (!pd->uuids_valid)
 		return UNSETTLED_NS;
 	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
-	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT))
+	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT) ||
+	    !resync_same_primaries(core, pd))
 		return 0;
 	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
 		return UNSETTLED_NS;

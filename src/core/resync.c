@@ -240,6 +240,19 @@ bool resync_source_unstable(const struct core *core, const struct peer_device *p
 	return pd->uuids.node_mask & ~seen;
 }
 
+bool resync_same_primaries(const struct core *core, const struct peer_device *pd)
+{
+	uint64_t its = pd->uuids.flags & UUID_FLAG_STABLE ? 0 : pd->uuids.node_mask;
+	uint64_t mine = 0;
+
+	FOR_EACH_PEER(core, primary) {
+		if (core->st.peer[primary->id].role == ROLE_PRIMARY &&
+		    repl_of(core, &primary->pd[pd->v]) >= REPL_ESTABLISHED)
+			mine |= node_bit(primary->id);
+	}
+	return !(mine & ~(its | node_bit(pd->p))) && !resync_source_unstable(core, pd);
+}
+
 uint64_t resync_left(const struct core *core, const struct peer_device *pd)
 {
 	return bitmap_weight(core->vol[pd->v], pd->p);

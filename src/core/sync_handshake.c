@@ -275,7 +275,8 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 	struct peer_device *pd = &peer->pd[vol->v];
 	struct state *next;
 
-	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol))
+	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol) ||
+	    (pd->uuids_valid && !resync_same_primaries(core, pd)))
 		return;
 	sync_handshake_again(core, peer, vol, false);
 	if (pd->verdict.kind != VERDICT_GO) {

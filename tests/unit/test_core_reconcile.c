@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The survivors of a Primary agree on its last writes, connected or not (states-and-resync 5.6, 2.6). */
+#include <criterion/criterion.h>
+
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "../lib/core_pair.h"
+
+/* Node 0 is Primary; a write of it reached node 1, not node 2; then node 0 dies. */
+static struct pair *half_replicated(void)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+
+	pair_up_to_date(p);
+	cr_assert(pair_healthy(p), "%s", pair_describe(p));
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 1), 0);
+	pair_pass_ms(p, 1000);
+	pair_hold(p, 0, 2, STREAM_DATA, true);
+	pair_submit_write(p, 0, 80, 8, 2);
+	pair_run(p);
+	cr_assert_eq(pair_disk_tag(p, 1, 80), 2);
+	cr_assert_neq(pair_disk_tag(p, 2, 80), 2);
+	return p;
+}
+
+static bool two_and_one_agree(struct pair *p)
+{
+	return pair_repl(p, 1, 2) == REPL_ESTABLISHED && pair_repl(p, 2, 1) == REPL_ESTABLISHED &&
+	       pair_disk(p, 1) == DISK_UP_TO_DATE && pair_disk(p, 2) == DISK_UP_TO_DATE &&
+	       pair_out_of_sync(p, 1, 2) == 0 && pair_out_of_sync(p, 2, 1) == 0;
+}
+
+Test(reconcile, who_has_more_of_the_stream_is_source)
+{
+	struct pair *p = half_replicated();
+
+	pair_crash(p, 0);
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	cr_assert_eq(pair_disk_tag(p, 2, 80), 2);
+	cr_assert(pair_same(p, 1, 2));
+	pair_hold(p, 0, 2, STREAM_DATA, false);
+	pair_restart(p, 0);
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert(pair_same(p, 0, 1));
+	pair_free(p);
+}
+
+/* H5: nobody is UpToDate, and so promoted, before that is settled. */
+Test(reconcile, a_stale_survivor_is_not_promoted)
+{
+	struct pair *p = half_replicated();
+
+	pair_hold(p, 1, 2, STREAM_DATA, true);
+	pair_crash(p, 0);
+	pair_pass_ms(p, 100);
+	cr_assert_neq(pair_disk(p, 2), DISK_UP_TO_DATE, "%s", pair_describe(p));
+	cr_assert(reconcile_holds(pair_core(p, 2)));
+	pair_hold(p, 1, 2, STREAM_DATA, false);
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	cr_assert_not(reconcile_holds(pair_core(p, 2)));
+	cr_assert_eq(pair_disk_tag(p, 2, 80), 2);
+	pair_free(p);
+}
+
+/* H2: equal generations, different data, and they meet only later. */
+Test(reconcile, survivors_that_meet_later)
+{
+	struct pair *p = half_replicated();
+
+	pair_cut(p, 1, 2);
+	pair_crash(p, 0);
+	pair_pass_ms(p, 5000);
+	pair_heal(p, 1, 2);
+	cr_assert(pair_wait(p, 60000, two_and_one_agree), "%s", pair_describe(p));
+	/* Each named the lost Primary inside the handshake. */
+	cr_assert_geq(pair_sent(p, 1, 2, P_PEER_DAGTAG), 1);
+	cr_assert_geq(pair_sent(p, 2, 1, P_PEER_DAGTAG), 1);
+	cr_assert_eq(pair_disk_tag(p, 2, 80), 2);
+	cr_assert(pair_same(p, 1, 2));
+	pair_free(p);
+}
+
+Test(reconcile, nothing_moves_when_both_have_everything)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+	unsigned before;
+
+	pair_up_to_date(p);
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	for (unsigned i = 0; i < 10; i++)
+		cr_assert_eq(pair_write(p, 0, i * 8, 8, i + 1), 0);
+	before = pair_sent(p, 1, 2, P_RS_DAGTAG_REQ) + pair_sent(p, 2, 1, P_RS_DAGTAG_REQ);
+	pair_crash(p, 0);
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	cr_assert_eq(pair_sent(p, 1, 2, P_RS_DAGTAG_REQ) + pair_sent(p, 2, 1, P_RS_DAGTAG_REQ),
+		     before);
+	cr_assert_geq(pair_sent(p, 1, 2, P_PEER_DAGTAG), 1);
+	pair_free(p);
+}
+
+/* A survivor that still has the Primary sends no notice: the other one does not wait for ever. */
+Test(reconcile, a_lost_connection_is_not_a_lost_primary)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+
+	pair_up_to_date(p);
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 1), 0);
+	pair_cut(p, 0, 2);
+	pair_pass_ms(p, 20000);
+	cr_assert_not(reconcile_holds(pair_core(p, 2)), "%s", pair_describe(p));
+	/* It knows of a Primary that it cannot reach. */
+	cr_assert_eq(pair_disk(p, 2), DISK_OUTDATED, "%s", pair_describe(p));
+	cr_assert_eq(pair_write(p, 0, 8, 8, 2), 0);
+	pair_heal(p, 0, 2);
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert(pair_same(p, 0, 2));
+	pair_free(p);
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Resyncs between whole cores, and the corner cases of source and target packet by packet. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "core/resync_int.h"
+#include "../lib/core_pair.h"
+
+#define BLOCKS (PAIR_SECTORS / BM_BLOCK_SECTORS)
+
+static struct pair *start(unsigned nodes)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = nodes });
+
+	pair_up_to_date(p);
+	cr_assert(pair_healthy(p), "%s", pair_describe(p));
+	return p;
+}
+
+static void inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
+		   const struct pkt *pkt)
+{
+	pair_inject(p, from, to, stream, pkt);
+	cr_assert(pair_run(p));
+}
+
+static void primary(struct pair *p, unsigned node)
+{
+	cr_assert_geq(pair_simple(p, node, CMD_PRIMARY), SS_SUCCESS, "%s", pair_text(p));
+}
+
+static void write_blocks(struct pair *p, unsigned node, unsigned count, unsigned step, uint64_t tag)
+{
+	for (unsigned i = 0; i < count; i++)
+		cr_assert_eq(pair_write(p, node, (uint64_t)i * step * 8, 8, tag + i), 0);
+}
+
+static void expect_healthy(struct pair *p, unsigned nodes)
+{
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	for (unsigned i = 1; i < nodes; i++)
+		cr_assert(pair_same(p, 0, i), "disks 0 and %u differ", i);
+}
+
+static uint64_t received(struct pair *p, unsigned node, unsigned peer)
+{
+	return pair_core(p, node)->peer[peer]->pd[0].received_sectors;
+}
+
+Test(resync, only_what_differs_travels)
+{
+	struct pair *p = start(2);
+	uint64_t before;
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 20, 7, 1000);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 160);
+	before = received(p, 1, 0);
+	pair_heal(p, 0, 1);
+	expect_healthy(p, 2);
+	cr_assert_eq(received(p, 1, 0) - before, 160);
+	cr_assert_eq(pair_disk_tag(p, 1, 7 * 8), 1001);
+	pair_free(p);
+}
+
+Test(resync, runs_are_merged_into_aligned_requests)
+{
+	struct pair *p = start(2);
+	unsigned before;
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 64, 1, 1); /* 256 KiB from 0 on */
+	before = pair_sent(p, 1, 0, P_RS_DAGTAG_REQ);
+	pair_heal(p, 0, 1);
+	expect_healthy(p, 2);
+	cr_assert_eq(pair_sent(p, 1, 0, P_RS_DAGTAG_REQ) - before, 1);
+	pair_free(p);
+}
+
+Test(resync, writes_of_both_sides_meet)
+{
+	struct pair *p = start(2);
+
+	/* The target's log makes it mark more than the source knows: the union counts (trap 20). */
+	primary(p, 1);
+	pair_write(p, 1, 800, 8, 5);
+	pair_crash(p, 1);
+	pair_pass_ms(p, 2000);
+	primary(p, 0);
+	write_blocks(p, 0, 3, 100, 50);
+	pair_restart(p, 1);
+	expect_healthy(p, 2);
+	pair_free(p);
+}
+
+Test(resync, goes_on_after_an_interruption)
+{
+	struct pair *p = start(2);
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 200, 3, 1);
+	pair_hold(p, 0, 1, STREAM_DATA, false);
+	pair_heal(p, 0, 1);
+	for (unsigned i = 0; i < 200 && pair_repl(p, 1, 0) != REPL_SYNC_TARGET; i++)
+		pair_pass_ms(p, 10);
+	pair_hold(p, 0, 1, STREAM_DATA, true);
+	pair_pass_ms(p, 50);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	pair_hold(p, 0, 1, STREAM_DATA, false);
+	cr_assert_eq(pair_disk(p, 1), DISK_INCONSISTENT, "%s", pair_describe(p));
+	pair_heal(p, 0, 1);
+	expect_healthy(p, 2);
+	pair_free(p);
+}
+
+Test(resync, the_target_may_crash)
+{
+	struct pair *p = start(2);
+	uint64_t before;
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 100, 3, 1);
+	pair_heal(p, 0, 1);
+	for (unsigned i = 0; i < 200 && pair_repl(p, 1, 0) != REPL_SYNC_TARGET; i++)
+		pair_pass_ms(p, 10);
+	pair_crash(p, 1);
+	pair_pass_ms(p, 2000);
+	pair_restart(p, 1);
+	before = received(p, 1, 0);
+	expect_healthy(p, 2);
+	/* By bitmap, not everything again. */
+	cr_assert_leq(received(p, 1, 0) - before, BLOCKS * 8 / 2);
+	pair_free(p);
+}
+
+Test(resync, writes_go_on_meanwhile)
+{
+	struct pair *p = start(2);
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 200, 5, 1);
+	pair_heal(p, 0, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		/* Whole blocks, parts of blocks, over and beside what is resynced. */
+		cr_assert_eq(pair_write(p, 0, (i * 13) % 6000 * 8 % (PAIR_SECTORS - 64), 8, 9000 + i), 0);
+		cr_assert_eq(pair_write(p, 0, (i * 40) + 3, 2, 20000 + i), 0);
+		pair_pass_ms(p, 10);
+	}
+	expect_healthy(p, 2);
+	pair_free(p);
+}
+
+static int invalidate(struct pair *p, unsigned node)
+{
+	return pair_simple(p, node, CMD_INVALIDATE);
+}
+
+Test(resync, invalidate_fetches_everything)
+{
+	struct pair *p = start(2);
+	uint64_t before = received(p, 1, 0);
+
+	primary(p, 0);
+	write_blocks(p, 0, 4, 1, 1);
+	cr_assert_geq(invalidate(p, 1), SS_SUCCESS, "%s", pair_text(p));
+	expect_healthy(p, 2);
+	cr_assert_geq(received(p, 1, 0) - before, PAIR_SECTORS);
+	pair_free(p);
+}
+
+Test(resync, invalidate_remote_overwrites_the_peer)
+{
+	struct pair *p = start(2);
+	uint64_t before = received(p, 1, 0);
+
+	cr_assert_geq(pair_peer_command(p, 0, CMD_INVALIDATE_REMOTE, 1), SS_SUCCESS, "%s",
+		      pair_text(p));
+	expect_healthy(p, 2);
+	cr_assert_geq(received(p, 1, 0) - before, PAIR_SECTORS);
+	pair_free(p);
+}
+
+Test(resync, forced_promotion_of_a_fresh_node_fills_the_other)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 2 });
+	struct ev_command force = { .cmd = CMD_PRIMARY, .force = true };
+
+	pair_up(p);
+	cr_assert_geq(pair_command(p, 0, &force), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_eq(pair_write(p, 0, 80, 8, 77), 0);
+	expect_healthy(p, 2);
+	cr_assert_eq(pair_disk_tag(p, 1, 80), 77);
+	pair_free(p);
+}
+
+Test(resync, the_third_node_keeps_its_marks_until_it_is_back)
+{
+	struct pair *p = start(3);
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_cut(p, 0, 2);
+	pair_cut(p, 1, 2);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 10, 2, 1);
+	pair_heal(p, 0, 1);
+	pair_pass_ms(p, 20000);
+	cr_assert_eq(pair_disk(p, 1), DISK_UP_TO_DATE, "%s", pair_describe(p));
+	/* What node 1 got by the resync differs from what node 2 has. */
+	cr_assert_geq(pair_out_of_sync(p, 1, 2), 80, "%s", pair_describe(p));
+	/* Node 0 goes; node 1 alone can bring node 2 up. */
+	pair_crash(p, 0);
+	pair_heal(p, 1, 2);
+	pair_pass_ms(p, 30000);
+	cr_assert(pair_same(p, 1, 2), "%s", pair_describe(p));
+	pair_heal(p, 0, 2);
+	pair_restart(p, 0);
+	expect_healthy(p, 3);
+	pair_free(p);
+}
+
+Test(resync, one_source_at_a_time)
+{
+	struct pair *p = start(3);
+
+	primary(p, 0);
+	pair_cut(p, 0, 2);
+	pair_cut(p, 1, 2);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 300, 3, 1);
+	pair_heal(p, 0, 2);
+	pair_heal(p, 1, 2);
+	for (unsigned i = 0; i < 4000; i++) {
+		pair_pass_ms(p, 5);
+		cr_assert_not(pair_repl(p, 2, 0) == REPL_SYNC_TARGET &&
+			      pair_repl(p, 2, 1) == REPL_SYNC_TARGET);
+	}
+	expect_healthy(p, 3);
+	pair_free(p);
+}
+
+Test(resync, a_request_beyond_the_device_ends_the_connection)
+{
+	static const struct { uint64_t sector; uint32_t bytes; } wrong[] = {
+		{ PAIR_SECTORS, 4096 }, { PAIR_SECTORS - 4, 4096 }, { 0, 0 }, { 0, 513 },
+		{ 0, (1U << 20) + 512 }, { UINT64_MAX - 4, 4096 }, { 8, 0x80000000U },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct pair *p = start(2);
+		struct pkt pkt = { .type = P_RS_DAGTAG_REQ };
+
+		pkt.u.block.sector = wrong[i].sector;
+		pkt.u.block.bytes = wrong[i].bytes;
+		pkt.u.block.block_id = 1;
+		inject(p, 1, 0, STREAM_DATA, &pkt);
+		cr_assert_neq(pair_conn(p, 0, 1), CONN_CONNECTED, "case %zu", i);
+		pair_free(p);
+	}
+}
+
+Test(resync, who_is_no_source_cancels)
+{
+	struct pair *p = start(2);
+	struct pkt pkt = { .type = P_RS_DAGTAG_REQ };
+	unsigned before = pair_sent(p, 0, 1, P_RS_CANCEL);
+
+	pkt.u.block.bytes = 4096;
+	pkt.u.block.block_id = 99;
+	pair_hold(p, 0, 1, STREAM_CONTROL, true);
+	inject(p, 1, 0, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_CANCEL) - before, 1);
+	pair_free(p);
+}
+
+Test(resync, an_answer_without_a_question_ends_the_connection)
+{
+	struct pair *p = start(2);
+	struct pkt pkt = { .type = P_RS_WRITE_ACK };
+
+	pkt.u.block.bytes = 4096;
+	inject(p, 1, 0, STREAM_CONTROL, &pkt);
+	cr_assert_neq(pair_conn(p, 0, 1), CONN_CONNECTED);
+	pair_free(p);
+}
+
+Test(resync, out_of_sync_marks_the_block)
+{
+	struct pair *p = start(2);
+	struct pkt pkt = { .type = P_OUT_OF_SYNC };
+
+	pkt.u.block.sector = 4;
+	pkt.u.block.bytes = 4096;
+	inject(p, 1, 0, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 16);
+	/* Two good disks do not stay marked: that is resynced by itself. */
+	expect_healthy(p, 2);
+	pair_free(p);
+}
+
+/* H24, H20: a claim says nothing to a node that is not in sync with the one who makes it. */
+Test(resync, claims_need_two_nodes_in_sync)
+{
+	struct pair *p = start(3);
+	struct pkt claim = { .type = P_PEERS_IN_SYNC };
+	struct volume *vol = pair_core(p, 0)->vol[0];
+	uint32_t slot1 = bitmap_slots_of(vol, 2), slot2 = bitmap_slots_of(vol, 4);
+
+	pair_pass_ms(p, 5000);
+	claim.u.in_sync.bytes = 4U << 20;
+	bitmap_set(pair_core(p, 0), vol, slot2, 0, 16);
+	claim.u.in_sync.mask = 0x4; /* node 1 says: in sync with node 2, but not with us */
+	inject(p, 1, 0, STREAM_CONTROL, &claim);
+	cr_assert_eq(pair_out_of_sync(p, 0, 2), 16);
+	bitmap_set(pair_core(p, 0), vol, slot1, 0, 8);
+	claim.u.in_sync.mask = 0x5;
+	inject(p, 1, 0, STREAM_CONTROL, &claim);
+	cr_assert_eq(pair_out_of_sync(p, 0, 2), 8); /* only where we are in sync with node 1 */
+	pair_free(p);
+}
+
+Test(resync, rate_follows_what_comes_back)
+{
+	struct pair *p = start(2);
+	struct core *core = pair_core(p, 1);
+	struct peer_device *pd = &core->peer[0]->pd[0];
+	struct core_disk_conf *disk = (struct core_disk_conf *)&core->vol[0]->conf->disk;
+
+	disk->resync_rate_kib = 250;
+	disk->c_plan_ahead_ds = 20;
+	disk->c_fill_target_sectors = 100;
+	disk->c_max_rate_kib = 102400;
+	rate_reset(core, pd);
+	core->now_ns += RS_TICK_NS;
+	/* Start: resync-rate, spread over the plan. */
+	cr_assert_eq(rate_tick(core, pd), 50);
+	core->now_ns += RS_TICK_NS;
+	pd->rs.in_sectors = 4000;
+	pd->rs.in_flight_sectors = 100;
+	cr_assert_geq(rate_tick(core, pd), 3900);
+	core->now_ns += RS_TICK_NS;
+	pd->rs.in_sectors = 4000000;
+	cr_assert_eq(rate_tick(core, pd), 102400 * 2 / 10); /* c-max-rate */
+	disk->c_plan_ahead_ds = 0;
+	rate_reset(core, pd);
+	cr_assert_eq(rate_tick(core, pd), 50); /* fixed */
+	pd->rs.in_flight_sectors = 0;
+	pair_free(p);
+}

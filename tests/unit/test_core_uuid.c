@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Data generations: history, rotation, new ones, those of peers, what is told and when the superblock is written. */
+#include "core_node.h"
+
+#include "core/resync_int.h"
+
+#define OLD UINT64_C(0x1234567890abcdee)
+#define NEW UINT64_C(0x7777777777777770)
+#define A UINT64_C(0xaaaaaaaaaaaaaaa0)
+#define B UINT64_C(0xbbbbbbbbbbbbbbb0)
+
+static struct node n;
+
+static void open_as(enum role role)
+{
+	node_open(&n, role, 3, PROTOCOL_C);
+}
+
+static void teardown(void)
+{
+	node_close(&n);
+}
+
+TestSuite(uuid, .fini = teardown);
+
+static struct md_peer *entry(unsigned p)
+{
+	return &n.vol->md.peers[p];
+}
+
+static void pull(void)
+{
+	node_pull(&n);
+	n.core->ring_head = n.core->ring_tail = 0;
+}
+
+/* Lets the superblock become durable. */
+static void durable(void)
+{
+	md_run(n.core);
+	pull();
+	for (unsigned i = 0; i < n.count; i++) {
+		if (n.acts[i].kind == AC_META_SUPER)
+			md_meta_done(n.core, &(struct ev_done){ .tag = n.acts[i].u.meta.tag });
+	}
+}
+
+/* P_UUIDS110 among what was emitted, NULL = none. */
+static const struct pkt_uuids *sent_uuids(unsigned p)
+{
+	for (unsigned i = 0; i < n.count; i++) {
+		const struct ac_send *send = &n.acts[i].u.send;
+
+		if (n.acts[i].kind == AC_SEND && send->peer == p && send->pkt.type == P_UUIDS110)
+			return send->pkt.u.uuids;
+	}
+	return NULL;
+}
+
+static void rx(unsigned p, const struct pkt_uuids *uuids)
+{
+	struct pkt pkt = { .type = P_UUIDS110, .u.uuids = uuids };
+
+	rx_uuids(n.core, n.core->peer[p], &pkt);
+	pull();
+}
+
+static struct pkt_uuids from_peer(uint64_t current, uint64_t flags)
+{
+	struct pkt_uuids u = { .current = current, .flags = flags, .bitmap_mask = 0xf };
+
+	for (unsigned i = 4; i < NODES_MAX; i++)
+		u.bitmap[i] = UUID_UNKNOWN;
+	return u;
+}
+
+static void absent(unsigned p)
+{
+	n.core->st.peer[p].conn = CONN_CONNECTING;
+	n.core->st.pd[p][0].repl = REPL_OFF;
+	n.core->st.pd[p][0].pdsk = DISK_UNKNOWN;
+	n.core->peer[p]->streams_up = false;
+}
+
+/* ---- history ---- */
+
+Test(uuid, the_first_entry_is_taken_even_if_in_use)
+{
+	open_as(ROLE_SECONDARY);
+	entry(1)->bitmap_uuid = A;
+	uuid_push_history(n.vol, A | UUID_PRIMARY, NODES_MAX);
+	cr_assert_eq(n.vol->md.history[0], A);
+}
+
+Test(uuid, history_takes_no_useless_values)
+{
+	open_as(ROLE_SECONDARY);
+	uuid_push_history(n.vol, 0, NODES_MAX);
+	uuid_push_history(n.vol, UUID_JUST_CREATED, NODES_MAX);
+	uuid_push_history(n.vol, OLD, NODES_MAX);
+	cr_assert_eq(n.vol->md.history[0], 0);
+	uuid_push_history(n.vol, A, NODES_MAX);
+	uuid_push_history(n.vol, A, NODES_MAX);
+	entry(2)->bitmap_uuid = B;
+	uuid_push_history(n.vol, B, 1); /* still somebody's reference */
+	cr_assert_eq(n.vol->md.history[0], A);
+	cr_assert_eq(n.vol->md.history[1], 0);
+	uuid_push_history(n.vol, B, 2);
+	cr_assert_eq(n.vol->md.history[0], B);
+	cr_assert_eq(n.vol->md.history[1], A);
+}
+
+Test(uuid, the_oldest_entry_is_lost)
+{
+	open_as(ROLE_SECONDARY);
+	for (uint64_t i = 1; i <= HISTORY_UUIDS + 1; i++)
+		uuid_push_history(n.vol, i << 8, NODES_MAX);
+	cr_assert_eq(n.vol->md.history[0], (uint64_t)(HISTORY_UUIDS + 1) << 8);
+	cr_assert_eq(n.vol->md.history[HISTORY_UUIDS - 1], 2 << 8);
+}
+
+/* ---- rotation ---- */
+
+Test(uuid, only_absent_and_weak_peers_get_a_reference)
+{
+	open_as(ROLE_PRIMARY);
+	absent(1);
+	uuid_rotate(n.core, n.vol, UINT64_C(1) << 3, 77);
+	cr_assert_eq(entry(1)->bitmap_uuid, OLD);
+	cr_assert_eq(entry(1)->bitmap_dagtag, 77);
+	cr_assert_eq(entry(2)->bitmap_uuid, 0);
+	cr_assert_eq(entry(3)->bitmap_uuid, OLD);
+}
+
+Test(uuid, an_older_reference_is_worth_more)
+{
+	open_as(ROLE_PRIMARY);
+	absent(1);
+	entry(1)->bitmap_uuid = A;
+	uuid_rotate(n.core, n.vol, 0, 0);
+	cr_assert_eq(entry(1)->bitmap_uuid, A);
+}
+
+Test(uuid, ids_without_peer_follow_for_later_peers)
+{
+	open_as(ROLE_PRIMARY);
+	/* Three slots are taken by peers, one is left: it counts once. */
+	cr_assert(uuid_rotate(n.core, n.vol, 0, 0));
+	cr_assert_eq(entry(9)->bitmap_uuid, OLD);
+	cr_assert_eq(entry(0)->bitmap_uuid, 0); /* never towards oneself */
+	cr_assert_eq(entry(9)->bitmap_index, -1);
+	n.vol->md.current_uuid = NEW;
+	cr_assert_not(uuid_rotate(n.core, n.vol, 0, 0));
+	cr_assert_eq(entry(9)->bitmap_uuid, OLD);
+}
+
+Test(uuid, a_device_never_written_rotates_a_random_value)
+{
+	open_as(ROLE_SECONDARY);
+	n.vol->md.current_uuid = UUID_JUST_CREATED;
+	absent(1);
+	uuid_rotate(n.core, n.vol, 0, 0);
+	cr_assert_neq(entry(1)->bitmap_uuid, 0);
+	cr_assert_neq(entry(1)->bitmap_uuid, UUID_JUST_CREATED);
+}
+
+/* ---- own new generations ---- */
+
+static void use_up_day_0(void)
+{
+	uuid_rotate(n.core, n.vol, 0, 0);
+	n.vol->md.history[0] = A;
+	n.vol->md.current_uuid = NEW;
+}
+
+Test(uuid, no_new_generation_with_all_peers_present)
+{
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	n.vol->new_uuid_wanted = true;
+	cr_assert_not(uuid_bump_if_wanted(n.core));
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+	cr_assert_not(n.vol->new_uuid_wanted);
+}
+
+Test(uuid, writes_wait_until_the_generation_is_durable_and_announced)
+{
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	absent(1);
+	n.vol->new_uuid_wanted = true;
+	cr_assert(uuid_bump_if_wanted(n.core));
+	cr_assert(uuid_bump_running(n.core));
+	pull();
+	cr_assert_null(sent_uuids(2)); /* not before it is on disk */
+	cr_assert_neq(n.vol->md.current_uuid & ~UUID_PRIMARY, NEW);
+	cr_assert(n.vol->md.current_uuid & UUID_PRIMARY);
+	cr_assert_eq(entry(1)->bitmap_uuid, NEW);
+	cr_assert_eq(entry(2)->bitmap_uuid, 0);
+	durable();
+	cr_assert_not(uuid_bump_running(n.core));
+}
+
+Test(uuid, announcement_names_the_weak_nodes)
+{
+	const struct pkt_uuids *sent;
+
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	absent(1);
+	n.vol->new_uuid_wanted = true;
+	uuid_bump_if_wanted(n.core);
+	md_run(n.core);
+	pull();
+	for (unsigned i = 0; i < n.count; i++) {
+		if (n.acts[i].kind == AC_META_SUPER) {
+			md_meta_done(n.core, &(struct ev_done){ .tag = n.acts[i].u.meta.tag });
+			break;
+		}
+	}
+	pull();
+	sent = sent_uuids(2);
+	cr_assert_not_null(sent);
+	cr_assert(sent->flags & UUID_FLAG_NEW_DATAGEN);
+	cr_assert(sent->flags & UUID_FLAG_STABLE);
+	cr_assert(sent->node_mask & 0x2);
+	cr_assert_not(sent->node_mask & 0x5);
+	cr_assert_null(sent_uuids(1));
+	cr_assert_not_null(sent_uuids(3));
+}
+
+Test(uuid, a_day_0_device_keeps_its_first_generation_in_the_history)
+{
+	open_as(ROLE_PRIMARY);
+	n.vol->new_uuid_wanted = true;
+	uuid_bump_if_wanted(n.core);
+	cr_assert_eq(n.vol->md.history[0], OLD);
+}
+
+Test(uuid, losing_a_peer_asks_for_a_new_generation)
+{
+	struct state old;
+
+	open_as(ROLE_PRIMARY);
+	old = n.core->st;
+	absent(2);
+	uuid_state_changed(n.core, &old);
+	cr_assert(n.vol->new_uuid_wanted);
+	/* Demotion without a write in between: no trace (1.7). */
+	old = n.core->st;
+	n.vol->md.current_uuid |= UUID_PRIMARY;
+	n.core->st.role = ROLE_SECONDARY;
+	uuid_state_changed(n.core, &old);
+	cr_assert_not(n.vol->new_uuid_wanted);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+}
+
+/* ---- generations of a Primary ---- */
+
+Test(uuid, a_new_generation_is_adopted_with_its_references)
+{
+	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	absent(3);
+	entry(3)->bitmap_uuid = A; /* absent here, but with the Primary */
+	absent(2);
+	u.node_mask = UINT64_C(1) << 2; /* weak */
+	rx(1, &u);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+	cr_assert_eq(entry(2)->bitmap_uuid, OLD);
+	cr_assert(uuid_eq(entry(3)->bitmap_uuid, NEW));
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	cr_assert_eq(n.vol->md.history[0], A);
+	cr_assert_not_null(sent_uuids(1));
+}
+
+Test(uuid, a_disk_that_does_not_take_part_keeps_its_generation)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.vol[0].disk = DISK_OUTDATED;
+	rx(1, &u);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+}
+
+Test(uuid, a_resync_target_leaves_it_to_the_end)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
+
+	open_as(ROLE_SECONDARY);
+	rx(2, &u);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
+	u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	rx(1, &u);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, NEW);
+}
+
+Test(uuid, settled_references_go_but_bits_stay)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE);
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[1].role = ROLE_SECONDARY;
+	entry(1)->bitmap_uuid = A;
+	entry(3)->bitmap_uuid = B;
+	absent(3);
+	bitmap_set(n.core, n.vol, bitmap_slots_of(n.vol, 1 << 3), 0, 8);
+	rx(1, &u);
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	cr_assert_eq(entry(3)->bitmap_uuid, 0);
+	cr_assert_eq(bitmap_weight(n.vol, 3), 1);
+	cr_assert_eq(n.vol->md.history[0], B);
+	cr_assert_eq(n.vol->md.history[1], A);
+}
+
+Test(uuid, another_generation_settles_nothing)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_STABLE);
+
+	open_as(ROLE_SECONDARY);
+	entry(1)->bitmap_uuid = A;
+	rx(1, &u);
+	cr_assert_eq(entry(1)->bitmap_uuid, A);
+}
+
+/* ---- end of a resync ---- */
+
+Test(uuid, the_target_adopts_what_the_source_knows)
+{
+	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[1].role = ROLE_SECONDARY;
+	absent(2);
+	absent(3);
+	pd = &n.core->peer[1]->pd[0];
+	u.bitmap[0] = OLD;
+	u.bitmap[2] = A;  /* node 2 is behind the source */
+	u.bitmap[3] = 0;  /* node 3 is not */
+	u.history[0] = B;
+	pd->uuids = u;
+	pd->uuids_valid = true;
+	entry(3)->bitmap_uuid = A;
+	uuid_resync_start(n.core, pd);
+	cr_assert_eq(entry(2)->bitmap_uuid, OLD);
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	entry(2)->bitmap_uuid = 0;
+	uuid_resync_finished(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	cr_assert_eq(entry(2)->bitmap_uuid, OLD); /* the generation at the start */
+	cr_assert_eq(entry(3)->bitmap_uuid, 0);
+	/* The old generation is still a reference; the one that node 3 had is history. */
+	cr_assert_eq(n.vol->md.history[0], A);
+	cr_assert_eq(n.vol->md.history[1], B);
+}
+
+Test(uuid, an_initial_sync_can_be_resumed)
+{
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	pd = &n.core->peer[1]->pd[0];
+	n.vol->md.current_uuid = UUID_JUST_CREATED;
+	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+	pd->uuids.bitmap[0] = A;
+	pd->uuids_valid = true;
+	uuid_resync_start(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, A);
+}
+
+/* ---- superblock ---- */
+
+Test(uuid, the_superblock_is_written_once_per_step)
+{
+	open_as(ROLE_SECONDARY);
+	md_sync(n.core, n.vol);
+	md_sync(n.core, n.vol);
+	md_run(n.core);
+	md_run(n.core);
+	pull();
+	cr_assert_eq(n.count, 1);
+	cr_assert_eq(n.acts[0].kind, AC_META_SUPER);
+	cr_assert_lt(n.vol->md_durable_seq, n.vol->md_seq);
+	md_meta_done(n.core, &(struct ev_done){ .tag = n.acts[0].u.meta.tag });
+	cr_assert_eq(n.vol->md_durable_seq, n.vol->md_seq);
+}
+
+Test(uuid, lazy_changes_wait_at_most_five_seconds)
+{
+	open_as(ROLE_SECONDARY);
+	md_dirty(n.core, n.vol);
+	md_run(n.core);
+	pull();
+	cr_assert_eq(n.count, 0);
+	cr_assert_eq(md_deadline(n.core), n.core->now_ns + 5 * NS_PER_S);
+	n.core->now_ns += 5 * NS_PER_S;
+	md_run(n.core);
+	pull();
+	cr_assert_eq(n.count, 1);
+}
+
+Test(uuid, flags_follow_the_state)
+{
+	struct state old;
+
+	open_as(ROLE_SECONDARY);
+	n.vol->md.flags = MDF_AL_CLEAN;
+	old = n.core->st;
+	md_state_changed(n.core, &old);
+	pull();
+	/* A Primary is connected: the log counts from now on, and that is on its way to the disk. */
+	cr_assert_eq(n.vol->md.flags,
+		     MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_PRIMARY_IND | MDF_HAVE_QUORUM);
+	cr_assert_eq(n.count, 1);
+	cr_assert_eq(n.acts[0].u.meta.super->flags, n.vol->md.flags);
+	cr_assert(entry(1)->flags & MDF_PEER_CONNECTED);
+	cr_assert(entry(1)->flags & MDF_PEER_DEVICE_SEEN);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].pdsk = DISK_OUTDATED;
+	md_state_changed(n.core, &old);
+	cr_assert_not(n.vol->md.flags & (MDF_CONSISTENT | MDF_WAS_UP_TO_DATE));
+	cr_assert(entry(1)->flags & MDF_PEER_OUTDATED);
+}
