@@ -6,7 +6,7 @@
 need jq fio
 
 two_nodes 64M
-fio --name=verify --filename="$(node_file alpha)" --size=48M --rw=randrw --bsrange=4k-64k --ioengine=libaio --iodepth=8 \
+fio --verify_state_save=0 --name=verify --filename="$(node_file alpha)" --size=48M --rw=randrw --bsrange=4k-64k --ioengine=libaio --iodepth=8 \
 	--direct=1 --verify=crc32c --verify_backlog=256 --do_verify=1 --time_based --runtime=12 --output="$WORK/fio.log" &
 load=$!
 some_written() { [ "$(field alpha '.devices[0].written')" -gt $(($1 + 2048)) ]; }

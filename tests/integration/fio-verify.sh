@@ -7,7 +7,7 @@ need jq fio
 
 three_nodes 64M
 fio_verify() {
-	fio --name=verify --filename="$(node_file alpha)" --size=48M --rw=randwrite --bsrange=4k-128k --ioengine=libaio \
+	fio --verify_state_save=0 --name=verify --filename="$(node_file alpha)" --size=48M --rw=randwrite --bsrange=4k-128k --ioengine=libaio \
 		--iodepth=16 --direct=1 --verify=crc32c --verify_backlog=512 --do_verify=1 --output="$WORK/fio.log" --loops=3
 }
 fio_verify &

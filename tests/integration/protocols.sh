@@ -14,7 +14,7 @@ must wait_for 20 "all nodes settled" cluster_settled
 for p in beta:A gamma:B delta:C; do
 	[ "$(peer_field alpha "${p%:*}" .protocol)" = "${p#*:}" ] || fail "protocol towards ${p%:*}: $(peer_field alpha "${p%:*}" .protocol)"
 done
-fio --name=load --filename="$(node_file alpha)" --size=40M --rw=randwrite --bsrange=4k-128k --ioengine=libaio --iodepth=16 --direct=1 \
+fio --verify_state_save=0 --name=load --filename="$(node_file alpha)" --size=40M --rw=randwrite --bsrange=4k-128k --ioengine=libaio --iodepth=16 --direct=1 \
 	--fsync=64 --verify=crc32c --do_verify=1 --output="$WORK/fio.log" || { cat "$WORK/fio.log"; fail "fio"; }
 must wait_for 10 "all nodes settled" cluster_settled
 must wait_for 5 "alpha to demote" role_is alpha Secondary
