@@ -262,6 +262,7 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	vol->md.peers[pd->p].bitmap_dagtag = 0;
 	uuid_set_current(core, vol, uuids->current);
 	uuid_push_history(vol, old, NODES_MAX);
-	vol->crashed_primary = pd->rs.source_crashed && pdsk_of(core, pd) < DISK_UP_TO_DATE;
+	/* Then a survivor of that crash may still have more than the two of us. */
+	vol->crashed_primary = pd->rs.source_crashed;
 	return md_sync(core, vol);
 }

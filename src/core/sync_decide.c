@@ -67,6 +67,9 @@ static int by_bits(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 
+	/* A crash may have lost what was answered. */
+	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
+		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
 	/* Who went on without a break has all that was answered; a restart after a power loss has not. */
 	if ((me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
 		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;

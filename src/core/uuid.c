@@ -655,6 +655,24 @@ static void tell_in_sync(struct core *core, const struct state *old, struct volu
 	}
 }
 
+/* Nobody is left who could know more than a Primary that crashed; or it is the one that counts again. */
+static bool crash_is_over(const struct core *core, const struct volume *vol)
+{
+	if (core->st.role == ROLE_PRIMARY)
+		return true;
+	if (disk_of(core, vol) != DISK_UP_TO_DATE)
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (peer->conf->has_disk[vol->v] &&
+		    (repl_of(core, pd) != REPL_ESTABLISHED ||
+		     pdsk_of(core, pd) != DISK_UP_TO_DATE || bitmap_weight(vol, peer->id)))
+			return false;
+	}
+	return true;
+}
+
 void uuid_state_changed(struct core *core, const struct state *old)
 {
 	bool busy = false;
@@ -663,6 +681,11 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		/* A generation that did not get onto the disk before it failed: a new one is made without it. */
 		if (disk_of(core, vol) <= DISK_FAILED)
 			vol->bump_seq = 0;
+		if (vol->crashed_primary && crash_is_over(core, vol)) {
+			vol->crashed_primary = false;
+			if (vol_has_md(vol))
+				md_dirty(core, vol);
+		}
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;
 		if (lost_target(core, old, vol))
