@@ -234,6 +234,22 @@ static void missed_finish_needs_good_source(const struct sync_input *in, struct 
 		d->strategy = SYNC_NONE;
 }
 
+/*
+ * The target of that resync had everything when it took over the generation. If it is Primary now, it has what was
+ * written since as well, and the bits that its source still has are of before: it leads.
+ */
+static void missed_finish_primary_leads(const struct sync_input *in, struct sync_decision *d)
+{
+	bool missed = d->rule == RULE_SOURCE_MISSED_FINISH ||
+		      d->rule == RULE_TARGET_PEER_MISSED_FINISH;
+
+	if (!missed || d->strategy == SYNC_NONE || in_use(&in->me) == in_use(&in->peer) ||
+	    in->me.disk != DISK_UP_TO_DATE || in->peer.disk != DISK_UP_TO_DATE ||
+	    !(in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS))
+		return;
+	d->strategy = in_use(&in->me) ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP;
+}
+
 /* Protocols before 124 cannot tell an end that left no bits from one that did (2.5 c). */
 static bool needs_newer_peer(const struct sync_input *in, struct sync_decision *d)
 {
@@ -325,6 +341,7 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		return d;
 	}
 	missed_finish_needs_good_source(in, &d);
+	missed_finish_primary_leads(in, &d);
 	leftover_bits(in, &d);
 	if (strategy_is_split_brain(d.strategy))
 		split_brain(in, &d);
