@@ -390,6 +390,36 @@ static void start_write(struct core *core, struct volume *vol, struct rs_request
 		write_ready(core, vol, &rq->hold);
 }
 
+static bool resyncs_from_us(const struct core *core, const struct peer_device *pd)
+{
+	enum repl_state repl = repl_of(core, pd);
+
+	return resync_is_source(repl) || repl == REPL_WF_BITMAP_S;
+}
+
+/* The range changes here. Peers that wait for their own resync from us have to fetch it too. */
+static void mark_others(struct core *core, struct volume *vol, const struct rs_request *rq)
+{
+	uint32_t sectors = rq->bytes / SECTOR_BYTES;
+	struct pkt pkt = { .type = P_OUT_OF_SYNC, .vnr = vol->vnr };
+	uint32_t others = SLOTS_ALL & ~source_slot(vol, rq->p);
+
+	pkt.u.block.sector = rq->sector;
+	pkt.u.block.bytes = rq->bytes;
+	FOR_EACH_PEER(core, peer) {
+		uint64_t before = bitmap_weight(vol, peer->id);
+		uint32_t slot = bitmap_slots_of(vol, node_bit(peer->id));
+
+		if (peer->id == rq->p || !resyncs_from_us(core, &peer->pd[vol->v]))
+			continue;
+		bitmap_set(core, vol, slot, rq->sector, sectors);
+		others &= ~slot;
+		if (bitmap_weight(vol, peer->id) != before)
+			core_send(core, peer, STREAM_DATA, &pkt);
+	}
+	bitmap_set(core, vol, others, rq->sector, sectors);
+}
+
 /*
  * What comes differs from what every other node may have, and the bits that say so must be on disk before the data.
  * So must our own bits, for a reply that is acknowledged without being written.
@@ -405,8 +435,7 @@ static void mark(struct core *core, struct volume *vol)
 
 			rq->state = RS_MARKING;
 			if (!rq->superseded)
-				bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
-					   rq->bytes / SECTOR_BYTES);
+				mark_others(core, vol, rq);
 			bitmap_settle(core, vol, rq->sector, rq->bytes / SECTOR_BYTES);
 		}
 		if (!bitmap_settled(core, vol))
