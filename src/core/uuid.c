@@ -514,17 +514,13 @@ void uuid_fill(const struct core *core, const struct peer *peer, const struct vo
 	memcpy(out->history, vol->md.history, sizeof(out->history));
 }
 
-void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags, uint64_t node_mask)
+static void send_uuids(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
+		       uint64_t node_mask)
 {
 	struct volume *vol = core->vol[v];
 	struct pkt pkt = { .type = P_UUIDS110, .vnr = vol->vnr };
 	struct pkt_uuids *uuids;
 
-	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_NEGOTIATING) {
-		peer->pd[v].sent_valid = false;
-		send_current(core, peer, v);
-		return;
-	}
 	uuids = core_scratch(core, sizeof(*uuids));
 	uuid_fill(core, peer, vol, flags, node_mask, uuids);
 	peer->pd[v].sent = *uuids;
@@ -532,6 +528,30 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 	peer->pd[v].sent_valid = true;
 	pkt.u.uuids = uuids;
 	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags, uint64_t node_mask)
+{
+	if (vol_has_md(core->vol[v]) && disk_of(core, core->vol[v]) >= DISK_NEGOTIATING) {
+		send_uuids(core, peer, v, flags, node_mask);
+		return;
+	}
+	peer->pd[v].sent_valid = false;
+	send_current(core, peer, v);
+}
+
+/*
+ * The disk goes while its new generation was being written; it may come back with it or without. Nothing was written
+ * in it, but the peers must know it before they hear of the next one.
+ */
+static void announce_pending(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (vol_has_md(vol) && peer_connected(core, peer) &&
+		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			send_uuids(core, peer, vol->v, vol->bump_flags, vol->bump_weak);
+	}
+	vol->bump_seq = 0;
 }
 
 void uuid_send_all(struct core *core, unsigned v, uint64_t flags, uint64_t node_mask)
@@ -679,8 +699,8 @@ void uuid_state_changed(struct core *core, const struct state *old)
 
 	FOR_EACH_VOLUME(core, vol) {
 		/* A generation that did not get onto the disk before it failed: a new one is made without it. */
-		if (disk_of(core, vol) <= DISK_FAILED)
-			vol->bump_seq = 0;
+		if (disk_of(core, vol) <= DISK_FAILED && vol->bump_seq)
+			announce_pending(core, vol);
 		if (vol->crashed_primary && crash_is_over(core, vol)) {
 			vol->crashed_primary = false;
 			if (vol_has_md(vol))
