@@ -37,8 +37,7 @@ static void attach_alone(struct core *core, struct volume *vol)
 {
 	struct state *next = state_begin(core);
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (!peer_connected(core, peer) &&
 		    (vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED))
 			next->pd[peer->id][vol->v].pdsk = DISK_OUTDATED;
@@ -204,8 +203,7 @@ enum { INVALIDATE_BEGIN, INVALIDATE_AGREED };
 
 static struct peer *good_source(struct core *core, const struct volume *vol)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (repl_of(core, &peer->pd[vol->v]) == REPL_ESTABLISHED &&
 		    pdsk_of(core, &peer->pd[vol->v]) == DISK_UP_TO_DATE)
 			return peer;

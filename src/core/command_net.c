@@ -112,8 +112,7 @@ static void leave_peers(struct core *core)
 {
 	core->commands.auto_promoted = false;
 	core->commands.give_up_ns = core->now_ns + SETTLE_MAX_NS;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (vol_has_md(vol))
 			bitmap_write_all(core, vol);
 	}
@@ -155,8 +154,7 @@ static enum command_progress shutdown_demoted(struct core *core)
 /* The next peer that is not StandAlone; NULL = none is left. */
 static struct peer *next_peer(struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].conn != CONN_STANDALONE || peer->want_connect)
 			return peer;
 	}
@@ -196,8 +194,7 @@ static enum command_progress shutdown_disks(struct core *core)
 {
 	struct state *next = state_begin(core);
 
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (vol->phase == VOL_ATTACHED && next->vol[vol->v].disk > DISK_FAILED)
 			next->vol[vol->v].disk = DISK_DETACHING;
 	}
@@ -230,8 +227,7 @@ enum command_progress command_shutdown(struct core *core, const struct ev_comman
 	default:
 		break;
 	}
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (vol->phase != VOL_DETACHED)
 			return COMMAND_WAITS;
 	}

@@ -24,8 +24,7 @@ static uint64_t largest_ping_timeout_ns(const struct core *core)
 {
 	uint64_t max = 0;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		uint64_t t = peer->conf->net.ping_timeout_ds * NS_PER_DS;
 
 		if (t > max)
@@ -39,8 +38,7 @@ static void ping_all(struct core *core)
 	struct commands *c = &core->commands;
 
 	c->ping_peers = cluster_neighbours(core);
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (c->ping_peers & node_bit(peer->id))
 			c->ping_seq[peer->id] = keepalive_ping(core, peer);
 	}
@@ -50,8 +48,7 @@ static bool pings_answered(const struct core *core)
 {
 	const struct commands *c = &core->commands;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if ((c->ping_peers & node_bit(peer->id)) && peer_connected(core, peer) &&
 		    !keepalive_answered(peer, c->ping_seq[peer->id]))
 			return false;
@@ -188,16 +185,14 @@ static enum promotion promote(struct core *core, bool force)
 /* Who prevents a promotion, in the words of the user's problem. */
 static void reply_not_promoted(struct core *core, enum state_rv rv)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY) {
 			command_reply(core, rv, "cannot become Primary: %s is Primary",
 				      peer->conf->name);
 			return;
 		}
 	}
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (rv != SS_NO_UP_TO_DATE_DISK ||
 		    state_data_accessible(core, &core->st, vol->v))
 			continue;
@@ -233,8 +228,7 @@ enum command_progress command_primary(struct core *core, const struct ev_command
 
 bool command_io_settled(struct core *core)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (!request_volume_idle(core, vol))
 			return false;
 	}
@@ -243,8 +237,7 @@ bool command_io_settled(struct core *core)
 
 static struct volume *open_volume(struct core *core)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (vol->open_rw)
 			return vol;
 	}
@@ -376,8 +369,7 @@ static bool peer_primary(const struct core *core)
 
 static bool may_still_connect(const struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum conn_state conn = core->st.peer[peer->id].conn;
 
 		if (conn >= CONN_UNCONNECTED && conn < CONN_CONNECTED)

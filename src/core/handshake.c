@@ -242,8 +242,7 @@ void handshake_exchange(struct core *core, struct peer *peer)
 	if (peer->was_connected)
 		flags |= UUID_FLAG_RECONNECT;
 	send_lost_primary(core, peer);
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		send_sync_param(core, peer, vol);
 		sizes_send(core, peer, vol->v);
 		uuid_send(core, peer, vol->v, flags, 0);
@@ -344,8 +343,7 @@ enum state_rv handshake_decide(struct core *core, struct peer *peer, const char 
 {
 	enum state_rv result = SS_SUCCESS;
 
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		const char *why = NULL;
 		enum state_rv rv = decide_volume(core, peer, vol, &why);
 
@@ -365,8 +363,7 @@ enum state_rv handshake_decide(struct core *core, struct peer *peer, const char 
 void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 {
 	next->peer[peer->id].conn = CONN_CONNECTED;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 		struct state_peer_device *spd = &next->pd[peer->id][vol->v];
 
@@ -378,8 +375,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 
 void handshake_commit(struct core *core, struct peer *peer)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		const char *reason;
 		uint64_t sectors;
 
@@ -405,8 +401,7 @@ static void outdate_if_target(struct core *core, struct peer *peer)
 	if (core->st.role == ROLE_PRIMARY)
 		return;
 	next = state_begin(core);
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		const struct sync_verdict *verdict = &peer->pd[vol->v].verdict;
 
 		if (verdict->kind == VERDICT_GO && verdict->repl == REPL_WF_BITMAP_T &&

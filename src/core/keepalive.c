@@ -90,8 +90,7 @@ static void peer_time_one(struct core *core, struct peer *peer)
 
 void keepalive_time(struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer->streams_up)
 			peer_time_one(core, peer);
 	}
@@ -101,8 +100,7 @@ uint64_t keepalive_deadline(const struct core *core)
 {
 	uint64_t t = NEVER_NS;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		uint64_t ko;
 
 		if (!peer->streams_up)

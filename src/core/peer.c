@@ -233,8 +233,7 @@ void peer_run(struct core *core)
 
 void peer_time(struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (core->now_ns >= peer->hs_deadline_ns) {
 			peer_fail(core, peer, CONN_NETWORK_FAILURE,
 				  "the handshake did not go on (%s)",
@@ -254,8 +253,7 @@ uint64_t peer_deadline(const struct core *core)
 {
 	uint64_t t = NEVER_NS;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer->hs_deadline_ns < t)
 			t = peer->hs_deadline_ns;
 		if (peer->hs_again_ns < t)

@@ -34,8 +34,7 @@ static void announce_demotion(struct core *core, struct peer *peer)
 
 void peer_send_states(struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (!peer_connected(core, peer) || !peer->streams_up)
 			continue;
 		announce_demotion(core, peer);

@@ -7,8 +7,7 @@ uint64_t cluster_neighbours(const struct core *core)
 {
 	uint64_t nodes = 0;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer_connected(core, peer))
 			nodes |= node_bit(peer->id);
 	}
@@ -24,8 +23,7 @@ uint64_t cluster_primaries(const struct core *core, const struct state *st)
 {
 	uint64_t nodes = st->role == ROLE_PRIMARY ? node_bit(core->self) : 0;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&
 		    st->peer[peer->id].role == ROLE_PRIMARY)
 			nodes |= node_bit(peer->id);
@@ -37,8 +35,7 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 {
 	uint64_t strong = core->st.vol[v].disk == DISK_UP_TO_DATE ? node_bit(core->self) : 0;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
 
 		if (pdsk > DISK_FAILED && pdsk != DISK_UNKNOWN && pdsk != DISK_OUTDATED)
@@ -58,8 +55,7 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 	    !uuid_eq(vol->exposed_uuid, vol->md.current_uuid))
 		return false;
 	/* A diskless Primary on another generation has written what we do not have. */
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[v];
 
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&

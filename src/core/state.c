@@ -66,8 +66,7 @@ bool state_data_accessible(const struct core *core, const struct state *st, unsi
 {
 	if (st->vol[v].disk == DISK_UP_TO_DATE)
 		return true;
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE &&
 		    peer->conf->net.allow_remote_read)
 			return true;
@@ -79,12 +78,10 @@ bool state_is_stable(const struct core *core, const struct state *st)
 {
 	if (st->role == ROLE_PRIMARY)
 		return true;
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (st->peer[peer->id].role != ROLE_PRIMARY)
 			continue;
-		FOR_EACH_VOLUME(core, vol)
-		{
+		FOR_EACH_VOLUME(core, vol) {
 			if (st->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED)
 				return false;
 		}
@@ -127,12 +124,10 @@ void state_choose_sync_source(struct core *core)
 {
 	bool wanted = false;
 
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		bool paused = false, active = false;
 
-		FOR_EACH_PEER(core, peer)
-		{
+		FOR_EACH_PEER(core, peer) {
 			const struct state_peer_device *pd = &core->st.pd[peer->id][vol->v];
 
 			if (pd->repl == REPL_PAUSED_SYNC_T && pd->susp_other)

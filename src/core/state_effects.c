@@ -11,15 +11,13 @@ static void log_changes(struct core *core, const struct state *old)
 	if (old->role != st->role)
 		core_log(core, LOG_NOTICE, "%s: role %s -> %s", core->conf.name,
 			 role_name(old->role), role_name(st->role));
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (old->vol[vol->v].disk != st->vol[vol->v].disk)
 			core_log(core, LOG_NOTICE, "%s/%u: disk %s -> %s", core->conf.name,
 				 vol->vnr, disk_state_name(old->vol[vol->v].disk),
 				 disk_state_name(st->vol[vol->v].disk));
 	}
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		const struct state_peer *was = &old->peer[peer->id], *is = &st->peer[peer->id];
 
 		if (was->conn != is->conn)
@@ -29,8 +27,7 @@ static void log_changes(struct core *core, const struct state *old)
 		if (was->role != is->role)
 			core_log(core, LOG_NOTICE, "%s %s: peer role %s -> %s", core->conf.name,
 				 peer->conf->name, role_name(was->role), role_name(is->role));
-		FOR_EACH_VOLUME(core, vol)
-		{
+		FOR_EACH_VOLUME(core, vol) {
 			const struct state_peer_device *a = &old->pd[peer->id][vol->v];
 			const struct state_peer_device *b = &st->pd[peer->id][vol->v];
 
@@ -46,8 +43,7 @@ static void log_changes(struct core *core, const struct state *old)
 
 static void lost_peers(struct core *core, const struct state *old)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		bool was_primary = old->peer[peer->id].role == ROLE_PRIMARY;
 
 		if (old->peer[peer->id].conn != CONN_CONNECTED || peer_connected(core, peer))
@@ -70,8 +66,7 @@ static void lost_peers(struct core *core, const struct state *old)
 
 static void new_peers(struct core *core, const struct state *old)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (old->peer[peer->id].conn == CONN_CONNECTED || !peer_connected(core, peer))
 			continue;
 		request_peer_connected(core, peer);
@@ -80,8 +75,7 @@ static void new_peers(struct core *core, const struct state *old)
 
 static void disks(struct core *core, const struct state *old)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		enum disk_state was = old->vol[vol->v].disk, is = core->st.vol[vol->v].disk;
 
 		/* An attach that is given up had its metadata in use already. */
@@ -97,15 +91,13 @@ static void roles(struct core *core, const struct state *old)
 
 	if (old->role != core->st.role)
 		request_role_changed(core);
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		demoted |= old->peer[peer->id].role == ROLE_PRIMARY &&
 			   core->st.peer[peer->id].role == ROLE_SECONDARY;
 	}
 	if (!demoted)
 		return;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (vol_has_md(vol))
 			bitmap_write_all(core, vol);
 	}
@@ -113,10 +105,8 @@ static void roles(struct core *core, const struct state *old)
 
 static void replication(struct core *core, const struct state *old)
 {
-	FOR_EACH_PEER(core, peer)
-	{
-		FOR_EACH_VOLUME(core, vol)
-		{
+	FOR_EACH_PEER(core, peer) {
+		FOR_EACH_VOLUME(core, vol) {
 			struct peer_device *pd = &peer->pd[vol->v];
 			const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 			const struct state_peer_device *is = &core->st.pd[peer->id][vol->v];

@@ -6,8 +6,7 @@
 enum state_rv state_check_hard(const struct core *core, const struct state *old,
 			       const struct state *next)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum conn_state was = old->peer[peer->id].conn;
 		enum conn_state is = next->peer[peer->id].conn;
 
@@ -23,8 +22,7 @@ enum state_rv state_check_hard(const struct core *core, const struct state *old,
 		if (was == CONN_DISCONNECTING && is != CONN_STANDALONE)
 			return SS_IN_TRANSIENT_STATE;
 	}
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (old->vol[vol->v].disk == DISK_DISKLESS &&
 		    (next->vol[vol->v].disk == DISK_FAILED ||
 		     next->vol[vol->v].disk == DISK_DETACHING))
@@ -48,8 +46,7 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 	if (was->conn < CONN_UNCONNECTED && is->conn == CONN_CONNECTING)
 		return SS_NO_NET_CONFIG;
 	if (was->role != ROLE_PRIMARY && is->role == ROLE_PRIMARY) {
-		FOR_EACH_VOLUME(core, vol)
-		{
+		FOR_EACH_VOLUME(core, vol) {
 			if (vol->open_ro && !vol->open_rw)
 				return SS_PRIMARY_READER;
 		}
@@ -62,8 +59,7 @@ static bool may_outdate(const struct core *core, const struct state *next, unsig
 {
 	bool primary_neighbour = false, syncing = false, target_of_good = false;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		const struct state_peer_device *pd = &next->pd[peer->id][v];
 
 		if (next->peer[peer->id].role == ROLE_PRIMARY)
@@ -91,8 +87,7 @@ static bool may_outdate(const struct core *core, const struct state *next, unsig
 static bool resync_ended(const struct core *core, const struct state *old,
 			 const struct state *next, unsigned v)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (old->pd[peer->id][v].repl == REPL_SYNC_TARGET &&
 		    next->pd[peer->id][v].repl == REPL_ESTABLISHED)
 			return true;
@@ -176,19 +171,16 @@ enum state_rv state_check_soft(const struct core *core, const struct state *old,
 {
 	enum state_rv rv;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		rv = check_peer(core, peer, old, next);
 		if (rv < SS_SUCCESS)
 			return rv;
 	}
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		rv = check_volume(core, vol, old, next);
 		if (rv < SS_SUCCESS)
 			return rv;
-		FOR_EACH_PEER(core, peer)
-		{
+		FOR_EACH_PEER(core, peer) {
 			rv = check_peer_device(core, peer, vol->v, old, next);
 			if (rv < SS_SUCCESS)
 				return rv;

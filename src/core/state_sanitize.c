@@ -107,8 +107,7 @@ static int choose_source(struct core *core, const struct state *old, struct stat
 	FOR_EACH_PEER(core, peer)
 		primary |= may_be_source(&next->pd[peer->id][vol->v]) &&
 			   next->peer[peer->id].role == ROLE_PRIMARY;
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		uint64_t bits;
 
 		if (!may_be_source(&next->pd[peer->id][vol->v]) ||
@@ -127,8 +126,7 @@ static int choose_source(struct core *core, const struct state *old, struct stat
 	if (present >= 0 && present_bits < best_bits + SOURCE_HYSTERESIS_BITS)
 		best = present;
 	/* Never two: what is in flight from another source has to come in first. */
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer->id != best && next->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
 		    resync_active(core, &peer->pd[vol->v]))
 			return -1;
@@ -150,8 +148,7 @@ static void sanitize_targets(struct core *core, const struct state *old, struct 
 		return;
 	}
 	chosen = choose_source(core, old, next, vol);
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 
 		pd->susp_other = false;
@@ -167,14 +164,12 @@ static void sanitize_sources(struct core *core, struct state *next, const struct
 {
 	bool target = false;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum repl_state repl = next->pd[peer->id][vol->v].repl;
 
 		target |= is_target(repl) || repl == REPL_WF_BITMAP_T;
 	}
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 
 		if (pd->repl != REPL_SYNC_SOURCE && pd->repl != REPL_PAUSED_SYNC_S)
@@ -191,8 +186,7 @@ static void sanitize_clamp(struct core *core, struct state *next, const struct v
 {
 	enum disk_state *disk = &next->vol[vol->v].disk;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 		struct clamp c = clamp_of(pd->repl);
 
@@ -203,8 +197,7 @@ static void sanitize_clamp(struct core *core, struct state *next, const struct v
 
 static bool target_of_any(const struct core *core, const struct state *next, unsigned v)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum repl_state repl = next->pd[peer->id][v].repl;
 
 		if (is_target(repl) || repl == REPL_WF_BITMAP_T || repl == REPL_STARTING_SYNC_T)
@@ -300,8 +293,7 @@ static void sanitize_negotiating(const struct core *core, const struct volume *v
 
 	if (*disk != DISK_NEGOTIATING)
 		return;
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer->pd[vol->v].attach_pending &&
 		    next->peer[peer->id].conn == CONN_CONNECTED)
 			return;
@@ -316,8 +308,7 @@ static void sanitize_lost_primary(const struct core *core, const struct state *o
 	if (next->role == ROLE_PRIMARY || !state_primary_lost(core, old, next) ||
 	    cluster_primaries(core, next))
 		return;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (next->vol[vol->v].disk == DISK_UP_TO_DATE)
 			next->vol[vol->v].disk = DISK_CONSISTENT;
 	}
@@ -326,8 +317,7 @@ static void sanitize_lost_primary(const struct core *core, const struct state *o
 bool state_primary_lost(const struct core *core, const struct state *old,
 			const struct state *next)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		enum conn_state conn = next->peer[peer->id].conn;
 
 		if (old->peer[peer->id].conn != CONN_CONNECTED ||
@@ -345,8 +335,7 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 {
 	FOR_EACH_PEER(core, peer)
 		sanitize_peer(core, peer, next);
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		enum disk_state *disk = &next->vol[vol->v].disk;
 
 		if (old->vol[vol->v].disk == DISK_DISKLESS && *disk == DISK_DETACHING)

@@ -273,8 +273,7 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 
 static struct peer *next_to_connect(struct core *core)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (!(core->twopc.want_connect & node_bit(peer->id)) || peer->hs_owed ||
 		    peer->phase != HS_READY ||
 		    core->st.peer[peer->id].conn != CONN_CONNECTING)

@@ -68,8 +68,7 @@ static enum repl_state repl_mirrored(enum repl_state repl)
 /* A promotion by force declares the initiator's data good where nobody has better (4.7). */
 static bool gains_up_to_date(const struct core *core, const struct state *st, unsigned v)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE)
 			return false;
 	}
@@ -78,8 +77,7 @@ static bool gains_up_to_date(const struct core *core, const struct state *st, un
 
 static void apply_empty(struct core *core, struct state *next)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (next->vol[vol->v].disk == DISK_CONSISTENT &&
 		    cluster_may_be_up_to_date(core, next, vol->v))
 			next->vol[vol->v].disk = DISK_UP_TO_DATE;
@@ -124,8 +122,7 @@ static void apply_disconnect(struct core *core, struct state *next,
 			     const struct twopc_change *c)
 {
 	next->peer[c->initiator].conn = CONN_TEAR_DOWN;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if ((c->mask & SW_PDSK_MASK) && next->vol[vol->v].disk > DISK_OUTDATED)
 			next->vol[vol->v].disk = DISK_OUTDATED;
 		if (c->mask & SW_DISK_MASK)
@@ -138,8 +135,7 @@ static void apply_role(struct core *core, struct state *next, const struct twopc
 	next->peer[c->initiator].role = (enum role)(c->val & SW_ROLE_MASK);
 	if (!(c->mask & SW_DISK_MASK))
 		return;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		enum disk_state *pdsk = &next->pd[c->initiator][vol->v].pdsk;
 
 		if (*pdsk >= DISK_INCONSISTENT && *pdsk < DISK_UP_TO_DATE)
@@ -245,8 +241,7 @@ static bool outdated_by(const struct core *core, const struct state *next,
 	uint64_t near = node_bit(core->self);
 	bool incapable = flags & TWOPC_FLAG_PRI_INCAPABLE;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (next->peer[peer->id].conn == CONN_CONNECTED)
 			near |= node_bit(peer->id);
 	}
@@ -270,8 +265,7 @@ static void far_primaries_update(struct core *core, const struct state *next,
 	uint64_t asked = c->kind == TWOPC_EMPTY ? ~UINT64_C(0) : reachable | primary;
 	uint64_t near = node_bit(core->self);
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (next->peer[peer->id].conn == CONN_CONNECTED)
 			near |= node_bit(peer->id);
 	}
@@ -288,8 +282,7 @@ static void members_update(struct core *core, const struct twopc_change *c, uint
 	if (members == core->members)
 		return;
 	core->members = members;
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		if (!vol_has_md(vol))
 			continue;
 		vol->md.members = members;
@@ -307,8 +300,7 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	twopc_change_apply(core, next, change);
 	far_primaries_update(core, next, change, primary, reachable);
 	if (outdated_by(core, next, change, primary, flags)) {
-		FOR_EACH_VOLUME(core, vol)
-		{
+		FOR_EACH_VOLUME(core, vol) {
 			if (next->vol[vol->v].disk > DISK_OUTDATED)
 				next->vol[vol->v].disk = DISK_OUTDATED;
 		}
@@ -316,8 +308,7 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	/* Far away peers that the new Primary leaves behind have outdated themselves (4.7). */
 	if (change->kind == TWOPC_ROLE && change->initiator == core->self &&
 	    next->role == ROLE_PRIMARY) {
-		FOR_EACH_PEER(core, peer)
-		{
+		FOR_EACH_PEER(core, peer) {
 			if (!(reachable & node_bit(peer->id)) || peer_connected(core, peer))
 				continue;
 			for (unsigned v = 0; v < core->vol_count; v++) {
@@ -346,8 +337,7 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 		pkt.u.twopc.primary_nodes = tp->primary;
 		pkt.u.twopc.reachable_nodes = tp->reachable;
 	}
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (!(nodes & node_bit(peer->id)))
 			continue;
 		core_send(core, peer, STREAM_DATA, &pkt);

@@ -41,8 +41,7 @@ static void answer_parents(struct core *core, enum packet type, uint64_t parents
 		.weak_nodes = tp->weak,
 	};
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (parents & node_bit(peer->id))
 			reply_send(core, peer, type, tp->change.vnr, &reply);
 	}
@@ -171,8 +170,7 @@ static void doubt_primaries(struct core *core, struct peer *from,
 
 	if (change->kind != TWOPC_EMPTY && !promotion)
 		return;
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (peer != from && core->st.peer[peer->id].role == ROLE_PRIMARY)
 			keepalive_ping(core, peer);
 	}

@@ -140,8 +140,7 @@ bool volume_await_peers(struct core *core, struct volume *vol, bool pending)
 {
 	bool any = false;
 
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		peer->pd[vol->v].attach_pending = pending && peer_has_disk(core, peer, vol->v);
 		any |= peer->pd[vol->v].attach_pending;
 	}
@@ -150,8 +149,7 @@ bool volume_await_peers(struct core *core, struct volume *vol, bool pending)
 
 void volume_introduce(struct core *core, struct volume *vol)
 {
-	FOR_EACH_PEER(core, peer)
-	{
+	FOR_EACH_PEER(core, peer) {
 		if (!peer_connected(core, peer))
 			continue;
 		sizes_send(core, peer, vol->v);
@@ -222,8 +220,7 @@ static void become_diskless(struct core *core, struct volume *vol)
 
 void volume_run(struct core *core)
 {
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		enum disk_state disk = disk_of(core, vol);
 
 		if (vol->phase != VOL_ATTACHED)
@@ -263,8 +260,7 @@ void volume_update_gates(struct core *core)
 	bool primary = core->st.role == ROLE_PRIMARY;
 	bool promotable = primary || (core->conf.auto_promote && !peer_is_primary(core));
 
-	FOR_EACH_VOLUME(core, vol)
-	{
+	FOR_EACH_VOLUME(core, vol) {
 		bool data = state_data_accessible(core, &core->st, vol->v);
 		bool readable = data && promotable;
 		bool writable = (data || primary) && promotable;
