@@ -87,12 +87,21 @@ static void submit_parts(struct app_req *r)
 	}
 }
 
+/* The resource has gone down: its core takes nothing any more. */
+static void fail(struct app_req *r)
+{
+	r->error = -EIO;
+	list_push_back(&r->vol->res->completed, &r->blocked_link);
+}
+
 /* Submits now, or when the core has room. */
 static void go(struct app_req *r)
 {
 	struct resource *res = r->vol->res;
 
-	if (list_empty(&res->blocked) && core_room(res->core) >= r->part_count)
+	if (res->dead)
+		fail(r);
+	else if (list_empty(&res->blocked) && core_room(res->core) >= r->part_count)
 		submit_parts(r);
 	else
 		list_push_back(&res->blocked, &r->blocked_link);
@@ -104,11 +113,16 @@ void app_unblock(struct resource *res)
 		struct list *first = list_first(&res->blocked);
 		struct app_req *r = LIST_ENTRY(first, struct app_req, blocked_link);
 
-		if (core_room(res->core) < r->part_count)
+		if (!res->dead && core_room(res->core) < r->part_count)
 			return;
 		list_del(first);
-		submit_parts(r);
+		if (res->dead)
+			fail(r);
+		else
+			submit_parts(r);
 	}
+	if (res->dead)
+		app_settle(res);
 }
 
 /* ---- what the parts are ---- */

@@ -445,6 +445,9 @@ static void run_down(struct inbox_msg *msg)
 	ev.u.command.cmd = CMD_SHUTDOWN;
 	ev.u.command.force = m->force;
 	free(m);
+	/* Nothing new from here on: what is under way has an end then. */
+	for (unsigned i = 0; i < res->volume_count; i++)
+		file_unbind(&res->volumes[i]);
 	resource_step(res, &ev);
 }
 
@@ -471,10 +474,9 @@ void shard_bury_resources(struct shard *shard)
 
 		if (!res->dead)
 			continue;
-		for (unsigned i = 0; i < res->volume_count; i++) {
+		app_unblock(res);
+		for (unsigned i = 0; i < res->volume_count; i++)
 			ASSERT(res->volumes[i].jobs == 0);
-			file_unbind(&res->volumes[i]);
-		}
 		drop_connections(res);
 		list_del(&res->link);
 		shard_publish_gone(res);

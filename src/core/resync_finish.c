@@ -113,9 +113,10 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 	next->pd[pd->p][v].repl = REPL_ESTABLISHED;
 	if (disk != DISK_INCONSISTENT)
 		next->vol[v].disk = disk;
-	/* One good source was enough, unless another has something newer. */
+	/* One source was enough, unless another is better or has something newer. */
 	FOR_EACH_PEER(core, other) {
-		if (disk == DISK_UP_TO_DATE && next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T &&
+		if (disk > DISK_INCONSISTENT && next->pd[other->id][v].pdsk <= disk &&
+		    next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T &&
 		    !sync_is_newer(core, other, core->vol[v]))
 			next->pd[other->id][v].repl = REPL_ESTABLISHED;
 	}

@@ -276,6 +276,7 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 	struct state *next;
 
 	if (repl_of(core, pd) != REPL_ESTABLISHED || !vol_has_md(vol) ||
+	    uuid_sync_source(core, vol, NODES_MAX) ||
 	    (pd->uuids_valid && !resync_same_primaries(core, pd)))
 		return;
 	sync_handshake_again(core, peer, vol, false);

@@ -9,7 +9,7 @@ two_nodes 64M
 for round in 1 2 3; do
 	# Unsynced writes all over the place, so that some have reached one side only.
 	( while :; do
-		head -c 131072 /dev/urandom | dd of="$(node_file alpha)" bs=128k oflag=seek_bytes seek=$((RANDOM * 2048 % 60000000)) conv=notrunc status=none || exit 0
+		head -c 131072 /dev/urandom | dd of="$(node_file alpha)" bs=128k oflag=seek_bytes seek=$((RANDOM * 2048 % 60000000)) conv=notrunc,nocreat status=none || exit 0
 		echo >>"$WORK/writes"
 	done ) 2>/dev/null &
 	writer=$!

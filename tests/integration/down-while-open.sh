@@ -21,7 +21,7 @@ must wait_for 20 "both nodes settled" cluster_settled
 [ "$(peer_field alpha beta .protocol)" = B ] || fail "the new protocol is not in use: $(peer_field alpha beta .protocol)"
 
 # By force, under I/O: whoever has it open gets errors.
-load() { ( while dd if=/dev/zero of="$(node_file alpha)" bs=64k count=64 conv=notrunc,fsync status=none; do :; done ) 2>/dev/null; }
+load() { ( while dd if=/dev/zero of="$(node_file alpha)" bs=64k count=64 conv=notrunc,nocreat,fsync status=none; do :; done ) 2>/dev/null; }
 load &
 writer=$!
 on_exit "kill $writer 2>/dev/null"

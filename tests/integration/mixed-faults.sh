@@ -56,7 +56,7 @@ own_disk_detached() { must ctl $primary detach r0 --force; progress 200; must ct
 peer_invalidated() { must ctl $a invalidate r0; progress 200; }
 peer_invalidated_from_here() { must ctl $primary invalidate-remote r0:$a; progress 200; }
 invalidated_and_killed() { must ctl $a invalidate r0; pause_ms 400; node_kill $a; progress 200; must node_start $a; }
-primary_killed() { node_kill $primary; wait "$load" 2>/dev/null; must node_start $primary; }
+primary_killed() { node_kill $primary; must wait_for 10 "the writers to end" node_gone "$load"; must node_start $primary; }
 primary_killed_in_resync() {
 	node_kill $a; progress 500; must node_start $a
 	pause_ms 600
@@ -66,7 +66,7 @@ both_peers_killed() { node_kill $a; node_kill $b; progress 300; must node_start 
 all_killed() {
 	local n
 	for n in $a $primary $b; do node_kill $n; done
-	wait "$load" 2>/dev/null
+	must wait_for 10 "the writers to end" node_gone "$load"
 	for n in $b $primary $a; do must node_start $n; done
 }
 things=(peer_killed peer_killed_twice peer_stopped peer_hangs peer_disconnected peers_disconnected peer_detached own_disk_detached
@@ -90,6 +90,7 @@ for ((round = 1; round <= rounds; round++)); do
 		[ ! -s "$WORK/verify" ] || { cat "$WORK/verify"; fail "wrong data on $b (round $round: $thing)"; }
 	else
 		kill "$load"
+		must wait_for 30 "the last writes to complete (round $round: $thing)" node_gone "$load"
 		wait "$load" || { cat "$WORK/load.err"; fail "the writers on $primary met an error (round $round: $thing)"; }
 	fi
 	must wait_for 60 "all nodes settled (round $round: $thing)" cluster_settled
