@@ -99,7 +99,7 @@ $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS)): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $
 
 # ---- what people call ----
 
-.PHONY: help deps deps-test demo check check-unit check-san check-integration lint sim fuzz bench install uninstall clean
+.PHONY: soak help deps deps-test demo check check-unit check-san check-integration lint sim fuzz bench install uninstall clean
 
 help:
 	@echo "make            build drbdfs and drbdctl into $(B)/"
@@ -107,6 +107,7 @@ help:
 	@echo "make check      all tests; ends with their counts"
 	@echo "make bench      throughput and latency against a bare FUSE pass-through"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
+	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n); still finds defects"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20"
 	@echo "make lint       layers, purity, sizes"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall"
@@ -140,6 +141,11 @@ check: deps-test
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all
+
+# Random faults on real daemons until something breaks: ROUNDS=24 SEED=n THING=name.
+soak: deps-test
+	@$(MAKE) --no-print-directory -s tests
+	B=$(B) bash tests/soak/mixed-faults.sh
 
 lint: deps-test $(foreach l,core wire meta base proto,$(B)/lib$(l).a)
 	@tests/lint/lint.sh $(B)

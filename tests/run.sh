@@ -13,7 +13,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export DRBDFS_CAPTURES=${DRBDFS_CAPTURES:-$(cd ../shared/captures 2>/dev/null && pwd)}
 
-show_failure() { grep -E '^(FAIL|seed|round)' "$1" | tail -n 3 | sed 's|^|    ! |'; sed 's|^|    | |' "$1" | tail -n 40; }
+show_failure() { grep -E '^(FAIL|seed|round)' "$1" | tail -n 3 | sed 's/^/    ! /'; sed 's/^/    | /' "$1" | tail -n 40; }
 
 # Criterion prints "Synthesis: Tested: 3 | Passing: 3 | Failing: 0 | Crashing: 0"; skipped cases are
 # reported by the test itself as a line "SKIP: reason".

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Many writers on one of three nodes while random things fail: no acknowledged write is lost, all data areas are equal in the end.
 # Time limit: 420 s
-. "$(dirname "$0")/functions.sh"
+. "$(dirname "$0")/../integration/functions.sh"
 need jq
 [ -x "$B/records" ] || skip "needs $B/records (make tests)"
 rounds=${ROUNDS:-24}
