@@ -19,6 +19,8 @@ void peer_streams_up(struct core *core, const struct ev_streams *ev);
 void peer_streams_down(struct core *core, const struct ev_streams *ev);
 /* Starts to connect; StandAlone before. */
 void peer_connect(struct core *core, struct peer *peer, bool discard_my_data);
+/* As peer_standalone(), because the operator wants it so. */
+void peer_leave(struct core *core, struct peer *peer, const char *reason);
 /* A disconnect was committed: closes the streams; `again` tries to connect afterwards. */
 void peer_disconnected(struct core *core, struct peer *peer, bool again);
 /* Takes peers on from lost or disconnected to their next attempt or to StandAlone. */

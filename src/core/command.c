@@ -2,6 +2,7 @@
 /* Queue of operator commands; the head runs, one after the other, each ends with exactly one reply. */
 #include "core/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -136,12 +137,24 @@ static enum command_progress run_head(struct core *core, const struct ev_command
 	return COMMAND_DONE;
 }
 
+/* Behind a shutdown nothing is carried out any more: the driver takes the core apart. */
+static void refuse_rest(struct core *core)
+{
+	struct commands *c = &core->commands;
+
+	for (; c->count > 0; c->head = (c->head + 1) % COMMANDS_MAX, c->count--)
+		reply_to(core, head_of(c)->cookie,
+			 head_of(c)->cmd == CMD_OPEN ? -ENODEV : SS_IN_TRANSIENT_STATE,
+			 "the resource has gone down");
+}
+
 void command_run(struct core *core)
 {
 	struct commands *c = &core->commands;
 
 	/* The steps are entered again whenever something they may wait for has happened. */
 	while (c->count && !c->twopc_running) {
+		enum core_command cmd = head_of(c)->cmd;
 		unsigned step = c->step;
 
 		if (run_head(core, head_of(c)) == COMMAND_DONE) {
@@ -153,6 +166,8 @@ void command_run(struct core *core)
 			c->ignore_openers = false;
 			c->local_up_to_date = false;
 			core->notify = true;
+			if (cmd == CMD_SHUTDOWN)
+				refuse_rest(core);
 		} else if (c->step == step) {
 			return;
 		}

@@ -69,7 +69,7 @@ static enum command_progress disconnect_begin(struct core *core, const struct ev
 		return COMMAND_WAITS;
 	}
 	peer->forced_down = ev->force;
-	peer_standalone(core, peer, false, "disconnected by command");
+	peer_leave(core, peer, "disconnected by command");
 	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
 	return COMMAND_DONE;
 }
@@ -90,7 +90,7 @@ enum command_progress command_disconnect(struct core *core, const struct ev_comm
 	}
 	/* Lost in the meantime: then only the attempts to come back are left. */
 	if (peer->want_connect)
-		peer_standalone(core, peer, false, "disconnected by command");
+		peer_leave(core, peer, "disconnected by command");
 	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
 	return COMMAND_DONE;
 }
@@ -176,7 +176,7 @@ static enum command_progress shutdown_peers(struct core *core)
 		return COMMAND_WAITS;
 	}
 	if (peer->want_connect)
-		peer_standalone(core, peer, false, "shutting down");
+		peer_leave(core, peer, "shutting down");
 	return COMMAND_WAITS;
 }
 
@@ -185,7 +185,7 @@ static enum command_progress shutdown_peer_asked(struct core *core)
 	struct peer *peer = next_peer(core);
 
 	if (core->commands.twopc_rv < SS_SUCCESS && peer && peer_connected(core, peer))
-		peer_standalone(core, peer, false, "shutting down");
+		peer_leave(core, peer, "shutting down");
 	command_goto(core, SHUTDOWN_PEERS);
 	return COMMAND_WAITS;
 }

@@ -78,21 +78,17 @@ void peer_fail(struct core *core, struct peer *peer, enum conn_state why, const 
 		conn_leave(core, peer, why);
 }
 
-void peer_standalone(struct core *core, struct peer *peer, bool tell, const char *fmt, ...)
+/* For the reason that the peer has by now. */
+static void end_for_good(struct core *core, struct peer *peer, bool tell, enum log_level level)
 {
 	struct pkt pkt = { .type = P_DISCONNECT, .vnr = VNR_NONE };
-	va_list ap;
 
-	va_start(ap, fmt);
-	if (fmt)
-		set_reason(peer, fmt, ap);
-	va_end(ap);
 	peer->want_connect = false;
 	peer->discard_my_data = false;
 	core_work(core, WORK_PEERS);
 	if (!is_up(core, peer))
 		return;
-	core_log(core, LOG_ERR, "%s %s: connection ended: %s", core->conf.name, peer->conf->name,
+	core_log(core, level, "%s %s: connection ended: %s", core->conf.name, peer->conf->name,
 		 peer->reason);
 	if (tell && peer->phase == HS_READY)
 		core_send(core, peer, STREAM_DATA, &pkt);
@@ -101,6 +97,23 @@ void peer_standalone(struct core *core, struct peer *peer, bool tell, const char
 		peer->fail_why = CONN_DISCONNECTING;
 	else
 		conn_leave(core, peer, CONN_DISCONNECTING);
+}
+
+void peer_standalone(struct core *core, struct peer *peer, bool tell, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (fmt)
+		set_reason(peer, fmt, ap);
+	va_end(ap);
+	end_for_good(core, peer, tell, LOG_ERR);
+}
+
+void peer_leave(struct core *core, struct peer *peer, const char *reason)
+{
+	snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
+	end_for_good(core, peer, false, LOG_INFO);
 }
 
 void peer_disconnected(struct core *core, struct peer *peer, bool again)

@@ -320,6 +320,60 @@ Test(net, shutdown_of_an_open_primary_with_the_peer_gone)
 	pair_free(p);
 }
 
+static unsigned errors_logged;
+
+static void count_errors(void *ctx, enum log_level level, const char *text)
+{
+	(void)ctx;
+	(void)text;
+	errors_logged += level == LOG_ERR;
+}
+
+static void log_to_counter(struct core_conf *conf)
+{
+	conf->log = count_errors;
+}
+
+Test(net, an_orderly_end_is_no_error)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3, .tune = log_to_counter });
+
+	pair_up_to_date(p);
+	errors_logged = 0;
+	cr_assert_eq(pair_peer_command(p, 0, CMD_DISCONNECT, 1), SS_SUCCESS);
+	cr_assert_eq(pair_peer_command(p, 1, CMD_CONNECT, 0), SS_NOTHING_TO_DO);
+	pair_cut(p, 0, 2);
+	cr_assert_eq(pair_peer_command(p, 2, CMD_DISCONNECT, 0), SS_SUCCESS);
+	cr_assert_eq(pair_simple(p, 0, CMD_SHUTDOWN), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_eq(pair_simple(p, 1, CMD_SHUTDOWN), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_eq(errors_logged, 0);
+	pair_free(p);
+}
+
+Test(queue, what_waits_behind_a_shutdown_is_answered)
+{
+	struct pair *p = two();
+	struct ev_command down = { .cmd = CMD_SHUTDOWN }, attach = { .cmd = CMD_ATTACH };
+	struct ev_command open = { .cmd = CMD_OPEN, .write = true };
+	uint64_t cookie[3];
+	int rc[3];
+
+	/* The shutdown waits for the peer's answer. */
+	pair_hold(p, 1, 0, STREAM_CONTROL, true);
+	cookie[0] = pair_submit_command(p, 0, &down);
+	cookie[1] = pair_submit_command(p, 0, &attach);
+	cookie[2] = pair_submit_command(p, 0, &open);
+	pair_hold(p, 1, 0, STREAM_CONTROL, false);
+	pair_pass_ms(p, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert(pair_replied(p, cookie[i], &rc[i]), "command %u", i);
+	cr_assert_eq(rc[0], SS_SUCCESS);
+	cr_assert_eq(rc[1], SS_IN_TRANSIENT_STATE);
+	cr_assert_eq(rc[2], -ENODEV);
+	cr_assert_eq(pair_disk(p, 0), DISK_DISKLESS);
+	pair_free(p);
+}
+
 Test(queue, too_many_commands_are_refused_not_lost)
 {
 	struct pair *p = two();
