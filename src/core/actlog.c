@@ -494,7 +494,8 @@ void actlog_bitmap_clean(struct core *core, struct volume *vol)
 
 void actlog_md_durable(struct core *core, struct volume *vol)
 {
-	if (vol->al.usable && !list_empty(&vol->al.waiting))
+	/* Also what got its block before the mark that makes it count. */
+	if (vol->al.usable && (!list_empty(&vol->al.waiting) || !list_empty(&vol->al.granted)))
 		run(core, vol);
 }
 

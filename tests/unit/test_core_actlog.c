@@ -92,6 +92,21 @@ ActlogTest(first_transaction)
 	cr_assert_null(block());
 }
 
+/* A disk that is attached to a Primary gets its mark while the first block is on its way. */
+ActlogTest(a_block_that_overtakes_the_mark_waits_for_it)
+{
+	struct al_ref a;
+
+	open_log();
+	cr_assert_not(get(&a, EXTENT(5), 8));
+	n.vol->md_mark_seq = n.vol->md_durable_seq + 1;
+	finish(0);
+	cr_assert_eq(granted, 0);
+	n.vol->md_durable_seq++;
+	actlog_md_durable(n.core, n.vol);
+	cr_assert_eq(granted, 1);
+}
+
 ActlogTest(context_is_the_table_before_the_updates)
 {
 	struct al_ref a, b;
