@@ -76,7 +76,7 @@ if [ "$what" = all ] || [ "$what" = integration ]; then
 	echo "integration: real daemons"
 	for t in tests/integration/*.sh; do
 		case $t in */functions.sh) continue ;; esac
-		run_plain "integration/$(basename "$t" .sh)" "$(sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$t" | head -n 1 | grep . || echo 120)" \
+		run_plain "integration/$(basename "$t" .sh)" "$(sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$t" | head -n 1 | grep . || echo 300)" \
 			env B="$build" bash "$t"
 	done
 fi

@@ -128,10 +128,10 @@ done
 ok "metadata created on all three"
 for n in alpha beta gamma; do node_start "$n" || exit 1; done
 ok "all three mounted; the volume is the file NODE/mnt/r0"
-ctl alpha wait-connect r0 --timeout 20 || exit 1
+ctl alpha wait-connect r0 --timeout 60 || exit 1
 say "New volumes, nothing to copy: declare them equal (drbdctl new-current-uuid --clear-bitmap)"
 ctl alpha new-current-uuid r0/0 --clear-bitmap || exit 1
-wait_for 20 "all nodes UpToDate" cluster_settled || exit 1
+wait_for 60 "all nodes UpToDate" cluster_settled || exit 1
 status alpha
 
 if [ "$use_fs" = 1 ]; then
@@ -148,7 +148,7 @@ status alpha
 hot() { field alpha '.devices[0]."al-hot-extents"'; }
 cooled() { [ "$(hot)" -le 12 ]; }
 say "$(hot) extents of 4 MiB are in the activity log; those that nobody writes to leave it"
-wait_for 60 "the activity log to cool down" cooled || exit 1
+wait_for 180 "the activity log to cool down" cooled || exit 1
 say "$(hot) are left: that is what a crash can bring into doubt"
 
 step "alpha is killed (SIGKILL) in the middle of writing"
@@ -156,14 +156,14 @@ step "alpha is killed (SIGKILL) in the middle of writing"
 app_write_records alpha 0 1000 "$work/journal.1" &
 writer=$!
 enough() { [ "$(wc -l <"$work/journal.1")" -ge 40 ]; }
-wait_for 60 "40 synced records" enough || exit 1
+wait_for 180 "40 synced records" enough || exit 1
 node_kill alpha
 wait "$writer" 2>/dev/null
 writer=
 say "$(wc -l <"$work/journal.1") records of 64 KiB were written and synced before the crash"
 release_loop
 beta_saw() { [ "$(field beta '.connections[] | select(.name == "alpha") | ."connection-state"')" != Connected ] && disk_is beta UpToDate; }
-wait_for 30 "beta to notice" beta_saw || exit 1
+wait_for 90 "beta to notice" beta_saw || exit 1
 status beta
 
 step "beta takes over"
@@ -192,7 +192,7 @@ bar() { # LEFT_KIB MAX_KIB
 	printf '   resync of alpha [%s%s] %3d %%  %6d KiB left' "$(printf '%*s' "$n" '' | tr ' ' '#')" \
 		"$(printf '%*s' $((width - n)) '' | tr ' ' '.')" "$done_" "$1"
 }
-end=$((SECONDS + 120))
+end=$((SECONDS + 300))
 while :; do
 	left=$(field alpha "[$peer | select(.\"replication-state\" == \"SyncTarget\").\"out-of-sync\"] | max // 0")
 	state=$(field alpha '.devices[0]."disk-state"')
@@ -204,11 +204,11 @@ while :; do
 		shown=$line
 	fi
 	[ "$state" = UpToDate ] && [ "$left" = 0 ] && cluster_settled && break
-	[ "$SECONDS" -lt "$end" ] || { echo; bad "alpha is not UpToDate after 120 s"; status alpha; exit 1; }
+	[ "$SECONDS" -lt "$end" ] || { echo; bad "alpha is not UpToDate after 300 s"; status alpha; exit 1; }
 	read -r -t 0.2 <> <(:) || true
 done
 if [ -t 1 ]; then printf '\r%s\n' "$(bar 0 "$max")"; else bar 0 "$max"; echo; fi
-wait_for 30 "all nodes settled" cluster_settled || { status alpha; status beta; status gamma; bad "the nodes did not settle"; exit 1; }
+wait_for 90 "all nodes settled" cluster_settled || { status alpha; status beta; status gamma; bad "the nodes did not settle"; exit 1; }
 sent_kib=$(($(field beta '[.connections[].peer_devices[]?.sent] | add') - sent_before))
 sent_kib=$((sent_kib + $(field gamma '[.connections[].peer_devices[]?.sent] | add')))
 say "$((sent_kib / 1024)) MiB travelled to bring alpha up to date; the device has 256 MiB"

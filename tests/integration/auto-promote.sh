@@ -9,7 +9,7 @@ opens() { ( exec 3<>"$(node_file "$1")" ) 2>"$WORK/out"; }
 reads() { ( exec 3<"$(node_file "$1")" ) 2>"$WORK/out"; }
 
 exec 3<>"$(node_file alpha)"
-must wait_for 5 "opening for writing to promote" role_is alpha Primary
+must wait_for 30 "opening for writing to promote" role_is alpha Primary
 ! opens beta || fail "a second writer was let in"
 said 'Read-only file system'
 ! reads beta || fail "a reader was let in beside a Primary elsewhere"
@@ -22,11 +22,11 @@ exec 3>&-
 must_fail 11 ctl alpha secondary r0
 said 'open for writing' 'close or unmount'
 exec 4>&-
-must wait_for 5 "the last close to demote" role_is alpha Secondary
+must wait_for 30 "the last close to demote" role_is alpha Secondary
 
 # Now beta may; what it wrote is read on gamma once it closed.
 must put_random beta 128 64
-must wait_for 5 "beta to demote" role_is beta Secondary
+must wait_for 30 "beta to demote" role_is beta Secondary
 cmp <(dd if="$(node_file gamma)" bs=64k skip=2 count=1 status=none) "$WORK/put.tmp" || fail "gamma reads something else"
 [ "$(ctl gamma role r0)" = Secondary ] || fail "reading promoted"
 
@@ -49,7 +49,7 @@ stop_all
 # Without auto-promote only the command helps.
 sed -i 's/options = {/options = { auto-promote = false; /' "$CLUSTER_DIR/drbdfs.conf"
 for n in alpha beta gamma; do must node_start "$n"; done
-must wait_for 20 "all nodes settled" cluster_settled
+must wait_for 60 "all nodes settled" cluster_settled
 ! opens alpha || fail "promoted without auto-promote"
 said 'Read-only file system'
 must ctl alpha primary r0

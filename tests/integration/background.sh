@@ -18,7 +18,7 @@ pid_of() {
 is_mounted() { grep -q " $mnt fuse.drbdfs " /proc/mounts; }
 on_exit 'for p in $(pid_of); do kill -KILL "$p"; done; ! is_mounted || fusermount3 -uz "$mnt"'
 ended() { # PID: gone, nothing left
-	must wait_for 20 "the daemon to end" node_gone "$1"
+	must wait_for 60 "the daemon to end" node_gone "$1"
 	! is_mounted || fail "still mounted"
 	[ ! -e "$sock" ] || fail "the socket is still there"
 }
@@ -55,7 +55,7 @@ for f in "" -f; do
 
 	must_fail 10 mount_alpha $f -o no_such_option
 	! is_mounted || fail "mounted"
-	[ -z "$(pid_of)" ] || fail "a daemon goes on"
+	must wait_for 60 "the daemon to end" eval '[ -z "$(pid_of)" ]'
 	[ ! -e "$sock" ] || fail "a socket is left"
 done
 

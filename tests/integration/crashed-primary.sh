@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A Primary crashes in the middle of writing and the survivor never takes over: it returns, the activity log makes both equal.
-# Time limit: 180 s
+# Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq
 
@@ -15,10 +15,10 @@ for round in 1 2 3; do
 	writer=$!
 	: >"$WORK/writes"
 	enough() { [ "$(wc -l <"$WORK/writes")" -ge 30 ]; }
-	must wait_for 30 "some writes" enough
+	must wait_for 60 "some writes" enough
 	must node_kill alpha
 	wait "$writer" 2>/dev/null
-	must wait_for 20 "beta to notice" conn_is beta alpha Connecting
+	must wait_for 60 "beta to notice" conn_is beta alpha Connecting
 	must node_start alpha
 	must wait_for 60 "both nodes settled (round $round)" cluster_settled
 done

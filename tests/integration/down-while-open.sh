@@ -14,10 +14,10 @@ must_fail any ctl alpha adjust r0
 said 'down and up'
 must put_random alpha 0 64
 exec 3>&-
-must wait_for 5 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 must ctl beta adjust r0
 must ctl alpha adjust r0
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 [ "$(peer_field alpha beta .protocol)" = B ] || fail "the new protocol is not in use: $(peer_field alpha beta .protocol)"
 
 # By force, under I/O: whoever has it open gets errors.
@@ -27,25 +27,25 @@ writer=$!
 on_exit "kill $writer 2>/dev/null"
 written() { [ "$(field alpha '.devices[0].written')" -gt $((before + 4096)) ]; }
 before=$(field alpha '.devices[0].written')
-must wait_for 20 "some writes" written
+must wait_for 60 "some writes" written
 must timeout 30 "$B/drbdctl" -s "$WORK/alpha/control.sock" down r0 --force
-must wait_for 10 "the writer to fail" node_gone "$writer"
+must wait_for 30 "the writer to fail" node_gone "$writer"
 [ ! -e "$(node_file alpha)" ] || fail "the file is still there"
 must ctl alpha up r0
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 
 # The daemon ends although somebody writes.
 load &
 writer=$!
 before=$(field alpha '.devices[0].written')
-must wait_for 20 "some writes" written
+must wait_for 60 "some writes" written
 pid=${NODE_PID[alpha]}
 kill -TERM "$pid"
-must wait_for 20 "alpha to end" node_gone "$pid"
-must wait_for 10 "the writer to fail" node_gone "$writer"
+must wait_for 60 "alpha to end" node_gone "$pid"
+must wait_for 30 "the writer to fail" node_gone "$writer"
 # What ended orderly needs no resync and is not in doubt.
 must node_start alpha
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 ! grep -q 'activity log was not clean' "$WORK/alpha/log" || fail "an orderly end left an unclean activity log"
 stop_all
 must cluster_compare

@@ -28,9 +28,9 @@ CLUSTER_MAX_PEERS=2
 three_nodes 32M
 must put_random alpha 0 4096
 must node_kill gamma
-must wait_for 20 "alpha to notice" conn_is alpha gamma Connecting
+must wait_for 60 "alpha to notice" conn_is alpha gamma Connecting
 must put_random alpha 8192 1024
-must wait_for 5 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 must node_stop alpha
 must node_stop beta
 for n in alpha beta; do same_dump "$n"; done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ext4 on a loop device over the file: survives, trims on all nodes, is clean after a fail-over.
-# Time limit: 180 s
+# Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq mkfs.ext4 losetup fstrim e2fsck
 is_root || skip "needs root (loop devices)"
@@ -17,7 +17,7 @@ release() {
 on_exit release
 mkdir "$WORK/fs"
 loop=$(losetup --direct-io=on -f --show "$(node_file alpha)") || fail "losetup"
-must wait_for 5 "losetup to promote" role_is alpha Primary
+must wait_for 30 "losetup to promote" role_is alpha Primary
 must mkfs.ext4 -q -F "$loop"
 must mount "$loop" "$WORK/fs"
 for i in $(seq 1 200); do head -c $((i * 300)) /dev/urandom >"$WORK/fs/small.$i"; done
@@ -30,9 +30,9 @@ rm "$WORK/fs/big"
 must sync -f "$WORK/fs"
 must fstrim "$WORK/fs"
 trimmed() { [ "$(used "$1")" -le $((full - 35)) ]; }
-for n in alpha beta gamma; do must wait_for 10 "$n to have trimmed its $full MiB" trimmed "$n"; done
+for n in alpha beta gamma; do must wait_for 30 "$n to have trimmed its $full MiB" trimmed "$n"; done
 release
-must wait_for 10 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 
 loop=$(losetup --direct-io=on -f --show "$(node_file beta)") || fail "losetup on beta"
 must e2fsck -fn "$loop" >/dev/null
@@ -47,7 +47,7 @@ must node_kill beta
 umount "$WORK/fs" || umount -l "$WORK/fs"
 losetup -d "$loop"
 loop=
-must wait_for 30 "gamma to be UpToDate" disk_is gamma UpToDate
+must wait_for 60 "gamma to be UpToDate" disk_is gamma UpToDate
 loop=$(losetup --direct-io=on -f --show "$(node_file gamma)") || fail "losetup on gamma"
 must mount "$loop" "$WORK/fs"
 [ "$(sha256sum <"$WORK/fs/synced")" = "$sum" ] || fail "what was synced is not there"

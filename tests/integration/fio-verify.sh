@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fio writes with verification at depth while a Secondary leaves and returns; then all data areas are equal.
-# Time limit: 180 s
+# Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq fio
 
@@ -13,7 +13,7 @@ fio_verify() {
 fio_verify &
 load=$!
 some_written() { [ "$(field beta '[.connections[].peer_devices[]?.received] | add')" -gt 4096 ]; }
-must wait_for 30 "some writes" some_written
+must wait_for 60 "some writes" some_written
 node_kill gamma
 must node_start gamma
 wait "$load" || { cat "$WORK/fio.log"; fail "fio found a difference"; }

@@ -52,18 +52,18 @@ three_nodes() { # SIZE
 	cluster_new "$WORK" "${1:-64M}" alpha beta gamma
 	must cluster_create_md >/dev/null
 	for n in alpha beta gamma; do must node_start "$n"; done
-	must ctl alpha wait-connect r0 --timeout 20
+	must ctl alpha wait-connect r0 --timeout 60
 	must ctl alpha new-current-uuid r0/0 --clear-bitmap
-	must wait_for 20 "all nodes settled" cluster_settled
+	must wait_for 60 "all nodes settled" cluster_settled
 }
 
 two_nodes() { # SIZE
 	cluster_new "$WORK" "${1:-64M}" alpha beta
 	must cluster_create_md >/dev/null
 	for n in alpha beta; do must node_start "$n"; done
-	must ctl alpha wait-connect r0 --timeout 20
+	must ctl alpha wait-connect r0 --timeout 60
 	must ctl alpha new-current-uuid r0/0 --clear-bitmap
-	must wait_for 20 "both nodes settled" cluster_settled
+	must wait_for 60 "both nodes settled" cluster_settled
 }
 
 # The text of the last must_fail, or of `run COMMAND...`.
@@ -74,10 +74,18 @@ said() { # EXTENDED-REGEX...
 		grep -Eq -- "$p" "$WORK/out" || { cat "$WORK/out"; fail "expected a line matching: $p"; }
 	done
 }
+# The same of `status` on NODE, now or (with wait_for) some time.
+status_shows() { # NODE EXTENDED-REGEX...
+	local node=$1 p
+	shift
+	run ctl "$node" status || return 1
+	for p in "$@"; do grep -Eq -- "$p" "$WORK/out" || return 1; done
+}
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 role_is() { [ "$(ctl "$1" role r0 2>/dev/null)" = "$2" ]; }
 peer_field() { field "$1" ".connections[] | select(.name == \"$2\") | $3"; } # NODE PEER JQ
+not() { ! "$@"; }
 conn_is() { [ "$(peer_field "$1" "$2" '."connection-state"')" = "$3" ]; }
 repl_is() { [ "$(peer_field "$1" "$2" '.peer_devices[0]."replication-state"')" = "$3" ]; }
 out_of_sync_kib() { peer_field "$1" "$2" '.peer_devices[0]."out-of-sync"'; }

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/functions.sh"
 need jq timeout
 
+CLUSTER_PING_TIMEOUT=100
 two_nodes 16M
 port=$(sed -nE 's/.*name = "alpha".*address = "127.0.0.1:([0-9]+)".*/\1/p' "$CLUSTER_DIR/drbdfs.conf")
 send() { timeout 3 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; cat >&3; cat <&3 >/dev/null" <"$1" 2>/dev/null; }
@@ -31,9 +32,9 @@ conn_is alpha beta Connected || fail "the connection was lost: $(ctl alpha cstat
 # A peer that has to come back meanwhile gets in.
 must node_kill beta
 must node_start beta
-must wait_for 30 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 kill "${pids[@]}" 2>/dev/null
 must put_random alpha 2048 512
-must wait_for 5 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 stop_all
 must cluster_compare

@@ -53,7 +53,7 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 	if [ "$victim" = "$primary" ]; then
 		wait "$load" 2>/dev/null
 		while [ "$primary" = "$victim" ]; do primary=${nodes[RANDOM % 3]}; done
-		must wait_for 30 "$primary to be UpToDate" disk_is "$primary" UpToDate
+		must wait_for 60 "$primary to be UpToDate" disk_is "$primary" UpToDate
 	else
 		target=$(($(count_lines) + 5))
 		must wait_for 60 "writes to go on without $victim" enough

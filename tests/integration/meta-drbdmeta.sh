@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Metadata commands beside drbdmeta and real file systems, on a file and (as root) on loop devices.
-# Time limit: 120 s
+# Time limit: 300 s
 . "$(dirname "$0")/functions.sh"
 need drbdmeta cmp mkfs.ext4 mkswap
 

@@ -25,16 +25,16 @@ fi
 # Taken over, also when somebody stands in it and has the file open.
 must node_start alpha
 must node_start beta
-must ctl alpha wait-connect r0 --timeout 20
+must ctl alpha wait-connect r0 --timeout 60
 must ctl alpha new-current-uuid r0/0 --clear-bitmap
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 must put_random alpha 0 64
 exec 3<"$(node_file alpha)"
 must node_kill alpha
 ! stat "$WORK/alpha/mnt" 2>/dev/null || fail "the mount is not dead"
 must node_start alpha
 [ "$(grep -c " $WORK/alpha/mnt " /proc/mounts)" = 1 ] || fail "the dead mount is still there"
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 cmp -n 65536 "$(node_file alpha)" "$WORK/put.tmp" || fail "wrong data after the take-over"
 ! head -c 1 <&3 2>/dev/null || fail "the old descriptor reads"
 exec 3<&-

@@ -1,23 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The target of a resync is killed in its middle, while its Primary source writes on: it resumes, little travels twice.
-# Time limit: 180 s
+# Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq
 
-CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "8M"; c-max-rate = "8M";'
+CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "4M"; c-max-rate = "4M";'
+CLUSTER_PING_TIMEOUT=100
 two_nodes 96M
 model_new alpha
 must ctl alpha primary r0
 must node_stop beta
 must put_random alpha 0 49152
 must node_start beta
-must wait_for 20 "the resync to start" repl_is beta alpha SyncTarget
+must wait_for 60 "the resync to start" repl_is beta alpha SyncTarget
 half_done() { [ "$(out_of_sync_kib alpha beta)" -lt 28672 ]; }
-must wait_for 30 "half of the resync" half_done
+must wait_for 60 "half of the resync" half_done
 must put_random alpha 1024 512
 must node_kill beta
-must wait_for 20 "alpha to notice" conn_is alpha beta Connecting
+must wait_for 60 "alpha to notice" conn_is alpha beta Connecting
 role_is alpha Primary || fail "alpha was demoted"
 must put_random alpha 90000 512
 oos=$(out_of_sync_kib alpha beta) before=$(sent_kib alpha beta)

@@ -13,11 +13,11 @@ done
 sed -i 's/volumes = ( { volume = 0; } )/volumes = ( { volume = 0; }, { volume = 5; } )/' "$CLUSTER_DIR/drbdfs.conf"
 must cluster_create_md >/dev/null
 for n in alpha beta; do must node_start "$n"; done
-must ctl alpha wait-connect r0 --timeout 20
+must ctl alpha wait-connect r0 --timeout 60
 must ctl alpha new-current-uuid r0/0 --clear-bitmap
 must_fail 17 ctl alpha primary r0
 must ctl alpha new-current-uuid r0/5 --clear-bitmap
-must wait_for 20 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 [ "$(ls "$WORK/alpha/mnt" | tr '\n' ' ')" = 'r0 r0@5 ' ] || fail "the directory holds $(ls "$WORK/alpha/mnt")"
 second=$WORK/alpha/mnt/r0@5
 [ "$(stat -c %s "$second")" = $((40 * 1024 * 1024)) ] || fail "external metadata takes room: $(stat -c %s "$second")"
@@ -35,9 +35,9 @@ must ctl beta detach r0/5
 dd if="$WORK/a" of="$second" bs=256k seek=100 count=4 conv=notrunc,fsync status=none || fail "dd"
 dd if="$WORK/a" of="$WORK/b" bs=256k seek=36 count=4 conv=notrunc status=none
 must ctl beta attach r0/5
-must wait_for 30 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 exec 4>&-
-must wait_for 5 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 stop_all
 for n in alpha beta; do
 	cmp -n 8388608 "$WORK/a" "$WORK/$n/disk.img" || fail "volume 0 on $n"

@@ -41,26 +41,25 @@ size=$(stat -c %s "$(node_file alpha)")
 before=$(peer_field beta alpha '.peer_devices[0].received')
 must put_random alpha 0 3072
 arrived() { [ "$(peer_field beta alpha '.peer_devices[0].received')" = $((before + 3072)) ]; }
-must wait_for 10 "beta to count what it received" arrived
+must wait_for 30 "beta to count what it received" arrived
 exec 3<>"$(node_file alpha)"
-must wait_for 5 "beta to show the Primary" eval "[ \"\$(peer_field beta alpha '.\"peer-role\"')\" = Primary ]"
+must wait_for 30 "beta to show the Primary" eval "[ \"\$(peer_field beta alpha '.\"peer-role\"')\" = Primary ]"
 must run ctl alpha status
 said '^r0 role:Primary$' 'open:yes'
 exec 3>&-
 
 # A lost peer, then a resync.
 must node_kill beta
-must wait_for 20 "alpha to notice" conn_is alpha beta Connecting
-must run ctl alpha status
-said '^r0: DEGRADED: beta is Connecting' '^  beta connection:Connecting$'
+must wait_for 60 "alpha to notice" conn_is alpha beta Connecting
+must wait_for 60 "status to tell of it" status_shows alpha '^r0: DEGRADED: beta is Connecting' '^  beta connection:Connecting$'
 
 # --watch in a pipe: prints the state, and again when it changes; ends with SIGTERM.
 "$B/drbdctl" -s "$WORK/alpha/control.sock" status --watch >"$WORK/watch" &
 watch=$!
 on_exit "kill $watch 2>/dev/null"
-must wait_for 5 "status --watch to print" grep -q DEGRADED "$WORK/watch"
+must wait_for 30 "status --watch to print" grep -q DEGRADED "$WORK/watch"
 must node_start beta
-must wait_for 20 "status --watch to print the change" grep -q '^r0: OK' "$WORK/watch"
+must wait_for 60 "status --watch to print the change" grep -q '^r0: OK' "$WORK/watch"
 kill "$watch"
-must wait_for 5 "status --watch to end" node_gone "$watch"
+must wait_for 30 "status --watch to end" node_gone "$watch"
 stop_all

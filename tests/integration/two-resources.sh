@@ -7,21 +7,17 @@ need jq
 cluster_new "$WORK" 16M alpha beta
 conf=$CLUSTER_DIR/drbdfs.conf
 cp "$conf" "$WORK/one.conf"
-addr() { sed -nE "s/.*name = \"$1\".*address = \"127.0.0.1:([0-9]+)\".*/\1/p" "$conf"; }
-port_a=$(addr alpha) port_b=$(addr beta)
 for n in alpha beta; do truncate -s 24M "$WORK/$n/r1.img"; done
-port=$((port_b + 1))
-while ! port_is_free "$port"; do port=$((port + 1)); done
-other=$((port + 1))
-while ! port_is_free "$other"; do other=$((other + 1)); done
+free_port; port=$PORT
+free_port
 cat >"$WORK/r1.conf" <<CONF
 resources = ( { name = "r1"; volumes = ( { volume = 0; } );
   nodes = ( { name = "alpha"; node-id = 4; address = "127.0.0.1:$port"; volumes = ( { volume = 0; disk = "$WORK/alpha/r1.img"; } ); },
-            { name = "beta"; node-id = 7; address = "127.0.0.1:$other"; volumes = ( { volume = 0; disk = "$WORK/beta/r1.img"; } ); } ); } );
+            { name = "beta"; node-id = 7; address = "127.0.0.1:$PORT"; volumes = ( { volume = 0; disk = "$WORK/beta/r1.img"; } ); } ); } );
 CONF
 must cluster_create_md >/dev/null
 for n in alpha beta; do must node_start "$n"; done
-must ctl alpha wait-connect r0 --timeout 20
+must ctl alpha wait-connect r0 --timeout 60
 must ctl alpha new-current-uuid r0/0 --clear-bitmap
 
 # The second one appears in the file.
@@ -30,14 +26,15 @@ for n in alpha beta; do
 	must ctl $n create-md r1 >/dev/null
 	must ctl $n adjust r1
 done
-must ctl alpha wait-connect r1 --timeout 20
+must ctl alpha wait-connect r1 --timeout 60
 must ctl alpha new-current-uuid r1/0 --clear-bitmap
-must wait_for 20 "r0 to settle" cluster_settled
+must wait_for 60 "r0 to settle" cluster_settled
 [ "$(ls "$WORK/alpha/mnt" | tr '\n' ' ')" = 'r0 r1 ' ] || fail "the directory holds $(ls "$WORK/alpha/mnt")"
-[ "$(ctl alpha status --json | jq -r '[.[] | .name, .verdict] | join(" ")')" = "r0 OK r1 OK" ] || { ctl alpha status; fail "status"; }
+both_ok() { [ "$(ctl "$1" status --json | jq -r '[.[] | .name, .verdict] | join(" ")')" = "r0 OK r1 OK" ]; }
+for n in alpha beta; do must wait_for 60 "both resources to be OK on $n" both_ok $n; done
 
 exec 3<>"$WORK/alpha/mnt/r0" 4<>"$WORK/beta/mnt/r1"
-must wait_for 5 "alpha to be Primary of r0" eval '[ "$(ctl alpha role r0)" = Primary ]'
+must wait_for 30 "alpha to be Primary of r0" eval '[ "$(ctl alpha role r0)" = Primary ]'
 [ "$(ctl alpha role r1)" = Secondary ] || fail "alpha is $(ctl alpha role r1) of r1"
 [ "$(ctl beta role r1)" = Primary ] || fail "beta is $(ctl beta role r1) of r1"
 must put_random alpha 0 1024
@@ -45,12 +42,12 @@ cp "$WORK/put.tmp" "$WORK/a"
 dd if="$WORK/a" of="$WORK/beta/mnt/r1" bs=64k seek=16 conv=notrunc,fsync status=none || fail "dd to r1"
 must_fail 11 ctl alpha down all
 exec 3>&- 4>&-
-must wait_for 5 "alpha to demote" role_is alpha Secondary
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 must ctl alpha down all
 [ -z "$(ls "$WORK/alpha/mnt")" ] || fail "the directory holds $(ls "$WORK/alpha/mnt")"
 must ctl alpha up all
-must wait_for 20 "r0 to settle" cluster_settled
-must ctl alpha wait-connect r1 --timeout 20
+must wait_for 60 "r0 to settle" cluster_settled
+must ctl alpha wait-connect r1 --timeout 60
 
 # And it goes from the file again.
 cp "$WORK/one.conf" "$conf"

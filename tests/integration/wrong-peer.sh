@@ -17,15 +17,15 @@ beta_with() { # SED-SCRIPT
 		>>"$WORK/beta/log" 2>&1 </dev/null &
 	NODE_PID[beta]=$!
 	disown "${NODE_PID[beta]}"
-	must wait_for 20 "beta to answer" node_answers beta
+	must wait_for 60 "beta to answer" node_answers beta
 }
 never_connected() { # REGEX: in the log of one of them
 	: >"$WORK/seen"
 	reported() { grep -Eqi "$1" <(tail -c +$((alpha_log + 1)) "$WORK/alpha/log") <(tail -c +$((beta_log + 1)) "$WORK/beta/log"); }
-	must wait_for 20 "a reason like '$1'" reported "$1"
+	must wait_for 60 "a reason like '$1'" reported "$1"
 	conn_is alpha beta Connected && fail "alpha is connected"
 	conn_is beta alpha Connected && fail "beta is connected"
-	[ -n "$(peer_field alpha beta .reason)$(peer_field beta alpha .reason)" ] || fail "status gives no reason"
+	must wait_for 60 "status to give a reason" eval '[ -n "$(peer_field alpha beta .reason)$(peer_field beta alpha .reason)" ]'
 }
 mark() { alpha_log=$(stat -c %s "$WORK/alpha/log"); beta_log=$(stat -c %s "$WORK/beta/log"); }
 
@@ -52,5 +52,5 @@ ctl alpha connect r0 >/dev/null 2>&1
 # The right one is welcome.
 must node_start beta
 ctl beta connect r0 >/dev/null 2>&1
-must wait_for 30 "both nodes settled" cluster_settled
+must wait_for 60 "both nodes settled" cluster_settled
 stop_all

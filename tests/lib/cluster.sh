@@ -6,10 +6,12 @@
 #   node_start NODE / node_stop NODE / node_kill NODE (SIGKILL)
 #   ctl NODE COMMAND...              drbdctl for that node
 #   field NODE JQ                    a value from `status r0 --json`
-#   wait_for LIMIT_S "what" COMMAND...  polls until COMMAND succeeds
+#   wait_for LIMIT_S "what" COMMAND...  polls until COMMAND succeeds; a limit is for what hangs, not for what is slow
+#   free_port                        sets PORT to one that nobody listens on, another one each time
 #   cluster_cleanup                  stops everything that was started here; safe to call twice
 #
-# CLUSTER_NET, CLUSTER_DISK, CLUSTER_OPTIONS: extra settings for the common section.
+# CLUSTER_NET, CLUSTER_DISK, CLUSTER_OPTIONS: extra settings for the common section. CLUSTER_PING_TIMEOUT: in tenths of a
+# second; more than the usual one second where a connection must not be lost because the machine is busy.
 
 B=${B:-build}
 B=$(cd "$B" && pwd)
@@ -24,35 +26,41 @@ wait_for() { # LIMIT_S WHAT COMMAND...
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		if [ "$SECONDS" -ge "$end" ]; then
-			echo "waited ${limit} s in vain for: $what" >&2
+			echo "waited ${limit} s in vain for: $what ($*)" >&2
 			return 1
 		fi
 		read -r -t 0.05 <> <(:) || true
 	done
 }
 
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Below those that the system gives to outgoing connections (and drbdfs to its own): one of them could hold the port
+# of a node that is down for a moment.
+PORT=$((20000 + ($$ * 37) % 12000))
+free_port() {
+	PORT=$((PORT + 1))
+	while (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do PORT=$((PORT + 1)); done
+}
 
 cluster_new() { # DIR SIZE NODE...
 	CLUSTER_DIR=$1
-	local size=$2 name id=0 port=$((20000 + ($$ * 37) % 20000)) nodes= sep=
+	local size=$2 name id=0 nodes= sep=
 	shift 2
 	CLUSTER_NODES="$*"
 	for name in "$@"; do
-		while ! port_is_free "$port"; do port=$((port + 1)); done
+		free_port
 		mkdir -p "$CLUSTER_DIR/$name/mnt"
 		truncate -s "$size" "$CLUSTER_DIR/$name/disk.img"
 		NODE_ID[$name]=$id
 		nodes="$nodes$sep
-      { name = \"$name\";  node-id = $id;  address = \"127.0.0.1:$port\";
+      { name = \"$name\";  node-id = $id;  address = \"127.0.0.1:$PORT\";
         volumes = ( { volume = 0;  disk = \"$CLUSTER_DIR/$name/disk.img\"; } ); }"
 		sep=,
-		id=$((id + 1)) port=$((port + 1))
+		id=$((id + 1))
 	done
 	cat >"$CLUSTER_DIR/drbdfs.conf" <<CONF
 version = 1;
 common = {
-  net = { ping-int = 1;  ping-timeout = 10;  connect-int = 2;  ${CLUSTER_NET:-} };
+  net = { ping-int = 1;  ping-timeout = ${CLUSTER_PING_TIMEOUT:-10};  connect-int = 2;  ${CLUSTER_NET:-} };
   disk = { ${CLUSTER_DISK:-} };
   options = { ${CLUSTER_OPTIONS:-} };
 };
@@ -92,7 +100,7 @@ node_start() { # NODE [extra drbdfs options]
 	NODE_PID[$node]=$!
 	disown "${NODE_PID[$node]}"
 	node_up_or_dead() { node_answers "$1" || ! node_alive "$1"; }
-	wait_for 20 "node $node to answer" node_up_or_dead "$node" && node_alive "$node" || {
+	wait_for 60 "node $node to answer" node_up_or_dead "$node" && node_alive "$node" || {
 		echo "node $node did not start; the end of its log:" >&2
 		tail -n 20 "$CLUSTER_DIR/$node/log" >&2
 		return 1
@@ -105,7 +113,7 @@ node_stop() { # NODE: orderly
 	local pid=${NODE_PID[$1]:-}
 	[ -n "$pid" ] || return 0
 	kill -TERM "$pid" 2>/dev/null
-	wait_for 20 "node $1 to end" node_gone "$pid" || return 1
+	wait_for 60 "node $1 to end" node_gone "$pid" || return 1
 	unset "NODE_PID[$1]"
 }
 
@@ -113,7 +121,7 @@ node_kill() { # NODE: SIGKILL
 	local pid=${NODE_PID[$1]:-}
 	[ -n "$pid" ] || return 0
 	kill -KILL "$pid" 2>/dev/null
-	wait_for 10 "node $1 to be gone" node_gone "$pid"
+	wait_for 60 "node $1 to be gone" node_gone "$pid"
 	unset "NODE_PID[$1]"
 }
 
