@@ -70,6 +70,12 @@ static int by_bits(const struct sync_input *in)
 	/* A crash may have lost what was answered. */
 	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
 		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
+	/*
+	 * Once connected, bits are left only for what was never answered, or equal already. Who has them differs from
+	 * pair to pair, and resyncs in a ring would never end: an order of the nodes leads to one source of all.
+	 */
+	if (in->again)
+		return me->node_id < peer->node_id ? 1 : -1;
 	/* Who went on without a break has all that was answered; a restart after a power loss has not. */
 	if ((me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
 		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;

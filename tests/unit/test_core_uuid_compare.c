@@ -184,6 +184,23 @@ Test(sync_decide, leftover_bits_are_never_dropped)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/* Who has the bits differs from pair to pair; among many nodes only an order of them comes to an end. */
+Test(sync_decide, once_connected_leftover_bits_go_by_the_order_of_nodes)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.peer.dirty_bits = 1;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.flags |= UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.flags &= ~UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.role = ROLE_PRIMARY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, a_kernel_peer_keeps_its_own_rule)
 {
 	in.peer.current = X;
