@@ -23,7 +23,8 @@ static bool same_data(const struct core *core, const struct volume *vol, const s
 
 /*
  * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the same generation
- * is in sight, or all disks there are, then that did not happen or is over.
+ * is in sight, or all disks there are, then that did not happen or is over. A good disk beside a Primary may be ahead,
+ * but without one a Primary has nowhere to write to.
  */
 static bool is_newest(const struct core *core, const struct volume *vol)
 {
@@ -40,7 +41,7 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 		else
 			good |= pdsk_of(core, pd) == DISK_UP_TO_DATE;
 	}
-	return good || (any && all);
+	return cluster_primaries(core, &core->st) ? any && all && !good : good || (any && all);
 }
 
 /* ---- pairs that no event will settle any more ---- */
@@ -106,8 +107,7 @@ void outdated_run(struct core *core)
 	uint32_t newest = 0;
 	struct state *next;
 
-	if (cluster_primaries(core, &core->st) || core->reconcile.pending ||
-	    core->far_primaries & ~cluster_neighbours(core))
+	if (core->reconcile.pending || core->far_primaries & ~cluster_neighbours(core))
 		return;
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_OUTDATED &&

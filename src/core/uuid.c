@@ -582,6 +582,9 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 		return true;
 	if (was >= DISK_INCONSISTENT && is < DISK_INCONSISTENT)
 		return true;
+	/* Peers that were Outdated with us may not have noticed yet. */
+	if (was == DISK_OUTDATED && is == DISK_UP_TO_DATE)
+		return true;
 	FOR_EACH_PEER(core, peer) {
 		enum disk_state p_was = old->pd[peer->id][v].pdsk;
 		enum disk_state p_is = core->st.pd[peer->id][v].pdsk;
