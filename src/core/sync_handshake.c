@@ -262,8 +262,9 @@ static void settle_disk(struct core *core, struct peer_device *pd, const struct 
 	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
 	struct state *next;
 
+	/* Without a difference between the generations: a third node may have to settle one first. */
 	if (pd->verdict.strategy != SYNC_NONE || disk != DISK_OUTDATED || pdsk < DISK_CONSISTENT ||
-	    pdsk == DISK_UNKNOWN)
+	    pdsk == DISK_UNKNOWN || !uuid_eq(pd->uuids.current, vol->md.current_uuid))
 		return;
 	next = state_begin(core);
 	next->vol[vol->v].disk = pdsk;
@@ -280,6 +281,11 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 	    (pd->uuids_valid && !resync_same_primaries(core, pd)))
 		return;
 	sync_handshake_again(core, peer, vol, false);
+	if (strategy_is_split_brain(pd->verdict.strategy)) {
+		/* The next handshake refuses it on both sides, with the reason. */
+		peer_fail(core, peer, CONN_NETWORK_FAILURE, "%s", pd->verdict.reason);
+		return;
+	}
 	if (pd->verdict.kind != VERDICT_GO) {
 		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
 			 peer->conf->name, pd->verdict.reason);

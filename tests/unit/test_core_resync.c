@@ -6,6 +6,7 @@
 #include "core/core_hooks.h"
 #include "core/core_int.h"
 #include "core/resync_int.h"
+#include "core/state.h"
 #include "../lib/core_pair.h"
 
 #define BLOCKS (PAIR_SECTORS / BM_BLOCK_SECTORS)
@@ -308,6 +309,86 @@ Test(resync, out_of_sync_marks_the_block)
 	cr_assert_eq(pair_out_of_sync(p, 0, 1), 16);
 	/* Two good disks do not stay marked: that is resynced by itself. */
 	expect_healthy(p, 2);
+	pair_free(p);
+}
+
+/* The peer knows generations and bits of the node as they are now. */
+static void tell(struct pair *p, unsigned node, unsigned peer)
+{
+	struct core *core = pair_core(p, node);
+	struct volume *vol = core->vol[0];
+	struct peer_device *pd = &core->peer[peer]->pd[0];
+
+	uuid_fill(core, core->peer[peer], vol, 0, 0, &pd->sent);
+	pd->sent_bitmap = vol->md.peers[peer].bitmap_uuid;
+	pair_core(p, peer)->peer[node]->pd[0].uuids = pd->sent;
+}
+
+static void outdate(struct pair *p, unsigned node)
+{
+	struct core *core = pair_core(p, node);
+
+	state_begin(core)->vol[0].disk = DISK_OUTDATED;
+	state_end(core, STATE_HARD);
+}
+
+/* A Primary without any good disk in sight wrote nothing that is not on the disks there are. */
+Test(resync, disks_outdated_by_name_serve_a_primary_again)
+{
+	struct pair *p = start(3);
+
+	primary(p, 0);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 100), 0);
+	pair_pass_ms(p, 5000);
+	for (unsigned i = 0; i < 3; i++)
+		outdate(p, i);
+	expect_healthy(p, 3);
+	cr_assert_eq(pair_write(p, 0, 8, 8, 200), 0);
+	expect_healthy(p, 3);
+	pair_free(p);
+}
+
+/* Two lineages of one past on connected nodes. */
+static void fork_lineage(struct pair *p, unsigned node, uint64_t current)
+{
+	struct core *core = pair_core(p, node);
+	struct volume *vol = core->vol[0];
+
+	vol->md.peers[!node].bitmap_uuid = vol->md.current_uuid;
+	vol->md.current_uuid = current;
+	tell(p, node, !node);
+}
+
+Test(resync, a_split_brain_ends_the_connection_whenever_it_is_seen)
+{
+	struct pair *p = start(2);
+
+	fork_lineage(p, 0, 0x1110);
+	fork_lineage(p, 1, 0x2220);
+	core_work(pair_core(p, 0), WORK_SYNC);
+	pair_pass_ms(p, 20000);
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_STANDALONE, "%s", pair_describe(p));
+	cr_assert_eq(pair_conn(p, 1, 0), CONN_STANDALONE, "%s", pair_describe(p));
+	cr_assert(strstr(pair_describe(p), "plit"), "%s", pair_describe(p));
+	pair_free(p);
+}
+
+/* Until a third node settles it, neither has what the other has. */
+Test(resync, an_outdated_disk_is_no_better_for_a_peer_with_another_generation)
+{
+	struct pair *p = start(2);
+
+	outdate(p, 1);
+	fork_lineage(p, 0, 0x1110);
+	fork_lineage(p, 1, 0x2220);
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer_device *pd = &pair_core(p, i)->peer[!i]->pd[0];
+
+		pd->uuids.flags &= ~UUID_FLAG_STABLE;
+		pd->sent.flags &= ~UUID_FLAG_STABLE;
+	}
+	sync_consider(pair_core(p, 1), pair_core(p, 1)->peer[0], pair_core(p, 1)->vol[0]);
+	cr_assert_eq(pair_disk(p, 1), DISK_OUTDATED);
 	pair_free(p);
 }
 
