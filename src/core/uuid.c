@@ -146,6 +146,15 @@ static bool is_day_0(const struct core *core, const struct volume *vol)
 
 /* ---- new generations ---- */
 
+/* A disk that is behind by its reference, but may have caught up when nobody could tell us. */
+static bool may_be_shared(const struct volume *vol)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (vol->md.peers[n].bitmap_uuid && vol->md.peers[n].bitmap_index >= 0)
+			return vol->uuid_given_away;
+	return false;
+}
+
 /* Rotates and makes a new current; the rest happens when the superblock is durable. */
 static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_weak, bool always,
 		      uint64_t flags)
@@ -153,12 +162,14 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	uint64_t old = vol->md.current_uuid;
 	bool day_0 = is_day_0(core, vol);
 
+	always |= may_be_shared(vol);
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));
 	/* Where no reference has it, the history keeps it. */
 	if (day_0 || always)
 		uuid_push_history(vol, old, NODES_MAX);
+	vol->uuid_given_away = false;
 	vol->exposed_uuid = vol->md.current_uuid;
 	vol->bump_weak = cluster_weak_nodes(core, vol->v);
 	vol->bump_flags = flags;
@@ -225,10 +236,9 @@ bool uuid_bump_if_wanted(struct core *core)
 			continue;
 		vol->new_uuid_wanted = false;
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE)
-			bump_disk(core, vol, 0, vol->new_uuid_always, UUID_FLAG_NEW_DATAGEN);
+			bump_disk(core, vol, 0, false, UUID_FLAG_NEW_DATAGEN);
 		else
 			bump_diskless(core, vol);
-		vol->new_uuid_always = false;
 	}
 	return uuid_bump_running(core);
 }
@@ -361,9 +371,13 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
 	vol->bump_seq = 0;
 	vol->md_mark_seq = 0;
-	for (unsigned n = 0; n < NODES_MAX; n++)
+	vol->uuid_given_away = false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		/* A resync to it may have ended since that reference was made. */
+		vol->uuid_given_away |= vol->md.peers[n].bitmap_uuid != 0;
 		if (vol->md.peers[n].flags & MDF_PEER_FULL_SYNC)
 			guarded |= node_bit(n);
+	}
 	if (guarded || lost_log)
 		bitmap_set_all(core, vol, guarded, lost_log);
 	md_dirty(core, vol);
@@ -605,8 +619,6 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
  */
 static bool lost_target(const struct core *core, const struct state *old, const struct volume *vol)
 {
-	if (core->st.role != ROLE_PRIMARY)
-		return false;
 	FOR_EACH_PEER(core, peer) {
 		if (resync_is_source(old->pd[peer->id][vol->v].repl) &&
 		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED)
@@ -712,9 +724,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;
 		if (lost_target(core, old, vol))
-			vol->new_uuid_wanted = vol->new_uuid_always = true;
+			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = vol->new_uuid_always = false;
+			vol->new_uuid_wanted = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;

@@ -81,6 +81,44 @@ static void missed_end(struct world *w)
 	no_full_sync(w, 60);
 }
 
+/* The same, and the source goes on after a pause as Secondary, or after a restart: what it writes is something new. */
+static void missed_end_then_writes(struct world *w, bool restart)
+{
+	uint64_t taken_over;
+
+	sc_begin(w, 2);
+	make_difference(w, 5);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	simnet_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_part(w, A, B);
+	taken_over = sc_uuid(w, B);
+	sc_expect(w, uuid_eq(taken_over, sc_uuid(w, A)), "B took over the generation of A");
+	sc_close(w);
+	if (restart) {
+		sc_wait(w, 6000);
+		sc_kill(w, A);
+		sc_start(w, A);
+		sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	}
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_expect(w, !uuid_eq(taken_over, sc_uuid(w, A)), "A writes in a new generation");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+static void missed_end_reopen(struct world *w)
+{
+	missed_end_then_writes(w, false);
+}
+
+static void missed_end_restart(struct world *w)
+{
+	missed_end_then_writes(w, true);
+}
+
 /* 8: either side dies in the middle. */
 static void death_in_resync(struct world *w, unsigned victim)
 {
@@ -238,6 +276,8 @@ const struct scenario scenarios_resync[] = {
 	{ "8-interrupted-middle", interrupted_middle },
 	{ "8-interrupted-ack", interrupted_ack },
 	{ "8-missed-end", missed_end },
+	{ "8-missed-end-reopen", missed_end_reopen },
+	{ "8-missed-end-restart", missed_end_restart },
 	{ "8-target-dies", target_dies },
 	{ "8-source-dies", source_dies },
 	{ "9-full-sync-interrupted", full_sync_interrupted },

@@ -255,6 +255,51 @@ Test(uuid, losing_a_peer_asks_for_a_new_generation)
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
 }
 
+static void lose_a_target(void)
+{
+	struct state old;
+
+	entry(1)->bitmap_uuid = A;
+	n.core->st.pd[1][0].repl = REPL_SYNC_SOURCE;
+	n.core->st.pd[1][0].pdsk = DISK_INCONSISTENT;
+	old = n.core->st;
+	n.core->st.peer[1].conn = CONN_CONNECTING;
+	n.core->st.pd[1][0].repl = REPL_OFF;
+	uuid_state_changed(n.core, &old);
+}
+
+Test(uuid, the_next_writes_after_a_lost_target_are_a_new_generation)
+{
+	struct state old;
+
+	open_as(ROLE_SECONDARY);
+	use_up_day_0();
+	lose_a_target();
+	cr_assert_not(n.vol->new_uuid_wanted);
+	old = n.core->st;
+	n.core->st.role = ROLE_PRIMARY;
+	uuid_state_changed(n.core, &old);
+	cr_assert(uuid_bump_if_wanted(n.core));
+	cr_assert_neq(n.vol->md.current_uuid & ~UUID_PRIMARY, NEW);
+	cr_assert_eq(entry(1)->bitmap_uuid, A);
+	cr_assert_eq(n.vol->md.history[0], NEW);
+	durable();
+	/* One is enough. */
+	n.vol->new_uuid_wanted = true;
+	cr_assert_not(uuid_bump_if_wanted(n.core));
+}
+
+Test(uuid, a_lost_target_that_came_back_needs_no_new_generation)
+{
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	lose_a_target();
+	entry(1)->bitmap_uuid = 0;
+	n.core->st.pd[1][0].repl = REPL_ESTABLISHED;
+	n.core->st.pd[1][0].pdsk = DISK_UP_TO_DATE;
+	cr_assert_not(uuid_bump_if_wanted(n.core));
+}
+
 /* ---- generations of a Primary ---- */
 
 Test(uuid, a_new_generation_is_adopted_with_its_references)
