@@ -395,6 +395,24 @@ void peer_write_disk_lost(struct core *core, const struct peer_device *pd)
 	}
 }
 
+void peer_write_record_pending(struct core *core, const struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	uint32_t slot = bitmap_slots_of(vol, UINT64_C(1) << pd->p);
+
+	FOR_EACH_PEER(core, sender) {
+		if (sender->id == pd->p)
+			continue;
+		LIST_FOR_EACH(it, &sender->rx.writes) {
+			const struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+			if (preq->v == pd->v)
+				bitmap_set(core, vol, slot, preq->sector,
+					   preq->bytes / SECTOR_BYTES);
+		}
+	}
+}
+
 bool peer_rx_idle(const struct peer *peer)
 {
 	return peer->rx.unfinished == 0 && peer->rx.flushes == 0;

@@ -326,6 +326,9 @@ void peer_rx_lost(struct core *core, struct peer *peer);
  * P_PEER_ACK, so that writes that wait for the log can go on. True when something was given
  * back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
+/* Bits towards this peer device for all that was received from others and is not peer-acked: nobody has said
+ * yet whether it has that. */
+void peer_write_record_pending(struct core *core, const struct peer_device *pd);
 /* The sender's disk failed: it may lack any write that it has not peer-acked. */
 void peer_write_disk_lost(struct core *core, const struct peer_device *pd);
 /* Earlier epochs are on disk now: what waited for them goes on. */

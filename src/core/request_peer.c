@@ -275,6 +275,7 @@ void request_record_pending(struct core *core, struct peer_device *pd)
 		if (req->v == pd->v && !(req->net.of[NET_WRITTEN] >> pd->p & 1))
 			set_out_of_sync(core, peer, req);
 	}
+	peer_write_record_pending(core, pd);
 }
 
 uint64_t request_oldest_ns(const struct core *core, const struct peer *peer)

@@ -275,6 +275,24 @@ PeerWriteTest(peer_ack_sets_and_clears_bits_by_its_mask)
 	cr_assert(bitmap_test(n.vol, 4, 160, 8));
 }
 
+/* On a half-open connection the peer ack may never come; the bitmap must not go without these bits. */
+PeerWriteTest(writes_not_peer_acked_are_in_the_bitmap_for_a_target)
+{
+	uint64_t tag;
+
+	open_secondary();
+	write_and_finish(80);
+	rx_write(160, 160);
+	tag = tag_of(AC_DISK_WRITE);
+	cr_assert_eq(bitmap_weight(n.vol, THIRD), 0);
+	request_record_pending(n.core, &n.core->peer[THIRD]->pd[0]);
+	cr_assert_eq(bitmap_weight(n.vol, THIRD), 2);
+	cr_assert_eq(bitmap_weight(n.vol, FROM), 0);
+	node_disk_done(&n, tag, 0);
+	rx_ack(0x7, 16); /* it has both */
+	cr_assert_eq(bitmap_weight(n.vol, THIRD), 0);
+}
+
 PeerWriteTest(resync_target_of_ours_is_told_what_it_lacks)
 {
 	open_secondary();
