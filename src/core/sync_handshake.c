@@ -64,11 +64,14 @@ static void fill_peer(const struct core *core, const struct peer *peer,
 	side->lost_dagtag = peer->lost_primary_dagtag;
 }
 
-/* Row 0: what the peer decides with is not what we have any more. */
+/*
+ * Row 0: what the peer decides with is not what we have any more. Nor may it take over a generation that is not on disk
+ * yet: after a crash the nodes that were to be told then would not know it.
+ */
 static bool changed_since_sent(const struct peer_device *pd, const struct volume *vol,
 			       const struct pkt_uuids *own)
 {
-	return !pd->sent_valid || pd->sent.current != own->current ||
+	return vol->bump_seq || !pd->sent_valid || pd->sent.current != own->current ||
 	       pd->sent_bitmap != vol->md.peers[pd->p].bitmap_uuid ||
 	       (pd->sent.flags ^ own->flags) & ~UUID_FLAG_INCONSISTENT;
 }

@@ -345,6 +345,32 @@ Test(uuid, a_resync_target_leaves_it_to_the_end)
 	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, NEW);
 }
 
+/* A node that takes over a generation which does not survive a crash would be alone with it. */
+Test(uuid, no_handshake_while_a_generation_is_being_written)
+{
+	struct peer_device *pd;
+
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	absent(1);
+	absent(2);
+	n.vol->new_uuid_wanted = true;
+	cr_assert(uuid_bump_if_wanted(n.core));
+	pull();
+	pd = &n.core->peer[1]->pd[0];
+	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+	pd->uuids_valid = true;
+	pd->state_word = ROLE_SECONDARY | DISK_UP_TO_DATE << SW_DISK_SHIFT;
+	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
+	durable();
+	cr_assert_not(uuid_bump_running(n.core));
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+	cr_assert_eq(pd->verdict.kind, VERDICT_GO);
+	cr_assert_eq(pd->verdict.strategy, SYNC_SOURCE_USE_BITMAP);
+}
+
 Test(uuid, settled_references_go_but_bits_stay)
 {
 	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE);
