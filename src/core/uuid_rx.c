@@ -242,7 +242,8 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		skip_initial_sync(core, vol, peer);
 		return;
 	}
-	if (uuids->flags & UUID_FLAG_NEW_DATAGEN) {
+	/* Without us in it, it is one to resync to like any other. */
+	if (uuids->flags & UUID_FLAG_NEW_DATAGEN && !(uuids->node_mask & node_bit(core->self))) {
 		new_current(core, vol, peer, uuids->current, uuids->node_mask);
 		leave_weak_source(core, vol, peer);
 		return;
@@ -302,17 +303,36 @@ static bool known_generation(const struct volume *vol, uint64_t uuid)
 	return uuid_eq(uuid, vol->md.current_uuid);
 }
 
-/* A diskless node that had our generation has another now: somebody wrote without us. */
-static void moved_on(struct core *core, struct volume *vol, uint64_t was, uint64_t is)
+static void outdate(struct core *core, const struct volume *vol)
 {
 	struct state *next;
 
-	if (!is || !was || !uuid_eq(was, vol->md.current_uuid) || known_generation(vol, is) ||
-	    disk_of(core, vol) <= DISK_OUTDATED)
+	if (disk_of(core, vol) <= DISK_OUTDATED)
 		return;
 	next = state_begin(core);
 	next->vol[vol->v].disk = DISK_OUTDATED;
 	state_end(core, STATE_HARD);
+}
+
+/* A diskless node that had our generation has another now: somebody wrote without us. */
+static void moved_on(struct core *core, const struct volume *vol, uint64_t was, uint64_t is)
+{
+	if (is && was && uuid_eq(was, vol->md.current_uuid) && !known_generation(vol, is))
+		outdate(core, vol);
+}
+
+/* The generation of a Primary without a good disk: it lives on the disks that take part. */
+static void new_diskless_current(struct core *core, struct volume *vol, struct peer *peer,
+				 uint64_t uuid, uint64_t weak)
+{
+	bool target = uuid_sync_source(core, vol, NODES_MAX) != NULL;
+
+	if (!uuid || (disk_of(core, vol) != DISK_UP_TO_DATE && !target))
+		return;
+	if (weak & node_bit(core->self) && !target && !uuid_eq(uuid, vol->md.current_uuid))
+		outdate(core, vol);
+	else
+		new_current(core, vol, peer, uuid, weak | node_bit(peer->id));
 }
 
 void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -343,8 +363,5 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 		moved_on(core, vol, was, is);
 		return;
 	}
-	if (is && (disk_of(core, vol) == DISK_UP_TO_DATE ||
-		   uuid_sync_source(core, vol, NODES_MAX)))
-		new_current(core, vol, peer, is,
-			    pkt->u.current_uuid.weak_nodes | node_bit(peer->id));
+	new_diskless_current(core, vol, peer, is, pkt->u.current_uuid.weak_nodes);
 }

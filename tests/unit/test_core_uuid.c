@@ -345,6 +345,29 @@ Test(uuid, a_resync_target_leaves_it_to_the_end)
 	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, NEW);
 }
 
+/* It is told by the Primary that it is not part of what comes now. */
+Test(uuid, a_weak_node_does_not_adopt)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	struct pkt diskless = { .type = P_CURRENT_UUID };
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	u.node_mask = 1;
+	u.bitmap[0] = OLD;
+	rx(1, &u);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_T);
+	node_close(&n);
+	open_as(ROLE_SECONDARY);
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	diskless.u.current_uuid.uuid = NEW;
+	diskless.u.current_uuid.weak_nodes = 3;
+	rx_current_uuid(n.core, n.core->peer[1], &diskless);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+}
+
 /* A node that takes over a generation which does not survive a crash would be alone with it. */
 Test(uuid, no_handshake_while_a_generation_is_being_written)
 {
