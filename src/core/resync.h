@@ -99,6 +99,8 @@ struct resync {
 	uint64_t want_kib_s;   /* what the controller asked for at the last tick */
 	/* target */
 	uint64_t start_uuid;   /* own current when it started */
+	uint64_t promised_uuid;/* generation that a Primary made meanwhile, and the source is said to be part of */
+	uint8_t promised_by;   /* that Primary */
 	uint64_t begin_seq;    /* superblock (Inconsistent, references) that must be durable before data changes */
 	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
 	bool unstable;         /* the source was unstable at some time */

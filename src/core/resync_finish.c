@@ -96,6 +96,17 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 
 /* ---- the end ---- */
 
+/* The source is said to take part in a newer generation. What we have then is decided by what it says itself. */
+static bool source_is_behind_promise(const struct core *core, const struct peer_device *pd)
+{
+	const struct resync *rs = &pd->rs;
+	const struct peer *primary = rs->promised_uuid ? core->peer[rs->promised_by] : NULL;
+
+	return primary && peer_connected(core, primary) &&
+	       core->st.peer[primary->id].role == ROLE_PRIMARY && pd->uuids_valid &&
+	       !uuid_eq(rs->promised_uuid, pd->uuids.current);
+}
+
 /* It is still where we were: our new generation has it as a reference. */
 static bool is_behind(const struct volume *vol, const struct peer_device *pd)
 {
@@ -188,7 +199,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
 							core->now_ns + RS_TICK_NS;
 	}
-	if (!flush_acked(rs))
+	if (!flush_acked(rs) || (!rs->finish_seq && source_is_behind_promise(core, pd)))
 		return;
 	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);

@@ -8,14 +8,21 @@
 
 /* ---- a new generation ---- */
 
-/* As a resync target the new generation comes with the end of the resync. */
-static void remember_for_target(struct core *core, struct volume *vol, uint64_t uuid)
+/*
+ * As a resync target the new generation comes with the end of the resync, if the source has it: what the Primary sent it
+ * may never arrive.
+ */
+static void remember_for_target(struct core *core, struct volume *vol, const struct peer *sender,
+				uint64_t uuid, uint64_t weak)
 {
 	FOR_EACH_PEER(core, source) {
-		struct peer_device *pd = &source->pd[vol->v];
+		struct resync *rs = &source->pd[vol->v].rs;
 
-		if (resync_is_target(repl_of(core, pd)) && pd->uuids_valid)
-			pd->uuids.current = uuid;
+		if (source == sender || !resync_is_target(repl_of(core, &source->pd[vol->v])) ||
+		    weak & node_bit(source->id))
+			continue;
+		rs->promised_uuid = uuid;
+		rs->promised_by = sender->id;
 	}
 	FOR_EACH_PEER(core, other) {
 		if (repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
@@ -99,7 +106,7 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
 			uint64_t weak)
 {
 	if (uuid_sync_source(core, vol, NODES_MAX)) {
-		remember_for_target(core, vol, uuid);
+		remember_for_target(core, vol, sender, uuid, weak);
 		return;
 	}
 	/* Not part of the generation: the Primary keeps a reference towards this disk. */

@@ -336,13 +336,46 @@ Test(uuid, a_resync_target_leaves_it_to_the_end)
 	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
 
 	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
 	rx(2, &u);
 	n.core->st.vol[0].disk = DISK_INCONSISTENT;
 	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
 	u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
 	rx(1, &u);
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
-	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, NEW);
+	/* Only the source knows whether it got there. */
+	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, A);
+	n.core->peer[2]->pd[0].rs.running = true;
+	finish_try(n.core, &n.core->peer[2]->pd[0]);
+	n.core->peer[2]->pd[0].rs.flush_wait[1] = 0;
+	finish_try(n.core, &n.core->peer[2]->pd[0]);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	u = from_peer(NEW, UUID_FLAG_STABLE);
+	rx(2, &u);
+	finish_try(n.core, &n.core->peer[2]->pd[0]);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+}
+
+/* The Primary counts the source as missing, or is lost: the resync ends with what the source has. */
+Test(uuid, a_target_does_not_wait_for_a_weak_source)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	rx(2, &u);
+	pd = &n.core->peer[2]->pd[0];
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
+	pd->rs.running = true;
+	u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN);
+	u.node_mask = UINT64_C(1) << 2;
+	rx(1, &u);
+	finish_try(n.core, pd);
+	pd->rs.flush_wait[1] = 0;
+	finish_try(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, A);
 }
 
 /* It is told by the Primary that it is not part of what comes now. */
