@@ -103,8 +103,8 @@ static bool transaction_is_sound(const struct al_transaction *tr)
 	for (unsigned i = tr->update_count; i < AL_UPDATES_MAX; i++)
 		if (tr->update_slot[i] != SLOT_UNUSED)
 			return false;
-	for (unsigned i = 0; i < AL_CONTEXT_MAX; i++)
-		if (tr->context_start + i >= tr->context_size && tr->context[i] != AL_FREE)
+	for (unsigned i = tr->context_size - tr->context_start; i < AL_CONTEXT_MAX; i++)
+		if (tr->context[i] != AL_FREE)
 			return false;
 	return true;
 }

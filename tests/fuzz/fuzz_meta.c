@@ -20,11 +20,15 @@
 
 /*
  * The input edits a sound image: byte 0 bits 0-1 the placement, bit 2 seals the log blocks again,
- * bit 3 takes a size from bytes 1-8; then (u16 position, u8 length, bytes) until the end.
+ * bit 3 takes a size from bytes 1-8, bits 4-5 what is read behind the superblock (enum part); then
+ * (u16 position, u8 length, bytes) until the end.
  */
+enum part { PART_ALL, PART_LOG, PART_BITMAP, PART_DUMP };
+
 struct image {
 	uint8_t tail[TAIL_BYTES];
 	struct meta_stores stores;
+	enum part part;
 	uint64_t tail_start;
 	size_t dumped;
 };
@@ -97,6 +101,7 @@ static void edit(struct image *image, const uint8_t *data, size_t size)
 	if (mode & 4)
 		seal_log(image);
 	image->stores.place = (enum md_place)(mode % 4 % 3);
+	image->part = (enum part)(mode >> 4 & 3);
 	image->stores.index = 0;
 	image->stores.data_sectors = sectors;
 	image->stores.meta_sectors = sectors;
@@ -194,6 +199,15 @@ static void load_bitmap(struct attach *a)
 	}
 }
 
+static void dump(struct attach *a)
+{
+	(void)meta_text_dump(&(struct meta_text){ .super = &a->super,
+						  .super_byte = a->layout.super_byte,
+						  .read_page = read_page,
+						  .emit = count_text,
+						  .ctx = a });
+}
+
 static void attach(struct image *image)
 {
 	struct attach a = { .image = image };
@@ -215,13 +229,12 @@ static void attach(struct image *image)
 	if (meta_layout_check(&image->stores, &a.super, &a.layout) != META_OK)
 		return;
 	check_layout(&a);
-	replay(&a);
-	load_bitmap(&a);
-	(void)meta_text_dump(&(struct meta_text){ .super = &a.super,
-						  .super_byte = a.layout.super_byte,
-						  .read_page = read_page,
-						  .emit = count_text,
-						  .ctx = &a });
+	if (image->part == PART_ALL || image->part == PART_LOG)
+		replay(&a);
+	if (image->part == PART_ALL || image->part == PART_BITMAP)
+		load_bitmap(&a);
+	if (image->part == PART_ALL || image->part == PART_DUMP)
+		dump(&a);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
