@@ -16,6 +16,8 @@
 #include "daemon_int.h"
 #include "disk/disk_pool.h"
 
+STATIC_ASSERT(CONF_DISK_THREADS_MAX <= DISK_POOL_THREADS_MAX, "every allowed number can be started");
+
 struct event_base *daemon_control_base(struct daemon *d)
 {
 	return d->base;
@@ -256,7 +258,7 @@ static int start_shard(struct daemon *d, struct err *err)
 	const struct shard_conf conf = {
 		.daemon = d,
 		.replies = &d->replies,
-		.disk_threads = DISK_POOL_THREADS_DEFAULT,
+		.disk_threads = d->conf->conf->disk_threads,
 		.trace_wire = d->options.trace_wire,
 	};
 

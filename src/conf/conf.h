@@ -20,6 +20,8 @@
 #define CONF_RESOURCES_MAX 256
 #define CONF_PATHS_MAX 4           /* paths of one connection */
 #define CONF_CONTROL_USERS_MAX 32
+#define CONF_DISK_THREADS_DEFAULT 8
+#define CONF_DISK_THREADS_MAX 64
 #define CONF_MESSAGES_MAX 64
 
 /* Bounds given to every core by conf_to_core(). */
@@ -95,6 +97,7 @@ struct conf {
 	char node_name[NAME_MAX_BYTES];
 	char control_socket[CONF_PATH_MAX];
 	char log[CONF_PATH_MAX];    /* "stderr", "syslog" or an absolute path */
+	unsigned disk_threads;      /* 1..CONF_DISK_THREADS_MAX */
 	unsigned control_user_count; /* security.allowed-control-users */
 	uid_t control_users[CONF_CONTROL_USERS_MAX];
 	char secret_file[CONF_PATH_MAX]; /* security.secret-file: read by conf_to_core() */

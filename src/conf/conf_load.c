@@ -33,12 +33,27 @@ static void take_text(struct conf_loader *l, const config_setting_t *group, cons
 		conf_error_at(l, s, "%s: longer than %zu bytes", key, bytes - 1);
 }
 
+static void take_disk_threads(struct conf_loader *l)
+{
+	const config_setting_t *s = conf_member(l->node, "disk-threads", KEY_INT);
+	long long count = s ? config_setting_get_int64(s) : 0;
+
+	if (!s)
+		return;
+	if (count < 1 || count > CONF_DISK_THREADS_MAX)
+		conf_error_at(l, s, "disk-threads: %lld is out of range [1..%d]", count,
+			      CONF_DISK_THREADS_MAX);
+	else
+		l->conf->disk_threads = (unsigned)count;
+}
+
 static void node_take(struct conf_loader *l)
 {
 	static const struct conf_key keys[] = {
 		{ "name", KEY_TEXT, false },
 		{ "control-socket", KEY_TEXT, false },
 		{ "log", KEY_TEXT, false },
+		{ "disk-threads", KEY_INT, false },
 	};
 	struct conf *c = l->conf;
 	const char *name = conf_text(l->node, "name");
@@ -58,6 +73,7 @@ static void node_take(struct conf_loader *l)
 			      "log: must be \"stderr\", \"syslog\" or an absolute path");
 	else
 		take_text(l, l->node, "log", false, c->log, sizeof(c->log));
+	take_disk_threads(l);
 }
 
 /* A user by name or number. */
@@ -199,6 +215,7 @@ struct conf *conf_load(const char *path, struct conf_messages *messages)
 	}
 	l->messages = messages;
 	l->conf = conf;
+	conf->disk_threads = CONF_DISK_THREADS_DEFAULT;
 	/* After an error in one file the rest is still checked, but not when nothing could be read. */
 	(void)conf_files_read(l, path);
 	if (l->file_count && (l->resource_count || messages->error_count == errors_before)) {

@@ -8,7 +8,6 @@
 
 #include "base/list.h"
 
-#define DISK_POOL_THREADS_DEFAULT 8
 #define DISK_POOL_THREADS_MAX 64
 
 struct disk_port;

@@ -70,11 +70,6 @@ other_nbdfuse() {
 	add_target "$name" "$dir/mnt/data" $! "$nbd_pid"
 }
 
-other_port=$((45000 + ($$ * 17) % 4000))
-next_port() { # sets other_port
-	other_port=$((other_port + 1))
-	while ! port_is_free "$other_port"; do other_port=$((other_port + 1)); done
-}
 # Asks the kernel's table: a connection would be taken for a client.
 port_listens() { grep -qi "0100007F:$(printf %04X "$1") 00000000:0000 0A" /proc/net/tcp; }
 
@@ -140,13 +135,13 @@ other_gluster() {
 	mkdir -p "$dir/mnt"
 	for i in 0 1; do
 		mkdir -p "$dir/brick$i/.glusterfs/indices" "$dir/brick$i/.glusterfs/changelogs"
-		next_port
-		ports+=("$other_port")
-		gluster_brick "$dir/brick$i" "$other_port" >"$dir/brick$i.vol"
+		free_port
+		ports+=("$PORT")
+		gluster_brick "$dir/brick$i" "$PORT" >"$dir/brick$i.vol"
 		glusterfsd -N -f "$dir/brick$i.vol" -l "$(others_log)" &
 		pids="$pids $!"
 		pids_to_end+=($!)
-		wait_for 10 "a brick of GlusterFS" port_listens "$other_port" || { not_started "$name"; return; }
+		wait_for 10 "a brick of GlusterFS" port_listens "$PORT" || { not_started "$name"; return; }
 	done
 	gluster_client "${ports[@]}" >"$dir/client.vol"
 	glusterfs -N --direct-io-mode=enable -f "$dir/client.vol" -l "$(others_log)" "$dir/mnt" &

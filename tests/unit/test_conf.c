@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/str.h"
 #include "conf/conf.h"
 
@@ -235,13 +236,14 @@ Test(conf, node_and_security)
 {
 	struct conf *conf = load_good(
 		"node = { name = \"alpha\"; control-socket = \"/run/x.sock\";\n"
-		" log = \"syslog\"; x-note = \"ignored\"; };\n"
+		" log = \"syslog\"; disk-threads = 3; x-note = \"ignored\"; };\n"
 		"security = { allowed-control-users = [ \"root\" ]; };\n" RESOURCE(""));
 	char name[NAME_MAX_BYTES];
 	struct err err = ERR_INIT;
 
 	cr_assert_str_eq(conf->control_socket, "/run/x.sock");
 	cr_assert_str_eq(conf->log, "syslog");
+	cr_assert_eq(conf->disk_threads, 3);
 	cr_assert_eq(conf->control_user_count, 1);
 	cr_assert_eq(conf->control_users[0], 0);
 	cr_assert_eq(conf_node_select(conf, NULL, name, &err), 0);
@@ -252,6 +254,31 @@ Test(conf, node_and_security)
 	cr_assert_not_null(strstr(err.text, "no resource has a node 'delta' (from the option -n); "
 					    "give one with -n out of: alpha, beta"), "%s", err.text);
 	conf_free(conf);
+}
+
+Test(conf, disk_threads_have_a_range_and_a_default)
+{
+	static const char *const wrong[] = { "0", "65", "-1" };
+	struct conf *conf = load_good("node = { disk-threads = 64; };\n" RESOURCE(""));
+	char text[1024], expected[128];
+
+	cr_assert_eq(conf->disk_threads, CONF_DISK_THREADS_MAX);
+	conf_free(conf);
+	conf = load_good(RESOURCE(""));
+	cr_assert_eq(conf->disk_threads, CONF_DISK_THREADS_DEFAULT);
+	conf_free(conf);
+	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct conf_messages m = { 0 };
+
+		(void)snprintf(text, sizeof(text), "node = { disk-threads = %s; };\n" RESOURCE(""),
+			       wrong[i]);
+		(void)snprintf(expected, sizeof(expected),
+			       "c.conf:1: disk-threads: %s is out of range [1..64]", wrong[i]);
+		cr_assert_null(conf_load(put("c.conf", text), &m));
+		cr_assert_eq(m.count, 1);
+		cr_assert_not_null(strstr(m.items[0].text, expected), "%s", m.items[0].text);
+		conf_messages_clear(&m);
+	}
 }
 
 Test(conf, secret_file)
