@@ -208,6 +208,21 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 	twopc_answer(core);
 }
 
+/*
+ * An initiator asks its neighbours itself. If its question comes by way of another node, it has no connection to us
+ * any more, whatever ours to it looks like.
+ */
+static void drop_stale_initiator(struct core *core, const struct peer *from,
+				 const struct twopc_change *change)
+{
+	struct peer *initiator = core->peer[change->initiator];
+
+	if (initiator && initiator != from && peer_connected(core, initiator))
+		peer_fail(core, initiator, CONN_NETWORK_FAILURE,
+			  "it speaks to us through %s only: the connection is dead",
+			  from->conf->name);
+}
+
 void rx_twopc_prepare(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct twopc *tp = &core->twopc;
@@ -228,6 +243,7 @@ void rx_twopc_prepare(struct core *core, struct peer *peer, const struct pkt *pk
 			  "a transaction that does not fit the connection's state");
 		return;
 	}
+	drop_stale_initiator(core, peer, &change);
 	if (!target_fits(core, peer, &change)) {
 		refuse(core, peer, pkt, P_TWOPC_RETRY);
 		return;

@@ -199,6 +199,30 @@ static void switch_over(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A promotion that a node hears of through a third one only: what its own connection to the new Primary says is void. */
+static void half_open_promotion(struct world *w)
+{
+	unsigned primary, stale;
+
+	sc_begin(w, 3);
+	simnet_link(w, A, C, false);
+	simnet_link(w, C, A, false);
+	simnet_cut(w, A, C, true);
+	sc_wait(w, 300);
+	primary = status_peer(node_status(w, A), C)->conn == CONN_CONNECTED ? C : A;
+	stale = primary == A ? C : A;
+	sc_expect(w, status_peer(node_status(w, stale), primary)->conn == CONN_CONNECTED,
+		  "one side has not noticed");
+	sc_open(w, primary);
+	sc_write(w, 1);
+	sc_expect(w, status_peer(node_status(w, stale), primary)->conn != CONN_CONNECTED,
+		  "the connection is given up");
+	sc_expect(w, node_status(w, stale)->volumes[0].disk != DISK_UP_TO_DATE,
+		  "what is not written to is not UpToDate");
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 /* 15: two nodes want to be Primary at once: exactly one becomes it. */
 static void promotion_race(struct world *w)
 {
@@ -222,6 +246,7 @@ const struct scenario scenarios_generations[] = {
 	{ "6-split-brain-twice", split_brain_twice },
 	{ "7-idle-promotion", idle_promotion },
 	{ "15-promotion-race", promotion_race },
+	{ "half-open-promotion", half_open_promotion },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
 	{ NULL, NULL },
