@@ -93,6 +93,23 @@ static void send_notice(struct core *core, struct peer *peer)
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
+/*
+ * One of us missed the last generation that the lost Primary made, as it was to take part in it: the other has no
+ * reference towards it. Then the bits tell what differs, as between equal generations.
+ */
+static bool missed_generation(const struct peer_device *pd, unsigned self)
+{
+	const struct sync_verdict *verdict = &pd->verdict;
+
+	if (!(pd->sent.flags & pd->uuids.flags & UUID_FLAG_KEEPS_BITS))
+		return false;
+	if (verdict->rule == RULE_HISTORY_SELF || verdict->rule == RULE_BITMAP_SELF_OTHER)
+		return pd->sent_bitmap == 0;
+	if (verdict->rule == RULE_HISTORY_PEER || verdict->rule == RULE_BITMAP_PEER_OTHER)
+		return pd->uuids.bitmap[self] == 0;
+	return false;
+}
+
 /* What the generations say goes first; equal ones leave it to the positions in the lost stream. */
 static enum repl_state direction(struct core *core, struct peer *peer, struct volume *vol,
 				 uint64_t mine, uint64_t its)
@@ -104,6 +121,8 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 		return REPL_ESTABLISHED;
 	if (pd->verdict.strategy == SYNC_SOURCE_USE_BITMAP ||
 	    pd->verdict.strategy == SYNC_TARGET_USE_BITMAP)
+		return pd->verdict.repl;
+	if (missed_generation(pd, core->self))
 		return pd->verdict.repl;
 	if (pd->verdict.strategy != SYNC_NONE)
 		return REPL_ESTABLISHED;

@@ -99,6 +99,42 @@ Test(reconcile, nothing_moves_when_both_have_everything)
 	pair_free(p);
 }
 
+static uint64_t generation(struct pair *p, unsigned node)
+{
+	return core_md(pair_core(p, node), 0)->current_uuid & ~UUID_PRIMARY;
+}
+
+static bool both_up_to_date(struct pair *p)
+{
+	return pair_disk(p, 1) == DISK_UP_TO_DATE && pair_disk(p, 2) == DISK_UP_TO_DATE;
+}
+
+/* The Primary dies while it tells its new generation: whoever did not hear of it gets it from who did. */
+Test(reconcile, a_generation_that_only_one_survivor_knows)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 4 });
+
+	pair_up_to_date(p);
+	cr_assert(pair_healthy(p), "%s", pair_describe(p));
+	pair_crash(p, 3);
+	pair_pass_ms(p, 1000);
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	pair_pass_ms(p, 1000);
+	pair_hold(p, 0, 2, STREAM_DATA, true);
+	pair_submit_write(p, 0, 80, 8, 2);
+	pair_run(p);
+	cr_assert_eq(generation(p, 0), generation(p, 1));
+	cr_assert_neq(generation(p, 0), generation(p, 2));
+	pair_crash(p, 0);
+	pair_run(p);
+	/* Never may one of them be promoted with the older one. */
+	cr_assert(pair_wait(p, 30000, both_up_to_date), "%s", pair_describe(p));
+	cr_assert_eq(generation(p, 1), generation(p, 2));
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	cr_assert(pair_same(p, 1, 2));
+	pair_free(p);
+}
+
 /* A survivor that still has the Primary sends no notice: the other one does not wait for ever. */
 Test(reconcile, a_lost_connection_is_not_a_lost_primary)
 {
