@@ -116,6 +116,12 @@ static bool is_behind(const struct volume *vol, const struct peer_device *pd)
 	       !uuid_eq(vol->md.current_uuid, pd->uuids.current);
 }
 
+/* What a crash has left of our source is worth less than what this one has, which went on. */
+static bool outlives(const struct peer_device *source, const struct peer_device *other)
+{
+	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
+}
+
 static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
 	unsigned v = pd->v;
@@ -128,7 +134,7 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 	FOR_EACH_PEER(core, other) {
 		if (disk > DISK_INCONSISTENT && next->pd[other->id][v].pdsk <= disk &&
 		    next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T &&
-		    !sync_is_newer(core, other, core->vol[v]))
+		    !outlives(pd, &other->pd[v]) && !sync_is_newer(core, other, core->vol[v]))
 			next->pd[other->id][v].repl = REPL_ESTABLISHED;
 	}
 	FOR_EACH_PEER(core, other) {

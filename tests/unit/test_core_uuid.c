@@ -488,6 +488,33 @@ Test(uuid, the_target_adopts_what_the_source_knows)
 	cr_assert_eq(n.vol->md.history[1], B);
 }
 
+/* A crashed Primary may lack what it had answered: another source that went on is asked as well. */
+Test(uuid, a_resync_from_a_crashed_primary_is_not_the_last)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+
+	for (unsigned crashed = 0; crashed < 2; crashed++) {
+		open_as(ROLE_SECONDARY);
+		for (unsigned p = 1; p <= 3; p++) {
+			n.core->st.peer[p].role = ROLE_SECONDARY;
+			n.core->peer[p]->pd[0].uuids = u;
+			n.core->peer[p]->pd[0].uuids_valid = true;
+		}
+		n.core->st.vol[0].disk = DISK_INCONSISTENT;
+		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+		n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
+		n.core->peer[1]->pd[0].rs.source_crashed = crashed;
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		durable();
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+		cr_assert_eq(resync_is_target(n.core->st.pd[2][0].repl), crashed);
+		cr_assert_eq(n.core->st.vol[0].disk == DISK_UP_TO_DATE, !crashed);
+		if (!crashed)
+			node_close(&n);
+	}
+}
+
 Test(uuid, an_initial_sync_can_be_resumed)
 {
 	struct peer_device *pd;
