@@ -41,6 +41,18 @@ static bool is_if_both_failed(enum sync_strategy s)
 	return s == SYNC_SOURCE_IF_BOTH_FAILED || s == SYNC_TARGET_IF_BOTH_FAILED;
 }
 
+/*
+ * Has lost its Primary and does not know yet whether what it has is the latest. That is no less than what the crash has
+ * left of the Primary, which calls itself UpToDate.
+ */
+static bool is_survivor_of(const struct uuid_side *side, const struct uuid_side *crashed)
+{
+	return side->disk == DISK_CONSISTENT && side->flags & UUID_FLAG_RECONNECT &&
+	       !(side->flags & UUID_FLAG_CRASHED_PRIMARY) &&
+	       crashed->flags & UUID_FLAG_CRASHED_PRIMARY &&
+	       side->flags & crashed->flags & UUID_FLAG_KEEPS_BITS;
+}
+
 static void disk_states_override(const struct sync_input *in, struct sync_decision *d)
 {
 	enum disk_state mine = in->me.disk, its = in->peer.disk;
@@ -52,6 +64,8 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 		return;
 	if (!(rule_yields && is_if_both_failed(d->strategy)) &&
 	    !(d->strategy == SYNC_NONE && one_inconsistent))
+		return;
+	if (is_survivor_of(&in->me, &in->peer) || is_survivor_of(&in->peer, &in->me))
 		return;
 	if (mine > its) {
 		d->strategy = override_source(&in->me, &in->peer, &d->copy_from);

@@ -228,6 +228,22 @@ Test(sync_decide, the_better_disk_is_the_source)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/* What the crash has left calls itself UpToDate; who went on is about to find out that it is. */
+Test(sync_decide, a_survivor_is_not_overwritten_by_the_crashed_primary)
+{
+	in.peer.current = X;
+	in.me.disk = DISK_CONSISTENT;
+	in.me.flags |= UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.me.dirty_bits = in.peer.dirty_bits = 5;
+	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_OUTDATED; /* newer data than these were seen */
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.disk = DISK_CONSISTENT;
+	in.me.flags &= ~UUID_FLAG_RECONNECT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, an_interrupted_target_of_another_source_needs_the_right_slot)
 {
 	/* My current is that of my source; the peer, which has it too, must know since when I differ. */
