@@ -17,6 +17,12 @@ static bool hears_from(const struct peer_device *pd, unsigned primary)
 	       pd->uuids.node_mask & node_bit(primary);
 }
 
+/* It takes part already; what one that is just connecting has marked comes with its bitmap. */
+static bool gets_forwards(const struct core *core, const struct peer *peer, unsigned v)
+{
+	return peer_connected(core, peer) && peer->apv >= 123 && peer->pd[v].conn_rx;
+}
+
 /*
  * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary answers when its acks
  * are out, the nodes that hear from it when they have handled them.
@@ -35,7 +41,7 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 			continue;
 		rs->flush_wait[primary->id] = node_bit(primary->id);
 		FOR_EACH_PEER(core, other) {
-			if (peer_connected(core, other) && other->apv >= 123 &&
+			if (gets_forwards(core, other, pd->v) &&
 			    pdsk_of(core, &other->pd[pd->v]) == DISK_UP_TO_DATE &&
 			    hears_from(&other->pd[pd->v], primary->id))
 				rs->flush_wait[primary->id] |= node_bit(other->id);

@@ -312,6 +312,25 @@ Test(resync, out_of_sync_marks_the_block)
 	pair_free(p);
 }
 
+/* It does not answer for a node with which it has no connection yet. */
+Test(resync, the_end_does_not_wait_for_a_peer_that_is_just_connecting)
+{
+	struct pair *p = start(3);
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 20, 7, 1000);
+	pair_hold(p, 2, 1, STREAM_DATA, true);
+	pair_core(p, 1)->peer[2]->pd[0].conn_rx = 0;
+	pair_heal(p, 0, 1);
+	pair_pass_ms(p, 5000);
+	cr_assert_eq(pair_disk(p, 1), DISK_UP_TO_DATE, "%s", pair_describe(p));
+	pair_hold(p, 2, 1, STREAM_DATA, false);
+	expect_healthy(p, 3);
+	pair_free(p);
+}
+
 /* The peer knows generations and bits of the node as they are now. */
 static void tell(struct pair *p, unsigned node, unsigned peer)
 {
