@@ -33,6 +33,10 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
+		/* It has shown something that no disk in sight has. */
+		if (core->st.peer[peer->id].role == ROLE_PRIMARY && pd->current_uuid_rx &&
+		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
+			return false;
 		if (!peer->conf->has_disk[vol->v])
 			continue;
 		any = true;
