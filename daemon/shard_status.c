@@ -9,6 +9,16 @@
 #include "daemon_int.h"
 #include "shard_int.h"
 
+/* What the core does not know of its connections. */
+static void fill_congested(const struct resource *res, struct resource_status *status)
+{
+	for (unsigned i = 0; i < status->peer_count; i++) {
+		const struct peer *peer = res->by_node[status->peers[i].node_id];
+
+		status->peers[i].congested = peer && net_conn_congested(peer->conn);
+	}
+}
+
 static void fill_backing(const struct volume *vol, struct status_backing *b)
 {
 	str_copy(b->path, sizeof(b->path), vol->disk_path);
@@ -29,6 +39,7 @@ void shard_publish(struct resource *res)
 	str_copy(s->name, sizeof(s->name), res->name);
 	s->up = true;
 	core_status(res->core, &s->core);
+	fill_congested(res, &s->core);
 	for (unsigned i = 0; i < res->volume_count; i++)
 		fill_backing(&res->volumes[i], &s->backing[i]);
 	daemon_publish(res->shard->conf.daemon, res->name, s);

@@ -47,12 +47,8 @@ int64_t api_resync_eta_s(const struct status_resync *r)
 /* Why I/O is held up by a suspension, NULL if it is not. */
 static const char *suspension(const struct resource_status *s)
 {
-	if (s->susp_quorum)
-		return "no quorum";
 	if (s->susp_no_data)
 		return "no UpToDate data can be reached";
-	if (s->susp_fencing)
-		return "waiting until the lost peer is fenced";
 	if (s->susp_user)
 		return "suspended by command";
 	return NULL;

@@ -103,6 +103,7 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 	out->al_writes = vol->al.writes;
 	out->al_hot_extents = actlog_hot_count(vol);
 	out->bm_writes = vol->bm_writes;
+	out->upper_pending = core->req.vol[vol->v].requests;
 	out->lower_pending = vol->local_pending;
 	out->current_uuid = vol_has_md(vol) ? vol->md.current_uuid : vol->exposed_uuid;
 	copy_text(out->reason, sizeof(out->reason), vol->reason);

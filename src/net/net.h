@@ -78,6 +78,8 @@ void net_conn_connect(struct net_conn *conn);
 void net_conn_disconnect(struct net_conn *conn);
 /* "connecting to 10.0.0.2:7000: Connection refused" while not up; "" otherwise. */
 const char *net_conn_problem(const struct net_conn *conn);
+/* The data stream has more to send than its socket takes at present. */
+bool net_conn_congested(const struct net_conn *conn);
 
 /*
  * Queues one packet; it leaves with net_flush(). Takes a reference of its own to the payload.

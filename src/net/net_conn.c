@@ -158,6 +158,13 @@ const char *net_conn_problem(const struct net_conn *conn)
 	return conn->phase == NET_UP ? "" : conn->problem;
 }
 
+bool net_conn_congested(const struct net_conn *conn)
+{
+	const struct net_stream *data = conn->streams[STREAM_DATA];
+
+	return conn->phase == NET_UP && data && data->tx.blocked;
+}
+
 void net_conn_established(struct net_conn *conn)
 {
 	bool resolve_conflicts = conn->half[STREAM_CONTROL].accepted;

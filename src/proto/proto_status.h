@@ -46,7 +46,7 @@ struct status_peer {
 	unsigned apv;
 	uint32_t features;
 	enum wire_protocol protocol;
-	bool congested;
+	bool congested;           /* more to send than the socket takes */
 	uint64_t ap_in_flight_sectors;
 	uint64_t rs_in_flight_sectors;
 	uint64_t sent_bytes;      /* data stream, since the core was created */
@@ -75,7 +75,7 @@ struct resource_status {
 	char name[NAME_MAX_BYTES];
 	uint8_t node_id;
 	enum role role;
-	bool susp_user, susp_no_data, susp_fencing, susp_quorum;
+	bool susp_user, susp_no_data;
 	uint64_t now_ns;          /* core time of this picture */
 	unsigned volume_count, peer_count;
 	struct status_volume volumes[VOLUMES_MAX];

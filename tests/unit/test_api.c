@@ -285,8 +285,8 @@ Test(api, verdicts)
 	s.peers[0].conn = CONN_CONNECTING;
 	(void)str_copy(s.peers[0].reason, STATUS_REASON_MAX, "connection refused");
 	judge(&s, VERDICT_DEGRADED, "gamma is Connecting: connection refused");
-	s.susp_quorum = true;
-	judge(&s, VERDICT_BLOCKED, "no quorum");
+	s.susp_no_data = true;
+	judge(&s, VERDICT_BLOCKED, "no UpToDate data can be reached");
 
 	fill(&s);
 	s.peers[1].devices[0].peer_disk = DISK_OUTDATED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Application I/O over whole cores: random loads, cut links, failing disks, a model of the data. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/prng.h"
@@ -96,6 +97,32 @@ static void load(struct pair *p)
 		next_tag += 64;
 		pair_submit_write(p, 0, sector, (uint32_t)prng_range(&rng, 1, 40), next_tag);
 	}
+}
+
+static uint32_t upper_pending(struct pair *p)
+{
+	struct resource_status *s = malloc(sizeof(*s));
+	uint32_t pending;
+
+	cr_assert_not_null(s);
+	core_status(pair_core(p, 0), s);
+	pending = s->volumes[0].upper_pending;
+	free(s);
+	return pending;
+}
+
+/* The status counts the requests that are not answered yet. */
+Test(core_io, requests_under_way_are_counted)
+{
+	struct pair *p = open_pair(1, 2, 0);
+
+	cr_assert_eq(upper_pending(p), 0);
+	pair_submit_write(p, 0, 0, 8, 1);
+	pair_submit_write(p, 0, 64, 8, 2);
+	cr_assert_eq(upper_pending(p), 2);
+	cr_assert(pair_run(p));
+	cr_assert_eq(upper_pending(p), 0);
+	pair_free(p);
 }
 
 /* Writes in flight while the link comes and goes: all are answered, and both disks end equal. */

@@ -132,6 +132,36 @@ Test(net_packets, waits_for_buffers)
 	world_close(&w);
 }
 
+static bool is_congested(void *ctx)
+{
+	return net_conn_congested(((struct world_end *)ctx)->conn);
+}
+
+/* A peer that reads nothing: what the sockets do not take is congestion, until the peer reads. */
+Test(net_packets, congestion)
+{
+	struct count c = { &w.ends[1][0], 0 };
+	struct world_end *from = &w.ends[0][1];
+
+	open_pair(2 << 20);
+	cr_assert_not(is_congested(from));
+	while (!is_congested(from)) {
+		cr_assert_lt(c.packets, WORLD_PACKETS_MAX);
+		send_data(from, 0, 1 << 20, 1);
+		c.packets++;
+		world_idle(&w, 1);
+	}
+	for (unsigned i = 0; i < c.packets; i++) {
+		struct count more = { c.end, i + 1 };
+
+		cr_assert(world_run(&w, has_packets, &more));
+		buf_put(buf_by_id(w.pools[1], c.end->packets[i].payload.id));
+		c.end->packets[i].payload.id = 0;
+	}
+	cr_assert_not(is_congested(from));
+	world_close(&w);
+}
+
 static bool is_down(void *ctx)
 {
 	return ((struct world_end *)ctx)->down_count > 0;
