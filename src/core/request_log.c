@@ -343,10 +343,12 @@ void request_log_progress(struct core *core, struct request *req)
 	if (req->local_pending)
 		return;
 	/*
-	 * A write that a lost peer does not have is answered when the generation that says so is
-	 * on disk: should this node crash now, the peer must not take its own data for the same.
+	 * A write that a lost peer or disk does not have is answered when the generation that says
+	 * so is on disk: should this node crash now, the peer must not take its own data for the
+	 * same.
 	 */
-	if (!req->completed && req->net.of[NET_LOST] && uuid_bump_running(core)) {
+	if (!req->completed && (req->net.of[NET_LOST] | req->net.of[NET_FAILED]) &&
+	    uuid_bump_running(core)) {
 		core->req.answers_held = true;
 		return;
 	}

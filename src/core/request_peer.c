@@ -3,6 +3,7 @@
 #include "core/request.h"
 
 #include "core/core_hooks.h"
+#include "core/state.h"
 
 /* A move of the request towards this peer, with the counters that follow from it. */
 static bool move(struct core *core, struct peer *peer, struct request *req, enum net_event event)
@@ -75,6 +76,22 @@ static void stray_neg_ack(struct core *core, struct peer *peer, struct volume *v
 			   sectors);
 }
 
+/*
+ * Ahead of the P_STATE that says so: the writes that are answered without that disk must belong to a generation that
+ * it does not have. A sync target gets its block again, it is not good yet anyhow.
+ */
+static void disk_failed(struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+	enum disk_state pdsk = pdsk_of(core, pd);
+
+	if (repl_of(core, pd) != REPL_ESTABLISHED || pdsk <= DISK_INCONSISTENT ||
+	    pdsk == DISK_UNKNOWN)
+		return;
+	state_begin(core)->pd[peer->id][vol->v].pdsk = DISK_FAILED;
+	state_end(core, STATE_HARD);
+}
+
 void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
@@ -95,6 +112,7 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 	req = find(core, vol, block);
 	if (!req && event == NET_EV_NEG_ACK) {
 		stray_neg_ack(core, peer, vol, block);
+		disk_failed(core, peer, vol);
 		return;
 	}
 	if (!req || !move(core, peer, req, event)) {
@@ -102,8 +120,10 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 			  packet_name(pkt->type));
 		return;
 	}
-	if (event == NET_EV_NEG_ACK)
+	if (event == NET_EV_NEG_ACK) {
 		set_out_of_sync(core, peer, req);
+		disk_failed(core, peer, vol);
+	}
 	request_log_progress(core, req);
 	request_log_retire(core);
 }

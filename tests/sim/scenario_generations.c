@@ -110,6 +110,36 @@ static void lose_one_then_other_busy(struct world *w)
 	lose_one_then_other(w, true);
 }
 
+/* The disks of both nodes fail in turn: what was answered in between is on the one that failed last. */
+static void both_disks_fail(struct world *w)
+{
+	static const unsigned order[][2] = { { A, B }, { B, A } };
+
+	for (unsigned i = 0; i < 4; i++) {
+		sc_begin(w, 2);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_wait(w, 500);
+		w->nodes[B].disk.fail_writes = 1;
+		/* Also in the moment when the generation that leaves B out is written. */
+		w->nodes[A].disk.fail_meta = i / 2;
+		sc_write_async(w, 1);
+		sc_wait(w, 500);
+		if (i < 2) {
+			w->nodes[A].disk.fail_writes = 1;
+			sc_write_async(w, 2);
+		}
+		sc_wait_disk(w, A, DISK_DISKLESS);
+		sc_wait_disk(w, B, DISK_DISKLESS);
+		sc_wait(w, 500);
+		for (unsigned k = 0; k < 2; k++)
+			sc_command(w, order[i % 2][k],
+				   (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
+				   SS_SUCCESS);
+		life_expect_converged(w);
+	}
+}
+
 static void two_primaries(struct world *w)
 {
 	w->split_brain_ok = true;
@@ -247,6 +277,7 @@ const struct scenario scenarios_generations[] = {
 	{ "7-idle-promotion", idle_promotion },
 	{ "15-promotion-race", promotion_race },
 	{ "half-open-promotion", half_open_promotion },
+	{ "both-disks-fail", both_disks_fail },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
 	{ NULL, NULL },
