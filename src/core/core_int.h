@@ -67,7 +67,7 @@ struct peer_device {
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
-	struct pkt_uuids sent;      /* what we last sent: the peer decides with this (the comm_ copies) */
+	struct pkt_uuids sent;      /* what we last sent: the peer decides with this (the comm_ copies); diskless: current alone */
 	uint64_t sent_bitmap;       /* reference towards the peer then, also when it was not told */
 	bool sent_valid;
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */

@@ -68,12 +68,22 @@ static void fill_peer(const struct core *core, const struct peer *peer,
  * Row 0: what the peer decides with is not what we have any more. Nor may it take over a generation that is not on disk
  * yet: after a crash the nodes that were to be told then would not know it.
  */
-static bool changed_since_sent(const struct peer_device *pd, const struct volume *vol,
-			       const struct pkt_uuids *own)
+static bool changed_since_sent(const struct core *core, const struct peer *peer,
+			       const struct volume *vol)
 {
-	return vol->bump_seq || !pd->sent_valid || pd->sent.current != own->current ||
+	const struct peer_device *pd = &peer->pd[vol->v];
+	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
+	struct pkt_uuids own;
+
+	if (changed & (SW_DISK_MASK | SW_ROLE_MASK))
+		return true;
+	/* Without a disk only the generation that this node has shown was told. */
+	if (!pd->sent_valid)
+		return pd->sent.current != vol->exposed_uuid;
+	uuid_fill(core, peer, vol, 0, 0, &own);
+	return vol->bump_seq || pd->sent.current != own.current ||
 	       pd->sent_bitmap != vol->md.peers[pd->p].bitmap_uuid ||
-	       (pd->sent.flags ^ own->flags) & ~UUID_FLAG_INCONSISTENT;
+	       (pd->sent.flags ^ own.flags) & ~UUID_FLAG_INCONSISTENT;
 }
 
 static bool both_have_data(const struct core *core, const struct volume *vol,
@@ -124,19 +134,17 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	bool again = peer_connected(core, peer);
 	struct sync_input in;
 	struct sync_decision d = { .kind = VERDICT_GO, .repl = REPL_ESTABLISHED };
-	struct pkt_uuids own;
 
 	memset(&in, 0, sizeof(in));
-	if (!both_have_data(core, vol, pd)) {
-		set_verdict(pd, &d);
-		return;
-	}
-	uuid_fill(core, peer, vol, 0, 0, &own);
-	if (!again && changed_since_sent(pd, vol, &own)) {
+	if (!again && changed_since_sent(core, peer, vol)) {
 		d.kind = VERDICT_RETRY;
 		d.rule = RULE_INITIAL_HANDSHAKE_CHANGED;
 		d.strategy = SYNC_RETRY_CONNECT;
-		d.reason = "the generation changed during the handshake";
+		d.reason = "the local data or role changed during the handshake";
+		set_verdict(pd, &d);
+		return;
+	}
+	if (!both_have_data(core, vol, pd)) {
 		set_verdict(pd, &d);
 		return;
 	}

@@ -551,6 +551,7 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 		return;
 	}
 	peer->pd[v].sent_valid = false;
+	peer->pd[v].sent.current = core->vol[v]->exposed_uuid;
 	send_current(core, peer, v);
 }
 

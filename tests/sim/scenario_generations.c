@@ -140,6 +140,28 @@ static void both_disks_fail(struct world *w)
 	}
 }
 
+/* The disk is attached after the node has told its peer, inside the handshake, that it has none. */
+static void attached_in_handshake(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	simnet_hold_type(w, B, A, P_STATE, 3 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait(w, 2000);
+	/* Nor does B any more have what it told. */
+	sc_write(w, 1);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_expect(w, node_status(w, A)->volumes[0].disk == DISK_UP_TO_DATE, "A is attached alone");
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_wait(w, 500);
+	check_identical(w, "after an attach inside the handshake");
+	life_expect_converged(w);
+}
+
 static void two_primaries(struct world *w)
 {
 	w->split_brain_ok = true;
@@ -278,6 +300,7 @@ const struct scenario scenarios_generations[] = {
 	{ "15-promotion-race", promotion_race },
 	{ "half-open-promotion", half_open_promotion },
 	{ "both-disks-fail", both_disks_fail },
+	{ "attached-in-handshake", attached_in_handshake },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
 	{ NULL, NULL },
