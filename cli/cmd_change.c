@@ -68,12 +68,17 @@ int cmd_resource(struct cli *cli)
 	return sum;
 }
 
-/* Does a command for "all volumes" mean this one? Attach those that can be, detach those that are. */
+/*
+ * Does a command for "all volumes" mean this one? Attach those that can be, detach those that are. What is
+ * for a peer does not depend on the disk here.
+ */
 static bool volume_is_meant(const struct cli *cli, const json_t *device)
 {
 	bool has_backing = json_is_object(json_object_get(device, "backing"));
 	bool diskless = text_is(device, "disk-state", "Diskless");
 
+	if (cli->peer[0])
+		return true;
 	if (str_eq(cli->command_name, "attach"))
 		return has_backing && diskless;
 	if (str_eq(cli->command_name, "detach"))
@@ -89,14 +94,15 @@ int cmd_volume(struct cli *cli)
 	int rc, sum = EXIT_OK;
 
 	if (cli->vnr >= 0)
-		return post(cli, cli->resource, cli->vnr, "");
+		return post(cli, cli->resource, cli->vnr, cli->peer);
 	rc = fetch_resource(cli, &array, &resource);
 	if (rc)
 		return rc;
 	json_array_foreach(get_array(resource, "devices"), i, device) {
 		if (volume_is_meant(cli, device))
 			sum = worse(sum, post(cli, cli->resource,
-					      (int)get_int(device, "volume"), ""));
+					      (int)get_int(device, "volume"),
+					      cli->peer));
 	}
 	json_decref(array);
 	return sum;
@@ -116,25 +122,6 @@ int cmd_peer(struct cli *cli)
 		return rc;
 	json_array_foreach(get_array(resource, "connections"), i, connection)
 		sum = worse(sum, post(cli, cli->resource, -1, get_text(connection, "name")));
-	json_decref(array);
-	return sum;
-}
-
-int cmd_peer_volume(struct cli *cli)
-{
-	const json_t *resource, *device;
-	json_t *array;
-	size_t i;
-	int rc, sum = EXIT_OK;
-
-	if (cli->vnr >= 0)
-		return post(cli, cli->resource, cli->vnr, cli->peer);
-	rc = fetch_resource(cli, &array, &resource);
-	if (rc)
-		return rc;
-	json_array_foreach(get_array(resource, "devices"), i, device)
-		sum = worse(sum, post(cli, cli->resource, (int)get_int(device, "volume"),
-				      cli->peer));
 	json_decref(array);
 	return sum;
 }

@@ -24,7 +24,6 @@ int cmd_wait_connect(struct cli *cli);
 int cmd_resource(struct cli *cli);
 int cmd_volume(struct cli *cli);
 int cmd_peer(struct cli *cli);
-int cmd_peer_volume(struct cli *cli);
 int cmd_shutdown(struct cli *cli);
 
 /* cmd_offline.c */

@@ -34,7 +34,7 @@ const struct cli_command cli_commands[] = {
 	{ "secondary", cmd_resource, TARGET_RES, OPT_FORCE, "give that up" },
 	{ "invalidate", cmd_volume, TARGET_VOLUME_OPTIONAL, 0,
 	  "distrust the local copy: fetch all of it from a peer" },
-	{ "invalidate-remote", cmd_peer_volume, TARGET_PEER, 0,
+	{ "invalidate-remote", cmd_volume, TARGET_PEER, 0,
 	  "distrust a peer's copy: send all of it" },
 	{ "new-current-uuid", cmd_volume, TARGET_VOLUME, OPT_CLEAR,
 	  "begin a new generation of the data" },

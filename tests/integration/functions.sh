@@ -66,6 +66,15 @@ two_nodes() { # SIZE
 	must wait_for 60 "both nodes settled" cluster_settled
 }
 
+# Two nodes whose resync takes its time; the model is that of alpha. Where a node must not be lost because the machine is
+# busy: a Primary without disk has its data on the other side of the connection only.
+two_nodes_slow_resync() { # SIZE PING_TIMEOUT_DS
+	CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "4M"; c-max-rate = "4M";'
+	CLUSTER_PING_TIMEOUT=$2
+	two_nodes "$1"
+	model_new alpha
+}
+
 # The text of the last must_fail, or of `run COMMAND...`.
 run() { "$@" >"$WORK/out" 2>&1; }
 said() { # EXTENDED-REGEX...

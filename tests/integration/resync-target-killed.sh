@@ -5,10 +5,7 @@
 . "$(dirname "$0")/functions.sh"
 need jq
 
-CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "4M"; c-max-rate = "4M";'
-CLUSTER_PING_TIMEOUT=100
-two_nodes 96M
-model_new alpha
+two_nodes_slow_resync 96M 100
 must ctl alpha primary r0
 must node_stop beta
 must put_random alpha 0 49152

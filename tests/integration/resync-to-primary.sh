@@ -5,11 +5,7 @@
 . "$(dirname "$0")/functions.sh"
 need jq
 
-CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "4M"; c-max-rate = "4M";'
-# A Primary without disk has its data on the other side of the connection only.
-CLUSTER_PING_TIMEOUT=100
-two_nodes 64M
-model_new alpha
+two_nodes_slow_resync 64M 100
 must ctl alpha primary r0
 must put_random alpha 0 4096
 must ctl alpha detach r0 --force

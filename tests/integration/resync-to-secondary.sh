@@ -5,10 +5,7 @@
 . "$(dirname "$0")/functions.sh"
 need jq
 
-CLUSTER_DISK='c-plan-ahead = 0; resync-rate = "4M"; c-max-rate = "4M";'
-CLUSTER_PING_TIMEOUT=100
-two_nodes 96M
-model_new alpha
+two_nodes_slow_resync 96M 100
 must put_random alpha 0 1024
 must node_kill beta
 must wait_for 60 "alpha to notice" conn_is alpha beta Connecting

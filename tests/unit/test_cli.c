@@ -411,7 +411,7 @@ Test(cli, commands_for_volumes)
 	cr_assert_str_eq(bodies[1], "{\"force\":true,\"volume\":4}");
 	(void)str_copy(cli.peer, sizeof(cli.peer), "beta");
 	cli.vnr = -1;
-	cr_assert_eq(cmd_peer_volume(&cli), EXIT_OK);
+	cr_assert_eq(cmd_volume(&cli), EXIT_OK);
 	cr_assert_str_eq(bodies[2], "{\"force\":true,\"peer\":\"beta\",\"volume\":0}");
 	(void)str_copy(cli.resource, sizeof(cli.resource), "a b");
 	cr_assert_eq(cmd_resource(&cli), EXIT_OK);

@@ -255,17 +255,25 @@ static long send_post(const char *url_path, const char *body, json_t **out)
 	return call("POST", url_path, body, strlen(body), out);
 }
 
-/* Sends raw bytes, returns the first line of the answer ("" when the server just closes). */
-static void raw(const char *bytes, size_t n, char *line, size_t line_bytes)
+/* A connection of its own over which these bytes have gone. */
+static int send_raw(const char *bytes, size_t n)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	ssize_t got;
-	size_t used = 0;
 
 	(void)str_copy(sun.sun_path, sizeof(sun.sun_path), path);
 	cr_assert_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(send(fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
+	return fd;
+}
+
+/* Sends raw bytes, returns the first line of the answer ("" when the server just closes). */
+static void raw(const char *bytes, size_t n, char *line, size_t line_bytes)
+{
+	int fd = send_raw(bytes, n);
+	ssize_t got;
+	size_t used = 0;
+
 	(void)shutdown(fd, SHUT_WR);
 	while (used + 1 < line_bytes && (got = read(fd, line + used, line_bytes - 1 - used)) > 0)
 		used += (size_t)got;
@@ -441,14 +449,10 @@ Test(http, sizes_are_bounded)
 Test(http, a_client_that_leaves_does_not_disturb_the_command)
 {
 	char request[] = "POST /v1/resources/r0/primary HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd;
 
 	daemon_one.answer = false;
-	(void)str_copy(sun.sun_path, sizeof(sun.sun_path), path);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	cr_assert_eq(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
-		     (ssize_t)sizeof(request) - 1);
+	fd = send_raw(request, sizeof(request) - 1);
 	/* The reply to a later request shows that the earlier one was taken. */
 	cr_assert_eq(call("GET", "/v1/version", NULL, 0, NULL), 200);
 	(void)close(fd);
@@ -462,15 +466,11 @@ Test(http, a_client_that_leaves_does_not_disturb_the_command)
 Test(http, the_end_of_the_server_does_not_disturb_the_command)
 {
 	char request[] = "POST /v1/resources/r0/down HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	control_done done;
+	int fd;
 
 	daemon_one.answer = false;
-	(void)str_copy(sun.sun_path, sizeof(sun.sun_path), path);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	cr_assert_eq(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL),
-		     (ssize_t)sizeof(request) - 1);
+	fd = send_raw(request, sizeof(request) - 1);
 	cr_assert_eq(call("GET", "/v1/version", NULL, 0, NULL), 200);
 	join();
 	done = daemon_one.done;
