@@ -107,12 +107,15 @@ help:
 	@echo "make            build drbdfs and drbdctl into $(B)/"
 	@echo "make demo       the main job in one terminal: three nodes, a crash, a resync (KEEP=1 leaves it running)"
 	@echo "make check      all tests; ends with their counts"
-	@echo "make bench      throughput and latency against a bare FUSE pass-through"
+	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
+	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n); still finds defects"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20"
 	@echo "make lint       layers, purity, sizes"
-	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall"
+	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
+	@echo "make deps       installs the packages for a build (deps-test: for everything); make clean removes $(B)/"
+	@echo "Variables: B=build V=1 (show commands) CC=clang SAN=address|thread (with a B of its own)"
 
 deps:
 	@packaging/deps.sh build
