@@ -313,15 +313,23 @@ void request_log_start(struct core *core, struct request *req)
 
 /* ---- progress ---- */
 
-/* What the application may rely on: here, or at a peer that was UpToDate. */
+/*
+ * What the application may rely on: here, or at a peer that was UpToDate and is still there. One
+ * that has it and went away does not count: nobody would tell those who lack it that they do.
+ */
 static bool has_good_copy(const struct core *core, const struct request *req)
 {
 	const struct net_state *net = &req->net;
+	uint32_t good = req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST];
 
 	/* A disk that was given up meanwhile says nothing to anybody. */
 	if (req->local_ok && req->local_good && request_local_writable(core, core->vol[req->v]))
 		return true;
-	return (req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST]) != 0;
+	for (; good; good &= good - 1) {
+		if (peer_connected(core, core->peer[__builtin_ctz(good)]))
+			return true;
+	}
+	return false;
 }
 
 /* Local part and all acks are in: what the peers said to be in sync is; overlapping I/O may go

@@ -414,7 +414,14 @@ int pair_write(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors,
 void pair_submit_write(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors,
 		       uint64_t tag)
 {
-	submit(p, node, OP_WRITE, sector, sectors, tagged(p, sectors, tag), ++p->cookie);
+	uint64_t cookie = io_begin(p, NULL);
+
+	submit(p, node, OP_WRITE, sector, sectors, tagged(p, sectors, tag), cookie);
+}
+
+int pair_last_error(const struct pair *p)
+{
+	return p->io_done ? p->io_error : -EINPROGRESS;
 }
 
 int pair_read(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors, uint64_t *tags)

@@ -63,6 +63,8 @@ int pair_flush(struct pair *p, unsigned node);
 void pair_submit_write(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors,
 		       uint64_t tag);
 unsigned pair_outstanding(const struct pair *p);
+/* Of the operation that was begun last: 0, -errno, -EINPROGRESS. */
+int pair_last_error(const struct pair *p);
 
 /* The link between two nodes: cutting it breaks their streams, and no new ones are made. */
 void pair_cut(struct pair *p, unsigned a, unsigned b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Application I/O over whole cores: random loads, cut links, failing disks, a model of the data. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,4 +154,33 @@ Test(core_io, two_nodes_end_equal)
 		cr_assert(pair_same(p, 0, 1), "seed %u", seed);
 		pair_free(p);
 	}
+}
+
+static void tune_short_epochs(struct core_conf *conf)
+{
+	for (unsigned i = 0; i < conf->peer_count; i++)
+		conf->peers[i].net.max_epoch_size = 1;
+}
+
+Test(io, a_copy_that_only_a_lost_node_has_is_no_success)
+{
+	struct pair_opts opts = { .nodes = 3, .seed = 1,
+				  .diskless = 1U << 0, .tune = tune_short_epochs };
+	struct pair *p = pair_new(&opts);
+
+	pair_up_to_date(p);
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), 1, "%s", pair_text(p));
+	cr_assert_eq(pair_write(p, 0, 8, 8, 500), 0);
+	/* Node 1 has it on stable storage, node 2 never answers. */
+	pair_hold(p, 2, 0, STREAM_CONTROL, true);
+	pair_submit_write(p, 0, 8, 8, 700);
+	pair_pass_ms(p, 20);
+	cr_assert_eq(pair_last_error(p), -EINPROGRESS);
+	pair_cut(p, 0, 1);
+	pair_run(p);
+	cr_assert_eq(pair_last_error(p), -EINPROGRESS);
+	pair_cut(p, 0, 2);
+	pair_run(p);
+	cr_assert_eq(pair_last_error(p), -EIO);
+	pair_free(p);
 }
