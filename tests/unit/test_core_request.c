@@ -303,6 +303,27 @@ RequestTest(negative_ack_sets_the_bit_and_is_no_error)
 	cr_assert_not(node_failed(&n, 1));
 }
 
+/* Else this node could lose it too, and the peer come back with the same generation and without the write. */
+RequestTest(a_write_that_a_failed_disk_lacks_belongs_to_a_new_generation)
+{
+	struct pkt data;
+	uint64_t before;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	before = n.vol->md.current_uuid;
+	node_write(&n, 7, 80);
+	data = *node_sent(&n, 1, P_DATA, 0);
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	node_ack(&n, 1, P_NEG_ACK, &data);
+	cr_assert_eq(node_answer(&n, 7), 0);
+	cr_assert(!uuid_eq(n.vol->md.current_uuid, before));
+	cr_assert_eq(n.vol->bump_seq, 0);
+	for (unsigned i = 0, written = 0; i < n.count; i++) {
+		written |= n.acts[i].kind == AC_META_SUPER;
+		cr_assert(written || n.acts[i].kind != AC_COMPLETE, "answered too early");
+	}
+}
+
 RequestTest(stale_and_forged_ids_end_the_connection)
 {
 	for (unsigned i = 0; i < 4; i++) {
