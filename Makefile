@@ -110,7 +110,7 @@ help:
 	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
-	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n); still finds defects"
+	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20"
 	@echo "make lint       layers, purity, sizes"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
@@ -147,10 +147,11 @@ check: deps-test
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all
 
-# Random faults on real daemons until something breaks: ROUNDS=24 SEED=n THING=name.
+# Random faults on real daemons, more than in make check: ROUNDS=24 SEED=n THING=name.
+ROUNDS ?= 24
 soak: deps-test
 	@$(MAKE) --no-print-directory -s tests
-	B=$(B) bash tests/soak/mixed-faults.sh
+	B=$(B) ROUNDS=$(ROUNDS) bash tests/integration/mixed-faults.sh
 
 lint: deps-test $(foreach l,core wire meta base proto,$(B)/lib$(l).a)
 	@tests/lint/lint.sh $(B)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A random node is killed with SIGKILL under load, 20 times: no acknowledged write is lost, all data areas are equal in the end.
-# Time limit: 420 s
+# Time limit: 900 s
 . "$(dirname "$0")/functions.sh"
 need jq
 cycles=${CYCLES:-20}

@@ -7,6 +7,7 @@
  *   records verify FILE JOURNAL               each place holds its last acknowledged number, or a later
  *                                             one that was issued there; what is read counts as
  *                                             acknowledged from then on
+ *   records look FILE JOURNAL                 the same, and what is read counts for nothing
  *   records acknowledged JOURNAL              how many were
  *
  * A place is 4 KiB. Exit 0 when all is well, 1 on a difference, 2 on other errors.
@@ -246,7 +247,7 @@ static bool place_is_good(const struct journal *j, const unsigned char *block, u
 	return true;
 }
 
-static int run_verify(char **argv)
+static int run_verify(char **argv, bool keep)
 {
 	struct journal j = journal_read(argv[1]);
 	uint64_t *last = acknowledged(&j), number, bad = 0;
@@ -265,7 +266,7 @@ static int run_verify(char **argv)
 			if (!place_is_good(&j, block + (size_t)i * PLACE_BYTES, first + i,
 					   last[first + i], &number))
 				bad++;
-			else if (number != last[first + i])
+			else if (keep && number != last[first + i])
 				journal_add(ACKNOWLEDGED, first + i, 1, number);
 		}
 	}
@@ -294,10 +295,12 @@ int main(int argc, char **argv)
 	if (argc == 6 && !strcmp(argv[1], "write"))
 		return run_write(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "verify"))
-		return run_verify(argv + 2);
+		return run_verify(argv + 2, true);
+	if (argc == 4 && !strcmp(argv[1], "look"))
+		return run_verify(argv + 2, false);
 	if (argc == 3 && !strcmp(argv[1], "acknowledged"))
 		return run_count(argv + 2);
 	fprintf(stderr, "usage: records write FILE JOURNAL SEED THREADS | verify FILE JOURNAL | "
-		"acknowledged JOURNAL\n");
+		"look FILE JOURNAL | acknowledged JOURNAL\n");
 	return 2;
 }

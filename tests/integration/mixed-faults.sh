@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Many writers on one of three nodes while random things fail: no acknowledged write is lost, all data areas are equal in the end.
-# Time limit: 420 s
-. "$(dirname "$0")/../integration/functions.sh"
+# ROUNDS=n SEED=n THING=name: how many, from which start, only this one.
+# Time limit: 600 s
+. "$(dirname "$0")/functions.sh"
 need jq
 [ -x "$B/records" ] || skip "needs $B/records (make tests)"
-rounds=${ROUNDS:-24}
+rounds=${ROUNDS:-8}
 seed=${SEED:-$RANDOM}
 echo "seed $seed"
 RANDOM=$seed
@@ -56,7 +57,7 @@ own_disk_detached() { must ctl $primary detach r0 --force; progress 200; must ct
 peer_invalidated() { must ctl $a invalidate r0; progress 200; }
 peer_invalidated_from_here() { must ctl $primary invalidate-remote r0:$a; progress 200; }
 invalidated_and_killed() { must ctl $a invalidate r0; pause_ms 400; node_kill $a; progress 200; must node_start $a; }
-primary_killed() { node_kill $primary; must wait_for 10 "the writers to end" node_gone "$load"; must node_start $primary; }
+primary_killed() { node_kill $primary; must wait_for 60 "the writers to end" node_gone "$load"; must node_start $primary; }
 primary_killed_in_resync() {
 	node_kill $a; progress 500; must node_start $a
 	pause_ms 600
@@ -66,7 +67,7 @@ both_peers_killed() { node_kill $a; node_kill $b; progress 300; must node_start 
 all_killed() {
 	local n
 	for n in $a $primary $b; do node_kill $n; done
-	must wait_for 10 "the writers to end" node_gone "$load"
+	must wait_for 60 "the writers to end" node_gone "$load"
 	for n in $b $primary $a; do must node_start $n; done
 }
 things=(peer_killed peer_killed_twice peer_stopped peer_hangs peer_disconnected peers_disconnected peer_detached own_disk_detached
@@ -84,16 +85,19 @@ for ((round = 1; round <= rounds; round++)); do
 	progress 300
 	$thing
 	if node_gone "$load"; then
-		# It ended with its node; another one may take over before all have settled.
-		must wait_for 60 "$b to be UpToDate (round $round)" disk_is $b UpToDate
-		must wait_for 60 "$b to be readable" eval '"$B/records" verify "$(node_file $b)" "$WORK/journal" >"$WORK/verify" 2>&1 || [ $? = 1 ]'
+		# It ended with its node; another one may take over before all have settled. What survivors show is kept. When all
+		# were down, the one that was Primary decides about its unacknowledged writes, whoever is there first.
+		reading=verify
+		[ "$thing" != all_killed ] || reading=look
+		must wait_for 120 "$b to be UpToDate (round $round: $thing)" disk_is $b UpToDate
+		must wait_for 120 "$b to be readable (round $round: $thing)" eval '"$B/records" $reading "$(node_file $b)" "$WORK/journal" >"$WORK/verify" 2>&1 || [ $? = 1 ]'
 		[ ! -s "$WORK/verify" ] || { cat "$WORK/verify"; fail "wrong data on $b (round $round: $thing)"; }
 	else
 		kill "$load"
-		must wait_for 30 "the last writes to complete (round $round: $thing)" node_gone "$load"
+		must wait_for 60 "the last writes to complete (round $round: $thing)" node_gone "$load"
 		wait "$load" || { cat "$WORK/load.err"; fail "the writers on $primary met an error (round $round: $thing)"; }
 	fi
-	must wait_for 60 "all nodes settled (round $round: $thing)" cluster_settled
+	must wait_for 120 "all nodes settled (round $round: $thing)" cluster_settled
 	for n in $primary $a $b; do
 		"$B/records" verify "$(node_file $n)" "$WORK/journal" || fail "wrong data on $n (round $round: $thing)"
 	done
