@@ -473,6 +473,9 @@ void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref)
 	unref_present(al, ref, core->now_ns);
 	if (!list_empty(&al->waiting))
 		run(core, vol);
+	/* A shutdown may wait for it. */
+	if (actlog_is_idle(vol))
+		core_work(core, WORK_COMMAND);
 }
 
 void actlog_ref_init(struct al_ref *ref)

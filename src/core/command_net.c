@@ -190,10 +190,26 @@ static enum command_progress shutdown_peer_asked(struct core *core)
 	return COMMAND_WAITS;
 }
 
+/* What a Primary sent last may still be on its way to the disk: until then only the activity log marks it. */
+static bool actlogs_idle(const struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->phase == VOL_ATTACHED && !actlog_is_idle(vol))
+			return false;
+	}
+	return true;
+}
+
 static enum command_progress shutdown_disks(struct core *core)
 {
-	struct state *next = state_begin(core);
+	struct commands *c = &core->commands;
+	struct state *next;
 
+	if (!actlogs_idle(core) && core->now_ns < c->give_up_ns) {
+		c->deadline_ns = c->give_up_ns;
+		return COMMAND_WAITS;
+	}
+	next = state_begin(core);
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol->phase == VOL_ATTACHED && next->vol[vol->v].disk > DISK_FAILED)
 			next->vol[vol->v].disk = DISK_DETACHING;
