@@ -334,6 +334,7 @@ static void release_answers(struct core *core)
 	LIST_FOR_EACH(it, &rq->log)
 		request_log_progress(core, LIST_ENTRY(it, struct request, link));
 	request_log_retire(core);
+	request_flush_progress(core);
 }
 
 void request_run(struct core *core)

@@ -23,6 +23,12 @@ static void flush_waiting(struct core *core, struct volume *vol)
 	local_flush_submit(core, vol, TAG_APP_FLUSH, vol->v);
 }
 
+/* Flushed here, on a disk that is still there. */
+static bool has_local_copy(const struct core *core, const struct request *req)
+{
+	return req->local_ok && request_local_writable(core, core->vol[req->v]);
+}
+
 /*
  * Every connected protocol C peer has the flush's epochs on stable storage; every peer at all
  * when the local disk does not have them.
@@ -33,7 +39,7 @@ static bool peers_done(const struct core *core, const struct request *req)
 		const struct request *oldest = peer->tx.oldest;
 
 		if (peer->tx.active && oldest &&
-		    (!req->local_ok || peer->conf->net.protocol == PROTOCOL_C) &&
+		    (!has_local_copy(core, req) || peer->conf->net.protocol == PROTOCOL_C) &&
 		    (int32_t)(oldest->epoch - req->epoch) <= 0)
 			return false;
 	}
@@ -51,7 +57,7 @@ static bool peer_has_data(const struct core *core, unsigned v)
 
 static void finish(struct core *core, struct request *req)
 {
-	bool ok = req->local_ok || peer_has_data(core, req->v);
+	bool ok = has_local_copy(core, req) || peer_has_data(core, req->v);
 
 	list_del(&req->link);
 	request_complete(core, req, ok ? 0 : -EIO);
@@ -60,6 +66,11 @@ static void finish(struct core *core, struct request *req)
 
 void request_flush_progress(struct core *core)
 {
+	/* As with writes: a lost peer that did not flush must not take its data for the same after a crash. */
+	if (uuid_bump_running(core)) {
+		core->req.answers_held |= !list_empty(&core->req.flushes);
+		return;
+	}
 	LIST_FOR_EACH_SAFE(it, &core->req.flushes) {
 		struct request *req = LIST_ENTRY(it, struct request, link);
 

@@ -42,12 +42,15 @@ static bool is_if_both_failed(enum sync_strategy s)
 }
 
 /*
- * Has lost its Primary and does not know yet whether what it has is the latest. That is no less than what the crash has
- * left of the Primary, which calls itself UpToDate.
+ * Has lost its Primary and does not know yet whether what it has is the latest, or has lost its disk and takes it that
+ * the Primary went on. At the same generation that is no less than what the crash has left of the Primary, which calls
+ * itself UpToDate: without this disk no write was answered in it.
  */
 static bool is_survivor_of(const struct uuid_side *side, const struct uuid_side *crashed)
 {
-	return side->disk == DISK_CONSISTENT && side->flags & UUID_FLAG_RECONNECT &&
+	bool undecided = side->disk == DISK_CONSISTENT || side->disk == DISK_OUTDATED;
+
+	return undecided && side->flags & UUID_FLAG_RECONNECT &&
 	       !(side->flags & UUID_FLAG_CRASHED_PRIMARY) &&
 	       crashed->flags & UUID_FLAG_CRASHED_PRIMARY &&
 	       side->flags & crashed->flags & UUID_FLAG_KEEPS_BITS;

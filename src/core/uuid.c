@@ -146,12 +146,18 @@ static bool is_day_0(const struct core *core, const struct volume *vol)
 
 /* ---- new generations ---- */
 
-/* A disk that is behind by its reference, but may have caught up when nobody could tell us. */
-static bool may_be_shared(const struct volume *vol)
+/* A disk out of sight that is behind by its reference, but may have caught up when nobody could tell us. */
+static bool may_be_shared(const struct core *core, const struct volume *vol)
 {
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (vol->md.peers[n].bitmap_uuid && vol->md.peers[n].bitmap_index >= 0)
-			return vol->uuid_given_away;
+	if (!vol->uuid_given_away)
+		return false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		const struct peer *peer = core->peer[n];
+
+		if (vol->md.peers[n].bitmap_uuid && vol->md.peers[n].bitmap_index >= 0 &&
+		    !(peer && repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED))
+			return true;
+	}
 	return false;
 }
 
@@ -162,7 +168,7 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	uint64_t old = vol->md.current_uuid;
 	bool day_0 = is_day_0(core, vol);
 
-	always |= may_be_shared(vol);
+	always |= may_be_shared(core, vol);
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));

@@ -140,6 +140,49 @@ static void both_disks_fail(struct world *w)
 	}
 }
 
+/*
+ * B loses its power, A its disk while it writes the generation that leaves B out: no flush may have been answered that
+ * only A carried out.
+ */
+static void flush_without_generation(struct world *w)
+{
+	unsigned errors;
+
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_wait(w, 500);
+	simnet_stall(w, A, B, -1, 10 * NS_SEC);
+	errors = w->app.errors;
+	sc_write_async(w, 1);
+	app_do(w, OP_FLUSH, 0, 0);
+	sc_wait(w, 100);
+	node_kill(w, B, true);
+	w->nodes[A].disk.fail_meta = 1;
+	simnet_cut(w, A, B, false);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_expect(w, w->app.errors == errors + 2, "neither write nor flush is answered as done");
+}
+
+/* The Primary loses its power, the survivor its disk before it notices. */
+static void survivor_loses_disk(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_write(w, 2);
+	simnet_stall(w, A, B, -1, 10 * NS_SEC);
+	node_kill(w, A, true);
+	w->app.quiet = true;
+	w->app.ops_left = 0;
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
+		   SS_SUCCESS);
+	sc_start(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
 /* The disk is attached after the node has told its peer, inside the handshake, that it has none. */
 static void attached_in_handshake(struct world *w)
 {
@@ -300,6 +343,8 @@ const struct scenario scenarios_generations[] = {
 	{ "15-promotion-race", promotion_race },
 	{ "half-open-promotion", half_open_promotion },
 	{ "both-disks-fail", both_disks_fail },
+	{ "flush-without-generation", flush_without_generation },
+	{ "survivor-loses-disk", survivor_loses_disk },
 	{ "attached-in-handshake", attached_in_handshake },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },

@@ -237,7 +237,9 @@ Test(sync_decide, a_survivor_is_not_overwritten_by_the_crashed_primary)
 	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
 	in.me.dirty_bits = in.peer.dirty_bits = 5;
 	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
-	in.me.disk = DISK_OUTDATED; /* newer data than these were seen */
+	in.me.disk = DISK_OUTDATED; /* its disk was given up in time, and the Primary thought to go on */
+	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_INCONSISTENT;
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 	in.me.disk = DISK_CONSISTENT;
 	in.me.flags &= ~UUID_FLAG_RECONNECT;
