@@ -217,7 +217,8 @@ void finish_try(struct core *core, struct peer_device *pd)
 		finish_unstable(core, pd);
 		return;
 	}
-	if (!rs->finish_seq)
+	/* Also when the source has told of a newer one since; what it has written in it is here. */
+	if (!rs->finish_seq || !uuid_eq(vol->md.current_uuid, pd->uuids.current))
 		rs->finish_seq = uuid_resync_finished(core, pd);
 	if (vol->md_durable_seq < rs->finish_seq)
 		return;

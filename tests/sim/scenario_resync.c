@@ -119,6 +119,29 @@ static void missed_end_restart(struct world *w)
 	missed_end_then_writes(w, true);
 }
 
+/* The source begins a new generation while the target is writing the one that it has got. */
+static void generation_at_end(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_part(w, B, C);
+	make_difference(w, 5);
+	simnet_hold_type(w, A, B, P_FLUSH_REQUESTS_ACK, 2 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait(w, 500);
+	sc_expect(w, status_peer(node_status(w, B), A)->devices[0].repl == REPL_SYNC_TARGET,
+		  "the resync waits for its end");
+	w->nodes[B].disk.stall_until_ns = w->now_ns + 4 * NS_SEC;
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_write_async(w, 1);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_wait(w, 500);
+	check_identical(w, "after the resync");
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 /* 8: either side dies in the middle. */
 static void death_in_resync(struct world *w, unsigned victim)
 {
@@ -276,6 +299,7 @@ const struct scenario scenarios_resync[] = {
 	{ "8-interrupted-middle", interrupted_middle },
 	{ "8-interrupted-ack", interrupted_ack },
 	{ "8-missed-end", missed_end },
+	{ "generation-at-end", generation_at_end },
 	{ "8-missed-end-reopen", missed_end_reopen },
 	{ "8-missed-end-restart", missed_end_restart },
 	{ "8-target-dies", target_dies },
