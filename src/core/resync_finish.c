@@ -93,6 +93,8 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 		for (unsigned v = 0; v < core->vol_count; v++) {
 			struct resync *rs = &source->pd[v].rs;
 
+			if (rs->promised_by == peer->id)
+				rs->promised_uuid = 0;
 			rs->flush_wait[peer->id] = 0;
 			for (unsigned n = 0; n < NODES_MAX; n++)
 				rs->flush_wait[n] &= ~node_bit(peer->id);
@@ -108,8 +110,7 @@ static bool source_is_behind_promise(const struct core *core, const struct peer_
 	const struct resync *rs = &pd->rs;
 	const struct peer *primary = rs->promised_uuid ? core->peer[rs->promised_by] : NULL;
 
-	return primary && peer_connected(core, primary) &&
-	       core->st.peer[primary->id].role == ROLE_PRIMARY && pd->uuids_valid &&
+	return primary && core->st.peer[primary->id].role == ROLE_PRIMARY && pd->uuids_valid &&
 	       !uuid_eq(rs->promised_uuid, pd->uuids.current);
 }
 

@@ -250,7 +250,9 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		return;
 	}
 	/* Without us in it, it is one to resync to like any other. */
-	if (uuids->flags & UUID_FLAG_NEW_DATAGEN && !(uuids->node_mask & node_bit(core->self))) {
+	if (uuids->flags & UUID_FLAG_NEW_DATAGEN &&
+	    (!(uuids->node_mask & node_bit(core->self)) ||
+	     uuid_sync_source(core, vol, NODES_MAX))) {
 		new_current(core, vol, peer, uuids->current, uuids->node_mask);
 		leave_weak_source(core, vol, peer);
 		return;

@@ -356,6 +356,28 @@ Test(uuid, a_resync_target_leaves_it_to_the_end)
 	cr_assert_eq(n.vol->md.current_uuid, NEW);
 }
 
+/* The source may be part of a generation that we are not. */
+Test(uuid, a_target_waits_for_the_last_generation_named)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	rx(2, &u);
+	pd = &n.core->peer[2]->pd[0];
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
+	u = from_peer(B, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	rx(1, &u);
+	u.current = NEW;
+	u.node_mask = 1;
+	rx(1, &u);
+	cr_assert_eq(pd->rs.promised_uuid, NEW);
+	finish_peer_lost(n.core, n.core->peer[1]);
+	cr_assert_eq(pd->rs.promised_uuid, 0);
+}
+
 /* The Primary counts the source as missing, or is lost: the resync ends with what the source has. */
 Test(uuid, a_target_does_not_wait_for_a_weak_source)
 {
