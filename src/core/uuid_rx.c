@@ -231,6 +231,17 @@ static bool am_left_behind(const struct core *core, const struct volume *vol,
 	       !uuid_sync_source(core, vol, NODES_MAX);
 }
 
+static void outdate(struct core *core, const struct volume *vol)
+{
+	struct state *next;
+
+	if (disk_of(core, vol) <= DISK_OUTDATED)
+		return;
+	next = state_begin(core);
+	next->vol[vol->v].disk = DISK_OUTDATED;
+	state_end(core, STATE_HARD);
+}
+
 static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -271,6 +282,9 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		/* It decides with this once it sees our state change. */
 		uuid_send(core, peer, vol->v, 0, 0);
 		sync_consider(core, peer, vol);
+		/* As long as that has to wait, nobody may take what we have for the latest. */
+		if (am_left_behind(core, vol, pd))
+			outdate(core, vol);
 		/* Or it asked because of an old picture of us. */
 		if (repl_of(core, pd) == REPL_ESTABLISHED)
 			peer_send_state(core, peer, vol->v);
@@ -310,17 +324,6 @@ static bool known_generation(const struct volume *vol, uint64_t uuid)
 		if (uuid_eq(uuid, vol->md.history[i]))
 			return true;
 	return uuid_eq(uuid, vol->md.current_uuid);
-}
-
-static void outdate(struct core *core, const struct volume *vol)
-{
-	struct state *next;
-
-	if (disk_of(core, vol) <= DISK_OUTDATED)
-		return;
-	next = state_begin(core);
-	next->vol[vol->v].disk = DISK_OUTDATED;
-	state_end(core, STATE_HARD);
 }
 
 /* A diskless node that had our generation has another now: somebody wrote without us. */

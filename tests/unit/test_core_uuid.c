@@ -414,6 +414,16 @@ Test(uuid, a_weak_node_does_not_adopt)
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
 	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_T);
 	node_close(&n);
+	/* A Secondary says so, and its Primary does not see us: it is no source yet. */
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[1].role = n.core->st.peer[2].role = n.core->st.peer[3].role =
+		ROLE_SECONDARY;
+	u.flags = 0;
+	u.node_mask = UINT64_C(1) << 5;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+	node_close(&n);
 	open_as(ROLE_SECONDARY);
 	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
 	diskless.u.current_uuid.uuid = NEW;
