@@ -106,6 +106,7 @@ struct resync {
 	bool unstable;         /* the source was unstable at some time */
 	bool again;            /* one more handshake was asked for meanwhile */
 	bool aborted;
+	bool released;         /* paused, and the source that is done with was enough */
 	bool reconciliation;
 	uint64_t cursor_bit;
 	uint64_t tick_at_ns, last_tick_ns;

@@ -129,6 +129,20 @@ static bool outlives(const struct peer_device *source, const struct peer_device 
 	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
+/* One source was enough, unless another is better or has something newer. */
+static void release_others(struct core *core, struct peer_device *pd, enum disk_state disk)
+{
+	struct volume *vol = core->vol[pd->v];
+
+	FOR_EACH_PEER(core, other) {
+		struct peer_device *paused = &other->pd[pd->v];
+
+		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && pdsk_of(core, paused) <= disk &&
+		    !outlives(pd, paused) && !sync_is_newer(core, other, vol))
+			paused->rs.released = true;
+	}
+}
+
 static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
 	unsigned v = pd->v;
@@ -137,11 +151,8 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 	next->pd[pd->p][v].repl = REPL_ESTABLISHED;
 	if (disk != DISK_INCONSISTENT)
 		next->vol[v].disk = disk;
-	/* One source was enough, unless another is better or has something newer. */
 	FOR_EACH_PEER(core, other) {
-		if (disk > DISK_INCONSISTENT && next->pd[other->id][v].pdsk <= disk &&
-		    next->pd[other->id][v].repl == REPL_PAUSED_SYNC_T &&
-		    !outlives(pd, &other->pd[v]) && !sync_is_newer(core, other, core->vol[v]))
+		if (other->pd[v].rs.released && resync_is_target(next->pd[other->id][v].repl))
 			next->pd[other->id][v].repl = REPL_ESTABLISHED;
 	}
 	FOR_EACH_PEER(core, other) {
@@ -169,14 +180,16 @@ static void finish_good(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
 	struct peer *peer = core->peer[pd->p];
-	enum disk_state disk = pdsk_of(core, pd);
+	enum disk_state pdsk = pdsk_of(core, pd);
+	enum disk_state disk = pdsk > DISK_OUTDATED && pdsk != DISK_UNKNOWN ? pdsk : DISK_OUTDATED;
 
 	core_log(core, LOG_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms", core->conf.name,
 		 vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
+	release_others(core, pd, disk);
 	/* Ahead of the P_STATE that tells the end (trap 12). */
 	uuid_send_all(core, pd->v, 0, 0);
-	end_states(core, pd, disk > DISK_OUTDATED && disk != DISK_UNKNOWN ? disk : DISK_OUTDATED);
+	end_states(core, pd, disk);
 	reconcile_resynced(core, pd);
 }
 

@@ -400,7 +400,7 @@ struct peer_device *uuid_sync_source(const struct core *core, const struct volum
 		struct peer_device *pd = &peer->pd[vol->v];
 		enum repl_state repl = repl_of(core, pd);
 
-		if (peer->id == but)
+		if (peer->id == but || pd->rs.released)
 			continue;
 		if (repl == REPL_SYNC_TARGET)
 			return pd;
@@ -503,8 +503,8 @@ static void fill_bitmap_uuids(const struct core *core, const struct volume *vol,
 	FOR_EACH_PEER(core, source) {
 		const struct peer_device *pd = &source->pd[vol->v];
 
-		if (resync_is_target(repl_of(core, pd)) && pd->uuids_valid && pd->uuids.current &&
-		    out->bitmap_mask & node_bit(source->id) &&
+		if (resync_is_target(repl_of(core, pd)) && !pd->rs.released && pd->uuids_valid &&
+		    pd->uuids.current && out->bitmap_mask & node_bit(source->id) &&
 		    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
 			out->bitmap[source->id] = UUID_UNKNOWN;
 	}

@@ -450,6 +450,7 @@ Test(uuid, no_handshake_while_a_generation_is_being_written)
 	pd->uuids_valid = true;
 	pd->state_word = ROLE_SECONDARY | DISK_UP_TO_DATE << SW_DISK_SHIFT;
 	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	peer_send_state(n.core, n.core->peer[1], 0);
 	sync_handshake(n.core, n.core->peer[1], n.vol);
 	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
 	durable();
@@ -536,12 +537,20 @@ Test(uuid, a_resync_from_a_crashed_primary_is_not_the_last)
 		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
 		n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
 		n.core->peer[1]->pd[0].rs.source_crashed = crashed;
+		n.core->peer[2]->pd[0].uuids.current = B;
+		n.core->peer[2]->pd[0].uuids.bitmap[0] = 0;
+		entry(2)->bitmap_uuid = B; /* older than what we have */
 		finish_try(n.core, &n.core->peer[1]->pd[0]);
 		durable();
 		finish_try(n.core, &n.core->peer[1]->pd[0]);
 		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
 		cr_assert_eq(resync_is_target(n.core->st.pd[2][0].repl), crashed);
 		cr_assert_eq(n.core->st.vol[0].disk == DISK_UP_TO_DATE, !crashed);
+		pull();
+		/* What is told at the end is the own generation, if it is the end. */
+		cr_assert_not_null(sent_uuids(1));
+		cr_assert_eq(!(sent_uuids(1)->flags & UUID_FLAG_SYNC_TARGET), !crashed);
+		cr_assert_eq(sent_uuids(1)->current, crashed ? B : OLD);
 		if (!crashed)
 			node_close(&n);
 	}
