@@ -93,7 +93,8 @@ void args_help(FILE *out, const struct cli_command *command)
 		help_one(out, command);
 		return;
 	}
-	(void)fputs("usage: drbdctl [-c FILE] [-n NODE] [-s SOCKET] COMMAND [ARGUMENT] [OPTIONS]\n\n",
+	(void)fputs("usage: drbdctl [-c FILE] [-n NODE] [-s SOCKET] "
+		    "COMMAND [ARGUMENT] [OPTIONS]\n\n",
 		    out);
 	for (unsigned i = 0; i < cli_command_count; i++) {
 		const struct cli_command *c = &cli_commands[i];
@@ -105,8 +106,10 @@ void args_help(FILE *out, const struct cli_command *command)
 	(void)fputs("\n'drbdctl help COMMAND' shows its options.\n"
 		    "  -c, --config FILE   default /etc/drbdfs/drbdfs.conf; for ordinary users\n"
 		    "                      ~/.config/drbdfs/drbdfs.conf\n"
-		    "  -n, --node NODE     which node of the file this is (default: the host name)\n"
-		    "  -s, --socket PATH   where the daemon listens (default /run/drbdfs/control.sock,\n"
+		    "  -n, --node NODE     which node of the file this is (default: the\n"
+		    "                      host name)\n"
+		    "  -s, --socket PATH   where the daemon listens (default\n"
+		    "                      /run/drbdfs/control.sock, for ordinary users\n"
 		    "                      $XDG_RUNTIME_DIR/drbdfs/control.sock)\n",
 		    out);
 }
@@ -259,8 +262,8 @@ static int global_parse(struct cli *cli, struct cursor *c, const char *arg)
 		memcpy((char *)cli + globals[i].offset, &value, sizeof(value));
 		return EXIT_OK;
 	}
-	return cli_fail(EXIT_USAGE, "unknown option '%s' in front of the command; see 'drbdctl help'",
-			arg);
+	return cli_fail(EXIT_USAGE,
+			"unknown option '%s' in front of the command; see 'drbdctl help'", arg);
 }
 
 /* ---- the whole line ---- */

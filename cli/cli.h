@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every command of drbdctl gets: where things are, the parsed arguments, the loaded configuration. */
+/* What every command of drbdctl gets: where things are,
+ * the parsed arguments, the loaded configuration. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -43,8 +44,8 @@ struct cli {
 	void *curl;               /* of client.c */
 };
 
-/* Loads the configuration and finds out which node this is, once. EXIT_OK or EXIT_ERROR, messages on
- * stderr. */
+/* Loads the configuration and finds out which node this is, once. EXIT_OK or EXIT_ERROR, messages
+ * on stderr. */
 int cli_load(struct cli *cli);
 /* As cli_load(), and the named resource must exist and include this node. */
 int cli_load_resource(struct cli *cli, const struct conf_resource **res,

@@ -99,8 +99,10 @@ static int transport_error(struct cli *cli, CURLcode code, const struct reply_te
 	(void)curl_easy_getinfo(cli->curl, CURLINFO_OS_ERRNO, &os_errno);
 	socket_path(cli, path);
 	if (code == CURLE_COULDNT_CONNECT && os_errno == EACCES) {
-		(void)err_set(err, -EACCES, "control socket %s: permission denied; run drbdctl as the "
-			      "user of the daemon", path);
+		(void)err_set(err, -EACCES,
+			      "control socket %s: permission denied; run drbdctl as the "
+			      "user of the daemon",
+			      path);
 		return EXIT_ERROR;
 	}
 	if (code == CURLE_COULDNT_CONNECT) {
@@ -155,7 +157,8 @@ static int reply_parse(long http, const struct reply_text *r, json_t **reply, st
 		(void)err_set(err, -EPROTO, "%s%s%s", message, hint && hint[0] ? "; " : "",
 			      hint ? hint : "");
 	else
-		(void)err_set(err, -EPROTO, "the daemon's answer is not understood (HTTP %ld)", http);
+		(void)err_set(err, -EPROTO, "the daemon's answer is not understood (HTTP %ld)",
+			      http);
 	json_decref(body);
 	return code;
 }

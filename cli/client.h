@@ -7,8 +7,8 @@
 
 #include "cli.h"
 
-/* GET or, with a body (borrowed), POST. EXIT_OK with the answer (caller decrefs) in *reply; else an exit
- * code, with the message in err->text. */
+/* GET or, with a body (borrowed), POST. EXIT_OK with the answer (caller decrefs) in *reply; else an
+ * exit code, with the message in err->text. */
 int client_call(struct cli *cli, const char *path, const json_t *body, json_t **reply,
 		struct err *err);
 /* The status array, of one resource or of all ("" name). */

@@ -69,8 +69,8 @@ int cmd_resource(struct cli *cli)
 }
 
 /*
- * Does a command for "all volumes" mean this one? Attach those that can be, detach those that are. What is
- * for a peer does not depend on the disk here.
+ * Does a command for "all volumes" mean this one? Attach those that can be, detach those that are.
+ * What is for a peer does not depend on the disk here.
  */
 static bool volume_is_meant(const struct cli *cli, const json_t *device)
 {

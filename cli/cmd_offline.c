@@ -68,10 +68,10 @@ static int each_volume(struct cli *cli,
 		done++;
 	}
 	if (rc == EXIT_OK && !done)
-		return cli_fail(EXIT_ERROR, "%s %s: node '%s' has no disk for %s", cli->command_name,
-				res->name, self->name,
-				cli->vnr >= 0 ? "that volume, or there is no such volume" :
-						"any volume");
+		return cli_fail(EXIT_ERROR, "%s %s: node '%s' has no disk for %s",
+				cli->command_name, res->name, self->name,
+				cli->vnr >= 0 ? "that volume, or there is no such volume"
+					      : "any volume");
 	return rc;
 }
 

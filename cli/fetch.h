@@ -7,7 +7,8 @@
 
 #include "cli.h"
 
-/* EXIT_OK: *resource is inside *array, which the caller decrefs. A resource that is down is an error. */
+/* EXIT_OK: *resource is inside *array, which the caller
+ * decrefs. A resource that is down is an error. */
 int fetch_resource(struct cli *cli, json_t **array, const json_t **resource);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The daemon's status as text for people (config-and-utilities 3.2, with a verdict line in front). */
+/* The daemon's status as text for people (config-and-utilities
+ * 3.2, with a verdict line in front). */
 #ifndef OUT_STATUS_H
 #define OUT_STATUS_H
 

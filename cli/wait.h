@@ -9,6 +9,7 @@
 
 /* True when all connections (to `peer`, "" = any) are established, for_sync: and no resync runs. A
  * connection below Unconnected counts as done. Else `missing` says what is still to come. */
-bool wait_done(const json_t *resource, const char *peer, bool for_sync, char *missing, size_t bytes);
+bool wait_done(const json_t *resource, const char *peer, bool for_sync, char *missing,
+	       size_t bytes);
 
 #endif

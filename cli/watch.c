@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns status --watch: redraws in place on a terminal; elsewhere prints the text each time it changes. */
+/* Owns status --watch: redraws in place on a terminal;
+ * elsewhere prints the text each time it changes. */
 #include "commands.h"
 
 #include <errno.h>

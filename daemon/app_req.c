@@ -79,10 +79,12 @@ static void submit_parts(struct app_req *r)
 			.fua = r->fua && r->phase == APP_FINAL,
 		};
 		if (p->op == OP_WRITE) {
-			ev.u.submit.payload = (struct payload){ .id = p->buf->id, .bytes = p->bytes };
+			ev.u.submit.payload = (struct payload){ .id = p->buf->id,
+								.bytes = p->bytes };
 			p->buf = NULL;
 		}
-		/* The last completion may free the request: nothing of it is used after that step. */
+		/* The last completion may free the request:
+		 * nothing of it is used after that step. */
 		resource_step(r->vol->res, &ev);
 	}
 }
@@ -172,8 +174,8 @@ static void merge_edge(const struct app_req *r, uint64_t sector, uint8_t *bytes)
 }
 
 /*
- * The final parts of an exclusive request: partly covered sectors with their old bytes merged in, and
- * the whole sectors between them. edges[] are the reads that have been done.
+ * The final parts of an exclusive request: partly covered sectors with their old bytes merged in,
+ * and the whole sectors between them. edges[] are the reads that have been done.
  */
 static int plan_exclusive(struct app_req *r)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the control thread (HTTP) may ask of the rest of the daemon. Every function here is called on
- * the control thread only; the work happens on the shard, results come back to the control thread.
+ * What the control thread (HTTP) may ask of the rest of the daemon. Every function here is called
+ * on the control thread only; the work happens on the shard, results come back to the control
+ * thread.
  */
 #ifndef CONTROL_H
 #define CONTROL_H
@@ -22,7 +23,8 @@ typedef void (*control_done)(void *ctx, int rc, const char *text);
 /* The control thread's own event base; `done` callbacks are dispatched from it. */
 struct event_base *daemon_control_base(struct daemon *d);
 
-/* 0: posted, `done` will be called exactly once. -ENOENT: the resource is not up (done not called). */
+/* 0: posted, `done` will be called exactly once.
+ * -ENOENT: the resource is not up (done not called). */
 int daemon_command(struct daemon *d, const char *resource, const struct ev_command *cmd,
 		   control_done done, void *ctx);
 /* Configured but down -> up (attach all, connect all). -ENOENT: not configured. */
@@ -61,14 +63,15 @@ void daemon_snapshot_put(struct daemon *d, const struct status_snapshot *s);
 
 /* Provided by the HTTP side (http_server.c). */
 struct http_server;
-/* Listens on the Unix socket `path` (directory made 0750, socket 0660; a stale one is replaced, a live
- * one refused). Text of the failure in err_text. NULL on failure. */
+/* Listens on the Unix socket `path` (directory made 0750, socket 0660; a stale one is replaced, a
+ * live one refused). Text of the failure in err_text. NULL on failure. */
 struct http_server *http_server_new(struct daemon *d, struct event_base *base, const char *path,
 				    char *err_text, unsigned err_bytes);
-/* Besides root and the daemon's own user, who may send requests (security.allowed-control-users). False when
- * CONF_CONTROL_USERS_MAX are there already. */
+/* Besides root and the daemon's own user, who may send requests (security.allowed-control-users).
+ * False when CONF_CONTROL_USERS_MAX are there already. */
 bool http_server_allow_uid(struct http_server *s, uid_t uid);
-/* Closes the listener and all connections, answers nothing more; commands under way are forgotten. */
+/* Closes the listener and all connections, answers
+ * nothing more; commands under way are forgotten. */
 void http_server_free(struct http_server *s);
 
 #endif

@@ -16,7 +16,8 @@
 #include "daemon_int.h"
 #include "disk/disk_pool.h"
 
-STATIC_ASSERT(CONF_DISK_THREADS_MAX <= DISK_POOL_THREADS_MAX, "every allowed number can be started");
+STATIC_ASSERT(CONF_DISK_THREADS_MAX <= DISK_POOL_THREADS_MAX,
+	      "every allowed number can be started");
 
 struct event_base *daemon_control_base(struct daemon *d)
 {
@@ -100,7 +101,8 @@ static void on_down_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	log_err("ending although resources are not down after %u s: a disk or a peer does not answer",
+	log_err("ending although resources are not down after %u s: a disk or a peer "
+		"does not answer",
 		DAEMON_DOWN_DEADLINE_S);
 	d->exit_code = 1;
 	leave(d);
@@ -191,7 +193,8 @@ static void came_up(void *ctx, int rc, const char *text)
 		str_format(line, sizeof(line), "%s: %s", s->name, text);
 		log_warning("%s", line);
 		d->say(d->start_ctx, line);
-		/* Without its addresses it is not there at all; without its disk it is, diskless. */
+		/* Without its addresses it is not there at
+		 * all; without its disk it is, diskless. */
 		if (!daemon_is_published(d, s->name))
 			d->start_failed = true;
 	}

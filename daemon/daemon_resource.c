@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the control interface asks of resources: up, down, adjust, commands. The control thread only. */
+/* What the control interface asks of resources: up,
+ * down, adjust, commands. The control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -24,7 +24,8 @@ struct app_part {
 	enum request_op op;
 	uint64_t sector;
 	uint32_t bytes;
-	struct buf *buf;              /* write: our reference until it is submitted; read: the result */
+	/* write: our reference until it is submitted; read: the result */
+	struct buf *buf;
 };
 
 enum app_phase {
@@ -34,9 +35,9 @@ enum app_phase {
 };
 
 /*
- * One request of an application. Offsets that are no multiples of a sector are served by reading the
- * sectors at the edges, changing them, and writing them: such a request is exclusive, no other change
- * of the same sectors is under way meanwhile.
+ * One request of an application. Offsets that are no multiples of a sector are served by reading
+ * the sectors at the edges, changing them, and writing them: such a request is exclusive, no other
+ * change of the same sectors is under way meanwhile.
  */
 struct app_req {
 	struct list link;             /* active_writes, waiting_writes or none */
@@ -94,8 +95,8 @@ void ns_statfs(fuse_req_t req, fuse_ino_t ino);
 
 /* fuse_pump.c */
 /*
- * The request being processed lies in a pooled buffer with its payload at `payload`: takes that buffer,
- * with its reference, out of the pump. NULL: it is not in one of ours.
+ * The request being processed lies in a pooled buffer with its payload at `payload`: takes that
+ * buffer, with its reference, out of the pump. NULL: it is not in one of ours.
  */
 struct buf *fuse_pump_take(struct shard *shard, const char *payload);
 /* 0 or -errno. Takes `ended`, unless it fails, and posts it when the file system is unmounted. */

@@ -46,7 +46,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS);
 }
 
-/* A file handle says with which incarnation of the resource it was opened, and whether for writing. */
+/* A file handle says with which incarnation of the
+ * resource it was opened, and whether for writing. */
 static uint64_t handle_of(const struct volume *vol, bool write)
 {
 	return vol->res->incarnation << 1 | write;

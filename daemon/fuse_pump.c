@@ -3,10 +3,10 @@
  * Reads requests from the kernel into pooled buffers and hands them to libfuse. The only file that
  * knows how requests arrive.
  *
- * The kernel wants room for the largest request in every read. So that a 4 KiB write does not occupy a
- * 1 MiB buffer, a read is scattered over a buffer of the size that the last write had and a large one
- * behind it. A guess that was too small costs a copy of that small part; one that was too large is
- * copied into a smaller buffer when that is worth it.
+ * The kernel wants room for the largest request in every read. So that a 4 KiB write does not
+ * occupy a 1 MiB buffer, a read is scattered over a buffer of the size that the last write had and
+ * a large one behind it. A guess that was too small costs a copy of that small part; one that was
+ * too large is copied into a smaller buffer when that is worth it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,8 @@
 #include "fuse_int.h"
 
 #define REQUESTS_PER_TURN 64U
-#define PROBE_INTERVAL 8U  /* turns with one request, after which it is tried to find a second one */
+/* turns with one request, after which it is tried to find a second one */
+#define PROBE_INTERVAL 8U
 #define OPCODE_WRITE 16U   /* FUSE_WRITE of the kernel */
 #define OPCODE_OFFSET 4U   /* of struct fuse_in_header */
 #define HEADER BUF_FUSE_HEADER_BYTES

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns commands under way. A command lives until the daemon has called back, however early its client
- * leaves or its time is up:
+ * Owns commands under way. A command lives until the daemon has called back, however early its
+ * client leaves or its time is up:
  *
- *   req set            the client waits; exactly one reply will be sent, or its connection closes first
+ *   req set            the client waits; exactly one reply is sent, or its connection closes
  *   req NULL           answered, timed out or gone; the result is dropped
  *   server NULL        the control interface is gone, too
  */

@@ -28,7 +28,8 @@ struct http_server {
 	uid_t users[CONF_CONTROL_USERS_MAX];
 	unsigned command_count;
 	struct list commands;           /* struct http_command, http_command.c */
-	struct event *shutdown_event;   /* fires once the reply to the shutdown has had its chance */
+	/* fires once the reply to the shutdown has had its chance */
+	struct event *shutdown_event;
 };
 
 /* ---- http_router.c ---- */

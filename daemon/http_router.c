@@ -155,8 +155,8 @@ static bool prepare(struct http_server *s, struct evhttp_request *req, struct ap
 	if (!known) {
 		reply_unknown(req, r->resource);
 	} else if (down) {
-		(void)str_format(error.message, sizeof(error.message), "%s %s: the resource is down",
-				 r->command_name, r->resource);
+		(void)str_format(error.message, sizeof(error.message),
+				 "%s %s: the resource is down", r->command_name, r->resource);
 		reply_failure(req, API_NOT_FOUND, error.message, "start it with 'drbdctl up'");
 	} else {
 		http_reply_error(req, &error);
@@ -218,9 +218,10 @@ void http_route(struct evhttp_request *req, void *server)
 
 	if (!is_allowed(server, req, &uid)) {
 		log_warning("control socket: request of user %u refused", (unsigned)uid);
-		reply_failure(req, API_FORBIDDEN, "you may not control this daemon",
-			      "run drbdctl as root or as the user of the daemon, or add the user to "
-			      "security.allowed-control-users");
+		reply_failure(
+			req, API_FORBIDDEN, "you may not control this daemon",
+			"run drbdctl as root or as the user of the daemon, or add the user to "
+			"security.allowed-control-users");
 	} else if (type != EVHTTP_REQ_GET && type != EVHTTP_REQ_POST) {
 		reply_failure(req, API_METHOD, "only GET and POST are used here", "");
 	} else if (!body) {

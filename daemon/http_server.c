@@ -41,9 +41,11 @@ static int address_fill(const char *path, struct sockaddr_un *sun, struct err *e
 	memset(sun, 0, sizeof(*sun));
 	sun->sun_family = AF_UNIX;
 	if (!str_copy(sun->sun_path, sizeof(sun->sun_path), path))
-		return err_set(err, -ENAMETOOLONG,
-			       "control socket %s: the system allows %zu bytes; choose another with "
-			       "-s or node.control-socket", path, sizeof(sun->sun_path) - 1);
+		return err_set(
+			err, -ENAMETOOLONG,
+			"control socket %s: the system allows %zu bytes; choose another with "
+			"-s or node.control-socket",
+			path, sizeof(sun->sun_path) - 1);
 	return 0;
 }
 
@@ -57,9 +59,11 @@ static int stale_remove(const struct sockaddr_un *sun, struct err *err)
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : err_errno(err, errno, "control socket %s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, -EEXIST,
-			       "control socket %s: there is something else than a socket; remove it "
-			       "or choose another path with -s", path);
+		return err_set(
+			err, -EEXIST,
+			"control socket %s: there is something else than a socket; remove it "
+			"or choose another path with -s",
+			path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(err, errno, "control socket %s", path);
@@ -84,7 +88,8 @@ static int socket_listen(struct http_server *s, struct err *err)
 	if (rc || (rc = directory_make(s->path, err)) || (rc = stale_remove(&sun, err)))
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The mode set before bind() is that of the new file: there is no moment with a wider one. */
+	/* The mode set before bind() is that of the new
+	 * file: there is no moment with a wider one. */
 	if (fd < 0 || fchmod(fd, SOCKET_MODE) ||
 	    bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) ||
 	    chmod(s->path, SOCKET_MODE) || listen(fd, LISTEN_BACKLOG) || stat(s->path, &st)) {

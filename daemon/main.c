@@ -155,18 +155,20 @@ static int go_to_background(struct starter *s)
 /* ---- the process ---- */
 
 /*
- * A file system on one of our files makes us part of its write-back: then the kernel must not wait for
- * us in order to give us memory.
+ * A file system on one of our files makes us part of its write-back: then the kernel must not wait
+ * for us in order to give us memory.
  */
 static void prepare_for_writeback(void)
 {
 	struct rlimit limit;
 
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		log_info("not marked as part of the write-back path (%s): under extreme lack of memory "
-			 "a file system on a loop device over this mount may stall", strerror(errno));
+		log_info("not marked as part of the write-back path (%s): under extreme lack "
+			 "of memory a file system on a loop device over this mount may stall",
+			 strerror(errno));
 	/* With a limit, a later allocation would fail: worse than being swapped. */
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) || (limit.rlim_cur != RLIM_INFINITY && geteuid() != 0)) {
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    (limit.rlim_cur != RLIM_INFINITY && geteuid() != 0)) {
 		log_info("memory is not locked: the limit on locked memory is too small");
 		return;
 	}

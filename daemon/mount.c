@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The mountpoint: checks, the dead mount of a killed daemon, mounting through libfuse, unmounting. */
+/* The mountpoint: checks, the dead mount of a killed
+ * daemon, mounting through libfuse, unmounting. */
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
@@ -126,15 +127,18 @@ static int take_over_dead(const char *path, struct err *err)
 		if (errno != ENOTCONN && errno != ECONNABORTED)
 			return err_errno(err, errno, "mountpoint %s", path);
 		if (!mount_type(path, type, sizeof(type)) || !str_eq(type, MOUNT_TYPE))
-			return err_set(err, -EBUSY, "mountpoint %s: a dead mount of another program "
-				       "is there; unmount it first (fusermount3 -u -z)", path);
+			return err_set(err, -EBUSY,
+				       "mountpoint %s: a dead mount of another program "
+				       "is there; unmount it first (fusermount3 -u -z)",
+				       path);
 		rc = detach(path);
 		if (rc)
 			return err_errno(err, -rc, "mountpoint %s: cannot unmount what a killed "
 					 "daemon left (fusermount3 -u -z)", path);
 		log_notice("%s: removed the mount that a killed daemon had left", path);
 	}
-	return err_set(err, -EBUSY, "mountpoint %s: too many dead mounts on top of each other", path);
+	return err_set(err, -EBUSY, "mountpoint %s: too many dead mounts on top of each other",
+		       path);
 }
 
 static bool is_empty(const char *path)
@@ -164,8 +168,10 @@ int mount_prepare(const char *path, bool nonempty, struct err *err)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "mountpoint %s: not a directory", path);
 	if (mount_type(path, type, sizeof(type)) && str_eq(type, MOUNT_TYPE))
-		return err_set(err, -EBUSY, "mountpoint %s: another drbdfs daemon is mounted there; "
-			       "end it first (fusermount3 -u)", path);
+		return err_set(err, -EBUSY,
+			       "mountpoint %s: another drbdfs daemon is mounted there; "
+			       "end it first (fusermount3 -u)",
+			       path);
 	if (!nonempty && !is_empty(path))
 		return err_set(err, -ENOTEMPTY, "mountpoint %s: not empty; what is in it would be "
 			       "hidden (-o nonempty allows that)", path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The thread of a shard and its turn: collect what happened, step the cores, send everything at once. */
+/* The thread of a shard and its turn: collect what
+ * happened, step the cores, send everything at once. */
 #include "shard.h"
 
 #include <errno.h>
@@ -193,7 +194,8 @@ static struct event_base *new_base(void)
 	struct event_base *base = NULL;
 
 	if (config) {
-		/* Not PRECISE_TIMER: it costs a system call in every turn, and a millisecond will do. */
+		/* Not PRECISE_TIMER: it costs a system call in
+		 * every turn, and a millisecond will do. */
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		base = event_base_new_with_config(config);
 		event_config_free(config);

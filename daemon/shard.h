@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A shard: one thread that owns resources with everything they need (core, streams, timers, buffers,
- * disk jobs). Other threads only post messages to it and read what it publishes.
+ * A shard: one thread that owns resources with everything they need (core, streams, timers,
+ * buffers, disk jobs). Other threads only post messages to it and read what it publishes.
  */
 #ifndef SHARD_H
 #define SHARD_H
@@ -43,8 +43,8 @@ void shard_stop(struct shard *shard);
 void shard_free(struct shard *shard);
 
 /*
- * The functions below are called on the control thread. Each leads to one call of `done` there, later;
- * when the inbox is full -EAGAIN is returned and `done` is not called.
+ * The functions below are called on the control thread. Each leads to one call of `done` there,
+ * later; when the inbox is full -EAGAIN is returned and `done` is not called.
  */
 
 /* Creates the resource, attaches its volumes and starts to connect. The configuration is copied. */
@@ -58,8 +58,8 @@ int shard_command(struct shard *shard, const char *resource, const struct ev_com
 int shard_complete(struct shard *shard, const char *resource, control_done done, void *ctx);
 
 /*
- * The FUSE session is served by the shard from now on. `ended` runs on the control thread when the file
- * system has been unmounted.
+ * The FUSE session is served by the shard from now on. `ended` runs on the control thread when the
+ * file system has been unmounted.
  */
 int shard_serve(struct shard *shard, struct fuse_session *session, control_done ended, void *ctx);
 /* The operations of the session; userdata of fuse_session_new() is the shard. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disk and metadata actions as jobs. A store with memory behind it (tmpfs) is served on the shard's own
- * thread, at the end of the turn: a hand-off to a worker costs more than the call. All others go to
- * the pool, metadata of one volume in order.
+ * Disk and metadata actions as jobs. A store with memory behind it (tmpfs) is served on the shard's
+ * own thread, at the end of the turn: a hand-off to a worker costs more than the call. All others
+ * go to the pool, metadata of one volume in order.
  */
 #include <errno.h>
 #include <linux/magic.h>

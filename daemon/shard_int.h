@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Structs that the files of a shard share. Everything here is touched by the shard's thread only. */
+/* Structs that the files of a shard share. Everything
+ * here is touched by the shard's thread only. */
 #ifndef SHARD_INT_H
 #define SHARD_INT_H
 
@@ -73,7 +74,8 @@ struct resource {
 	struct shard *shard;
 	char name[NAME_MAX_BYTES];
 	uint8_t own_node_id;
-	uint64_t incarnation;         /* tells what was opened before a down from what was opened after */
+	/* tells what was opened before a down from what was opened after */
+	uint64_t incarnation;
 	void *core_mem;
 	struct core *core;
 	bool in_step;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Publishes pictures of the resources for the control thread, at most ten a second unless one is asked for. */
+/* Publishes pictures of the resources for the control
+ * thread, at most ten a second unless one is asked for. */
 #include <stdlib.h>
 #include <time.h>
 

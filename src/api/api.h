@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control interface as text: requests in, JSON out. No socket, no thread. Documented in drbdctl(8).
+ * The control interface as text: requests in, JSON out. No socket, no thread. Documented in
+ * drbdctl(8).
  *
  *   GET  /v1/version
  *   GET  /v1/status            array of resources
@@ -77,7 +78,8 @@ struct api_request {
 /* Parses one request. `path` without query; body may hold anything. False: *error says why. */
 bool api_request_parse(enum api_method method, const char *path, const char *body,
 		       size_t body_bytes, struct api_request *request, struct api_error *error);
-/* Checks volume and peer of a VERB_CORE request against a resource that is up; finds the node id. */
+/* Checks volume and peer of a VERB_CORE request
+ * against a resource that is up; finds the node id. */
 bool api_request_bind(struct api_request *request, const struct resource_status *status,
 		      struct api_error *error);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the JSON of status: keys and nesting of the DRBD utilities (config-and-utilities 3.3), and ours
- * beside them: verdict, reason, backing, resync, protocol, byte counters.
+ * Owns the JSON of status: keys and nesting of the DRBD utilities (config-and-utilities 3.3), and
+ * ours beside them: verdict, reason, backing, resync, protocol, byte counters.
  */
 #include "api/api.h"
 

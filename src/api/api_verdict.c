@@ -111,8 +111,8 @@ static bool find_split_brain(const struct resource_status *s, struct api_verdict
 	for (unsigned i = 0; i < s->peer_count; i++) {
 		const struct status_peer *p = &s->peers[i];
 
-		if (p->conn != CONN_STANDALONE ||
-		    (!strcasestr(p->reason, "split brain") && !strcasestr(p->reason, "split-brain")))
+		if (p->conn != CONN_STANDALONE || (!strcasestr(p->reason, "split brain") &&
+						   !strcasestr(p->reason, "split-brain")))
 			continue;
 		(void)str_format(out->reason, sizeof(out->reason),
 				 "with %s; to give the changes of this node up: 'drbdctl connect "
@@ -173,8 +173,9 @@ static bool find_syncing(const struct resource_status *s, struct api_verdict *ou
 			if (!d->resync.running)
 				continue;
 			if (!sum.running)
-				(void)str_format(out->reason, sizeof(out->reason), "volume %u %s %s",
-						 d->vnr, from ? "from" : "to", s->peers[i].name);
+				(void)str_format(out->reason, sizeof(out->reason),
+						 "volume %u %s %s", d->vnr, from ? "from" : "to",
+						 s->peers[i].name);
 			sum.running = true;
 			sum.total_bits += d->resync.total_bits;
 			sum.left_bits += d->resync.left_bits;

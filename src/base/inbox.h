@@ -29,7 +29,8 @@ int inbox_init(struct inbox *inbox, unsigned capacity);
 void inbox_close(struct inbox *inbox);
 int inbox_fd(const struct inbox *inbox);
 
-/* Any thread. 0; -EAGAIN: full; -ESHUTDOWN: after inbox_shut(). The message stays the caller's then. */
+/* Any thread. 0; -EAGAIN: full; -ESHUTDOWN: after
+ * inbox_shut(). The message stays the caller's then. */
 int inbox_post(struct inbox *inbox, struct inbox_msg *msg);
 /* Receiver: runs all messages that are there now; returns their count. */
 unsigned inbox_drain(struct inbox *inbox);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Overlap search over in-flight sector ranges: intrusive, hashed by 1 MiB bucket, no allocation. Order of
- * results is insertion order within a bucket, so it does not depend on addresses.
+ * Overlap search over in-flight sector ranges: intrusive, hashed by 1 MiB bucket, no allocation.
+ * Order of results is insertion order within a bucket, so it does not depend on addresses.
  */
 #ifndef BASE_RANGE_MAP_H
 #define BASE_RANGE_MAP_H
@@ -27,7 +27,8 @@ struct range_map {
 void range_map_init(struct range_map *map);
 void range_map_insert(struct range_map *map, struct range *range);
 void range_map_remove(struct range_map *map, struct range *range);
-/* Next range after `prev` (NULL: first) that overlaps [sector, sector + sectors); NULL = no more. */
+/* Next range after `prev` (NULL: first) that overlaps
+ * [sector, sector + sectors); NULL = no more. */
 struct range *range_map_overlap(const struct range_map *map, uint64_t sector, uint64_t sectors,
 				const struct range *prev);
 

@@ -141,8 +141,9 @@ static int secret_read(const char *path, char out[SHARED_SECRET_MAX], struct err
 	buf[n] = '\0';
 	buf[strcspn(buf, "\r\n")] = '\0';
 	if (!buf[0] || !str_copy(out, SHARED_SECRET_MAX, buf))
-		return err_set(err, -EINVAL, "the secret-file %s must hold one line of 1 to %d bytes",
-			       path, SHARED_SECRET_MAX - 1);
+		return err_set(err, -EINVAL,
+			       "the secret-file %s must hold one line of 1 to %d bytes", path,
+			       SHARED_SECRET_MAX - 1);
 	return 0;
 }
 

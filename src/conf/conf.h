@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A loaded configuration: every option is resolved (most specific level wins, defaults filled in), every
- * rule that needs only the text has been checked (config-and-utilities 6.2).
+ * A loaded configuration: every option is resolved (most specific level wins, defaults filled in),
+ * every rule that needs only the text has been checked (config-and-utilities 6.2).
  */
 #ifndef CONF_H
 #define CONF_H
@@ -55,7 +55,8 @@ struct conf_node {
 	char name[NAME_MAX_BYTES];
 	uint8_t node_id;
 	struct conf_addr address;   /* may be absent when every connection has paths */
-	struct conf_node_volume *volumes; /* conf_resource.volume_count of them, same order as vnr[] */
+	/* conf_resource.volume_count of them, same order as vnr[] */
+	struct conf_node_volume *volumes;
 	unsigned line;
 };
 
@@ -105,7 +106,8 @@ struct conf {
 	struct conf_resource *resources; /* byte order of their names */
 };
 
-/* What loading and checking have to say, in the order found. Zero it before use; free with _clear(). */
+/* What loading and checking have to say, in the order
+ * found. Zero it before use; free with _clear(). */
 struct conf_messages {
 	unsigned error_count;       /* may exceed what is kept */
 	unsigned count;
@@ -125,14 +127,15 @@ struct conf *conf_load(const char *path, struct conf_messages *messages);
 void conf_free(struct conf *conf);
 
 /*
- * Which node this is: `wanted` (-n) if not NULL, else node.name of the file, else the host name (whole,
- * then up to its first dot). -ENOENT with the list of names in the file when no resource has it.
+ * Which node this is: `wanted` (-n) if not NULL, else node.name of the file, else the host name
+ * (whole, then up to its first dot). -ENOENT with the list of names in the file when no resource
+ * has it.
  */
 int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_MAX_BYTES],
 		     struct err *err);
-/* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular files
- * or block devices, none is used twice (also under another name), and the secret-file can be read.
- * False when errors were added. */
+/* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular
+ * files or block devices, none is used twice (also under another name), and the secret-file can be
+ * read. False when errors were added. */
 bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages);
 
 /* NULL when there is none. */
@@ -145,9 +148,9 @@ const struct conf_connection *conf_connection_find(const struct conf_resource *r
 const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
 
-/* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal configurations
- * give equal memory. -ENOENT when the node is not part of the resource; -errno when the secret-file
- * cannot be read. */
+/* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal
+ * configurations give equal memory. -ENOENT when the node is not part of the resource; -errno when
+ * the secret-file cannot be read. */
 int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
 		 struct core_conf *out, struct err *err);
 
@@ -156,8 +159,8 @@ struct conf_peer_path {
 	struct conf_addr local, remote;
 };
 /* Paths between self and peer in the order to be tried; returns their count, 0 = not connected. */
-unsigned conf_peer_paths(const struct conf_resource *res, unsigned self_node_id, unsigned peer_node_id,
-			 struct conf_peer_path out[CONF_PATHS_MAX]);
+unsigned conf_peer_paths(const struct conf_resource *res, unsigned self_node_id,
+			 unsigned peer_node_id, struct conf_peer_path out[CONF_PATHS_MAX]);
 
 /* Where things are when nobody says: /etc and /run for root, XDG directories for others. */
 void conf_default_file(char out[CONF_PATH_MAX]);

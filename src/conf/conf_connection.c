@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the building of connections: explicit ones, meshes, and the full mesh when nothing is given. */
+/* Owns the building of connections: explicit ones,
+ * meshes, and the full mesh when nothing is given. */
 #include "conf/conf_int.h"
 
 #include <stdlib.h>
@@ -123,8 +124,9 @@ static void mesh_build(struct pairs *p, const config_setting_t *mesh)
 			struct conf_connection *c = pair_get(p, members[i], members[j]);
 
 			if (!c || members[i] == members[j] || p->mesh[pair_index(p, c)]) {
-				conf_error_at(p->l, mesh, "%s: nodes '%s' and '%s' are paired twice",
-					      what, members[i]->name, members[j]->name);
+				conf_error_at(p->l, mesh,
+					      "%s: nodes '%s' and '%s' are paired twice", what,
+					      members[i]->name, members[j]->name);
 				return;
 			}
 			c->line = config_setting_source_line(mesh);
@@ -281,7 +283,8 @@ static void addresses_fill(struct pairs *p, struct conf_connection *c)
 				 node_by_id(p->res, c->node_id[1])->name);
 }
 
-/* Template below mesh below connection (6.2 rule 1); the connection's template replaces the mesh's. */
+/* Template below mesh below connection (6.2 rule 1);
+ * the connection's template replaces the mesh's. */
 static void net_resolve(struct pairs *p, struct conf_connection *c)
 {
 	const config_setting_t *mesh = p->mesh[pair_index(p, c)];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the reading of configuration files: bounds, libconfig parse, include-files, top-level keys. */
+/* Owns the reading of configuration files: bounds,
+ * libconfig parse, include-files, top-level keys. */
 #include "conf/conf_int.h"
 
 #include <errno.h>
@@ -133,8 +134,9 @@ static bool text_scan(struct conf_loader *l, const char *path, const char *text,
 			s.depth -= s.depth > 0;
 		}
 		if (*s.p == '@') {
-			conf_message_add(l->messages, false, path, s.line,
-					 "@include is not supported; use include-files = [ \"FILE\" ]");
+			conf_message_add(
+				l->messages, false, path, s.line,
+				"@include is not supported; use include-files = [ \"FILE\" ]");
 			return false;
 		}
 		if (*s.p > ' ')
@@ -263,7 +265,8 @@ bool conf_file_collect(struct conf_loader *l, struct conf_file *file)
 	bool good = conf_keys_check(l, root, "top level", keys, ARRAY_LEN(keys));
 
 	if (version && config_setting_get_int64(version) != CONF_VERSION) {
-		conf_error_at(l, version, "version %lld is not known; this program reads version %d",
+		conf_error_at(l, version,
+			      "version %lld is not known; this program reads version %d",
 			      config_setting_get_int64(version), CONF_VERSION);
 		good = false;
 	}
@@ -415,7 +418,8 @@ static bool file_read(struct conf_loader *l, const char *path, const config_sett
 
 	if (depth > CONF_INCLUDE_DEPTH_MAX || strlen(path) >= CONF_PATH_MAX) {
 		file_error(l, from, path,
-			   depth > CONF_INCLUDE_DEPTH_MAX ? "included too deeply" : "path too long");
+			   depth > CONF_INCLUDE_DEPTH_MAX ? "included too deeply"
+							  : "path too long");
 		return false;
 	}
 	text = slurp(path, &bytes, &st, &why);

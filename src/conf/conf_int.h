@@ -53,7 +53,8 @@ const char *conf_setting_file(const config_setting_t *setting);
 
 /* ---- conf_file.c ---- */
 
-/* Reads a file and all it includes; collects the top-level groups. False when messages were added. */
+/* Reads a file and all it includes; collects the
+ * top-level groups. False when messages were added. */
 bool conf_files_read(struct conf_loader *l, const char *path);
 void conf_files_free(struct conf_loader *l);
 /* Parses text that is in memory already, as a file of that name. NULL when messages were added. */
@@ -77,11 +78,12 @@ struct conf_key {
 	bool required;
 };
 
-/* Unknown keys (with the nearest known one), values of the wrong kind, missing keys: a message each.
- * `what` names the group in messages. False when any was added. */
+/* Unknown keys (with the nearest known one), values of the wrong kind, missing keys: a message
+ * each. `what` names the group in messages. False when any was added. */
 bool conf_keys_check(struct conf_loader *l, const config_setting_t *group, const char *what,
 		     const struct conf_key *keys, unsigned key_count);
-/* As above for a group of options; disk groups of volumes stand under another name, hence `what`. */
+/* As above for a group of options; disk groups of
+ * volumes stand under another name, hence `what`. */
 bool conf_options_check(struct conf_loader *l, const config_setting_t *group, enum conf_group kind,
 			const char *what);
 /* Puts the options of a checked group (NULL = nothing) over *opts. */

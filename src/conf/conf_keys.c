@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the check of keys and kinds of values in a group, and the proposal of the nearest known key. */
+/* Owns the check of keys and kinds of values in a
+ * group, and the proposal of the nearest known key. */
 #include "conf/conf_int.h"
 
 #include <string.h>

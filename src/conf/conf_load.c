@@ -216,7 +216,8 @@ struct conf *conf_load(const char *path, struct conf_messages *messages)
 	l->messages = messages;
 	l->conf = conf;
 	conf->disk_threads = CONF_DISK_THREADS_DEFAULT;
-	/* After an error in one file the rest is still checked, but not when nothing could be read. */
+	/* After an error in one file the rest is still
+	 * checked, but not when nothing could be read. */
 	(void)conf_files_read(l, path);
 	if (l->file_count && (l->resource_count || messages->error_count == errors_before)) {
 		model_build(l);

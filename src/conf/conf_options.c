@@ -52,7 +52,8 @@ static const struct conf_word words_on_io_error[] = {
 	{ "detach", IOERR_DETACH }, { "pass_on", IOERR_PASS_ON }, { NULL, 0 }
 };
 
-/* Accepted by the digest lookup of the cryptographic library under the names that the kernel uses. */
+/* Accepted by the digest lookup of the cryptographic
+ * library under the names that the kernel uses. */
 static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" };
 
 /* NUM(group, name, field, unit, min, max, preset), FLAG(group, name, field, preset),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options of the groups net, disk and options: names, units, ranges, defaults (config-and-utilities 1.7). */
+/* The options of the groups net, disk and options: names,
+ * units, ranges, defaults (config-and-utilities 1.7). */
 #ifndef CONF_OPTIONS_H
 #define CONF_OPTIONS_H
 

@@ -172,8 +172,8 @@ static void node_volume_build(struct build *b, const config_setting_t *node, uns
 	if (!meta)
 		meta = conf_member(base, "meta-disk", KEY_TEXT | KEY_GROUP);
 	if (!is_diskless(node) && !disk) {
-		conf_error_at(b->l, over ? over : base, "%s: 'disk' is missing (a path or \"none\")",
-			      what);
+		conf_error_at(b->l, over ? over : base,
+			      "%s: 'disk' is missing (a path or \"none\")", what);
 	} else if (!is_diskless(node) && !str_eq(config_setting_get_string(disk), "none")) {
 		out->options.has_disk = take_path(b, disk, what, out->disk);
 		out->line = config_setting_source_line(disk);

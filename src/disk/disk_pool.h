@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Worker threads for blocking disk calls: batched submission, batched completion over an eventfd. */
+/* Worker threads for blocking disk calls: batched
+ * submission, batched completion over an eventfd. */
 #ifndef DISK_POOL_H
 #define DISK_POOL_H
 

@@ -319,7 +319,8 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 	else if (scan.update_count)
 		return replay_run(ring, table, &scan, outcome);
 	else
-		/* At most one torn block: the first one since the ring was made, which released nothing. */
+		/* At most one torn block: the first one since
+		 * the ring was made, which released nothing. */
 		*outcome = META_AL_EMPTY;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Connections to peers: listeners, establishment of the two streams, packets in and out (wire-protocol 1).
- * Everything here belongs to one thread and its event base; callbacks come from that thread.
+ * Connections to peers: listeners, establishment of the two streams, packets in and out
+ * (wire-protocol 1). Everything here belongs to one thread and its event base; callbacks come from
+ * that thread.
  */
 #ifndef NET_H
 #define NET_H
@@ -19,7 +20,8 @@
 #define NET_INBOUND_MAX 64          /* accepted, first packet not yet seen */
 #define NET_INBOUND_DEADLINE_MS 5000
 #define NET_EARLY_DEADLINE_MS 5000  /* a stream that came before AC_CONNECT is kept this long */
-#define NET_LINGER_MS 2000          /* after AC_DISCONNECT: for what is queued, and the peer's end */
+/* after AC_DISCONNECT: for what is queued, and the peer's end */
+#define NET_LINGER_MS 2000
 #define NET_RX_BYTES_PER_TURN (256U << 10)
 #define NET_TX_BYTES_PER_TURN (4U << 20)
 
@@ -36,8 +38,8 @@ struct net_conn_conf {
 	char name[NAME_MAX_BYTES];  /* "resource:peer", for logs */
 	uint8_t own_node_id, peer_node_id;
 	/*
-	 * Other nodes of the resource have the same address as this one, or as this peer, and differ in
-	 * the port only: see the comment at the top of net_connect.c.
+	 * Other nodes of the resource have the same address as this one, or as this peer, and
+	 * differ in the port only: see the comment at the top of net_connect.c.
 	 */
 	bool own_address_shared, peer_address_shared;
 	unsigned path_count;
@@ -74,7 +76,8 @@ void net_conn_free(struct net_conn *conn);
 
 /* AC_CONNECT: keeps trying until `up` or net_conn_disconnect(). */
 void net_conn_connect(struct net_conn *conn);
-/* AC_DISCONNECT: sends what is queued and closes in the background; no callback of this incarnation. */
+/* AC_DISCONNECT: sends what is queued and closes in
+ * the background; no callback of this incarnation. */
 void net_conn_disconnect(struct net_conn *conn);
 /* "connecting to 10.0.0.2:7000: Connection refused" while not up; "" otherwise. */
 const char *net_conn_problem(const struct net_conn *conn);
@@ -87,7 +90,8 @@ bool net_conn_congested(const struct net_conn *conn);
  */
 void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt);
 /* Queues a whole bitmap transfer (5.2) on the data stream. */
-void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *words, uint64_t bits);
+void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *words,
+			  uint64_t bits);
 
 /* At the end of a turn: one sendmsg per stream with something to send; calls tx_done and down. */
 void net_flush(struct net *net);

@@ -4,17 +4,17 @@
  *
  * Both ends connect and listen. Who has the greater configured address opens the data stream with
  * its first connect, the other one the control stream; who has one stream and lacks the other opens
- * that one. If two streams of one kind cross, each end keeps the one that it accepted; a coin decides
- * whether it waits or tries again, so that two ends in step fall out of step. When both streams have
- * existed for sock_check_ms and are still alive, the connection is up.
+ * that one. If two streams of one kind cross, each end keeps the one that it accepted; a coin
+ * decides whether it waits or tries again, so that two ends in step fall out of step. When both
+ * streams have existed for sock_check_ms and are still alive, the connection is up.
  *
  * How the acceptor knows which peer it is. A kernel peer is known by its source address alone, its
  * port is ephemeral. That is not enough when nodes of one resource share an address and differ in
  * the port only, as several nodes on one machine do; and no packet on the control stream names its
  * sender. Such a node (own_address_shared) binds the source port of every connection that it opens
  * to a port whose remainder modulo 32 is its node id. The acceptor (peer_address_shared) reads the
- * node id from there. To everybody else it is an ephemeral port like any other, nothing is added to the
- * wire, and any mix-up is still caught by the node ids in P_CONNECTION_FEATURES.
+ * node id from there. To everybody else it is an ephemeral port like any other, nothing is added to
+ * the wire, and any mix-up is still caught by the node ids in P_CONNECTION_FEATURES.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -182,8 +182,9 @@ static enum stream choose_kind(const struct net_conn *conn, const struct net_pat
 		return STREAM_DATA;
 	if (have(conn, STREAM_DATA))
 		return STREAM_CONTROL;
-	return net_addr_compare(&path->local, path->local_len, &path->remote, path->remote_len) > 0 ?
-		       STREAM_DATA : STREAM_CONTROL;
+	return net_addr_compare(&path->local, path->local_len, &path->remote, path->remote_len) > 0
+		       ? STREAM_DATA
+		       : STREAM_CONTROL;
 }
 
 static void drop_other_paths(struct net_conn *conn, uint8_t path_idx)
@@ -273,7 +274,8 @@ static void try_connect(struct net_conn *conn)
 	int rc;
 
 	ASSERT(conn->try_fd < 0 && conn->phase == NET_TRYING);
-	conn->try_fd = socket(path->remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	conn->try_fd = socket(path->remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			      0);
 	if (conn->try_fd < 0) {
 		try_failed(conn, errno);
 		return;

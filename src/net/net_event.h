@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* struct event of libevent, whatever was included before: its header has a LIST_ENTRY of its own. */
+/* struct event of libevent, whatever was included
+ * before: its header has a LIST_ENTRY of its own. */
 #ifndef NET_EVENT_H
 #define NET_EVENT_H
 

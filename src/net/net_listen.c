@@ -124,7 +124,8 @@ static void inbound_new(struct net_listener *l, int fd, const struct sockaddr_st
 		return;
 	}
 	if (net->inbound_count == NET_INBOUND_MAX)
-		inbound_free(LIST_ENTRY(list_first(&net->inbounds), struct net_inbound, link), true);
+		inbound_free(LIST_ENTRY(list_first(&net->inbounds), struct net_inbound, link),
+			     true);
 	in = calloc(1, sizeof(*in));
 	if (!in) {
 		close(fd);
@@ -152,7 +153,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		int accepted;
 
 		memset(&from, 0, sizeof(from));
-		accepted = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		accepted = accept4(fd, (struct sockaddr *)&from, &len,
+				   SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (accepted < 0)
 			return;
 		inbound_new(l, accepted, &from);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Life of one TCP connection in use: events, lingering close, deferred freeing; the plain byte layer. */
+/* Life of one TCP connection in use: events, lingering
+ * close, deferred freeing; the plain byte layer. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>

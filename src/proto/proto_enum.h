@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Enumerations of states and packets, with the numbers that travel on the wire (wire-protocol 3, 7). */
+/* Enumerations of states and packets, with the numbers
+ * that travel on the wire (wire-protocol 3, 7). */
 #ifndef PROTO_ENUM_H
 #define PROTO_ENUM_H
 
@@ -177,7 +178,8 @@ enum packet {
 #define UUID_FLAG_PRIMARY_LOST_QUORUM UINT64_C(0x400)
 #define UUID_FLAG_SYNC_TARGET UINT64_C(0x800)
 #define UUID_FLAG_HAS_UNALLOC UINT64_C(0x1000)
-/* Of this program alone: its bits stay until the peer has the blocks, also at equal generations. Others ignore it. */
+/* Of this program alone: its bits stay until the peer has the
+ * blocks, also at equal generations. Others ignore it. */
 #define UUID_FLAG_KEEPS_BITS (UINT64_C(1) << 40)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 

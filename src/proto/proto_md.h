@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Decoded on-disk metadata: superblock, activity-log transaction, bitmap page addressing (on-disk-metadata 3, 6, 8, 9). */
+/* Decoded on-disk metadata: superblock, activity-log transaction,
+ * bitmap page addressing (on-disk-metadata 3, 6, 8, 9). */
 #ifndef PROTO_MD_H
 #define PROTO_MD_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The thinnest FUSE pass-through of one file: the yardstick of the benchmark, with the same mount options as drbdfs. */
+/* The thinnest FUSE pass-through of one file: the yardstick
+ * of the benchmark, with the same mount options as drbdfs. */
 #define FUSE_USE_VERSION 35
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,8 @@ static void thin_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_write = MAX_WRITE;
 	conn->max_background = 256;
 	conn->congestion_threshold = 192;
-	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE);
 }
 
 static void thin_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

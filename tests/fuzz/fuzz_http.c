@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Paths and bodies of control requests: first byte the method, then a line with the path, then the body. */
+/* Paths and bodies of control requests: first byte the
+ * method, then a line with the path, then the body. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,13 +2,16 @@
 /*
  * Numbered records in a file and a journal of them, for tests that kill what is under the file.
  *
- *   records write FILE JOURNAL SEED THREADS   until a write fails or SIGTERM: each thread writes 1 to 16
- *                                             neighbouring places of its own part again and again
- *   records verify FILE JOURNAL               each place holds its last acknowledged number, or a later
- *                                             one that was issued there; what is read counts as
- *                                             acknowledged from then on
- *   records look FILE JOURNAL                 the same, and what is read counts for nothing
- *   records acknowledged JOURNAL              how many were
+ *   records write FILE JOURNAL SEED THREADS
+ *           until a write fails or SIGTERM: each thread writes 1 to 16 neighbouring places of its
+ *           own part again and again
+ *   records verify FILE JOURNAL
+ *           each place holds its last acknowledged number, or a later one that was issued there;
+ *           what is read counts as acknowledged from then on
+ *   records look FILE JOURNAL
+ *           the same, and what is read counts for nothing
+ *   records acknowledged JOURNAL
+ *           how many were
  *
  * A place is 4 KiB. Exit 0 when all is well, 1 on a difference, 2 on other errors.
  */
@@ -135,7 +138,8 @@ static void *write_records(void *arg)
 	if (!buf)
 		die("memory");
 	while (!atomic_load(&stop)) {
-		uint32_t count = rand_r(&w->seed) % 4 ? 1 : 1 + (uint32_t)rand_r(&w->seed) % RUN_MAX;
+		uint32_t count = rand_r(&w->seed) % 4 ? 1
+						      : 1 + (uint32_t)rand_r(&w->seed) % RUN_MAX;
 		uint32_t first = base + (uint32_t)rand_r(&w->seed) % (part - count);
 		uint64_t number = atomic_fetch_add(&next_number, 1);
 		size_t bytes = (size_t)count * PLACE_BYTES;
@@ -239,7 +243,8 @@ static bool place_is_good(const struct journal *j, const unsigned char *block, u
 		       m.number, last);
 		return false;
 	}
-	if (m.number && (m.place != place || (m.number != last && !was_issued(j, place, m.number)))) {
+	if (m.number &&
+	    (m.place != place || (m.number != last && !was_issued(j, place, m.number)))) {
 		printf("place %u: holds number %" PRIu64 " of place %" PRIu64
 		       ", which was not written here\n", place, m.number, m.place);
 		return false;
@@ -259,8 +264,8 @@ static int run_verify(char **argv, bool keep)
 	for (uint32_t first = 0; first < places; first += RUN_MAX) {
 		uint32_t count = places - first < RUN_MAX ? places - first : RUN_MAX;
 
-		if (pread(file_fd, block, (size_t)count * PLACE_BYTES, (off_t)first * PLACE_BYTES) !=
-		    (ssize_t)count * PLACE_BYTES)
+		if (pread(file_fd, block, (size_t)count * PLACE_BYTES,
+			  (off_t)first * PLACE_BYTES) != (ssize_t)count * PLACE_BYTES)
 			die(argv[0]);
 		for (uint32_t i = 0; i < count; i++) {
 			if (!place_is_good(&j, block + (size_t)i * PLACE_BYTES, first + i,

@@ -112,7 +112,8 @@ void world_close(struct world *w)
 	event_base_free(w->base);
 }
 
-static void address(const struct world *w, uint8_t node, struct sockaddr_storage *ss, socklen_t *len)
+static void address(const struct world *w, uint8_t node, struct sockaddr_storage *ss,
+		    socklen_t *len)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)ss;
 

@@ -24,7 +24,8 @@ struct world_end {
 	char reason[256];
 	uint64_t tx_bytes[STREAM_COUNT];
 	unsigned packet_count;
-	struct pkt packets[WORLD_PACKETS_MAX]; /* borrowed parts are gone; payload references are ours */
+	/* borrowed parts are gone; payload references are ours */
+	struct pkt packets[WORLD_PACKETS_MAX];
 	uint8_t streams[WORLD_PACKETS_MAX];
 	/* Called inside the packet callback when set. */
 	void (*on_packet)(struct world_end *end, const struct pkt *pkt);
@@ -40,7 +41,8 @@ struct world {
 	bool timed_out;
 };
 
-/* Nodes 0 .. count-1 on 127.0.0.1, ports ascending with the node id; a budget for received payload. */
+/* Nodes 0 .. count-1 on 127.0.0.1, ports ascending
+ * with the node id; a budget for received payload. */
 void world_open(struct world *w, unsigned count, uint64_t peer_budget_bytes);
 void world_close(struct world *w);
 /* Creates the two ends (listeners exist then); nothing connects yet. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The resync decision looks the same from both sides (S13): exhaustively over a small model, and at random over full
- * sets of generations. Neither side becomes source with inconsistent data, and no bits are forgotten.
+ * The resync decision looks the same from both sides (S13): exhaustively over a small model, and at
+ * random over full sets of generations. Neither side becomes source with inconsistent data, and no
+ * bits are forgotten.
  */
 #include <stdio.h>
 #include <string.h>
@@ -106,7 +107,8 @@ static void small_side(unsigned n, unsigned node, struct uuid_side *s)
 
 static bool small_model(void)
 {
-	static const enum disk_state disks[] = { DISK_INCONSISTENT, DISK_OUTDATED, DISK_UP_TO_DATE };
+	static const enum disk_state disks[] = { DISK_INCONSISTENT, DISK_OUTDATED,
+						 DISK_UP_TO_DATE };
 	struct sync_input in;
 
 	memset(&in, 0, sizeof(in));

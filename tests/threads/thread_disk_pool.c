@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Jobs through the worker pool: each runs once and comes back, lanes keep their order, two ports do not mix. */
+/* Jobs through the worker pool: each runs once and comes
+ * back, lanes keep their order, two ports do not mix. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Several threads post to one: nothing is lost or doubled, order per sender holds, the bound holds. */
+/* Several threads post to one: nothing is lost or
+ * doubled, order per sender holds, the bound holds. */
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>

@@ -228,9 +228,10 @@ Test(api, results)
 	cr_assert_eq(e.code, API_REFUSED);
 	body = api_error_json(&e);
 	text = json_dumps(body, JSON_COMPACT);
-	cr_assert_str_eq(text, "{\"error\":{\"code\":\"refused\",\"message\":\"primary r0: beta is "
-			       "Primary\",\"hint\":\"close the file there or run 'drbdctl secondary' "
-			       "on that node first\"}}");
+	cr_assert_str_eq(text,
+			 "{\"error\":{\"code\":\"refused\",\"message\":\"primary r0: beta is "
+			 "Primary\",\"hint\":\"close the file there or run 'drbdctl secondary' "
+			 "on that node first\"}}");
 	free(text);
 	json_decref(body);
 	cr_assert_not(api_result(&r, SS_NO_UP_TO_DATE_DISK, NULL, &e));
@@ -305,8 +306,10 @@ Test(api, verdicts)
 	s.volumes[0] = (struct status_volume){ .disk = DISK_INCONSISTENT,
 					       .current_uuid = UUID_JUST_CREATED };
 	judge(&s, VERDICT_BLOCKED,
-	      "volume 0: no UpToDate data, here it is Inconsistent (just created; once, on one node: "
-	      "'new-current-uuid --clear-bitmap' if all copies are alike, 'primary --force' to copy "
+	      "volume 0: no UpToDate data, here it is Inconsistent (just created; once, on one "
+	      "node: "
+	      "'new-current-uuid --clear-bitmap' if all copies are alike, 'primary --force' to "
+	      "copy "
 	      "this one)");
 
 	fill(&s);

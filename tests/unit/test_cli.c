@@ -143,17 +143,21 @@ Test(cli, bad_lines)
 	static const struct {
 		const char *line, *message;
 	} cases[] = {
-		{ "statsu", "unknown command 'statsu', did you mean status; 'drbdctl help' lists them" },
+		{ "statsu",
+		  "unknown command 'statsu', did you mean status; 'drbdctl help' lists them" },
 		{ "-x status", "unknown option '-x' in front of the command; see 'drbdctl help'" },
 		{ "-c", "-c needs a value" },
 		{ "status --fast", "status: unknown option '--fast'; see 'drbdctl help status'" },
-		{ "status --json=1", "status: unknown option '--json=1'; see 'drbdctl help status'" },
+		{ "status --json=1",
+		  "status: unknown option '--json=1'; see 'drbdctl help status'" },
 		{ "primary", "primary: argument RES is missing; see 'drbdctl help primary'" },
 		{ "primary r0 r1", "primary: one argument too many: 'r1'" },
 		{ "primary r0/0", "primary: 'r0/0' is not RES; see 'drbdctl help primary'" },
 		{ "primary r0:x", "primary: 'r0:x' is not RES; see 'drbdctl help primary'" },
-		{ "create-md /0", "create-md: '/0' is not RES[/VOL]; see 'drbdctl help create-md'" },
-		{ "create-md r0/", "create-md: 'r0/' is not RES[/VOL]; see 'drbdctl help create-md'" },
+		{ "create-md /0",
+		  "create-md: '/0' is not RES[/VOL]; see 'drbdctl help create-md'" },
+		{ "create-md r0/",
+		  "create-md: 'r0/' is not RES[/VOL]; see 'drbdctl help create-md'" },
 		{ "create-md r0/65535",
 		  "create-md: 'r0/65535' is not RES[/VOL]; see 'drbdctl help create-md'" },
 		{ "create-md r0 --max-peers 32",
@@ -161,8 +165,9 @@ Test(cli, bad_lines)
 		{ "create-md r0 --max-peers", "create-md: --max-peers needs a value" },
 		{ "new-current-uuid r0",
 		  "new-current-uuid: 'r0' is not RES/VOL; see 'drbdctl help new-current-uuid'" },
-		{ "invalidate-remote r0", "invalidate-remote: 'r0' is not RES:PEER[/VOL]; see 'drbdctl "
-					  "help invalidate-remote'" },
+		{ "invalidate-remote r0",
+		  "invalidate-remote: 'r0' is not RES:PEER[/VOL]; see 'drbdctl "
+		  "help invalidate-remote'" },
 		{ "connect r0:", "connect: 'r0:' is not RES[:PEER]; see 'drbdctl help connect'" },
 		{ "wait-sync r0 --timeout 0", "wait-sync: --timeout '0' is not a number from 1 to "
 					      "604800" },
@@ -227,41 +232,43 @@ Test(cli, status_verbose_with_statistics)
 {
 	struct out_style style = { .verbose = true, .statistics = true };
 
-	expect_text(golden, &style,
-		    "r0: SYNCING 37 % eta 10 s, volume 0 to beta\n"
-		    "r0 node-id:0 role:Primary suspended:no\n"
-		    "    write-ordering:flush\n"
-		    "  volume:0 disk:UpToDate backing_dev:/dev/vg/r0 io:direct quorum:yes open:yes\n"
-		    "      size:262144 read:10 written:20 al-writes:3 bm-writes:0 upper-pending:0 "
-		    "lower-pending:0\n"
-		    "  beta node-id:2 connection:Connected role:Secondary congested:no\n"
-		    "      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
-		    "sent-bytes:1000 received-bytes:0\n"
-		    "    volume:0 replication:SyncSource peer-disk:Inconsistent done:37.50 "
-		    "rate:16.00 MiB/s eta:10 s resync-suspended:no\n"
-		    "        received:0 sent:0 out-of-sync:163840 pending:0 unacked:0\n"
-		    "  gamma node-id:1 connection:Connected role:Secondary congested:no\n"
-		    "      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
-		    "sent-bytes:1000 received-bytes:0\n"
-		    "    volume:0 replication:Established peer-disk:UpToDate resync-suspended:no\n"
-		    "        received:0 sent:0 out-of-sync:0 pending:0 unacked:0\n"
-		    "\n");
+	expect_text(
+		golden, &style,
+		"r0: SYNCING 37 % eta 10 s, volume 0 to beta\n"
+		"r0 node-id:0 role:Primary suspended:no\n"
+		"    write-ordering:flush\n"
+		"  volume:0 disk:UpToDate backing_dev:/dev/vg/r0 io:direct quorum:yes open:yes\n"
+		"      size:262144 read:10 written:20 al-writes:3 bm-writes:0 upper-pending:0 "
+		"lower-pending:0\n"
+		"  beta node-id:2 connection:Connected role:Secondary congested:no\n"
+		"      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
+		"sent-bytes:1000 received-bytes:0\n"
+		"    volume:0 replication:SyncSource peer-disk:Inconsistent done:37.50 "
+		"rate:16.00 MiB/s eta:10 s resync-suspended:no\n"
+		"        received:0 sent:0 out-of-sync:163840 pending:0 unacked:0\n"
+		"  gamma node-id:1 connection:Connected role:Secondary congested:no\n"
+		"      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
+		"sent-bytes:1000 received-bytes:0\n"
+		"    volume:0 replication:Established peer-disk:UpToDate resync-suspended:no\n"
+		"        received:0 sent:0 out-of-sync:0 pending:0 unacked:0\n"
+		"\n");
 }
 
 Test(cli, status_coloured_with_bars)
 {
 	struct out_style style = { .colour = true, .tty = true, .bar = 8 };
 
-	expect_text(golden, &style,
-		    "r0: \033[1mSYNCING\033[0m 37 % eta 10 s, volume 0 to beta\n"
-		    "r0 role:\033[1;36mPrimary\033[0m\n"
-		    "  disk:\033[1;32mUpToDate\033[0m open:\033[1;36myes\033[0m\n"
-		    "  beta role:Secondary\n"
-		    "    replication:\033[31mSyncSource\033[0m peer-disk:\033[31mInconsistent\033[0m\n"
-		    "      [===>    ] done:37.50 rate:16.00 MiB/s eta:10 s\n"
-		    "  gamma role:Secondary\n"
-		    "    peer-disk:\033[32mUpToDate\033[0m\n"
-		    "\n");
+	expect_text(
+		golden, &style,
+		"r0: \033[1mSYNCING\033[0m 37 % eta 10 s, volume 0 to beta\n"
+		"r0 role:\033[1;36mPrimary\033[0m\n"
+		"  disk:\033[1;32mUpToDate\033[0m open:\033[1;36myes\033[0m\n"
+		"  beta role:Secondary\n"
+		"    replication:\033[31mSyncSource\033[0m peer-disk:\033[31mInconsistent\033[0m\n"
+		"      [===>    ] done:37.50 rate:16.00 MiB/s eta:10 s\n"
+		"  gamma role:Secondary\n"
+		"    peer-disk:\033[32mUpToDate\033[0m\n"
+		"\n");
 }
 
 Test(cli, status_of_trouble)

@@ -55,7 +55,8 @@ static void stop(void)
 TestSuite(client, .init = start, .fini = stop, .timeout = 30);
 
 /* One call; the JSON text of the reply (caller frees) or NULL. */
-static char *ask(const char *url_path, const json_t *body, const char *http, int *rc, struct err *err)
+static char *ask(const char *url_path, const json_t *body, const char *http, int *rc,
+		 struct err *err)
 {
 	struct cli cli = { .socket = path };
 	json_t *reply = NULL;
@@ -104,8 +105,8 @@ Test(client, get_and_post)
 	json_decref(body);
 }
 
-#define ERROR_BODY(code)                                                                           \
-	"HTTP/1.1 409 X\r\nConnection: close\r\n\r\n{\"error\":{\"code\":\"" code                     \
+#define ERROR_BODY(code) \
+	"HTTP/1.1 409 X\r\nConnection: close\r\n\r\n{\"error\":{\"code\":\"" code \
 	"\",\"message\":\"no\",\"hint\":\"do this\"}}"
 
 Test(client, errors_become_exit_codes)
@@ -137,8 +138,9 @@ Test(client, no_server)
 	json_t *reply;
 
 	cr_assert_eq(client_status(&cli, "r0", &reply, &err), EXIT_ERROR);
-	cr_assert_str_eq(err.text, "control socket /nonexistent/control.sock: no drbdfs answers "
-				   "there; start it with 'drbdfs mount', or name its socket with -s");
+	cr_assert_str_eq(err.text,
+			 "control socket /nonexistent/control.sock: no drbdfs answers "
+			 "there; start it with 'drbdfs mount', or name its socket with -s");
 	client_close(&cli);
 }
 
@@ -151,7 +153,8 @@ Test(client, names_are_escaped)
 
 	answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 	cr_assert_eq(pthread_create(&thread, NULL, serve_one, NULL), 0);
-	cr_assert_eq(client_status(&cli, "a?b#", &reply, &err), EXIT_USAGE, "an object is no array");
+	cr_assert_eq(client_status(&cli, "a?b#", &reply, &err), EXIT_USAGE,
+		     "an object is no array");
 	(void)pthread_join(thread, NULL);
 	cr_assert_eq(strncmp(request, "GET /v1/status/a%3Fb%23 ", 24), 0, "%s", request);
 	client_close(&cli);
@@ -165,9 +168,11 @@ Test(client, socket_of_the_configuration)
 
 	(void)str_format(file, sizeof(file), "%s/conf", dir);
 	f = fopen(file, "w");
-	(void)fputs("node = { control-socket = \"/run/of/conf.sock\"; };\n"
-		    "resources = ( { name = \"r0\"; volumes = ( { volume = 0; disk = \"none\"; } );\n"
-		    "nodes = ( { name = \"a\"; node-id = 0; } ); } );\n", f);
+	(void)fputs(
+		"node = { control-socket = \"/run/of/conf.sock\"; };\n"
+		"resources = ( { name = \"r0\"; volumes = ( { volume = 0; disk = \"none\"; } );\n"
+		"nodes = ( { name = \"a\"; node-id = 0; } ); } );\n",
+		f);
 	(void)fclose(f);
 	socket_path(&cli, text);
 	cr_assert_str_eq(text, "/run/of/conf.sock");

@@ -61,8 +61,8 @@ static struct conf *load_good(const char *text)
 	return conf;
 }
 
-/* Each expected text must be the part behind "DIR/c.conf" of the message with that number; "@:" in it
- * stands for another mention of that path. */
+/* Each expected text must be the part behind "DIR/c.conf" of the message with that number; "@:" in
+ * it stands for another mention of that path. */
 static void expect(const char *text, const char *const *messages)
 {
 	struct conf_messages m = { 0 };
@@ -131,9 +131,11 @@ Test(conf, full_mesh_and_defaults)
 Test(conf, levels)
 {
 	struct conf *conf = load_good(
-		"common = { net = { ping-int = 11; timeout = 11; ko-count = 1; max-buffers = 100; };\n"
+		"common = { net = { ping-int = 11; timeout = 11; ko-count = 1; max-buffers = 100; "
+		"};\n"
 		" disk = { al-extents = 100; c-plan-ahead = 1; c-delay-target = 1;\n"
-		"  resync-rate = 1; }; options = { twopc-timeout = 60; auto-promote-timeout = 1; }; };\n"
+		"  resync-rate = 1; }; options = { twopc-timeout = 60; auto-promote-timeout = 1; "
+		"}; };\n"
 		"templates = ( { name = \"wan\"; net = { timeout = 33; ko-count = 3;\n"
 		"  max-buffers = 300; }; } );\n"
 		"resources = ( { name = \"r0\";\n"
@@ -176,9 +178,11 @@ Test(conf, volumes_nodes_and_metadata_places)
 	struct conf *conf = load_good(
 		"resources = ( { name = \"r0\";\n"
 		" volumes = ( { volume = 5; disk = \"/dev/five\"; meta-disk = \"/dev/meta5\"; },\n"
-		"  { volume = 0; disk = \"/dev/zero0\"; meta-disk = { device = \"/dev/md\"; index = 3; };"
+		"  { volume = 0; disk = \"/dev/zero0\"; meta-disk = { device = \"/dev/md\"; index "
+		"= 3; };"
 		" } );\n"
-		" nodes = ( { name = \"late\"; node-id = 9; address = \"[2001:DB8::0001]:7000\"; },\n"
+		" nodes = ( { name = \"late\"; node-id = 9; address = \"[2001:DB8::0001]:7000\"; "
+		"},\n"
 		"  { name = \"client\"; node-id = 2; address = \"ipv6:[2001:db8::2]:7000\";\n"
 		"    diskless = true; },\n"
 		"  { name = \"third\"; node-id = 4; address = \"[2001:db8::3]:7000\";\n"
@@ -252,7 +256,8 @@ Test(conf, node_and_security)
 	cr_assert_str_eq(name, "beta");
 	cr_assert_eq(conf_node_select(conf, "delta", name, &err), -ENOENT);
 	cr_assert_not_null(strstr(err.text, "no resource has a node 'delta' (from the option -n); "
-					    "give one with -n out of: alpha, beta"), "%s", err.text);
+					    "give one with -n out of: alpha, beta"),
+			   "%s", err.text);
 	conf_free(conf);
 }
 
@@ -320,7 +325,8 @@ Test(conf, includes)
 				" nodes = ( { name = \"alpha\"; node-id = 0;\n"
 				" address = \"10.0.0.1:7001\"; } ); } );\n"
 				"include-files = [ \"nothing-*.conf\" ];\n");
-	conf = load_good("include-files = [ \"d/*.conf\" ]; common = { net = { ko-count = 9; }; };\n");
+	conf = load_good(
+		"include-files = [ \"d/*.conf\" ]; common = { net = { ko-count = 9; }; };\n");
 	cr_assert_eq(conf->resource_count, 2);
 	cr_assert_str_eq(conf->resources[0].name, "a1");
 	cr_assert_eq(conf->resources[1].connections[0].net.ko_count, 9);
@@ -378,7 +384,8 @@ Test(conf, ranges)
 {
 	EXPECT(RESOURCE("net = { timeout = 601; protocol = \"D\"; };\n"
 			"disk = { c-max-rate = \"0.5M\"; };\n"),
-	       ":5: resource 'r0', net: timeout: value is too big, allowed are 1 to 600 tenths of a "
+	       ":5: resource 'r0', net: timeout: value is too big, allowed are 1 to 600 tenths of "
+	       "a "
 	       "second",
 	       ":5: resource 'r0', net: protocol: \"D\" is not a valid value; allowed are \"A\" | "
 	       "\"B\" | \"C\"",
@@ -402,7 +409,8 @@ Test(conf, nodes)
 	       ":3: resource 'r0', node 'a': node-id 4294967296 is out of range [0..31]");
 	EXPECT(ONE_NODE("{ name = \"a/b\"; node-id = 0; address = \"10.0.0.1:0\"; }"),
 	       ":3: resource 'r0', node 'a/b': the name contains '/'",
-	       ":3: resource 'r0', node 'a/b': address \"10.0.0.1:0\": port out of range [1..65535]");
+	       ":3: resource 'r0', node 'a/b': address \"10.0.0.1:0\": port out of range "
+	       "[1..65535]");
 	EXPECT(ONE_NODE("{ name = \"a\"; node-id = 0; address = \"host:7000\"; }"),
 	       ":3: resource 'r0', node 'a': address \"host:7000\": not the numeric address of one "
 	       "IPv4 or IPv6 host");
@@ -413,7 +421,8 @@ Test(conf, nodes)
 	       ":5: resource 'r0', node 'c': node-id 1 is that of 'a', line 4");
 	EXPECT(ONE_NODE("{ name = \"a\"; node-id = 0; },\n"
 			"{ name = \"b\"; node-id = 1; address = \"10.0.0.2:7000\"; }"),
-	       ":3: resource 'r0', node 'a': 'address' is missing, and the connection to 'b' has no "
+	       ":3: resource 'r0', node 'a': 'address' is missing, and the connection to 'b' has "
+	       "no "
 	       "paths");
 }
 
@@ -432,7 +441,8 @@ Test(conf, volumes)
 	       " { volume = 65535; disk = \"/dev/c\"; },\n"
 	       " { volume = 1; disk = \"relative\"; },\n"
 	       " { volume = 2; } );\n"
-	       "nodes = ( { name = \"a\"; node-id = 0; volumes = (\n { volume = 7; } ); } ); } );\n",
+	       "nodes = ( { name = \"a\"; node-id = 0; volumes = (\n { volume = 7; } ); } ); } "
+	       ");\n",
 	       ":3: resource 'r0', volumes: volume 0 is there already, at line 2",
 	       ":4: resource 'r0', volumes: volume 65535 is out of range [0..65534]",
 	       ":8: resource 'r0', node 'a': the resource has no volume 7",
@@ -445,14 +455,19 @@ Test(conf, backing_stores_used_twice)
 	EXPECT("resources = ( { name = \"r0\"; volumes = (\n"
 	       " { volume = 0; disk = \"/dev/a\"; },\n { volume = 1; disk = \"/dev/a\"; } );\n"
 	       "nodes = ( { name = \"a\"; node-id = 0; } ); } );\n",
-	       ":3: resource 'r0', node 'a', volume 1: disk /dev/a is also used as disk of volume 0 "
+	       ":3: resource 'r0', node 'a', volume 1: disk /dev/a is also used as disk of volume "
+	       "0 "
 	       "of resource 'r0', @:2");
 	EXPECT("resources = ( { name = \"r0\"; volumes = (\n"
-	       " { volume = 0; disk = \"/dev/a\"; meta-disk = { device = \"/dev/m\"; index = 1; }; },"
-	       "\n { volume = 1; disk = \"/dev/b\"; meta-disk = { device = \"/dev/m\"; index = 2; }; "
-	       "},\n { volume = 2; disk = \"/dev/c\"; meta-disk = { device = \"/dev/m\"; index = 1; "
+	       " { volume = 0; disk = \"/dev/a\"; meta-disk = { device = \"/dev/m\"; index = 1; }; "
+	       "},"
+	       "\n { volume = 1; disk = \"/dev/b\"; meta-disk = { device = \"/dev/m\"; index = 2; "
+	       "}; "
+	       "},\n { volume = 2; disk = \"/dev/c\"; meta-disk = { device = \"/dev/m\"; index = "
+	       "1; "
 	       "}; } );\nnodes = ( { name = \"a\"; node-id = 0; } ); } );\n",
-	       ":4: resource 'r0', node 'a', volume 2: meta-disk /dev/m is also used as meta-disk of "
+	       ":4: resource 'r0', node 'a', volume 2: meta-disk /dev/m is also used as meta-disk "
+	       "of "
 	       "volume 0 of resource 'r0', @:2");
 }
 
@@ -499,13 +514,15 @@ Test(conf, connections)
 Test(conf, authentication)
 {
 	EXPECT(RESOURCE("net = { cram-hmac-alg = \"sha256\"; };\n"),
-	       ":1: resource 'r0', connection 'alpha'-'beta': cram-hmac-alg needs a shared-secret (or "
+	       ":1: resource 'r0', connection 'alpha'-'beta': cram-hmac-alg needs a shared-secret "
+	       "(or "
 	       "security.secret-file)");
 	EXPECT(RESOURCE("net = { shared-secret = \"x\"; };\n"),
 	       ":1: resource 'r0', connection 'alpha'-'beta': shared-secret without cram-hmac-alg "
 	       "would not authenticate anybody");
 	EXPECT("security = { secret-file = \"/x\"; };\n" RESOURCE(""),
-	       ": security.secret-file is given, but no connection has a cram-hmac-alg: nobody would "
+	       ": security.secret-file is given, but no connection has a cram-hmac-alg: nobody "
+	       "would "
 	       "be authenticated");
 	EXPECT("security = { allowed-control-users = [ \"no-such-user-here\" ]; };\n" RESOURCE(""),
 	       ":1: allowed-control-users: no user 'no-such-user-here'");
@@ -518,7 +535,8 @@ Test(conf, includes_that_fail)
 	const char *path;
 
 	(void)put("loop.conf", "include-files = [ \"c.conf\" ];\n");
-	path = put("c.conf", "include-files = [ \"missing.conf\",\n \"loop.conf\" ];\n" RESOURCE(""));
+	path = put("c.conf",
+		   "include-files = [ \"missing.conf\",\n \"loop.conf\" ];\n" RESOURCE(""));
 	cr_assert_null(conf_load(path, &m));
 	cr_assert_eq(m.count, 2);
 	(void)snprintf(expected, sizeof(expected),
@@ -538,8 +556,9 @@ Test(conf, files_that_are_none)
 	char *big = malloc((1 << 20) + 2), path[128];
 
 	cr_assert_null(conf_load("/nonexistent/drbdfs.conf", &m));
-	cr_assert_str_eq(m.items[0].text, "/nonexistent/drbdfs.conf: cannot read the configuration: "
-					  "No such file or directory");
+	cr_assert_str_eq(m.items[0].text,
+			 "/nonexistent/drbdfs.conf: cannot read the configuration: "
+			 "No such file or directory");
 	cr_assert_null(conf_load("/dev/zero", &m));
 	cr_assert_not_null(strstr(m.items[1].text, "not a regular file"));
 	cr_assert_null(conf_load(dir, &m));
@@ -581,12 +600,14 @@ Test(conf, backing_stores_exist_once)
 	(void)put("disk", "");
 	(void)snprintf(text, sizeof(text), "%s/link", dir);
 	cr_assert_eq(symlink("disk", text), 0);
-	(void)snprintf(text, sizeof(text),
-		       "resources = ( { name = \"r0\"; volumes = (\n"
-		       " { volume = 0; disk = \"%s/disk\"; },\n { volume = 1; disk = \"%s/gone\"; },\n"
-		       " { volume = 2; disk = \"%s\"; },\n { volume = 3; disk = \"%s/link\"; } );\n"
-		       "nodes = ( { name = \"a\"; node-id = 0; }, { name = \"b\"; node-id = 1;\n"
-		       " diskless = true; } ); connections = ( ); } );\n", dir, dir, dir, dir);
+	(void)snprintf(
+		text, sizeof(text),
+		"resources = ( { name = \"r0\"; volumes = (\n"
+		" { volume = 0; disk = \"%s/disk\"; },\n { volume = 1; disk = \"%s/gone\"; },\n"
+		" { volume = 2; disk = \"%s\"; },\n { volume = 3; disk = \"%s/link\"; } );\n"
+		"nodes = ( { name = \"a\"; node-id = 0; }, { name = \"b\"; node-id = 1;\n"
+		" diskless = true; } ); connections = ( ); } );\n",
+		dir, dir, dir, dir);
 	conf = load_good(text);
 	cr_assert_not(conf_check_node(conf, "a", &m));
 	cr_assert_eq(m.count, 3);

@@ -60,7 +60,8 @@ Test(net_addr, refused)
 Test(net_addr, hosts)
 {
 	struct sockaddr_storage a = parsed("10.0.0.1:7000"), b = parsed("10.0.0.1:7001");
-	struct sockaddr_storage mapped = parsed("[::ffff:10.0.0.1]:7000"), c = parsed("10.0.0.2:7000");
+	struct sockaddr_storage mapped = parsed("[::ffff:10.0.0.1]:7000"),
+				c = parsed("10.0.0.2:7000");
 	struct sockaddr_storage v6 = parsed("[::1]:7000");
 
 	cr_assert(net_addr_same_host(&a, &b));
@@ -84,7 +85,8 @@ static int compare(const char *a, const char *b)
 	return net_addr_compare(&sa, la, &sb, lb);
 }
 
-/* The port decides before the address, and byte by byte: as the kernel's memcmp over its sockaddr. */
+/* The port decides before the address, and byte by
+ * byte: as the kernel's memcmp over its sockaddr. */
 Test(net_addr, order)
 {
 	cr_assert_gt(compare("10.0.0.1:7001", "10.0.0.2:7000"), 0);

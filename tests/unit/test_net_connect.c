@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Establishment with real sockets: who opens what, late starters, several nodes on one address, strangers. */
+/* Establishment with real sockets: who opens what, late
+ * starters, several nodes on one address, strangers. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -13,7 +14,8 @@
 
 static struct world w;
 
-/* Node 1 has the greater port: it opens data, node 0 opens control, so node 1 resolves conflicts. */
+/* Node 1 has the greater port: it opens data, node
+ * 0 opens control, so node 1 resolves conflicts. */
 Test(net_connect, roles)
 {
 	world_open(&w, 2, 1 << 20);

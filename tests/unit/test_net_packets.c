@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets through real sockets: payload by reference, order, back-pressure, garbage, orderly ends. */
+/* Packets through real sockets: payload by reference,
+ * order, back-pressure, garbage, orderly ends. */
 #include <criterion/criterion.h>
 #include <string.h>
 
