@@ -246,14 +246,18 @@ static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned
 	return changed;
 }
 
-/* A peer to which we told a count counts on it: none left is news. */
+/* A peer counts on what we told it: that no bits are left, or that no resync changes our data any more, is news. */
 void announce_count(struct core *core, struct peer_device *pd)
 {
 	const struct volume *vol = core->vol[pd->v];
+	bool clean, settled;
 
-	if (vol_has_md(vol) && repl_of(core, pd) == REPL_ESTABLISHED &&
-	    disk_of(core, vol) == DISK_UP_TO_DATE && pd->sent_valid && pd->sent.dirty_bits &&
-	    !bitmap_weight(vol, pd->p))
+	if (!vol_has_md(vol) || repl_of(core, pd) != REPL_ESTABLISHED || !pd->sent_valid)
+		return;
+	clean = disk_of(core, vol) == DISK_UP_TO_DATE && pd->sent.dirty_bits &&
+		!bitmap_weight(vol, pd->p);
+	settled = pd->sent.flags & UUID_FLAG_SYNC_TARGET && !uuid_sync_source(core, vol, pd->p);
+	if (clean || settled)
 		uuid_send(core, core->peer[pd->p], pd->v, 0, 0);
 }
 

@@ -107,7 +107,7 @@ void announce_all(struct core *core, struct volume *vol);
 void announce_time(struct core *core, struct volume *vol);
 /* Generations changed here or there: claims of this peer count only from now on. */
 void announce_fence(struct core *core, struct peer_device *pd);
-/* Tells the peer when no bits are left towards it. */
+/* Tells the peer when no bits are left towards it, and when this node is no sync target any more. */
 void announce_count(struct core *core, struct peer_device *pd);
 /* Some disk started or ended to be good: what was claimed before is void. */
 void announce_fences_reset(struct core *core, struct volume *vol);

@@ -343,6 +343,20 @@ static void tell(struct pair *p, unsigned node, unsigned peer)
 	pair_core(p, peer)->peer[node]->pd[0].uuids = pd->sent;
 }
 
+/* A resync ends others that were paused: then nothing changes here any more. */
+Test(resync, peers_are_told_that_a_target_is_through)
+{
+	struct pair *p = start(3);
+	struct peer_device *pd = &pair_core(p, 0)->peer[1]->pd[0];
+
+	pd->sent.flags |= UUID_FLAG_SYNC_TARGET;
+	pair_core(p, 1)->peer[0]->pd[0].uuids.flags |= UUID_FLAG_SYNC_TARGET;
+	core_work(pair_core(p, 0), WORK_SYNC);
+	pair_pass_ms(p, 15000);
+	cr_assert_eq(pair_core(p, 1)->peer[0]->pd[0].uuids.flags & UUID_FLAG_SYNC_TARGET, 0);
+	pair_free(p);
+}
+
 static void outdate(struct pair *p, unsigned node)
 {
 	struct core *core = pair_core(p, node);
