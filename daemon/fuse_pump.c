@@ -171,7 +171,9 @@ static unsigned pump_some(struct fuse_pump *pump, unsigned most)
 	struct shard *shard = pump->shard;
 	unsigned count = 0;
 
-	while (count < most && shard->inline_bytes < SHARD_INLINE_BYTES_MAX) {
+	shard->direct_bytes = 0;
+	while (count < most &&
+	       shard->inline_bytes + shard->direct_bytes < SHARD_INLINE_BYTES_MAX) {
 		int rc;
 
 		pump->starved = !prepare_buffers(pump);

@@ -351,6 +351,18 @@ void shard_disk_detach(struct volume *vol)
 		start_detach(vol);
 }
 
+bool shard_disk_read_now(struct volume *vol, uint64_t sector, void *data, uint32_t bytes)
+{
+	if (vol->mode != DISK_INLINE || !vol->local_reads || !vol->store || vol->closing)
+		return false;
+	if (backing_read(vol->backing, sector, data, bytes))
+		return false;
+	vol->direct_read_sectors += bytes / SECTOR_BYTES;
+	vol->res->shard->direct_bytes += bytes;
+	shard_publish_step(vol->res);
+	return true;
+}
+
 bool shard_disk_run_inline(struct shard *shard)
 {
 	for (unsigned i = 0; i < SHARD_INLINE_JOBS_PER_TURN; i++) {

@@ -18,6 +18,7 @@ static void exec_size(struct resource *res, const struct ac_size *a)
 	vol->size_sectors = a->sectors;
 	vol->readable = a->readable;
 	vol->writable = a->writable;
+	vol->local_reads = a->local_reads;
 }
 
 static void exec_reply(const struct ac_reply *a)

@@ -53,7 +53,8 @@ struct volume {
 	unsigned jobs;                /* data and metadata jobs under way */
 	struct disk_lane meta_lane;
 	uint64_t size_sectors;        /* AC_SIZE */
-	bool readable, writable;
+	bool readable, writable, local_reads;
+	uint64_t direct_read_sectors; /* that the core was not asked for */
 	struct file *file;
 	unsigned open_count;
 	/* app_range.c */
@@ -132,6 +133,7 @@ struct shard {
 	struct list resources;
 	struct list inline_jobs;
 	uint64_t inline_bytes;        /* of the reads and writes among them */
+	uint64_t direct_bytes;        /* read without the core in this turn */
 	struct list free_jobs;
 	struct list free_reqs;
 	struct fuse_pump *pump;
@@ -158,6 +160,11 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a);
 void shard_disk_attach(struct volume *vol);
 void shard_disk_detach(struct volume *vol);
+/*
+ * Reads now, on this thread and without the core, where that is as good: a store in memory whose every
+ * block is up to date. False: it is not, or the read failed; the core knows what to do then.
+ */
+bool shard_disk_read_now(struct volume *vol, uint64_t sector, void *data, uint32_t bytes);
 /* Runs what may run on this thread; true when more is left. */
 bool shard_disk_run_inline(struct shard *shard);
 void shard_disk_free_jobs(struct shard *shard);

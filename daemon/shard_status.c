@@ -41,8 +41,13 @@ void shard_publish(struct resource *res)
 	s->up = true;
 	core_status(res->core, &s->core);
 	fill_congested(res, &s->core);
-	for (unsigned i = 0; i < res->volume_count; i++)
-		fill_backing(&res->volumes[i], &s->backing[i]);
+	for (unsigned i = 0; i < res->volume_count; i++) {
+		const struct volume *vol = &res->volumes[i];
+
+		fill_backing(vol, &s->backing[i]);
+		ASSERT(s->core.volumes[i].vnr == vol->vnr);
+		s->core.volumes[i].read_sectors += vol->direct_read_sectors;
+	}
 	daemon_publish(res->shard->conf.daemon, res->name, s);
 }
 

@@ -292,6 +292,7 @@ struct ac_size {
 	uint64_t sectors;
 	bool readable;           /* an open for reading can succeed now */
 	bool writable;
+	bool local_reads;        /* any block may be read from the local disk without EV_SUBMIT */
 };
 
 struct ac_reply {

@@ -142,7 +142,7 @@ struct volume {
 	bool discard_ok;
 	unsigned open_rw, open_ro;
 	uint64_t gate_sectors;      /* last AC_SIZE */
-	bool gate_readable, gate_writable;
+	bool gate_readable, gate_writable, gate_local_reads;
 	bool io_failed;             /* the disk is being given up after an error */
 	bool md_failed;             /* the error was one of the metadata: nothing more is written */
 	char reason[STATUS_REASON_MAX];

@@ -264,18 +264,22 @@ void volume_update_gates(struct core *core)
 		bool data = state_data_accessible(core, &core->st, vol->v);
 		bool readable = data && promotable;
 		bool writable = (data || primary) && promotable;
+		bool local_reads = request_local_writable(core, vol) &&
+				   disk_of(core, vol) == DISK_UP_TO_DATE && !state_suspended(core);
 		struct core_action *action;
 
 		if (vol->gate_sectors == vol->size_sectors && vol->gate_readable == readable &&
-		    vol->gate_writable == writable)
+		    vol->gate_writable == writable && vol->gate_local_reads == local_reads)
 			continue;
 		vol->gate_sectors = vol->size_sectors;
 		vol->gate_readable = readable;
 		vol->gate_writable = writable;
+		vol->gate_local_reads = local_reads;
 		action = core_act(core, AC_SIZE);
 		action->u.size.vnr = vol->vnr;
 		action->u.size.sectors = vol->size_sectors;
 		action->u.size.readable = readable;
 		action->u.size.writable = writable;
+		action->u.size.local_reads = local_reads;
 	}
 }

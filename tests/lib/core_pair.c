@@ -200,6 +200,7 @@ static void node_start(struct pair *p, unsigned id)
 	n->mem = aligned_alloc(64, (bytes + 63) / 64 * 64);
 	n->core = core_create(&n->conf, n->mem, bytes);
 	n->up = true;
+	n->local_reads = false;
 	n->head = NULL;
 	n->tail = &n->head;
 }
@@ -558,6 +559,11 @@ static struct status_peer_device peer_device_status(struct pair *p, unsigned nod
 	}
 	free(s);
 	return d;
+}
+
+bool pair_local_reads(const struct pair *p, unsigned node)
+{
+	return p->node[node].local_reads;
 }
 
 uint64_t pair_out_of_sync(struct pair *p, unsigned node, unsigned peer)

@@ -93,6 +93,8 @@ enum disk_state pair_disk(struct pair *p, unsigned node);
 enum conn_state pair_conn(struct pair *p, unsigned node, unsigned peer);
 enum repl_state pair_repl(struct pair *p, unsigned node, unsigned peer);
 enum disk_state pair_pdsk(struct pair *p, unsigned node, unsigned peer);
+/* The core says that its disk may be read without asking it. */
+bool pair_local_reads(const struct pair *p, unsigned node);
 uint64_t pair_out_of_sync(struct pair *p, unsigned node, unsigned peer);
 /* All connected, Established, and all disks UpToDate, nothing out of sync. */
 bool pair_healthy(struct pair *p);

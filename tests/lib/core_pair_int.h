@@ -56,6 +56,7 @@ struct node {
 	struct core *core;
 	bool up;
 	bool broken;
+	bool local_reads;      /* the last AC_SIZE */
 	struct store store;
 	uint64_t *slot[SLOTS]; /* the running core's bitmap */
 	struct local *head, **tail;

@@ -457,9 +457,24 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		snprintf(p->text, sizeof(p->text), "%s", a->u.reply.text);
 		return;
 	case AC_SIZE:
+		p->node[node].local_reads = a->u.size.local_reads;
+		return;
 	case AC_NOTIFY:
 		return;
 	}
+}
+
+/* Between steps a driver may rely on what it was told last. */
+static void check_local_reads(const struct node *n)
+{
+	const struct core *core = n->core;
+	const struct volume *vol = core->vol[0];
+
+	if (core->st.vol[0].disk != DISK_UP_TO_DATE || vol->io_failed || core->st.susp_user ||
+	    core->st.susp_nod || core->st.susp_uuid)
+		ASSERT(!n->local_reads);
+	else
+		ASSERT(n->local_reads);
 }
 
 void world_step(struct pair *p, unsigned node, struct core_event *ev)
@@ -470,5 +485,6 @@ void world_step(struct pair *p, unsigned node, struct core_event *ev)
 	core_step(p->node[node].core, ev);
 	while (core_next(p->node[node].core, &a))
 		act(p, node, &a);
+	check_local_reads(&p->node[node]);
 	world_match_connections(p);
 }

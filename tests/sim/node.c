@@ -307,10 +307,11 @@ static void trace_action(struct world *w, const struct node *n, const struct cor
 			  (unsigned long long)ac->u.meta.page);
 		break;
 	case AC_SIZE:
-		sim_trace(w, "node %u %s %llu sectors%s%s", n->id, name,
+		sim_trace(w, "node %u %s %llu sectors%s%s%s", n->id, name,
 			  (unsigned long long)ac->u.size.sectors,
 			  ac->u.size.readable ? " readable" : "",
-			  ac->u.size.writable ? " writable" : "");
+			  ac->u.size.writable ? " writable" : "",
+			  ac->u.size.local_reads ? " local reads" : "");
 		break;
 	case AC_META_FLUSH:
 	case AC_ATTACH:

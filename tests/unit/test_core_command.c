@@ -188,6 +188,30 @@ Test(disk, primary_detaches_and_works_through_the_peer)
 	pair_free(p);
 }
 
+/* That it is so in every state is checked by the harness after each step. */
+Test(disk, is_read_without_asking_while_it_is_good)
+{
+	const struct ev_command attach = { .cmd = CMD_ATTACH };
+	struct pair *p = two();
+
+	cr_assert(pair_local_reads(p, 0));
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_simple(p, 1, CMD_DETACH), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_not(pair_local_reads(p, 1));
+	cr_assert_eq(pair_write(p, 0, 0, 64, 7), 0);
+	pair_hold(p, 0, 1, STREAM_DATA, true);
+	pair_submit_command(p, 1, &attach);
+	cr_assert(pair_run(p));
+	cr_assert_not(pair_local_reads(p, 1));
+	pair_hold(p, 0, 1, STREAM_DATA, false);
+	cr_assert(pair_wait(p, 30000, pair_healthy), "%s", pair_describe(p));
+	cr_assert(pair_local_reads(p, 1));
+	pair_break_disk(p, 0);
+	cr_assert_eq(pair_write(p, 0, 8, 8, 2000), 0);
+	cr_assert_not(pair_local_reads(p, 0));
+	pair_free(p);
+}
+
 Test(disk, an_io_error_detaches_and_the_primary_goes_on)
 {
 	struct pair *p = two();
