@@ -314,8 +314,9 @@ void request_log_start(struct core *core, struct request *req)
 /* ---- progress ---- */
 
 /*
- * What the application may rely on: here, or at a peer that was UpToDate and is still there. One
- * that has it and went away does not count: nobody would tell those who lack it that they do.
+ * What the application may rely on: here, or at a peer that was UpToDate and still is. One that has
+ * it and went away, or gave its disk up, does not count: nobody would tell those who lack it that
+ * they do.
  */
 static bool has_good_copy(const struct core *core, const struct request *req)
 {
@@ -326,7 +327,9 @@ static bool has_good_copy(const struct core *core, const struct request *req)
 	if (req->local_ok && req->local_good && request_local_writable(core, core->vol[req->v]))
 		return true;
 	for (; good; good &= good - 1) {
-		if (peer_connected(core, core->peer[__builtin_ctz(good)]))
+		const struct peer *peer = core->peer[__builtin_ctz(good)];
+
+		if (peer_connected(core, peer) && pdsk_of(core, &peer->pd[req->v]) == DISK_UP_TO_DATE)
 			return true;
 	}
 	return false;

@@ -162,7 +162,8 @@ static void tune_short_epochs(struct core_conf *conf)
 		conf->peers[i].net.max_epoch_size = 1;
 }
 
-Test(io, a_copy_that_only_a_lost_node_has_is_no_success)
+/* A diskless Primary whose last write node 1 has on stable storage, node 2 never answered. */
+static struct pair *one_copy(void)
 {
 	struct pair_opts opts = { .nodes = 3, .seed = 1,
 				  .diskless = 1U << 0, .tune = tune_short_epochs };
@@ -171,14 +172,31 @@ Test(io, a_copy_that_only_a_lost_node_has_is_no_success)
 	pair_up_to_date(p);
 	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), 1, "%s", pair_text(p));
 	cr_assert_eq(pair_write(p, 0, 8, 8, 500), 0);
-	/* Node 1 has it on stable storage, node 2 never answers. */
 	pair_hold(p, 2, 0, STREAM_CONTROL, true);
 	pair_submit_write(p, 0, 8, 8, 700);
 	pair_pass_ms(p, 20);
 	cr_assert_eq(pair_last_error(p), -EINPROGRESS);
+	return p;
+}
+
+Test(io, a_copy_that_only_a_lost_node_has_is_no_success)
+{
+	struct pair *p = one_copy();
+
 	pair_cut(p, 0, 1);
 	pair_run(p);
 	cr_assert_eq(pair_last_error(p), -EINPROGRESS);
+	pair_cut(p, 0, 2);
+	pair_run(p);
+	cr_assert_eq(pair_last_error(p), -EIO);
+	pair_free(p);
+}
+
+Test(io, a_copy_on_a_disk_that_was_given_up_is_no_success)
+{
+	struct pair *p = one_copy();
+
+	cr_assert_geq(pair_simple(p, 1, CMD_DETACH), 1, "%s", pair_text(p));
 	pair_cut(p, 0, 2);
 	pair_run(p);
 	cr_assert_eq(pair_last_error(p), -EIO);
