@@ -165,6 +165,8 @@ void bitmap_time(struct core *core);
  * application I/O while uuid_bump_running(), WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
+/* The peer's disk is of the generation that a Primary without a good disk has made last. */
+bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
 /* 1.6 triggers, STABLE changes, exposed uuid; called by state_effects. */
 void uuid_state_changed(struct core *core, const struct state *old);
 /* Fills and sends P_UUIDS110 (diskful) or P_CURRENT_UUID (diskless) with extra flags; remembers it as sent. */

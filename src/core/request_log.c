@@ -313,26 +313,50 @@ void request_log_start(struct core *core, struct request *req)
 
 /* ---- progress ---- */
 
-/*
- * What the application may rely on: here, or at a peer that was UpToDate and still is. One that has
- * it and went away, or gave its disk up, does not count: nobody would tell those who lack it that
- * they do.
- */
-static bool has_good_copy(const struct core *core, const struct request *req)
+/* A disk that was given up meanwhile says nothing to anybody. */
+static bool has_local_copy(const struct core *core, const struct request *req)
 {
-	const struct net_state *net = &req->net;
-	uint32_t good = req->good & ~net->of[NET_FAILED] & ~net->of[NET_LOST];
+	return req->local_ok && req->local_good &&
+	       request_local_writable(core, core->vol[req->v]);
+}
 
-	/* A disk that was given up meanwhile says nothing to anybody. */
-	if (req->local_ok && req->local_good && request_local_writable(core, core->vol[req->v]))
-		return true;
+/*
+ * Peers that had an UpToDate disk, have the write and are still there. One that went away, or gave its
+ * disk up, does not count: nobody would tell those who lack the write that they do.
+ */
+static uint32_t peers_with_copy(const struct core *core, const struct request *req)
+{
+	uint32_t good = req->good & ~req->net.of[NET_FAILED] & ~req->net.of[NET_LOST];
+	uint32_t found = 0;
+
 	for (; good; good &= good - 1) {
 		const struct peer *peer = core->peer[__builtin_ctz(good)];
 
 		if (peer_connected(core, peer) && pdsk_of(core, &peer->pd[req->v]) == DISK_UP_TO_DATE)
+			found |= UINT32_C(1) << peer->id;
+	}
+	return found;
+}
+
+/*
+ * A write that a lost peer or disk does not have is answered when the generation that says so is on a
+ * disk that has the write: should this node crash now, the peer must not take its own data for the same.
+ */
+static bool told_apart(const struct core *core, const struct request *req)
+{
+	const struct volume *vol = core->vol[req->v];
+	uint32_t peers;
+
+	if (uuid_bump_running(core))
+		return false;
+	if (has_local_copy(core, req))
+		return true;
+	peers = peers_with_copy(core, req);
+	for (uint32_t left = peers; left; left &= left - 1) {
+		if (uuid_peer_follows(&core->peer[__builtin_ctz(left)]->pd[req->v], vol))
 			return true;
 	}
-	return false;
+	return peers == 0;
 }
 
 /* Local part and all acks are in: what the peers said to be in sync is; overlapping I/O may go
@@ -353,21 +377,18 @@ void request_log_progress(struct core *core, struct request *req)
 {
 	if (req->local_pending)
 		return;
-	/*
-	 * A write that a lost peer or disk does not have is answered when the generation that says
-	 * so is on disk: should this node crash now, the peer must not take its own data for the
-	 * same.
-	 */
 	if (!req->completed && (req->net.of[NET_LOST] | req->net.of[NET_FAILED]) &&
-	    uuid_bump_running(core)) {
+	    !told_apart(core, req)) {
 		core->req.answers_held = true;
 		return;
 	}
 	if (!req->completed && req->net.of[NET_WANTED] == 0) {
+		bool good = has_local_copy(core, req) || peers_with_copy(core, req);
+
 		/* What the application writes from now on may depend on this write. */
 		if (req->epoch == core->req.epoch)
 			request_epoch_close(core);
-		request_complete(core, req, has_good_copy(core, req) ? 0 : -EIO);
+		request_complete(core, req, good ? 0 : -EIO);
 	}
 	if (req->completed && !req->settled && req->net.of[NET_ACK_DUE] == 0)
 		settle(core, req);

@@ -268,6 +268,8 @@ void request_peer_lost(struct core *core, struct peer *peer)
 		rq->flush_wait[peer->id].pending = false;
 		rq->flush_waits--;
 	}
+	if (rq->answers_held)
+		core_work(core, WORK_REQUESTS);
 	request_log_retire(core);
 	read_peer_lost(core, peer);
 	request_flush_progress(core);
@@ -278,6 +280,8 @@ void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 {
 	struct peer *peer = core->peer[pd->p];
 
+	if (core->req.answers_held)
+		core_work(core, WORK_REQUESTS);
 	request_epoch_close(core);
 	peer_write_disk_lost(core, pd);
 	/* Writes that did not go there: resync requests of third nodes may refer to their

@@ -232,6 +232,11 @@ bool uuid_bump_running(const struct core *core)
 	return false;
 }
 
+bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol)
+{
+	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->exposed_uuid);
+}
+
 bool uuid_bump_if_wanted(struct core *core)
 {
 	if (core->st.role != ROLE_PRIMARY)

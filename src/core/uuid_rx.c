@@ -305,6 +305,9 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
+	/* Answers may wait for the peer to follow. */
+	if (core->req.answers_held)
+		core_work(core, WORK_REQUESTS);
 	if (!vol_has_md(vol)) {
 		core_work(core, WORK_SYNC);
 		return;

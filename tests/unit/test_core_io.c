@@ -202,3 +202,17 @@ Test(io, a_copy_on_a_disk_that_was_given_up_is_no_success)
 	cr_assert_eq(pair_last_error(p), -EIO);
 	pair_free(p);
 }
+
+Test(io, a_diskless_primary_answers_when_a_disk_is_of_the_generation_without_the_lost_node)
+{
+	struct pair *p = one_copy();
+
+	pair_hold(p, 1, 0, STREAM_DATA, true);
+	pair_cut(p, 0, 2);
+	pair_run(p);
+	cr_assert_eq(pair_last_error(p), -EINPROGRESS);
+	pair_hold(p, 1, 0, STREAM_DATA, false);
+	pair_run(p);
+	cr_assert_eq(pair_last_error(p), 0);
+	pair_free(p);
+}
