@@ -739,9 +739,11 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
 			vol->new_uuid_wanted = false;
-			/* The superblock on disk may keep the mark. */
-			if (old->role == ROLE_PRIMARY)
+			/* The superblock on disk may keep the mark. Others serve our generation from now on. */
+			if (old->role == ROLE_PRIMARY) {
 				vol->md.current_uuid &= ~UUID_PRIMARY;
+				vol->uuid_given_away = true;
+			}
 		}
 		update_exposed(core, vol);
 		tell_stable(core, vol);

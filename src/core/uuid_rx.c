@@ -117,6 +117,18 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
 
 /* ---- what a peer's entries tell ---- */
 
+/* What is written from now on differs from what an absent node has, which may have our generation. */
+static void forget_absent(struct core *core, struct volume *vol, unsigned n)
+{
+	uuid_forget_bitmap_uuid(core, vol, n);
+	if (core->st.role != ROLE_PRIMARY ||
+	    (core->peer[n] && repl_of(core, &core->peer[n]->pd[vol->v]) == REPL_ESTABLISHED))
+		return;
+	vol->new_uuid_wanted = true;
+	if (!request_volume_idle(core, vol))
+		uuid_bump_if_wanted(core);
+}
+
 /*
  * The peer is at the same generation and has no reference towards a node any more: neither needs we.
  * Bits are not touched: they go by P_PEERS_IN_SYNC, block by block, which is ordered with peer acks.
@@ -139,7 +151,7 @@ static void references_settled(struct core *core, struct volume *vol, struct pee
 			continue;
 		if (core->peer[n] && repl_of(core, &core->peer[n]->pd[vol->v]) > REPL_ESTABLISHED)
 			continue;
-		uuid_forget_bitmap_uuid(core, vol, n);
+		forget_absent(core, vol, n);
 	}
 }
 

@@ -474,3 +474,34 @@ Test(resync, rate_follows_what_comes_back)
 	pd->rs.in_flight_sectors = 0;
 	pair_free(p);
 }
+
+/* Node 1 gets the generation of node 2 from node 0; node 2 writes on before it is told so. */
+Test(third_node, a_generation_that_an_absent_node_has_got_elsewhere_is_not_written_on)
+{
+	struct pair *p = start(3);
+
+	primary(p, 2);
+	write_blocks(p, 2, 1, 1, 100);
+	pair_cut(p, 1, 2);
+	pair_run(p);
+	write_blocks(p, 2, 2, 1, 200);
+	cr_assert_geq(pair_simple(p, 2, CMD_SECONDARY), SS_SUCCESS, "%s", pair_text(p));
+	pair_pass_ms(p, 2000);
+	cr_assert_eq(pair_disk(p, 1), DISK_UP_TO_DATE, "%s", pair_describe(p));
+	cr_assert(pair_same(p, 0, 1));
+	pair_cut(p, 0, 1);
+	pair_run(p);
+	pair_hold(p, 0, 2, STREAM_DATA, true);
+	primary(p, 2);
+	write_blocks(p, 2, 3, 1, 300);
+	pair_hold(p, 0, 2, STREAM_DATA, false);
+	pair_run(p);
+	cr_assert_geq(pair_simple(p, 2, CMD_SECONDARY), SS_SUCCESS, "%s", pair_text(p));
+	pair_heal(p, 1, 2);
+	pair_pass_ms(p, 20000);
+	cr_assert_eq(pair_disk_tag(p, 1, 16), 302, "%s", pair_describe(p));
+	cr_assert_eq(pair_disk_tag(p, 2, 16), 302);
+	pair_heal(p, 0, 1);
+	expect_healthy(p, 3);
+	pair_free(p);
+}
