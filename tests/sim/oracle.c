@@ -111,7 +111,9 @@ void oracle_ack(struct world *w, unsigned op)
 	o->ops[op].end = ++o->clock;
 	o->ops[op].acked = true;
 	o->acked++;
-	supersede(o, &o->ops[op], false);
+	/* A cache that had it lost it before the answer: what was before may show. */
+	if (!o->ops[op].lost)
+		supersede(o, &o->ops[op], false);
 }
 
 void oracle_fail(struct world *w, unsigned op)

@@ -284,6 +284,14 @@ static void test_oracle(struct world *w)
 	oracle_relax(w);
 	CHECK(oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
+	/* Under way when the caches were lost: its answer promises nothing, that of the next one does. */
+	b = oracle_issue(w, 10, 1, false);
+	oracle_relax(w);
+	oracle_ack(w, b);
+	CHECK(oracle_legal(w, 10, oracle_value(w, a, 10), w->oracle.clock));
+	c = oracle_issue(w, 10, 1, false);
+	oracle_ack(w, c);
+	CHECK(!oracle_legal(w, 10, oracle_value(w, a, 10), w->oracle.clock));
 }
 
 unsigned sim_self_test(struct world *w)
