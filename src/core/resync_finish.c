@@ -225,7 +225,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
 							core->now_ns + RS_TICK_NS;
 	}
-	if (!flush_acked(rs) || (!rs->finish_seq && source_is_behind_promise(core, pd)))
+	if (!flush_acked(rs) || source_is_behind_promise(core, pd))
 		return;
 	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);
