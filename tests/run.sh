@@ -69,7 +69,7 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 	done
 	echo "simulator"
 	run_plain "sim: named scenarios" 300 "$build/sim" --scenarios
-	run_plain "sim: ${SIM_SEEDS:-500} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-500}"
+	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
 	run_plain "sim: 100 schedules (asan)" 600 "$build/asan/sim" --seeds 100
 fi
 if [ "$what" = all ] || [ "$what" = integration ]; then
