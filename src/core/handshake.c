@@ -233,19 +233,13 @@ static void send_lost_primary(struct core *core, struct peer *peer)
 
 void handshake_exchange(struct core *core, struct peer *peer)
 {
-	uint64_t flags = 0;
-
 	handshake_forget(peer);
 	deadline_arm(core, peer);
-	if (peer->discard_my_data)
-		flags |= UUID_FLAG_DISCARD_MY_DATA;
-	if (peer->was_connected)
-		flags |= UUID_FLAG_RECONNECT;
 	send_lost_primary(core, peer);
 	FOR_EACH_VOLUME(core, vol) {
 		send_sync_param(core, peer, vol);
 		sizes_send(core, peer, vol->v);
-		uuid_send(core, peer, vol->v, flags, 0);
+		uuid_send(core, peer, vol->v, 0, 0);
 		peer_send_state(core, peer, vol->v);
 	}
 }

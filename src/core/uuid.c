@@ -478,7 +478,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer, cons
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (state_is_stable(core, &core->st))
 		flags |= UUID_FLAG_STABLE;
-	if (peer->was_connected || in_live_group(core, peer, vol))
+	/* What a crash has left was not compared with anything yet, also if the node was connected without it. */
+	if ((peer->was_connected && !vol->crashed_primary) || in_live_group(core, peer, vol))
 		flags |= UUID_FLAG_RECONNECT;
 	return flags;
 }

@@ -460,6 +460,20 @@ Test(uuid, no_handshake_while_a_generation_is_being_written)
 	cr_assert_eq(pd->verdict.strategy, SYNC_SOURCE_USE_BITMAP);
 }
 
+Test(uuid, what_a_crash_has_left_has_not_gone_on)
+{
+	struct pkt_uuids own;
+
+	open_as(ROLE_SECONDARY);
+	n.core->peer[1]->was_connected = true;
+	uuid_fill(n.core, n.core->peer[1], n.vol, 0, 0, &own);
+	cr_assert(own.flags & UUID_FLAG_RECONNECT);
+	n.vol->crashed_primary = true;
+	uuid_fill(n.core, n.core->peer[1], n.vol, 0, 0, &own);
+	cr_assert(own.flags & UUID_FLAG_CRASHED_PRIMARY);
+	cr_assert_not(own.flags & UUID_FLAG_RECONNECT);
+}
+
 Test(uuid, settled_references_go_but_bits_stay)
 {
 	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE);
