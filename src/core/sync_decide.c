@@ -108,6 +108,10 @@ static int leftover_direction(const struct sync_input *in)
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 	bool i_am_primary = me->role == ROLE_PRIMARY, it_is = peer->role == ROLE_PRIMARY;
 
+	/* Alone after its crash a Primary's disk counts as good, and it may lack what it had answered. */
+	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY &&
+	    me->disk >= DISK_CONSISTENT && peer->disk >= DISK_CONSISTENT)
+		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
 	if (me->disk != peer->disk)
 		return me->disk > peer->disk ? 1 : -1;
 	if (i_am_primary != it_is)

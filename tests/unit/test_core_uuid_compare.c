@@ -201,6 +201,18 @@ Test(sync_decide, once_connected_leftover_bits_go_by_the_order_of_nodes)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attached)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	in.me.dirty_bits = 1;
+	in.peer.disk = DISK_CONSISTENT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.disk = DISK_OUTDATED;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
+
 Test(sync_decide, a_kernel_peer_keeps_its_own_rule)
 {
 	in.peer.current = X;
