@@ -290,8 +290,9 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 
 	for (unsigned i = HISTORY_UUIDS; i-- > 0;)
 		uuid_push_history(vol, uuids->history[i], NODES_MAX);
+	/* Its reference towards us, too: others may have stayed at that generation. */
 	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (n != core->self && uuids->bitmap[n] != UUID_UNKNOWN)
+		if (uuids->bitmap[n] != UUID_UNKNOWN)
 			uuid_push_history(vol, uuids->bitmap[n], NODES_MAX);
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		if (n != core->self && n != pd->p)

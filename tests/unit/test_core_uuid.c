@@ -570,6 +570,26 @@ Test(uuid, a_resync_from_a_crashed_primary_is_not_the_last)
 	}
 }
 
+/* What we had may be unknown to a node that stayed at the generation after which the source went on without us. */
+Test(uuid, the_target_remembers_what_the_source_had_when_they_parted)
+{
+	struct peer_device *pd;
+	bool known = false;
+
+	open_as(ROLE_SECONDARY);
+	absent(2);
+	absent(3);
+	pd = &n.core->peer[1]->pd[0];
+	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+	pd->uuids.bitmap[0] = A;
+	pd->uuids_valid = true;
+	uuid_resync_start(n.core, pd);
+	uuid_resync_finished(n.core, pd);
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		known |= n.vol->md.history[i] == A;
+	cr_assert(known);
+}
+
 Test(uuid, an_initial_sync_can_be_resumed)
 {
 	struct peer_device *pd;
