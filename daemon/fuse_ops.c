@@ -146,8 +146,8 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 }
 
 /*
- * What overlaps with a write under way may be old or new, as on any disk; a write that was answered is on
- * the disk already. False: by way of the core.
+ * What overlaps with a write under way may be old or new, as on any disk; a write that was answered
+ * is on the disk already. False: by way of the core.
  */
 static bool read_directly(struct volume *vol, fuse_req_t req, uint64_t off, uint32_t size)
 {

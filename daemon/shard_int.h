@@ -161,8 +161,8 @@ void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_m
 void shard_disk_attach(struct volume *vol);
 void shard_disk_detach(struct volume *vol);
 /*
- * Reads now, on this thread and without the core, where that is as good: a store in memory whose every
- * block is up to date. False: it is not, or the read failed; the core knows what to do then.
+ * Reads now, on this thread and without the core, where that is as good: a store in memory whose
+ * every block is up to date. False: it is not, or the read failed; the core knows what to do then.
  */
 bool shard_disk_read_now(struct volume *vol, uint64_t sector, void *data, uint32_t bytes);
 /* Runs what may run on this thread; true when more is left. */

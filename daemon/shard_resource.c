@@ -12,7 +12,7 @@
 #include "net/net_addr.h"
 #include "shard_int.h"
 
-STATIC_ASSERT((int)LOG_ERR == LOG_LEVEL_ERR && (int)LOG_DEBUG == LOG_LEVEL_DEBUG,
+STATIC_ASSERT((int)LOG_LEVEL_ERR == LOG_LEVEL_ERR && (int)LOG_LEVEL_DEBUG == LOG_LEVEL_DEBUG,
 	      "levels of the core are those of the log");
 
 /* ---- answers ---- */

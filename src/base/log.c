@@ -26,17 +26,17 @@ static double tokens = BURST_LINES;
 static struct timespec tokens_at;
 static uint64_t suppressed_count;
 
-static _Atomic int max_level = LOG_LEVEL_INFO;
+static _Atomic enum log_level max_level = LOG_LEVEL_INFO;
 
 static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 static const char *const words[] = { "error", "warning", "notice", "info", "debug" };
 
-void log_set_level(int level)
+void log_set_level(enum log_level level)
 {
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
 }
 
-bool log_enabled(int level)
+bool log_enabled(enum log_level level)
 {
 	return level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
@@ -62,7 +62,7 @@ int log_open(enum log_sink sink, const char *path)
 }
 
 /* Called with the lock held. */
-static bool may_print(int level)
+static bool may_print(enum log_level level)
 {
 	struct timespec now;
 
@@ -84,7 +84,7 @@ static bool may_print(int level)
 }
 
 /* Called with the lock held. */
-static void emit(int level, const char *text)
+static void emit(enum log_level level, const char *text)
 {
 	char line[LINE_BYTES_MAX + 64];
 	struct timespec now;
@@ -111,7 +111,7 @@ static void emit(int level, const char *text)
 		suppressed_count++;
 }
 
-void log_print(int level, const char *fmt, ...)
+void log_print(enum log_level level, const char *fmt, ...)
 {
 	char text[LINE_BYTES_MAX];
 	va_list ap;

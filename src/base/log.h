@@ -5,12 +5,7 @@
 
 #include <stdbool.h>
 
-/* The numbers of enum log_level in core.h. */
-#define LOG_LEVEL_ERR 0
-#define LOG_LEVEL_WARNING 1
-#define LOG_LEVEL_NOTICE 2
-#define LOG_LEVEL_INFO 3
-#define LOG_LEVEL_DEBUG 4
+#include "base/log_level.h"
 
 enum log_sink {
 	LOG_SINK_STDERR, /* with time stamps; with <N> priorities when systemd reads it */
@@ -21,10 +16,10 @@ enum log_sink {
 /* `path` for LOG_SINK_FILE. 0 or -errno (then the sink stays as it was). */
 int log_open(enum log_sink sink, const char *path);
 /* Lines above this level are dropped; default LOG_LEVEL_INFO. */
-void log_set_level(int level);
-bool log_enabled(int level);
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
 /* One line, without the newline. Errors and warnings are never suppressed. */
-void log_print(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_print(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_err(...) log_print(LOG_LEVEL_ERR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_LEVEL_WARNING, __VA_ARGS__)

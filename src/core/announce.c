@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* P_PEERS_IN_SYNC: telling third nodes what a resync made equal, and believing it (wire-protocol 5.7). */
+/* P_PEERS_IN_SYNC: telling third nodes what a resync
+ * made equal, and believing it (wire-protocol 5.7). */
 #include "base/bits.h"
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
@@ -23,8 +24,9 @@ static bool same_generation(const struct peer_device *pd, const struct volume *v
 }
 
 /*
- * What this node has in the range is what the peer has: neither has marked anything towards the other. Own bits alone
- * do not tell, since the peer may have got other data by a resync, and marks that on its side.
+ * What this node has in the range is what the peer has: neither has marked anything towards the
+ * other. Own bits alone do not tell, since the peer may have got other data by a resync, and marks
+ * that on its side.
  */
 static bool in_sync_with(const struct core *core, const struct volume *vol,
 			 const struct peer_device *pd, uint64_t bit, uint64_t bits)
@@ -50,8 +52,8 @@ static uint64_t in_sync_mask(const struct core *core, const struct volume *vol, 
 }
 
 /*
- * Until a write is peer-acked, or barrier-acked where it began, the bits do not tell who has it. On the Primary
- * itself they do, together with the acks that follow on the same stream.
+ * Until a write is peer-acked, or barrier-acked where it began, the bits do not tell who has it. On
+ * the Primary itself they do, together with the acks that follow on the same stream.
  */
 static bool undecided(const struct core *core, const struct volume *vol, uint64_t bit)
 {
@@ -185,7 +187,8 @@ void announce_fence(struct core *core, struct peer_device *pd)
 	}
 }
 
-/* Of the nodes that a claim names, those of which we know that they are at that generation with a disk. */
+/* Of the nodes that a claim names, those of which we
+ * know that they are at that generation with a disk. */
 static uint64_t believable(const struct core *core, const struct volume *vol, uint64_t nodes)
 {
 	uint64_t known = 0;
@@ -202,9 +205,9 @@ static uint64_t believable(const struct core *core, const struct volume *vol, ui
 }
 
 /*
- * The sender has in this range what the nodes in `mask` have. Where we have what the sender has, the same holds for
- * us: when we are in the mask, and our bits towards the sender are clear. One of the two is not enough, since the
- * sender may have got other data by a resync of its own (H20).
+ * The sender has in this range what the nodes in `mask` have. Where we have what the sender has,
+ * the same holds for us: when we are in the mask, and our bits towards the sender are clear. One of
+ * the two is not enough, since the sender may have got other data by a resync of its own (H20).
  */
 static bool believe(struct core *core, struct volume *vol, unsigned sender_slot, uint32_t slots,
 		    uint64_t bit, uint64_t end)
@@ -246,7 +249,8 @@ static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned
 	return changed;
 }
 
-/* A peer counts on what we told it: that no bits are left, or that no resync changes our data any more, is news. */
+/* A peer counts on what we told it: that no bits are left,
+ * or that no resync changes our data any more, is news. */
 void announce_count(struct core *core, struct peer_device *pd)
 {
 	const struct volume *vol = core->vol[pd->v];

@@ -268,7 +268,8 @@ void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store 
 	ASSERT(bits_words(bm->bits) <= store->words_per_slot);
 	/* apply-al may have left bits beyond the end of the device. */
 	for (unsigned slot = 0; slot < bm->slots; slot++)
-		bits_clear_range(store->slot[slot], bm->bits, store->words_per_slot * 64 - bm->bits);
+		bits_clear_range(store->slot[slot], bm->bits,
+				 store->words_per_slot * 64 - bm->bits);
 	count_weights(bm);
 	find_free_slots(vol);
 	bitmap_io_layout(core, bm);

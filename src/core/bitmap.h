@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The in-core bitmap of one volume: slots, weights, dirty pages, writing them (on-disk-metadata 9). */
+/* The in-core bitmap of one volume: slots, weights,
+ * dirty pages, writing them (on-disk-metadata 9). */
 #ifndef CORE_BITMAP_H
 #define CORE_BITMAP_H
 
@@ -69,20 +70,23 @@ struct bitmap_rx {
 
 struct volume;
 
-/* Sets all bits towards the peers in `nodes`, or in all slots, in a way that survives a crash (9.5): the FULL_SYNC
- * flags are in the superblock first. Bits count from now on. */
+/* Sets all bits towards the peers in `nodes`, or in all slots, in a way that survives a crash
+ * (9.5): the FULL_SYNC flags are in the superblock first. Bits count from now on. */
 void bitmap_set_all(struct core *core, struct volume *vol, uint64_t nodes, bool all_slots);
 /* Adds the bits of one slot to another; they may be equal (no-op). */
 void bitmap_copy_slot(struct core *core, struct volume *vol, unsigned from, unsigned to);
-/* Clears a slot. The caller has the proof that the peer holds everything (new-current-uuid --clear-bitmap). */
+/* Clears a slot. The caller has the proof that the peer
+ * holds everything (new-current-uuid --clear-bitmap). */
 void bitmap_clear_slot(struct core *core, struct volume *vol, unsigned slot);
 /* Slot of a node, -1 = none. */
 int bitmap_slot(const struct volume *vol, unsigned p);
 /* Gives the node the lowest free slot; its bits are those since day 0. -ENOSPC = none left. */
 int bitmap_alloc_slot(struct volume *vol, unsigned p);
-/* Resync target: writes the pages with set bits of the range. After the last range of a batch ask bitmap_settled(). */
+/* Resync target: writes the pages with set bits of the range.
+ * After the last range of a batch ask bitmap_settled(). */
 void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
-/* True when all that bitmap_settle() was asked for is durable; else resync_bitmap_durable() follows. */
+/* True when all that bitmap_settle() was asked for is
+ * durable; else resync_bitmap_durable() follows. */
 bool bitmap_settled(struct core *core, struct volume *vol);
 /* md.c: a superblock became durable. */
 void bitmap_md_durable(struct core *core, struct volume *vol);

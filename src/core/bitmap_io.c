@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Writing the bitmap: dirty pages, who waits for them, flushes, the FULL_SYNC guard (on-disk-metadata 9.4, 9.5). */
+/* Writing the bitmap: dirty pages, who waits for them,
+ * flushes, the FULL_SYNC guard (on-disk-metadata 9.4, 9.5). */
 #include "core/bitmap_io.h"
 
 #include <string.h>

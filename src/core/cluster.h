@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the cluster part's files offer each other: connections, handshake, sizes, volumes, keepalive. */
+/* What the cluster part's files offer each other:
+ * connections, handshake, sizes, volumes, keepalive. */
 #ifndef CORE_CLUSTER_H
 #define CORE_CLUSTER_H
 
@@ -10,7 +11,8 @@
 
 /* ---- core_rx.c ---- */
 
-/* Dispatches a packet; what may not come in the present phase fails the connection (wire-protocol 9.4). */
+/* Dispatches a packet; what may not come in the present
+ * phase fails the connection (wire-protocol 9.4). */
 void rx_packet(struct core *core, const struct ev_pkt *ev);
 
 /* ---- peer.c: life of a connection ---- */
@@ -42,7 +44,8 @@ void handshake_send_protocol(struct core *core, struct peer *peer);
 void auth_start(struct core *core, struct peer *peer);
 void rx_auth_challenge(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_auth_response(struct core *core, struct peer *peer, const struct pkt *pkt);
-/* Step 7 of 2.1: sizes, generations and states of all volumes; a new round forgets the one before. */
+/* Step 7 of 2.1: sizes, generations and states of all
+ * volumes; a new round forgets the one before. */
 void handshake_exchange(struct core *core, struct peer *peer);
 /* An ABORT: everything exchanged in this round is forgotten. */
 void handshake_forget(struct peer *peer);
@@ -52,7 +55,8 @@ bool handshake_complete(const struct core *core, const struct peer *peer);
 const char *handshake_waiting_for(const struct core *core, const struct peer *peer);
 /* P_STATE before the connection is Connected. */
 void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
-/* Decides all volumes; SS_SUCCESS, SS_HANDSHAKE_RETRY or SS_HANDSHAKE_DISCONNECT with *reason set. */
+/* Decides all volumes; SS_SUCCESS, SS_HANDSHAKE_RETRY
+ * or SS_HANDSHAKE_DISCONNECT with *reason set. */
 enum state_rv handshake_decide(struct core *core, struct peer *peer, const char **reason);
 /* What the connection will look like once it is committed. */
 void handshake_apply(struct core *core, struct state *next, struct peer *peer);
@@ -65,7 +69,8 @@ void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv);
 
 void sizes_send(struct core *core, struct peer *peer, unsigned v);
 void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt);
-/* The size after connecting to this peer; false and *reason when the connection must be refused (2.6). */
+/* The size after connecting to this peer; false and
+ * *reason when the connection must be refused (2.6). */
 bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, uint64_t *sectors,
 		 const char **reason);
 /* The size of a volume whose disk was just attached. */
@@ -102,7 +107,8 @@ void volume_introduce(struct core *core, struct volume *vol);
 void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
 /* The disk state that the metadata flags imply (on-disk-metadata 5.1). */
 enum disk_state volume_disk_from_md(const struct volume *vol);
-/* The same when no peer has a say: what is Consistent becomes UpToDate, or Outdated if it is known to be old. */
+/* The same when no peer has a say: what is Consistent
+ * becomes UpToDate, or Outdated if it is known to be old. */
 enum disk_state volume_disk_alone(const struct core *core, const struct state *st,
 				  const struct volume *vol);
 /* AC_SIZE when size or gate changed. */

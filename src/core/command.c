@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Queue of operator commands; the head runs, one after the other, each ends with exactly one reply. */
+/* Queue of operator commands; the head runs, one after
+ * the other, each ends with exactly one reply. */
 #include "core/command.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ void command_reply(struct core *core, int rc, const char *fmt, ...)
 	vsnprintf(text, REPLY_MAX, fmt, ap);
 	va_end(ap);
 	if (rc < 0)
-		core_log(core, LOG_NOTICE, "%s: command refused: %s", core->conf.name, text);
+		core_log(core, LOG_LEVEL_NOTICE, "%s: command refused: %s", core->conf.name, text);
 	reply_to(core, head_of(&core->commands)->cookie, rc, text);
 }
 

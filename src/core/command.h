@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of the operator commands share: each command is a small machine that is run until it is done. */
+/* What the files of the operator commands share: each command
+ * is a small machine that is run until it is done. */
 #ifndef CORE_COMMAND_H
 #define CORE_COMMAND_H
 
@@ -12,7 +13,8 @@ enum command_progress { COMMAND_DONE, COMMAND_WAITS };
 /* Sends the reply to the head command. */
 void command_reply(struct core *core, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Starts a cluster-wide change for the head command and goes on to `step` when its result is there. */
+/* Starts a cluster-wide change for the head command
+ * and goes on to `step` when its result is there. */
 void command_twopc(struct core *core, const struct twopc_change *change, unsigned step);
 /* Moves the head command on; runs again in this step of the core. */
 void command_goto(struct core *core, unsigned step);

@@ -190,7 +190,8 @@ static enum command_progress shutdown_peer_asked(struct core *core)
 	return COMMAND_WAITS;
 }
 
-/* What a Primary sent last may still be on its way to the disk: until then only the activity log marks it. */
+/* What a Primary sent last may still be on its way to the
+ * disk: until then only the activity log marks it. */
 static bool actlogs_idle(const struct core *core)
 {
 	FOR_EACH_VOLUME(core, vol) {

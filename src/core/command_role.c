@@ -135,7 +135,8 @@ static enum promotion promote_again(struct core *core, bool force)
 		return PROMOTION_WAITS;
 	case SS_TWO_PRIMARIES:
 	case SS_CW_FAILED_BY_PEER:
-		/* The other Primary may be dead, here or as a peer sees it: that takes a ping-timeout. */
+		/* The other Primary may be dead, here or as a
+		 * peer sees it: that takes a ping-timeout. */
 		if (++c->tries >= PROMOTE_TRIES_MAX)
 			return PROMOTION_FAILED;
 		command_goto(core, ROLE_PAUSING);

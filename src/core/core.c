@@ -23,8 +23,9 @@ static size_t align_up(size_t n)
 }
 
 /*
- * The longest step is the loss of a connection: every request completes and gives its buffer back, is
- * announced as out of sync, and every received write is settled. The list is empty at each step's start.
+ * The longest step is the loss of a connection: every request completes and gives its buffer back,
+ * is announced as out of sync, and every received write is settled. The list is empty at each
+ * step's start.
  */
 static uint32_t ring_entries(const struct core_conf *conf)
 {
@@ -43,7 +44,8 @@ static size_t scratch_entries_bytes(const struct core_conf *conf)
 
 	return SCRATCH_BASE_BYTES + pairs * 6 * align_up(sizeof(struct pkt_uuids)) +
 	       (size_t)conf->volume_count * 4 *
-		       (align_up(sizeof(struct al_transaction)) + align_up(sizeof(struct md_super)));
+		       (align_up(sizeof(struct al_transaction)) +
+			align_up(sizeof(struct md_super)));
 }
 
 static size_t cluster_mem_bytes(const struct core_conf *conf)

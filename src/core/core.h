@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log_level.h"
 #include "proto/proto_enum.h"
 #include "proto/proto_limits.h"
 #include "proto/proto_md.h"
@@ -89,8 +90,6 @@ struct core_crypto {
 	size_t (*hmac)(void *ctx, const char *alg, const void *key, size_t key_bytes,
 		       const void *msg, size_t msg_bytes, uint8_t out[64]);
 };
-
-enum log_level { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
 struct core_conf {
 	char name[NAME_MAX_BYTES];

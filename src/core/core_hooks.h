@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who calls whom inside the core: every function that one part offers to another, by owner. The three
- * parts are: cluster (connections, state, two-phase commit, volumes, commands), data path (requests,
- * peer writes, epochs, activity log), sync (bitmaps, generations, resync, metadata writes).
+ * Who calls whom inside the core: every function that one part offers to another, by owner. The
+ * three parts are: cluster (connections, state, two-phase commit, volumes, commands), data path
+ * (requests, peer writes, epochs, activity log), sync (bitmaps, generations, resync, metadata
+ * writes).
  */
 #ifndef CORE_HOOKS_H
 #define CORE_HOOKS_H
 
 #include "core/core_int.h"
 
-/* ================= cluster: peer.c handshake.c sizes.c twopc.c volume.c command.c status.c ========= */
+/* ================= cluster: peer.c handshake.c sizes.c twopc.c volume.c command.c status.c ==== */
 
-/* Drops the connection: state conn := why (NetworkFailure, ProtocolError, ...), streams closed, retried after
- * a pause. `fmt` becomes the reason in status and log. May be called from packet handlers; the caller must
- * return at once afterwards. */
+/* Drops the connection: state conn := why (NetworkFailure, ProtocolError, ...), streams closed,
+ * retried after a pause. `fmt` becomes the reason in status and log. May be called from packet
+ * handlers; the caller must return at once afterwards. */
 void peer_fail(struct core *core, struct peer *peer, enum conn_state why, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Ends it for good: StandAlone until `connect` is given. Sends P_DISCONNECT first when `tell`. fmt NULL: the
- * reason in peer->reason stays. */
+/* Ends it for good: StandAlone until `connect` is given. Sends P_DISCONNECT first when `tell`. fmt
+ * NULL: the reason in peer->reason stays. */
 void peer_standalone(struct core *core, struct peer *peer, bool tell, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* P_STATE of one peer device now (ordered with other packets of the data stream). */
@@ -26,7 +27,8 @@ void peer_send_state(struct core *core, struct peer *peer, unsigned v);
 void volume_io_error(struct core *core, struct volume *vol, int error, const char *what);
 /* Metadata I/O failed: the disk is given up whatever the policy. */
 void volume_md_error(struct core *core, struct volume *vol, int error, const char *what);
-/* Local data I/O of the volume went down to zero (data path and sync call it after each completion). */
+/* Local data I/O of the volume went down to zero (data
+ * path and sync call it after each completion). */
 void volume_local_idle(struct core *core, struct volume *vol);
 /* The empty two-phase commit after a lost Primary; turns Consistent into UpToDate or Outdated. */
 void twopc_request_empty(struct core *core);
@@ -35,14 +37,16 @@ uint64_t cluster_reachable(const struct core *core);
 /* Complement of {self if UpToDate, peers with usable disks}: states-and-resync 1.5 `weak`. */
 uint64_t cluster_weak_nodes(const struct core *core, unsigned v);
 
-/* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for keepalive_answered(). What the
- * peer sent on its control stream before it answered has been handled then. */
+/* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for
+ * keepalive_answered(). What the peer sent on its control stream before it answered has been
+ * handled then. */
 uint32_t keepalive_ping(struct core *core, struct peer *peer);
 bool keepalive_answered(const struct peer *peer, uint32_t number);
 
-/* ================= data path: request*.c peer_write.c epoch.c peer_ack.c actlog.c conflict.c ======= */
+/* ================= data path: request*.c peer_write.c epoch.c peer_ack.c actlog.c conflict.c == */
 
-/* Memory from core_arena() and its initialisation; also the request, holds and actlog parts of peers and volumes. */
+/* Memory from core_arena() and its initialisation; also the
+ * request, holds and actlog parts of peers and volumes. */
 size_t request_mem_bytes(const struct core_conf *conf);
 void request_create(struct core *core);
 void request_submit(struct core *core, const struct ev_submit *ev);
@@ -54,14 +58,15 @@ void request_run(struct core *core);
 void request_peer_connected(struct core *core, struct peer *peer);
 /* Replication to a peer device switched between data / out-of-sync / nothing: closes the epoch. */
 void request_peer_mode_changed(struct core *core, struct peer_device *pd);
-/* All P_OUT_OF_SYNC for requests already in the log and not yet sent there (on WFBitMapS/Ahead entry):
- * sets the bits of pending requests that this peer has not acknowledged. */
+/* All P_OUT_OF_SYNC for requests already in the log and not yet sent there (on WFBitMapS/Ahead
+ * entry): sets the bits of pending requests that this peer has not acknowledged. */
 void request_record_pending(struct core *core, struct peer_device *pd);
-/* Connection lost: everything not barrier-acked is out of sync there, completes without it; received
- * writes of that peer finish locally; if it was Primary its un-peer-acked writes are settled (bits set
- * towards every node but it). Requests read from it are retried elsewhere. */
+/* Connection lost: everything not barrier-acked is out of sync there, completes without it;
+ * received writes of that peer finish locally; if it was Primary its un-peer-acked writes are
+ * settled (bits set towards every node but it). Requests read from it are retried elsewhere. */
 void request_peer_lost(struct core *core, struct peer *peer);
-/* Local disk is gone: reads go to peers; local parts of writes in flight count as failed when they return. */
+/* Local disk is gone: reads go to peers; local parts of
+ * writes in flight count as failed when they return. */
 void request_disk_lost(struct core *core, struct volume *vol);
 /* A new write epoch on all connections (new generation). */
 void request_new_epoch(struct core *core);
@@ -69,10 +74,11 @@ void request_new_epoch(struct core *core);
 void request_role_changed(struct core *core);
 /* No application request in flight on the volume. */
 bool request_volume_idle(const struct core *core, const struct volume *vol);
-/* When the oldest write or barrier that this peer has not answered was sent; NEVER_NS = none (ko-count). */
+/* When the oldest write or barrier that this peer has
+ * not answered was sent; NEVER_NS = none (ko-count). */
 uint64_t request_oldest_ns(const struct core *core, const struct peer *peer);
-/* Before a demotion: closes the epoch, sends pending peer acks. True when the transfer log is empty; else
- * WORK_COMMAND is set when it becomes so. */
+/* Before a demotion: closes the epoch, sends pending peer acks. True when the transfer log is
+ * empty; else WORK_COMMAND is set when it becomes so. */
 bool request_settle(struct core *core);
 /* Sectors in flight to the peer (status). */
 uint64_t request_in_flight_sectors(const struct core *core, const struct peer *peer);
@@ -81,7 +87,8 @@ uint64_t peer_rx_dagtag(const struct peer *peer);
 uint64_t request_own_dagtag(const struct core *core);
 uint64_t request_deadline(const struct core *core);
 void request_time(struct core *core);
-void request_disk_done(struct core *core, const struct ev_done *done);      /* TAG_REQUEST, TAG_APP_FLUSH */
+/* TAG_REQUEST, TAG_APP_FLUSH */
+void request_disk_done(struct core *core, const struct ev_done *done);
 void peer_request_disk_done(struct core *core, const struct ev_done *done); /* TAG_PEER_REQUEST */
 void epoch_flush_done(struct core *core, const struct ev_done *done);
 void actlog_attach(struct core *core, struct volume *vol);
@@ -90,7 +97,8 @@ void actlog_md_durable(struct core *core, struct volume *vol);
 void actlog_meta_done(struct core *core, const struct ev_done *done);
 /* bitmap.c: pages of an extent became durable. */
 void actlog_bitmap_clean(struct core *core, struct volume *vol);
-/* A write of this extent holds a reference: not yet barrier-acked everywhere, or not yet peer-acked. */
+/* A write of this extent holds a reference: not yet
+ * barrier-acked everywhere, or not yet peer-acked. */
 bool actlog_extent_busy(const struct volume *vol, uint32_t extent);
 /* No write refers to an extent: all nodes have what was written, or bits say which do not. */
 bool actlog_is_idle(const struct volume *vol);
@@ -98,26 +106,30 @@ bool actlog_is_idle(const struct volume *vol);
 bool local_flush_is_clean(const struct volume *vol);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
-/* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are on disk
- * or in flight with a hold on their range. */
+/* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are
+ * on disk or in flight with a hold on their range. */
 
 /* Packets: true = consumed without protocol error (else the handler called peer_fail). */
-void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt);        /* DATA TRIM ZEROES */
+/* DATA TRIM ZEROES */
+void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_data_request(struct core *core, struct peer *peer, const struct pkt *pkt);/* DATA_REQUEST */
 void rx_data_reply(struct core *core, struct peer *peer, const struct pkt *pkt);  /* DATA_REPLY */
 void rx_neg_dreply(struct core *core, struct peer *peer, const struct pkt *pkt);
-void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt);   /* RECV_ACK WRITE_ACK WRITE_ACK_IN_SYNC NEG_ACK */
+/* RECV_ACK WRITE_ACK WRITE_ACK_IN_SYNC NEG_ACK */
+void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_barrier(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_barrier_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_confirm_stable(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_peer_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
-void rx_flush_requests(struct core *core, struct peer *peer, const struct pkt *pkt); /* we are Primary: 5.8 */
+/* we are Primary: 5.8 */
+void rx_flush_requests(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_flush_forward(struct core *core, struct peer *peer, const struct pkt *pkt);
 
-/* ================= sync: md.c bitmap.c uuid*.c resync*.c split_brain.c ============================= */
+/* ================= sync: md.c bitmap.c uuid*.c resync*.c split_brain.c ======================== */
 
-/* Memory from core_arena() and its initialisation; also the bitmap and resync parts of peers and volumes. */
+/* Memory from core_arena() and its initialisation; also
+ * the bitmap and resync parts of peers and volumes. */
 size_t sync_mem_bytes(const struct core_conf *conf);
 void sync_create(struct core *core);
 /* The superblock changed. md_sync: write it soon; returns the number that must become durable.
@@ -127,32 +139,38 @@ void md_dirty(struct core *core, struct volume *vol);
 void md_run(struct core *core);
 void md_meta_done(struct core *core, const struct ev_done *done);
 uint64_t md_deadline(const struct core *core);
-/* Metadata flags after a state change (on-disk-metadata 5.2). Also writes AL_CLEAN and PRIMARY_IND before any
- * later activity-log transaction: call it before anything else reacts to the change. */
+/* Metadata flags after a state change (on-disk-metadata 5.2). Also writes AL_CLEAN and PRIMARY_IND
+ * before any later activity-log transaction: call it before anything else reacts to the change. */
 void md_state_changed(struct core *core, const struct state *old);
-/* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again after
- * each EV_META_DONE until it returns true; no local write may be in flight. */
+/* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again
+ * after each EV_META_DONE until it returns true; no local write may be in flight. */
 bool md_quiesce(struct core *core, struct volume *vol);
-/* No write of metadata is under way: only then may AC_DETACH follow. WORK_PEERS is set when it becomes so. */
+/* No write of metadata is under way: only then may AC_DETACH
+ * follow. WORK_PEERS is set when it becomes so. */
 bool md_idle(const struct volume *vol);
 
 /* After vol->md was filled and vol->phase set; vol->data_sectors known. */
 void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store *store);
-/* At EV_DETACHED, or when the disk failed: forgets the memory; setting bits is a no-op from then on. */
+/* At EV_DETACHED, or when the disk failed: forgets the
+ * memory; setting bits is a no-op from then on. */
 void bitmap_detach(struct core *core, struct volume *vol);
-/* Any bit of these slots is set in the range (local reads of an Inconsistent disk: allocated slots only). */
+/* Any bit of these slots is set in the range (local reads
+ * of an Inconsistent disk: allocated slots only). */
 bool bitmap_test(const struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
 /* vol->size_sectors changed (0 before the first agreement); new bits are set, old ones kept. */
 void bitmap_size_changed(struct core *core, struct volume *vol);
 /* Slots as a mask; SLOTS_ALL includes unallocated ones. Sets round outward, clears inward (9.2). */
-void bitmap_set(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
-void bitmap_clear(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
-/* Slot masks by node mask: bit n of `nodes` -> slot of node n. Unallocated slots: bitmap_slots_free(). */
+void bitmap_set(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector,
+		uint64_t sectors);
+void bitmap_clear(struct core *core, struct volume *vol, uint32_t slots, uint64_t sector,
+		  uint64_t sectors);
+/* Slot masks by node mask: bit n of `nodes` -> slot of
+ * node n. Unallocated slots: bitmap_slots_free(). */
 uint32_t bitmap_slots_of(const struct volume *vol, uint64_t nodes);
 uint32_t bitmap_slots_free(const struct volume *vol);
 uint64_t bitmap_weight(const struct volume *vol, unsigned p); /* bits out of sync towards node p */
-/* Writes the dirty pages that cover an AL extent; false when all are durable already, else actlog_bitmap_clean()
- * is called when they are. */
+/* Writes the dirty pages that cover an AL extent; false when all are durable already, else
+ * actlog_bitmap_clean() is called when they are. */
 bool bitmap_write_extent(struct core *core, struct volume *vol, uint32_t extent);
 /* Writes all dirty pages (demotion, disconnect, detach). bitmap_is_clean() tells when done. */
 void bitmap_write_all(struct core *core, struct volume *vol);
@@ -161,17 +179,20 @@ void bitmap_meta_done(struct core *core, const struct ev_done *done);
 uint64_t bitmap_deadline(const struct core *core);
 void bitmap_time(struct core *core);
 
-/* Is a new generation needed before the first write (1.6)? Then starts making it; the data path holds
- * application I/O while uuid_bump_running(), WORK_REQUESTS follows. */
+/* Is a new generation needed before the first write (1.6)? Then starts making it; the data path
+ * holds application I/O while uuid_bump_running(), WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
 /* The peer's disk is of the generation that a Primary without a good disk has made last. */
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
 /* 1.6 triggers, STABLE changes, exposed uuid; called by state_effects. */
 void uuid_state_changed(struct core *core, const struct state *old);
-/* Fills and sends P_UUIDS110 (diskful) or P_CURRENT_UUID (diskless) with extra flags; remembers it as sent. */
-void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags, uint64_t node_mask);
-/* Called at attach: slots for configured peers, crashed-primary mark, FULL_SYNC guard; -errno + reason. */
+/* Fills and sends P_UUIDS110 (diskful) or P_CURRENT_UUID
+ * (diskless) with extra flags; remembers it as sent. */
+void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
+	       uint64_t node_mask);
+/* Called at attach: slots for configured peers,
+ * crashed-primary mark, FULL_SYNC guard; -errno + reason. */
 int uuid_attach(struct core *core, struct volume *vol, const char **reason);
 /* Forced promotion, new-current-uuid (1.12). */
 void uuid_forced_primary(struct core *core);
@@ -181,18 +202,20 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt);
 
 /*
- * The handshake decision for one volume, from what both sides sent (states-and-resync 2.3-2.6). Pure with
- * respect to state: fills pd->verdict {kind, repl, reason}. Called when both states are known, on both sides,
- * inside the connect 2PC; applied by sync_verdict_apply() at its commit.
+ * The handshake decision for one volume, from what both sides sent (states-and-resync 2.3-2.6).
+ * Pure with respect to state: fills pd->verdict {kind, repl, reason}. Called when both states are
+ * known, on both sides, inside the connect 2PC; applied by sync_verdict_apply() at its commit.
  */
 void sync_handshake(struct core *core, struct peer *peer, struct volume *vol);
-/* The same decision again on a running connection, with present values (2.5 last line, 2.7): "consider resync"
- * after a forced promotion, peer reports StartingSyncS/T or WFBitMapT while Established. Changes repl itself. */
+/* The same decision again on a running connection, with present values (2.5 last line, 2.7):
+ * "consider resync" after a forced promotion, peer reports StartingSyncS/T or WFBitMapT while
+ * Established. Changes repl itself. */
 void sync_consider(struct core *core, struct peer *peer, struct volume *vol);
-/* A bitmap of this peer is half received: only P_BITMAP and P_COMPRESSED_BITMAP of that volume may follow on
- * the data stream (5.1). True = this packet is a protocol error. */
+/* A bitmap of this peer is half received: only P_BITMAP and P_COMPRESSED_BITMAP of that volume may
+ * follow on the data stream (5.1). True = this packet is a protocol error. */
 bool sync_foreign_packet(const struct peer *peer, const struct pkt *pkt);
-/* Bitmap and uuid actions of the verdict (copy, clear, set all); after the commit, before repl is entered. */
+/* Bitmap and uuid actions of the verdict (copy, clear,
+ * set all); after the commit, before repl is entered. */
 void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol);
 
 /* Called by state_effects for each peer device whose repl changed. */
@@ -207,22 +230,28 @@ uint64_t resync_deadline(const struct core *core);
 void resync_read_done(struct core *core, const struct ev_done *done);
 void resync_write_done(struct core *core, const struct ev_done *done);
 /* Data path: an application or peer write overlaps; outstanding resync requests for that range are
- * superseded: their replies are acknowledged but not written, the bits stay. Called before the write is
- * submitted to the disk, on every write, so it must be cheap when no resync runs. */
-void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
+ * superseded: their replies are acknowledged but not written, the bits stay. Called before the
+ * write is submitted to the disk, on every write, so it must be cheap when no resync runs. */
+void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector,
+			   uint64_t sectors);
 /* Data path: dagtag of the stream from `peer` advanced; delayed reads of the source may go. */
 void resync_dagtag_reached(struct core *core, struct peer *peer);
-void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt);      /* BITMAP COMPRESSED_BITMAP */
-void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt);  /* RS_DATA_REQUEST RS_DAGTAG_REQ */
-void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt);    /* RS_DATA_REPLY */
-void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt); /* NEG_RS_DREPLY RS_CANCEL RS_CANCEL_AHEAD RS_IS_IN_SYNC */
-void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt);      /* RS_WRITE_ACK RS_NEG_ACK */
+/* BITMAP COMPRESSED_BITMAP */
+void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* RS_DATA_REQUEST RS_DAGTAG_REQ */
+void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* RS_DATA_REPLY */
+void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* NEG_RS_DREPLY RS_CANCEL RS_CANCEL_AHEAD RS_IS_IN_SYNC */
+void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* RS_WRITE_ACK RS_NEG_ACK */
+void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_out_of_sync(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_peers_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 
-/* Handshake with RECONCILE_RECONNECT agreed: the lost Primary to name in P_PEER_DAGTAG, as first packet of step 7
- * (wire-protocol 4.9); false = none to name. */
+/* Handshake with RECONCILE_RECONNECT agreed: the lost Primary to name in P_PEER_DAGTAG, as first
+ * packet of step 7 (wire-protocol 4.9); false = none to name. */
 bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag *out);
 /* A Primary was lost: notice to the other survivors, hold at Consistent until settled (5.6). */
 void reconcile_primary_lost(struct core *core, struct peer *peer);

@@ -3,8 +3,8 @@
  * Structs that the core's files share. Each struct names the file that owns its fields: others read
  * them, only the owner writes. Included by src/core/ only.
  *
- * Conventions: a peer is found by node id (core->peer[id], NULL = not configured), a volume by index
- * v (core->vol[v], ascending vnr, 0..vol_count-1). A peer device is core->peer[p]->pd[v].
+ * Conventions: a peer is found by node id (core->peer[id], NULL = not configured), a volume by
+ * index v (core->vol[v], ascending vnr, 0..vol_count-1). A peer device is core->peer[p]->pd[v].
  */
 #ifndef CORE_INT_H
 #define CORE_INT_H
@@ -59,7 +59,8 @@ struct peer_device {
 	uint32_t state_word;        /* last P_STATE of the handshake */
 	/* peer_state.c */
 	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */
-	uint8_t conn_rx;            /* connection or replication state that the peer reported last */
+	/* connection or replication state that the peer reported last */
+	uint8_t conn_rx;
 	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
 	bool attach_pending;        /* our attach waits for this peer's P_STATE */
 	/* uuid.c */
@@ -67,7 +68,9 @@ struct peer_device {
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
-	struct pkt_uuids sent;      /* what we last sent: the peer decides with this (the comm_ copies); diskless: current alone */
+	/* what we last sent: the peer decides with this
+	 * (the comm_ copies); diskless: current alone */
+	struct pkt_uuids sent;
 	uint64_t sent_bitmap;       /* reference towards the peer then, also when it was not told */
 	bool sent_valid;
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
@@ -94,7 +97,8 @@ struct peer {
 	bool resolve_conflicts;
 	bool was_connected;         /* RECONNECT: Connected before in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
-	bool attempt;               /* AC_CONNECT is out: ends with AC_DISCONNECT or EV_STREAMS_DOWN */
+	/* AC_CONNECT is out: ends with AC_DISCONNECT or EV_STREAMS_DOWN */
+	bool attempt;
 	bool forced_down;           /* disconnected by force: its role counts as lost */
 	enum conn_state fail_why;   /* a failure that is still to be committed, 0 = none */
 	uint64_t retry_at_ns;       /* next AC_CONNECT, NEVER_NS = none */
@@ -146,7 +150,8 @@ struct volume {
 	bool io_failed;             /* the disk is being given up after an error */
 	bool md_failed;             /* the error was one of the metadata: nothing more is written */
 	char reason[STATUS_REASON_MAX];
-	/* md.c: in-core superblock; uuid.c changes uuids, others flags, each followed by md_dirty() */
+	/* md.c: in-core superblock; uuid.c changes uuids,
+	 * others flags, each followed by md_dirty() */
 	struct md_super md;
 	bool md_is_dirty;
 	bool md_writing;
@@ -242,14 +247,16 @@ struct core {
 	uint8_t *arena;
 	size_t arena_bytes, arena_used;
 	uint64_t deadline_ns;
-	uint32_t work;              /* WORK_*: done at the end of the step, core.c core_run_work() */
+	/* WORK_*: done at the end of the step, core.c core_run_work() */
+	uint32_t work;
 	uint32_t tid_counter;
 	bool notify;
 };
 
 /*
- * Deferred work: set a bit anywhere in a step, the function runs once at its end (bits are drained in
- * ascending order until none is left). This is how one state change leads to the next without recursion.
+ * Deferred work: set a bit anywhere in a step, the function runs once at its end (bits are drained
+ * in ascending order until none is left). This is how one state change leads to the next without
+ * recursion.
  */
 #define WORK_TWOPC 0x01U        /* twopc_run */
 #define WORK_COMMAND 0x02U      /* command_run */
@@ -262,7 +269,8 @@ struct core {
 
 /* ---- core.c ---- */
 
-/* Next free action; its contents are zero. Asserts that the ring has room (sized for the worst step). */
+/* Next free action; its contents are zero. Asserts that
+ * the ring has room (sized for the worst step). */
 struct core_action *core_act(struct core *core, enum core_action_kind kind);
 /* Memory valid until the next core_step(). Zeroed. */
 void *core_scratch(struct core *core, size_t bytes);
@@ -276,8 +284,8 @@ static inline void core_work(struct core *core, uint32_t bits)
 {
 	core->work |= bits;
 }
-/* Copies *pkt into an AC_SEND for the peer; dropped silently when its streams are not up. Takes no payload
- * reference: the sender keeps its own and puts it back itself. Counts sent_bytes. */
+/* Copies *pkt into an AC_SEND for the peer; dropped silently when its streams are not up. Takes no
+ * payload reference: the sender keeps its own and puts it back itself. Counts sent_bytes. */
 void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt);
 /* Drops the core's reference (id 0: nothing). */
 void core_payload_put(struct core *core, struct payload *payload);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which packet is legal when, and who handles it; everything else ends the connection (wire-protocol 9.4). */
+/* Which packet is legal when, and who handles it; everything
+ * else ends the connection (wire-protocol 9.4). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 
@@ -9,7 +10,8 @@ enum rx_when {
 	RX_AUTH,
 	RX_PROTOCOL,
 	RX_READY,     /* handshake done: transactions and what belongs to their connect */
-	RX_EARLY,     /* control stream: may overtake the COMMIT that makes the connection Connected */
+	/* control stream: may overtake the COMMIT that makes the connection Connected */
+	RX_EARLY,
 	RX_CONNECTED,
 	RX_ANY,
 };
@@ -144,8 +146,9 @@ static bool volume_fits(struct core *core, struct peer *peer, const struct rx_en
 	if (core_volume_by_vnr(core, pkt->vnr))
 		return true;
 	if (e->volume == SKIPS_UNKNOWN)
-		core_log(core, LOG_WARNING, "%s %s: %s for volume %u, which is not configured here",
-			 core->conf.name, peer->conf->name, packet_name(pkt->type), pkt->vnr);
+		core_log(core, LOG_LEVEL_WARNING,
+			 "%s %s: %s for volume %u, which is not configured here", core->conf.name,
+			 peer->conf->name, packet_name(pkt->type), pkt->vnr);
 	else
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s for volume %u, which does not exist",
 			  packet_name(pkt->type), pkt->vnr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From two streams to a connection: versions, options, and the exchange inside the connect transaction (2.1). */
+/* From two streams to a connection: versions, options, and
+ * the exchange inside the connect transaction (2.1). */
 #include <stdio.h>
 #include <string.h>
 
@@ -199,7 +200,8 @@ void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	const struct pkt_sync_param *p = &pkt->u.sync_param;
 
-	/* Verify and checksum-based resync have no counterpart here; the rates are the target's own. */
+	/* Verify and checksum-based resync have no counterpart
+	 * here; the rates are the target's own. */
 	if (p->verify_alg[0] || p->csums_alg[0])
 		peer_standalone(core, peer, true,
 				"%s sets %s, which is not supported here; remove the option there",
@@ -387,7 +389,8 @@ void handshake_commit(struct core *core, struct peer *peer)
 	peer->hs_again_ns = NEVER_NS;
 }
 
-/* The peer has newer data but will not sync us now: ours must not be promoted in the meantime (2.5 p). */
+/* The peer has newer data but will not sync us now:
+ * ours must not be promoted in the meantime (2.5 p). */
 static void outdate_if_target(struct core *core, struct peer *peer)
 {
 	struct state *next;

@@ -16,7 +16,7 @@ static bool note_error(struct core *core, struct volume *vol, int error, const c
 		return false;
 	snprintf(vol->reason, sizeof(vol->reason), "local disk: %s failed (error %d)", what,
 		 -error);
-	core_log(core, LOG_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
+	core_log(core, LOG_LEVEL_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
 	core->notify = true;
 	return true;
 }

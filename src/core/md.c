@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The in-core superblock of each volume: when it is written, and its flags (on-disk-metadata 5.2). */
+/* The in-core superblock of each volume: when it is
+ * written, and its flags (on-disk-metadata 5.2). */
 #include <string.h>
 
 #include "core/bitmap_io.h"
@@ -232,7 +233,8 @@ void md_state_changed(struct core *core, const struct state *old)
 		md_dirty(core, vol);
 		if (diff & (MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_CRASHED_PRIMARY))
 			md_sync(core, vol);
-		/* These two decide whether the activity log counts: no write relies on it before. */
+		/* These two decide whether the activity log
+		 * counts: no write relies on it before. */
 		if (diff & (MDF_AL_CLEAN | MDF_PRIMARY_IND)) {
 			write_super(core, vol);
 			vol->md_mark_seq = vol->md_seq;

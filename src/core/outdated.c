@@ -10,7 +10,8 @@
 #define LEFTOVER_NS (10 * NS_PER_S)
 
 /* This connected peer holds what we hold. */
-static bool same_data(const struct core *core, const struct volume *vol, const struct peer_device *pd)
+static bool same_data(const struct core *core, const struct volume *vol,
+		      const struct peer_device *pd)
 {
 	enum disk_state pdsk = pdsk_of(core, pd);
 
@@ -22,9 +23,9 @@ static bool same_data(const struct core *core, const struct volume *vol, const s
 }
 
 /*
- * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the same generation
- * is in sight, or all disks there are, then that did not happen or is over. A good disk beside a Primary may be ahead,
- * but without one a Primary has nowhere to write to.
+ * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the
+ * same generation is in sight, or all disks there are, then that did not happen or is over. A good
+ * disk beside a Primary may be ahead, but without one a Primary has nowhere to write to.
  */
 static bool is_newest(const struct core *core, const struct volume *vol)
 {
@@ -51,8 +52,9 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 /* ---- pairs that no event will settle any more ---- */
 
 /*
- * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync settles it. Bits between
- * equal disks wait longest: third nodes may tell that the blocks are equal.
+ * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync
+ * settles it. Bits between equal disks wait longest: third nodes may tell that the blocks are
+ * equal.
  */
 static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 			      const struct peer_device *pd)

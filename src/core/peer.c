@@ -9,7 +9,8 @@
 
 #define RETRY_FIRST_NS NS_PER_S
 
-/* About 1 s, doubled with each failure up to connect-int, +-1/8 so that two nodes get out of step. */
+/* About 1 s, doubled with each failure up to connect-int,
+ * +-1/8 so that two nodes get out of step. */
 static uint64_t retry_pause_ns(struct core *core, struct peer *peer)
 {
 	uint64_t max = peer->conf->net.connect_int_s * NS_PER_S;
@@ -68,7 +69,7 @@ void peer_fail(struct core *core, struct peer *peer, enum conn_state why, const 
 	va_start(ap, fmt);
 	set_reason(peer, fmt, ap);
 	va_end(ap);
-	core_log(core, LOG_WARNING, "%s %s: connection dropped: %s", core->conf.name,
+	core_log(core, LOG_LEVEL_WARNING, "%s %s: connection dropped: %s", core->conf.name,
 		 peer->conf->name, peer->reason);
 	streams_close(core, peer);
 	core_work(core, WORK_PEERS);
@@ -107,13 +108,13 @@ void peer_standalone(struct core *core, struct peer *peer, bool tell, const char
 	if (fmt)
 		set_reason(peer, fmt, ap);
 	va_end(ap);
-	end_for_good(core, peer, tell, LOG_ERR);
+	end_for_good(core, peer, tell, LOG_LEVEL_ERR);
 }
 
 void peer_leave(struct core *core, struct peer *peer, const char *reason)
 {
 	snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
-	end_for_good(core, peer, false, LOG_INFO);
+	end_for_good(core, peer, false, LOG_LEVEL_INFO);
 }
 
 void peer_disconnected(struct core *core, struct peer *peer, bool again)
@@ -160,7 +161,8 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 		return;
 	peer->attempt = false;
 	if (peer->streams_up && peer->hs_refused) {
-		/* It hung up because of the same verdict; its P_DISCONNECT may have been overtaken. */
+		/* It hung up because of the same verdict; its
+		 * P_DISCONNECT may have been overtaken. */
 		peer_standalone(core, peer, false, NULL);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* P_STATE: telling Connected peers about us, and what their reports change here (wire-protocol 2.8, 7). */
+/* P_STATE: telling Connected peers about us, and what
+ * their reports change here (wire-protocol 2.8, 7). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/state.h"
@@ -156,7 +157,8 @@ static void answer_attach(struct core *core, struct peer *peer, struct volume *v
 	decide_attached(core, peer, vol, r);
 }
 
-/* Both attached before either knew of the other's disk: each told its generations and nobody answered. */
+/* Both attached before either knew of the other's disk:
+ * each told its generations and nobody answered. */
 static bool attached_unseen(const struct core *core, const struct peer_device *pd,
 			    const struct volume *vol, enum disk_state was)
 {
@@ -190,8 +192,8 @@ static bool wants_decision(const struct core *core, const struct peer_device *pd
 }
 
 /*
- * The target says that it is through, or has given up. A source does not end a resync: what it reports about an
- * earlier one may cross with the beginning of the next.
+ * The target says that it is through, or has given up. A source does not end a resync: what it
+ * reports about an earlier one may cross with the beginning of the next.
  */
 static bool target_ended(enum repl_state repl, unsigned was, unsigned is)
 {

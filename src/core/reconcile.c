@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* After the loss of a Primary: its survivors agree on the last writes (states-and-resync 5.6, wire-protocol 4.9). */
+/* After the loss of a Primary: its survivors agree on the
+ * last writes (states-and-resync 5.6, wire-protocol 4.9). */
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
@@ -94,8 +95,9 @@ static void send_notice(struct core *core, struct peer *peer)
 }
 
 /*
- * One of us missed the last generation that the lost Primary made, as it was to take part in it: the other has no
- * reference towards it. Then the bits tell what differs, as between equal generations.
+ * One of us missed the last generation that the lost Primary made, as it was to take part in it:
+ * the other has no reference towards it. Then the bits tell what differs, as between equal
+ * generations.
  */
 static bool missed_generation(const struct peer_device *pd, unsigned self)
 {
@@ -128,7 +130,8 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 		return REPL_ESTABLISHED;
 	if (mine != its)
 		return mine > its ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
-	/* Both have every write that the lost Primary sent: what was marked for them is on both disks. */
+	/* Both have every write that the lost Primary sent:
+	 * what was marked for them is on both disks. */
 	if (!vol->md.peers[peer->id].bitmap_uuid && bitmap_slot(vol, peer->id) >= 0)
 		bitmap_clear_slot(core, vol, (unsigned)bitmap_slot(vol, peer->id));
 	return REPL_ESTABLISHED;
@@ -150,7 +153,7 @@ static void compare(struct core *core, struct peer *peer)
 		    pdsk_of(core, pd) >= DISK_CONSISTENT)
 			repl[vol->v] = direction(core, peer, vol, mine, its);
 	}
-	core_log(core, LOG_INFO, "%s %s: lost %s at stream position %llu here, %llu there",
+	core_log(core, LOG_LEVEL_INFO, "%s %s: lost %s at stream position %llu here, %llu there",
 		 core->conf.name, peer->conf->name, core->peer[rc->lost]->conf->name,
 		 (unsigned long long)mine, (unsigned long long)its);
 	rc->settled |= node_bit(peer->id);
@@ -202,7 +205,8 @@ void reconcile_run(struct core *core)
 	if (!waiting) {
 		stop(core);
 	} else if (core->now_ns >= rc->deadline_ns) {
-		/* A survivor that still has the Primary sends no notice; resyncs under way go on. */
+		/* A survivor that still has the Primary sends
+		 * no notice; resyncs under way go on. */
 		rc->deadline_ns = core->now_ns + NOTICE_WAIT_NS;
 		FOR_EACH_PEER(core, peer) {
 			if (!(rc->settled & node_bit(peer->id)))

@@ -316,7 +316,8 @@ void read_peer_lost(struct core *core, struct peer *peer);
 void peer_ack_add(struct core *core, const struct request *req, uint64_t mask);
 void peer_ack_flush(struct core *core);
 void peer_ack_answer_flushes(struct core *core);
-/* Peers that resync from us learn what they lack of a received write; `mask`: the nodes that have it. */
+/* Peers that resync from us learn what they lack of a
+ * received write; `mask`: the nodes that have it. */
 void peer_ack_tell_targets(struct core *core, const struct peer_request *preq, uint64_t mask);
 
 /* peer_write.c */
@@ -326,8 +327,8 @@ void peer_rx_lost(struct core *core, struct peer *peer);
  * P_PEER_ACK, so that writes that wait for the log can go on. True when something was given
  * back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
-/* Bits towards this peer device for all that was received from others and is not peer-acked: nobody has said
- * yet whether it has that. */
+/* Bits towards this peer device for all that was received from others and is not peer-acked: nobody
+ * has said yet whether it has that. */
 void peer_write_record_pending(struct core *core, const struct peer_device *pd);
 /* The sender's disk failed: it may lack any write that it has not peer-acked. */
 void peer_write_disk_lost(struct core *core, const struct peer_device *pd);

@@ -66,7 +66,8 @@ static void finish(struct core *core, struct request *req)
 
 void request_flush_progress(struct core *core)
 {
-	/* As with writes: a lost peer that did not flush must not take its data for the same after a crash. */
+	/* As with writes: a lost peer that did not flush must
+	 * not take its data for the same after a crash. */
 	if (uuid_bump_running(core)) {
 		core->req.answers_held |= !list_empty(&core->req.flushes);
 		return;

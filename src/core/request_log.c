@@ -321,8 +321,8 @@ static bool has_local_copy(const struct core *core, const struct request *req)
 }
 
 /*
- * Peers that had an UpToDate disk, have the write and are still there. One that went away, or gave its
- * disk up, does not count: nobody would tell those who lack the write that they do.
+ * Peers that had an UpToDate disk, have the write and are still there. One that went away, or gave
+ * its disk up, does not count: nobody would tell those who lack the write that they do.
  */
 static uint32_t peers_with_copy(const struct core *core, const struct request *req)
 {
@@ -332,15 +332,17 @@ static uint32_t peers_with_copy(const struct core *core, const struct request *r
 	for (; good; good &= good - 1) {
 		const struct peer *peer = core->peer[__builtin_ctz(good)];
 
-		if (peer_connected(core, peer) && pdsk_of(core, &peer->pd[req->v]) == DISK_UP_TO_DATE)
+		if (peer_connected(core, peer) &&
+		    pdsk_of(core, &peer->pd[req->v]) == DISK_UP_TO_DATE)
 			found |= UINT32_C(1) << peer->id;
 	}
 	return found;
 }
 
 /*
- * A write that a lost peer or disk does not have is answered when the generation that says so is on a
- * disk that has the write: should this node crash now, the peer must not take its own data for the same.
+ * A write that a lost peer or disk does not have is answered when the generation that says so is on
+ * a disk that has the write: should this node crash now, the peer must not take its own data for
+ * the same.
  */
 static bool told_apart(const struct core *core, const struct request *req)
 {

@@ -77,8 +77,9 @@ static void stray_neg_ack(struct core *core, struct peer *peer, struct volume *v
 }
 
 /*
- * Ahead of the P_STATE that says so: the writes that are answered without that disk must belong to a generation that
- * it does not have. A sync target gets its block again, it is not good yet anyhow.
+ * Ahead of the P_STATE that says so: the writes that are answered without that disk must belong to
+ * a generation that it does not have. A sync target gets its block again, it is not good yet
+ * anyhow.
  */
 static void disk_failed(struct core *core, const struct peer *peer, const struct volume *vol)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Life of a resync: what entering and leaving the replication states does; requests both sides share (5.1). */
+/* Life of a resync: what entering and leaving the replication
+ * states does; requests both sides share (5.1). */
 #include "core/resync.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One resync of one peer device, and the reconciliation after a lost Primary (states-and-resync 5). */
+/* One resync of one peer device, and the reconciliation
+ * after a lost Primary (states-and-resync 5). */
 #ifndef CORE_RESYNC_H
 #define CORE_RESYNC_H
 
@@ -10,7 +11,8 @@
 #include "proto/proto_limits.h"
 #include "proto/proto_pkt.h"
 
-/* A source that does not reach the position in a Primary's stream by then lets the target ask again. */
+/* A source that does not reach the position in a
+ * Primary's stream by then lets the target ask again. */
 #define RS_DAGTAG_WAIT_NS (UINT64_C(5) * 1000000000)
 #define RS_TICK_NS (UINT64_C(100) * 1000000)
 #define RS_REQUEST_MAX_BYTES (1U << 20)
@@ -99,9 +101,11 @@ struct resync {
 	uint64_t want_kib_s;   /* what the controller asked for at the last tick */
 	/* target */
 	uint64_t start_uuid;   /* own current when it started */
-	uint64_t promised_uuid;/* generation that a Primary made meanwhile, and the source is said to be part of */
+	/* generation that a Primary made meanwhile, and the source is said to be part of */
+	uint64_t promised_uuid;
 	uint8_t promised_by;   /* that Primary */
-	uint64_t begin_seq;    /* superblock (Inconsistent, references) that must be durable before data changes */
+	/* superblock (Inconsistent, references) that must be durable before data changes */
+	uint64_t begin_seq;
 	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
 	bool unstable;         /* the source was unstable at some time */
 	bool again;            /* one more handshake was asked for meanwhile */
@@ -125,11 +129,13 @@ struct resync {
 };
 
 /*
- * From when on a peer's P_PEERS_IN_SYNC counts: it was sent after both sides were at the same generation. A ping tells,
- * since its answer comes behind everything that was sent before on that stream.
+ * From when on a peer's P_PEERS_IN_SYNC counts: it was sent after both sides were at the same
+ * generation. A ping tells, since its answer comes behind everything that was sent before on that
+ * stream.
  */
 struct claim_fence {
-	uint64_t leftover_at_ns; /* bits are left between good disks: when to ask for a resync, 0 = not */
+	/* bits are left between good disks: when to ask for a resync, 0 = not */
+	uint64_t leftover_at_ns;
 	uint64_t current;      /* generation for which claims count */
 	uint64_t asked;        /* generation that `ping` was sent for */
 	uint32_t ping;
@@ -141,7 +147,8 @@ struct reconcile {
 	uint8_t lost;                 /* node id, NODES_MAX = none */
 	bool told;                    /* the survivors have our notice */
 	uint64_t survivors;           /* peers that were connected then */
-	uint64_t settled;             /* of these: compared, nothing more to do but the resyncs under way */
+	/* of these: compared, nothing more to do but the resyncs under way */
+	uint64_t settled;
 	uint64_t deadline_ns;
 	/* last P_PEER_DAGTAG of each connected peer */
 	bool noticed[NODES_MAX];

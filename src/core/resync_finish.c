@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The end of a resync at its target: writes in flight elsewhere, generation, states (1.9, wire-protocol 5.6, 5.8). */
+/* The end of a resync at its target: writes in flight elsewhere,
+ * generation, states (1.9, wire-protocol 5.6, 5.8). */
 #include <string.h>
 
 #include "core/bitmap_io.h"
@@ -10,7 +11,8 @@
 
 /* ---- flush requests ---- */
 
-/* The peer receives the writes of that Primary, as it told us itself (1.3, node mask of an unstable node). */
+/* The peer receives the writes of that Primary, as it
+ * told us itself (1.3, node mask of an unstable node). */
 static bool hears_from(const struct peer_device *pd, unsigned primary)
 {
 	return pd->uuids_valid && !(pd->uuids.flags & UUID_FLAG_STABLE) &&
@@ -24,8 +26,8 @@ static bool gets_forwards(const struct core *core, const struct peer *peer, unsi
 }
 
 /*
- * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary answers when its acks
- * are out, the nodes that hear from it when they have handled them.
+ * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary
+ * answers when its acks are out, the nodes that hear from it when they have handled them.
  */
 static void send_flush_requests(struct core *core, struct peer_device *pd)
 {
@@ -59,7 +61,8 @@ static bool flush_acked(const struct resync *rs)
 	return true;
 }
 
-/* Who has lost that Primary will not be asked any more. It has told us before what it had to mark. */
+/* Who has lost that Primary will not be asked any
+ * more. It has told us before what it had to mark. */
 void finish_uuids_received(struct core *core, const struct peer_device *teller)
 {
 	FOR_EACH_PEER(core, source) {
@@ -104,7 +107,8 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 
 /* ---- the end ---- */
 
-/* The source is said to take part in a newer generation. What we have then is decided by what it says itself. */
+/* The source is said to take part in a newer generation.
+ * What we have then is decided by what it says itself. */
 static bool source_is_behind_promise(const struct core *core, const struct peer_device *pd)
 {
 	const struct resync *rs = &pd->rs;
@@ -169,8 +173,9 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 
 static void finish_incomplete(struct core *core, struct peer_device *pd)
 {
-	core_log(core, LOG_WARNING, "%s/%u %s: resync ended with %llu blocks unreadable there",
-		 core->conf.name, core->vol[pd->v]->vnr, core->peer[pd->p]->conf->name,
+	core_log(core, LOG_LEVEL_WARNING,
+		 "%s/%u %s: resync ended with %llu blocks unreadable there", core->conf.name,
+		 core->vol[pd->v]->vnr, core->peer[pd->p]->conf->name,
 		 (unsigned long long)pd->rs.failed_bits);
 	end_states(core, pd, DISK_INCONSISTENT);
 }
@@ -183,8 +188,8 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	enum disk_state pdsk = pdsk_of(core, pd);
 	enum disk_state disk = pdsk > DISK_OUTDATED && pdsk != DISK_UNKNOWN ? pdsk : DISK_OUTDATED;
 
-	core_log(core, LOG_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms", core->conf.name,
-		 vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
+	core_log(core, LOG_LEVEL_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms",
+		 core->conf.name, vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
 	release_others(core, pd, disk);
 	/* Ahead of the P_STATE that tells the end (trap 12). */
@@ -194,15 +199,17 @@ static void finish_good(struct core *core, struct peer_device *pd)
 }
 
 /*
- * While a Primary that we do not see wrote to the source, its bits were not all told to us. Once the source is
- * stable, one more exchange of bitmaps settles it.
+ * While a Primary that we do not see wrote to the source, its bits were not all told to us. Once
+ * the source is stable, one more exchange of bitmaps settles it.
  */
 static void finish_unstable(struct core *core, struct peer_device *pd)
 {
 	struct peer *peer = core->peer[pd->p];
 
-	core_log(core, LOG_INFO, "%s/%u %s: resync from an unstable source ended; another has to "
-		 "follow", core->conf.name, core->vol[pd->v]->vnr, peer->conf->name);
+	core_log(core, LOG_LEVEL_INFO,
+		 "%s/%u %s: resync from an unstable source ended; another has to "
+		 "follow",
+		 core->conf.name, core->vol[pd->v]->vnr, peer->conf->name);
 	end_states(core, pd, DISK_INCONSISTENT);
 	if (resync_source_unstable(core, pd))
 		return;

@@ -8,7 +8,8 @@
 
 /* ---- resync.c ---- */
 
-/* Bits of these slots were set explicitly: requests under way there must not clear them when they end. */
+/* Bits of these slots were set explicitly: requests
+ * under way there must not clear them when they end. */
 void resync_bits_set(struct volume *vol, uint32_t slots, uint64_t sector, uint64_t sectors);
 /* The disk is gone: what is at it comes back with an error or not at all. */
 void resync_disk_gone(struct core *core, struct volume *vol);
@@ -18,7 +19,8 @@ void resync_bitmap_durable(struct core *core, struct volume *vol);
 void resync_md_durable(struct core *core, struct volume *vol);
 /* Bits towards this peer device still to be resynced. */
 uint64_t resync_left(const struct core *core, const struct peer_device *pd);
-/* Primaries write to this source behind our back: what we get from it may lack their last writes (1.9). */
+/* Primaries write to this source behind our back: what
+ * we get from it may lack their last writes (1.9). */
 bool resync_source_unstable(const struct core *core, const struct peer_device *pd);
 /* Neither has a Primary behind the other's back: a resync between the two can be trusted. */
 bool resync_same_primaries(const struct core *core, const struct peer_device *pd);
@@ -53,7 +55,8 @@ void target_disk_gone(struct core *core, struct volume *vol);
 
 /* ---- resync_source.c ---- */
 
-/* Ends serving this target. `connected`: what it waits for is cancelled, replies that are out stay. */
+/* Ends serving this target. `connected`: what it waits
+ * for is cancelled, replies that are out stay. */
 void source_drop(struct core *core, struct peer_device *pd, bool connected);
 /* A node is gone: reads that depend on its stream will never be served. */
 void source_dependency_lost(struct core *core, unsigned node);
@@ -79,7 +82,8 @@ void finish_uuids_received(struct core *core, const struct peer_device *teller);
 
 /* ---- sync_handshake.c ---- */
 
-/* As sync_handshake() from what is known of a connected peer. `counts_stale`: without an exchange right before. */
+/* As sync_handshake() from what is known of a connected
+ * peer. `counts_stale`: without an exchange right before. */
 void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol,
 			  bool counts_stale);
 
@@ -107,7 +111,8 @@ void announce_all(struct core *core, struct volume *vol);
 void announce_time(struct core *core, struct volume *vol);
 /* Generations changed here or there: claims of this peer count only from now on. */
 void announce_fence(struct core *core, struct peer_device *pd);
-/* Tells the peer when no bits are left towards it, and when this node is no sync target any more. */
+/* Tells the peer when no bits are left towards it,
+ * and when this node is no sync target any more. */
 void announce_count(struct core *core, struct peer_device *pd);
 /* Some disk started or ended to be good: what was claimed before is void. */
 void announce_fences_reset(struct core *core, struct volume *vol);
@@ -122,7 +127,8 @@ void xfer_reset(struct peer_device *pd);
 
 /* Before the first request of a resync: rotation, start uuid (1.9). */
 void uuid_resync_start(struct core *core, struct peer_device *pd);
-/* Finished, source UpToDate and stable: adopts the source's generation; superblock number to wait for. */
+/* Finished, source UpToDate and stable: adopts the
+ * source's generation; superblock number to wait for. */
 uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd);
 /* P_UUIDS110 or P_CURRENT_UUID to every connected peer. */
 void uuid_send_all(struct core *core, unsigned v, uint64_t flags, uint64_t node_mask);
@@ -136,7 +142,8 @@ void uuid_push_history(struct volume *vol, uint64_t value, unsigned node);
 bool uuid_rotate(struct core *core, struct volume *vol, uint64_t weak, uint64_t dagtag);
 void uuid_set_current(struct core *core, struct volume *vol, uint64_t value);
 /* Resync target of some peer on this volume, except of node `but`; NULL = none. */
-struct peer_device *uuid_sync_source(const struct core *core, const struct volume *vol, unsigned but);
+struct peer_device *uuid_sync_source(const struct core *core, const struct volume *vol,
+				     unsigned but);
 /* No difference any more towards this node: its reference goes to the history. */
 void uuid_forget_bitmap_uuid(struct core *core, struct volume *vol, unsigned p);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The source's side of a resync: reads for targets, replies, acknowledgements (wire-protocol 5.4, 5.5). */
+/* The source's side of a resync: reads for targets,
+ * replies, acknowledgements (wire-protocol 5.4, 5.5). */
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
@@ -170,9 +171,10 @@ void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt)
 	struct rs_request *rq = NULL;
 
 	if (!vol || !rs_range_ok(vol, block)) {
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
-			  "%s asked to resync sector %llu, %u bytes: beyond the device or too large",
-			  peer->conf->name, (unsigned long long)block->sector, block->bytes);
+		peer_fail(
+			core, peer, CONN_PROTOCOL_ERROR,
+			"%s asked to resync sector %llu, %u bytes: beyond the device or too large",
+			peer->conf->name, (unsigned long long)block->sector, block->bytes);
 		return;
 	}
 	if (serves(core, &peer->pd[vol->v]))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The target's side of a resync: requests, replies, writes, acknowledgements (wire-protocol 5.4, 5.5). */
+/* The target's side of a resync: requests, replies,
+ * writes, acknowledgements (wire-protocol 5.4, 5.5). */
 #include <errno.h>
 
 #include "base/bits.h"
@@ -80,7 +81,8 @@ static bool requested(const struct volume *vol, uint64_t bit, uint64_t bits)
 				 bits * BM_BLOCK_SECTORS, NULL) != NULL;
 }
 
-/* Bits of one request from `bit` on: all set, aligned to their size, the last one cut at the end. */
+/* Bits of one request from `bit` on: all set, aligned
+ * to their size, the last one cut at the end. */
 static uint64_t merge(const struct volume *vol, unsigned slot, uint64_t bit)
 {
 	const struct bitmap *bm = &vol->bm;
@@ -142,7 +144,8 @@ static bool may_ask(const struct core *core, const struct peer_device *pd)
 	       vol->md_durable_seq >= pd->rs.begin_seq;
 }
 
-/* Asks for at least `budget_sectors` where there is that much; a pass over the device ends when nothing is in flight. */
+/* Asks for at least `budget_sectors` where there is that much;
+ * a pass over the device ends when nothing is in flight. */
 static uint64_t ask(struct core *core, struct peer_device *pd, uint64_t budget_sectors)
 {
 	struct volume *vol = core->vol[pd->v];
@@ -242,7 +245,8 @@ static void finished(struct core *core, struct volume *vol, struct rs_request *r
 	core_work(core, WORK_SYNC);
 }
 
-/* Nobody waits for the end of this request any more; it stays only until the disk is done with it. */
+/* Nobody waits for the end of this request any more;
+ * it stays only until the disk is done with it. */
 static void orphan(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	struct resync *rs = &core->peer[rq->p]->pd[vol->v].rs;
@@ -286,7 +290,8 @@ void target_drop(struct core *core, struct peer_device *pd, bool connected)
 
 /* ---- settling: durable before it is acknowledged ---- */
 
-/* The source clears its bits when it gets the acknowledgement: by then the data must survive a power cut. */
+/* The source clears its bits when it gets the acknowledgement:
+ * by then the data must survive a power cut. */
 static void start_flush(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
@@ -421,8 +426,8 @@ static void mark_others(struct core *core, struct volume *vol, const struct rs_r
 }
 
 /*
- * What comes differs from what every other node may have, and the bits that say so must be on disk before the data.
- * So must our own bits, for a reply that is acknowledged without being written.
+ * What comes differs from what every other node may have, and the bits that say so must be on disk
+ * before the data. So must our own bits, for a reply that is acknowledged without being written.
  */
 static void mark(struct core *core, struct volume *vol)
 {
@@ -562,7 +567,7 @@ void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt)
 	if (pkt->type == P_NEG_RS_DREPLY) {
 		peer->pd[vol->v].rs.failed_bits +=
 			(rq->bytes + BM_BLOCK_BYTES - 1) / BM_BLOCK_BYTES;
-		core_log(core, LOG_WARNING, "%s/%u: %s cannot read sector %llu, %u bytes",
+		core_log(core, LOG_LEVEL_WARNING, "%s/%u: %s cannot read sector %llu, %u bytes",
 			 core->conf.name, vol->vnr, peer->conf->name,
 			 (unsigned long long)rq->sector, rq->bytes);
 	}

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Agreement on the size of a volume; data that somebody has is never cut off (wire-protocol 2.6). */
+/* Agreement on the size of a volume; data that somebody
+ * has is never cut off (wire-protocol 2.6). */
 #include <stdio.h>
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 
-/* Beyond this no sector number can be valid; keeps sums in range (64 EiB / 512 is never reached). */
+/* Beyond this no sector number can be valid; keeps
+ * sums in range (64 EiB / 512 is never reached). */
 #define SECTORS_MAX (UINT64_C(1) << 50)
 #define BM_SHIFT_MAX 8U
 
@@ -170,8 +172,8 @@ void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
 	}
 	if (vol->size_sectors == sectors)
 		return;
-	core_log(core, LOG_INFO, "%s/%u: size %llu -> %llu sectors", core->conf.name, vol->vnr,
-		 (unsigned long long)vol->size_sectors, (unsigned long long)sectors);
+	core_log(core, LOG_LEVEL_INFO, "%s/%u: size %llu -> %llu sectors", core->conf.name,
+		 vol->vnr, (unsigned long long)vol->size_sectors, (unsigned long long)sectors);
 	vol->size_sectors = sectors;
 	if (vol_has_md(vol))
 		bitmap_size_changed(core, vol);

@@ -9,8 +9,8 @@
 enum state_check { STATE_SOFT, STATE_HARD };
 
 /*
- * Opens a change and returns the proposed state to edit. Changes do not nest: code that is called from
- * effects and needs a further change sets a WORK_* bit instead.
+ * Opens a change and returns the proposed state to edit. Changes do not nest: code that is called
+ * from effects and needs a further change sets a WORK_* bit instead.
  */
 struct state *state_begin(struct core *core);
 /* Sanitizes, checks and commits; effects run before it returns. On failure nothing has changed. */

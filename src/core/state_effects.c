@@ -9,11 +9,11 @@ static void log_changes(struct core *core, const struct state *old)
 	const struct state *st = &core->st;
 
 	if (old->role != st->role)
-		core_log(core, LOG_NOTICE, "%s: role %s -> %s", core->conf.name,
+		core_log(core, LOG_LEVEL_NOTICE, "%s: role %s -> %s", core->conf.name,
 			 role_name(old->role), role_name(st->role));
 	FOR_EACH_VOLUME(core, vol) {
 		if (old->vol[vol->v].disk != st->vol[vol->v].disk)
-			core_log(core, LOG_NOTICE, "%s/%u: disk %s -> %s", core->conf.name,
+			core_log(core, LOG_LEVEL_NOTICE, "%s/%u: disk %s -> %s", core->conf.name,
 				 vol->vnr, disk_state_name(old->vol[vol->v].disk),
 				 disk_state_name(st->vol[vol->v].disk));
 	}
@@ -21,18 +21,19 @@ static void log_changes(struct core *core, const struct state *old)
 		const struct state_peer *was = &old->peer[peer->id], *is = &st->peer[peer->id];
 
 		if (was->conn != is->conn)
-			core_log(core, LOG_NOTICE, "%s %s: connection %s -> %s", core->conf.name,
-				 peer->conf->name, conn_state_name(was->conn),
+			core_log(core, LOG_LEVEL_NOTICE, "%s %s: connection %s -> %s",
+				 core->conf.name, peer->conf->name, conn_state_name(was->conn),
 				 conn_state_name(is->conn));
 		if (was->role != is->role)
-			core_log(core, LOG_NOTICE, "%s %s: peer role %s -> %s", core->conf.name,
-				 peer->conf->name, role_name(was->role), role_name(is->role));
+			core_log(core, LOG_LEVEL_NOTICE, "%s %s: peer role %s -> %s",
+				 core->conf.name, peer->conf->name, role_name(was->role),
+				 role_name(is->role));
 		FOR_EACH_VOLUME(core, vol) {
 			const struct state_peer_device *a = &old->pd[peer->id][vol->v];
 			const struct state_peer_device *b = &st->pd[peer->id][vol->v];
 
 			if (a->repl != b->repl || a->pdsk != b->pdsk)
-				core_log(core, LOG_INFO,
+				core_log(core, LOG_LEVEL_INFO,
 					 "%s/%u %s: replication %s -> %s, peer disk %s -> %s",
 					 core->conf.name, vol->vnr, peer->conf->name,
 					 repl_state_name(a->repl), repl_state_name(b->repl),
@@ -127,7 +128,8 @@ void state_effects(struct core *core, const struct state *old)
 {
 	log_changes(core, old);
 	md_state_changed(core, old);
-	/* First, as long as writes that a lost peer lacks are under way: they belong to a new generation. */
+	/* First, as long as writes that a lost peer lacks
+	 * are under way: they belong to a new generation. */
 	uuid_state_changed(core, old);
 	lost_peers(core, old);
 	disks(core, old);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Derives what follows from a proposed state (states-and-resync 4.2; the row numbers are those of its table). */
+/* Derives what follows from a proposed state (states-and-resync
+ * 4.2; the row numbers are those of its table). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/state.h"
@@ -94,8 +95,8 @@ static bool may_be_source(const struct state_peer_device *pd)
 }
 
 /*
- * 5.3: at most one active source; -1 = none for now. A Primary goes before all others: what comes from a node
- * that is fed by it would have to be fetched again.
+ * 5.3: at most one active source; -1 = none for now. A Primary goes before all others: what comes
+ * from a node that is fed by it would have to be fetched again.
  */
 static int choose_source(struct core *core, const struct state *old, struct state *next,
 			 struct volume *vol)
@@ -238,8 +239,8 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 }
 
 /*
- * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly that; a Secondary
- * may go on from any later generation.
+ * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly
+ * that; a Secondary may go on from any later generation.
  */
 static bool is_trusted(const struct volume *vol, const struct peer_device *info, enum role role)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From the comparison of generations to what the connection does: overrides, policies, roles (2.4 to 2.7): pure. */
+/* From the comparison of generations to what the connection
+ * does: overrides, policies, roles (2.4 to 2.7): pure. */
 #include <stddef.h>
 
 #include "core/uuid.h"
@@ -11,7 +12,8 @@ static bool comparable(enum disk_state disk)
 	return disk >= DISK_INCONSISTENT && disk != DISK_UNKNOWN;
 }
 
-/* How far the slots reach when the disk states make `source` the source: node id whose slot serves. */
+/* How far the slots reach when the disk states make
+ * `source` the source: node id whose slot serves. */
 static enum sync_strategy override_source(const struct uuid_side *source,
 					  const struct uuid_side *target, uint8_t *copy_from)
 {
@@ -42,9 +44,10 @@ static bool is_if_both_failed(enum sync_strategy s)
 }
 
 /*
- * Has lost its Primary and does not know yet whether what it has is the latest, or has lost its disk and takes it that
- * the Primary went on. At the same generation that is no less than what the crash has left of the Primary, which calls
- * itself UpToDate: without this disk no write was answered in it.
+ * Has lost its Primary and does not know yet whether what it has is the latest, or has lost its
+ * disk and takes it that the Primary went on. At the same generation that is no less than what the
+ * crash has left of the Primary, which calls itself UpToDate: without this disk no write was
+ * answered in it.
  */
 static bool is_survivor_of(const struct uuid_side *side, const struct uuid_side *crashed)
 {
@@ -88,12 +91,14 @@ static int by_bits(const struct sync_input *in)
 	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
 		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
 	/*
-	 * Once connected, bits are left only for what was never answered, or equal already. Who has them differs from
-	 * pair to pair, and resyncs in a ring would never end: an order of the nodes leads to one source of all.
+	 * Once connected, bits are left only for what was never answered, or equal already. Who has
+	 * them differs from pair to pair, and resyncs in a ring would never end: an order of the
+	 * nodes leads to one source of all.
 	 */
 	if (in->again)
 		return me->node_id < peer->node_id ? 1 : -1;
-	/* Who went on without a break has all that was answered; a restart after a power loss has not. */
+	/* Who went on without a break has all that was
+	 * answered; a restart after a power loss has not. */
 	if ((me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
 		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
 	if (!me->dirty_bits != !peer->dirty_bits)
@@ -108,7 +113,8 @@ static int leftover_direction(const struct sync_input *in)
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 	bool i_am_primary = me->role == ROLE_PRIMARY, it_is = peer->role == ROLE_PRIMARY;
 
-	/* Alone after its crash a Primary's disk counts as good, and it may lack what it had answered. */
+	/* Alone after its crash a Primary's disk counts as
+	 * good, and it may lack what it had answered. */
 	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY &&
 	    me->disk >= DISK_CONSISTENT && peer->disk >= DISK_CONSISTENT)
 		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
@@ -119,7 +125,8 @@ static int leftover_direction(const struct sync_input *in)
 	return by_bits(in);
 }
 
-/* The kernel does it only after the loss of a Primary that both name; otherwise it drops its bits (2.6). */
+/* The kernel does it only after the loss of a Primary
+ * that both name; otherwise it drops its bits (2.6). */
 static bool reconciles(const struct sync_input *in)
 {
 	const uint64_t crashed = UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_PRIMARY_LOST_QUORUM;
@@ -129,7 +136,8 @@ static bool reconciles(const struct sync_input *in)
 	       !((in->me.flags | in->peer.flags) & crashed);
 }
 
-/* Later the empty resync orders it against writes under way; while connecting, the state rules do (4.2 row 21). */
+/* Later the empty resync orders it against writes under way;
+ * while connecting, the state rules do (4.2 row 21). */
 static bool outdated_by_name(const struct sync_input *in)
 {
 	return in->again && in->me.disk != in->peer.disk &&
@@ -231,8 +239,9 @@ static void rr_conflict(const struct sync_input *in, struct sync_decision *d)
 	if (in->rr_conflict == ASB_VIOLENTLY)
 		return;
 	if (in->rr_conflict == ASB_RETRY_CONNECT)
-		refuse(d, VERDICT_RETRY, "this node is Primary and its data would be overwritten by "
-					 "a resync (rr-conflict retry-connect)");
+		refuse(d, VERDICT_RETRY,
+		       "this node is Primary and its data would be overwritten by "
+		       "a resync (rr-conflict retry-connect)");
 	else
 		refuse(d, VERDICT_DISCONNECT,
 		       "this node is Primary and its data would be overwritten by a resync: "
@@ -262,8 +271,9 @@ static void missed_finish_needs_good_source(const struct sync_input *in, struct 
 }
 
 /*
- * The target of that resync had everything when it took over the generation. If it is Primary now, it has what was
- * written since as well, and the bits that its source still has are of before: it leads.
+ * The target of that resync had everything when it took over the generation. If it is Primary now,
+ * it has what was written since as well, and the bits that its source still has are of before: it
+ * leads.
  */
 static void missed_finish_primary_leads(const struct sync_input *in, struct sync_decision *d)
 {
@@ -355,7 +365,8 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		return d;
 	}
 	if (d.strategy == SYNC_UNRELATED_DATA) {
-		refuse(&d, VERDICT_DISCONNECT, "unrelated data: the two disks have no common history");
+		refuse(&d, VERDICT_DISCONNECT,
+		       "unrelated data: the two disks have no common history");
 		return d;
 	}
 	if (needs_newer_peer(in, &d))

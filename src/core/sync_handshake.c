@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The resync decision of a handshake: gathers the inputs, keeps the verdict, prepares the bitmaps (2.5 n). */
+/* The resync decision of a handshake: gathers the inputs,
+ * keeps the verdict, prepares the bitmaps (2.5 n). */
 #include <string.h>
 
 #include "core/cluster.h"
@@ -65,8 +66,8 @@ static void fill_peer(const struct core *core, const struct peer *peer,
 }
 
 /*
- * Row 0: what the peer decides with is not what we have any more. Nor may it take over a generation that is not on disk
- * yet: after a crash the nodes that were to be told then would not know it.
+ * Row 0: what the peer decides with is not what we have any more. Nor may it take over a generation
+ * that is not on disk yet: after a crash the nodes that were to be told then would not know it.
  */
 static bool changed_since_sent(const struct core *core, const struct peer *peer,
 			       const struct volume *vol)
@@ -96,7 +97,7 @@ static bool both_have_data(const struct core *core, const struct volume *vol,
 static void log_verdict(struct core *core, const struct peer *peer, const struct volume *vol,
 			const struct sync_input *in, const struct sync_decision *d)
 {
-	core_log(core, LOG_INFO, "%s/%u %s: %s by rule %s%s, own bits %llu, peer's %llu",
+	core_log(core, LOG_LEVEL_INFO, "%s/%u %s: %s by rule %s%s, own bits %llu, peer's %llu",
 		 core->conf.name, vol->vnr, peer->conf->name, sync_strategy_name(d->strategy),
 		 sync_rule_name(d->rule), d->leftover ? " (bits left)" : "",
 		 (unsigned long long)in->me.dirty_bits, (unsigned long long)in->peer.dirty_bits);
@@ -244,7 +245,7 @@ void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol
 	if (!vol_has_md(vol) || pd->verdict.kind != VERDICT_GO || !both_have_data(core, vol, pd))
 		return;
 	if (peer->conf->has_disk[vol->v] && bitmap_alloc_slot(vol, peer->id)) {
-		core_log(core, LOG_ERR, "%s/%u %s: no free bitmap slot: forget a peer",
+		core_log(core, LOG_LEVEL_ERR, "%s/%u %s: no free bitmap slot: forget a peer",
 			 core->conf.name, vol->vnr, peer->conf->name);
 		return;
 	}
@@ -273,7 +274,8 @@ static void settle_disk(struct core *core, struct peer_device *pd, const struct 
 	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
 	struct state *next;
 
-	/* Without a difference between the generations: a third node may have to settle one first. */
+	/* Without a difference between the generations:
+	 * a third node may have to settle one first. */
 	if (pd->verdict.strategy != SYNC_NONE || disk != DISK_OUTDATED || pdsk < DISK_CONSISTENT ||
 	    pdsk == DISK_UNKNOWN || !uuid_eq(pd->uuids.current, vol->md.current_uuid))
 		return;
@@ -298,8 +300,8 @@ void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 		return;
 	}
 	if (pd->verdict.kind != VERDICT_GO) {
-		core_log(core, LOG_WARNING, "%s/%u %s: no resync: %s", core->conf.name, vol->vnr,
-			 peer->conf->name, pd->verdict.reason);
+		core_log(core, LOG_LEVEL_WARNING, "%s/%u %s: no resync: %s", core->conf.name,
+			 vol->vnr, peer->conf->name, pd->verdict.reason);
 		return;
 	}
 	sync_verdict_apply(core, peer, vol);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Two-phase commit as initiator: one transaction at a time, retried after a random pause (wire-protocol 6.4, 6.5). */
+/* Two-phase commit as initiator: one transaction at a time,
+ * retried after a random pause (wire-protocol 6.4, 6.5). */
 #include "core/twopc.h"
 
 #include <stdio.h>
@@ -111,13 +112,14 @@ void twopc_abort_own(struct core *core, enum state_rv rv)
 	struct twopc *tp = &core->twopc;
 
 	ASSERT(tp->phase == TWOPC_INITIATING);
-	core_log(core, LOG_INFO, "%s: transaction %u aborted: %s", core->conf.name, tp->tid,
+	core_log(core, LOG_LEVEL_INFO, "%s: transaction %u aborted: %s", core->conf.name, tp->tid,
 		 state_rv_text(rv));
 	twopc_send(core, P_TWOPC_ABORT, tp->asked);
 	finish_own(core, rv);
 }
 
-/* Promotions and the like take effect here first; what takes something away, at the others first (6.5). */
+/* Promotions and the like take effect here first; what
+ * takes something away, at the others first (6.5). */
 static bool commit_goes_first(const struct twopc_change *c)
 {
 	switch (c->kind) {
@@ -311,8 +313,9 @@ static void begin_empty(struct core *core)
 }
 
 /*
- * The empty change has a purpose as long as a disk is Consistent. It runs at once, because a Primary that others
- * still see makes our data Outdated; and again when the survivors have settled who has its last writes.
+ * The empty change has a purpose as long as a disk is Consistent. It runs at once, because a
+ * Primary that others still see makes our data Outdated; and again when the survivors have settled
+ * who has its last writes.
  */
 static bool empty_needed(const struct core *core)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Cluster-wide state changes by two-phase commit (wire-protocol 6), and the operator commands that use them. */
+/* Cluster-wide state changes by two-phase commit (wire-protocol
+ * 6), and the operator commands that use them. */
 #ifndef CORE_TWOPC_H
 #define CORE_TWOPC_H
 
@@ -76,7 +77,8 @@ void twopc_request_connect(struct core *core, struct peer *peer);
 void twopc_run(struct core *core);
 void twopc_time(struct core *core);
 uint64_t twopc_deadline(const struct core *core);
-/* The connection is gone: answers it owed count as RETRY, transactions that came over it are aborted. */
+/* The connection is gone: answers it owed count as
+ * RETRY, transactions that came over it are aborted. */
 void twopc_peer_lost(struct core *core, struct peer *peer);
 /* The exchange inside the running connect transaction is complete: go on. */
 void twopc_handshake_done(struct core *core, struct peer *peer);
@@ -90,8 +92,10 @@ void twopc_abort_own(struct core *core, enum state_rv rv);
 /* ---- twopc_peer.c: as participant and forwarder ---- */
 
 void rx_twopc_prepare(struct core *core, struct peer *peer, const struct pkt *pkt);
-void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt);  /* YES NO RETRY */
-void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt); /* COMMIT ABORT */
+/* YES NO RETRY */
+void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* COMMIT ABORT */
+void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* Another node's transaction: answers its parents when all that is needed is known. */
 void twopc_answer(struct core *core);
 /* Another node's transaction: undoes it, and passes the ABORT on. */

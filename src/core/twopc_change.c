@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the change of a two-phase commit means for this node, before and at its commit (wire-protocol 6.3, 6.6). */
+/* What the change of a two-phase commit means for this node,
+ * before and at its commit (wire-protocol 6.3, 6.6). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/state.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Two-phase commit as participant and forwarder of another node's transaction (wire-protocol 6.4 to 6.6). */
+/* Two-phase commit as participant and forwarder of another
+ * node's transaction (wire-protocol 6.4 to 6.6). */
 #include <stdio.h>
 
 #include "core/cluster.h"
@@ -113,7 +114,7 @@ void twopc_answer(struct core *core)
 	tp->answer = type;
 	tp->phase = TWOPC_ANSWERED;
 	if (type != P_TWOPC_YES)
-		core_log(core, LOG_INFO, "%s: answered %s to transaction %u of node %d: %s",
+		core_log(core, LOG_LEVEL_INFO, "%s: answered %s to transaction %u of node %d: %s",
 			 core->conf.name, packet_name(type), tp->tid, tp->change.initiator,
 			 state_rv_text(tp->local_rv));
 	/* Nobody else waits for the ABORT through us. */
@@ -209,8 +210,8 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 }
 
 /*
- * An initiator asks its neighbours itself. If its question comes by way of another node, it has no connection to us
- * any more, whatever ours to it looks like.
+ * An initiator asks its neighbours itself. If its question comes by way of another node, it has no
+ * connection to us any more, whatever ours to it looks like.
  */
 static void drop_stale_initiator(struct core *core, const struct peer *from,
 				 const struct twopc_change *change)
@@ -292,7 +293,7 @@ void twopc_abort_remote(struct core *core, const char *why)
 {
 	struct twopc *tp = &core->twopc;
 
-	core_log(core, LOG_INFO, "%s: transaction %u of node %d aborted: %s", core->conf.name,
+	core_log(core, LOG_LEVEL_INFO, "%s: transaction %u of node %d aborted: %s", core->conf.name,
 		 tp->tid, tp->change.initiator, why);
 	twopc_send(core, P_TWOPC_ABORT, tp->asked);
 	forget(core);

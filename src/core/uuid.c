@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Data generations of the own disk: history, rotation, new generations, what peers are told (states-and-resync 1). */
+/* Data generations of the own disk: history, rotation, new
+ * generations, what peers are told (states-and-resync 1). */
 #include "core/uuid.h"
 
 #include <errno.h>
@@ -146,7 +147,8 @@ static bool is_day_0(const struct core *core, const struct volume *vol)
 
 /* ---- new generations ---- */
 
-/* A disk out of sight that is behind by its reference, but may have caught up when nobody could tell us. */
+/* A disk out of sight that is behind by its reference,
+ * but may have caught up when nobody could tell us. */
 static bool may_be_shared(const struct core *core, const struct volume *vol)
 {
 	if (!vol->uuid_given_away)
@@ -180,8 +182,8 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	vol->bump_weak = cluster_weak_nodes(core, vol->v);
 	vol->bump_flags = flags;
 	vol->bump_seq = md_sync(core, vol);
-	core_log(core, LOG_INFO, "%s/%u: new data generation %016llX", core->conf.name, vol->vnr,
-		 (unsigned long long)vol->md.current_uuid);
+	core_log(core, LOG_LEVEL_INFO, "%s/%u: new data generation %016llX", core->conf.name,
+		 vol->vnr, (unsigned long long)vol->md.current_uuid);
 }
 
 /* Some configured disk does not take part in what is written from now on. */
@@ -298,7 +300,8 @@ static bool may_start_anew(const struct core *core, const struct volume *vol, bo
 	return true;
 }
 
-/* All connected disks are declared equal; towards nodes that do not hear of it everything differs. */
+/* All connected disks are declared equal; towards
+ * nodes that do not hear of it everything differs. */
 static void declare_equal(struct core *core, struct volume *vol)
 {
 	uint64_t connected = 0;
@@ -397,7 +400,8 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 
 /* ---- telling the peers ---- */
 
-struct peer_device *uuid_sync_source(const struct core *core, const struct volume *vol, unsigned but)
+struct peer_device *uuid_sync_source(const struct core *core, const struct volume *vol,
+				     unsigned but)
 {
 	struct peer_device *found = NULL;
 
@@ -448,8 +452,8 @@ static bool resync_finishing(const struct core *core, const struct volume *vol)
 }
 
 /*
- * Another good disk is here: together we are what goes on, and a Primary that comes back from a crash has to follow,
- * also if only the other one has seen it before.
+ * Another good disk is here: together we are what goes on, and a Primary that comes back from a
+ * crash has to follow, also if only the other one has seen it before.
  */
 static bool in_live_group(const struct core *core, const struct peer *but, const struct volume *vol)
 {
@@ -466,7 +470,8 @@ static bool in_live_group(const struct core *core, const struct peer *but, const
 	return false;
 }
 
-static uint64_t own_flags(const struct core *core, const struct peer *peer, const struct volume *vol)
+static uint64_t own_flags(const struct core *core, const struct peer *peer,
+			  const struct volume *vol)
 {
 	uint64_t flags = UUID_FLAG_KEEPS_BITS;
 
@@ -478,7 +483,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer, cons
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (state_is_stable(core, &core->st))
 		flags |= UUID_FLAG_STABLE;
-	/* What a crash has left was not compared with anything yet, also if the node was connected without it. */
+	/* What a crash has left was not compared with anything
+	 * yet, also if the node was connected without it. */
 	if ((peer->was_connected && !vol->crashed_primary) || in_live_group(core, peer, vol))
 		flags |= UUID_FLAG_RECONNECT;
 	return flags;
@@ -568,8 +574,8 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 }
 
 /*
- * The disk goes while its new generation was being written; it may come back with it or without. Nothing was written
- * in it, but the peers must know it before they hear of the next one.
+ * The disk goes while its new generation was being written; it may come back with it or without.
+ * Nothing was written in it, but the peers must know it before they hear of the next one.
  */
 static void announce_pending(struct core *core, struct volume *vol)
 {
@@ -627,8 +633,8 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 }
 
 /*
- * A sync target that is lost may have finished in the same moment and be as good as we were then; its reference still
- * says what it had before.
+ * A sync target that is lost may have finished in the same moment and be as good as we were then;
+ * its reference still says what it had before.
  */
 static bool lost_target(const struct core *core, const struct state *old, const struct volume *vol)
 {
@@ -703,7 +709,8 @@ static void tell_in_sync(struct core *core, const struct state *old, struct volu
 	}
 }
 
-/* Nobody is left who could know more than a Primary that crashed; or it is the one that counts again. */
+/* Nobody is left who could know more than a Primary
+ * that crashed; or it is the one that counts again. */
 static bool crash_is_over(const struct core *core, const struct volume *vol)
 {
 	if (core->st.role == ROLE_PRIMARY)
@@ -726,7 +733,8 @@ void uuid_state_changed(struct core *core, const struct state *old)
 	bool busy = false;
 
 	FOR_EACH_VOLUME(core, vol) {
-		/* A generation that did not get onto the disk before it failed: a new one is made without it. */
+		/* A generation that did not get onto the disk before
+		 * it failed: a new one is made without it. */
 		if (disk_of(core, vol) <= DISK_FAILED && vol->bump_seq)
 			announce_pending(core, vol);
 		if (vol->crashed_primary && crash_is_over(core, vol)) {
@@ -740,7 +748,8 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
 			vol->new_uuid_wanted = false;
-			/* The superblock on disk may keep the mark. Others serve our generation from now on. */
+			/* The superblock on disk may keep the mark.
+			 * Others serve our generation from now on. */
 			if (old->role == ROLE_PRIMARY) {
 				vol->md.current_uuid &= ~UUID_PRIMARY;
 				vol->uuid_given_away = true;
@@ -751,7 +760,8 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		tell_in_sync(core, old, vol);
 		busy |= vol->new_uuid_wanted && !request_volume_idle(core, vol);
 	}
-	/* Writes under way complete without a lost peer: their generation must differ from its own. */
+	/* Writes under way complete without a lost peer:
+	 * their generation must differ from its own. */
 	if (busy)
 		uuid_bump_if_wanted(core);
 }

@@ -73,11 +73,13 @@ struct uuid_side {
 	uint8_t node_id;
 	bool attaching;               /* `disk` is what its metadata says, nobody uses it yet */
 	bool rc;                      /* holds RESOLVE_CONFLICTS: exactly one side */
-	bool named_lost;              /* named a lost Primary in this handshake, the same as the other side */
+	/* named a lost Primary in this handshake, the same as the other side */
+	bool named_lost;
 	uint64_t lost_dagtag;         /* last dagtag received from it */
 };
 
-/* Everything the decision depends on; the other side has the same with `me` and `peer` exchanged. */
+/* Everything the decision depends on; the other side
+ * has the same with `me` and `peer` exchanged. */
 struct sync_input {
 	struct uuid_side me, peer;
 	unsigned apv;
@@ -92,7 +94,8 @@ struct sync_decision {
 	enum sync_strategy strategy;
 	enum sync_rule rule;
 	uint8_t copy_from;            /* COPY, CLEAR: node id */
-	bool leftover;                /* equal generations, but bits remained (decision 6 of the README) */
+	/* equal generations, but bits remained (decision 6 of the README) */
+	bool leftover;
 	enum verdict_kind kind;
 	enum repl_state repl;
 	const char *reason;           /* DISCONNECT, RETRY */
@@ -110,7 +113,8 @@ enum sync_strategy split_brain_policy(const struct sync_input *in);
 bool strategy_is_source(enum sync_strategy s);
 bool strategy_is_target(enum sync_strategy s);
 bool strategy_is_split_brain(enum sync_strategy s);
-/* The same with the other direction, with a full sync, as the other side sees it; SYNC_NONE = there is none. */
+/* The same with the other direction, with a full sync, as
+ * the other side sees it; SYNC_NONE = there is none. */
 enum sync_strategy strategy_reverse(enum sync_strategy s);
 enum sync_strategy strategy_full(enum sync_strategy s);
 enum sync_strategy strategy_mirror(enum sync_strategy s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who resyncs from whom: the comparison of generations as one pure function (states-and-resync 2.2, 2.3). */
+/* Who resyncs from whom: the comparison of generations
+ * as one pure function (states-and-resync 2.2, 2.3). */
 #include <stddef.h>
 
 #include "base/assert.h"
@@ -145,8 +146,10 @@ static bool missed_finish(const struct sync_input *in, const struct uuid_side *s
 
 	if ((source->flags | target->flags) & UUID_FLAG_SYNC_TARGET || in->again)
 		return false;
-	/* What a crash has left of the source is not what the target got, from it or from a third node. */
-	if (source->flags & UUID_FLAG_CRASHED_PRIMARY && !(target->flags & UUID_FLAG_CRASHED_PRIMARY))
+	/* What a crash has left of the source is not what
+	 * the target got, from it or from a third node. */
+	if (source->flags & UUID_FLAG_CRASHED_PRIMARY &&
+	    !(target->flags & UUID_FLAG_CRASHED_PRIMARY))
 		return false;
 	if (in->apv >= 124 && !source->dirty_bits && !target->dirty_bits)
 		return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Generations that peers report: new ones to adopt, ends of resyncs, third nodes (states-and-resync 1.8, 1.11). */
+/* Generations that peers report: new ones to adopt, ends of
+ * resyncs, third nodes (states-and-resync 1.8, 1.11). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/core_int.h"
@@ -9,8 +10,8 @@
 /* ---- a new generation ---- */
 
 /*
- * As a resync target the new generation comes with the end of the resync, if the source has it: what the Primary sent it
- * may never arrive.
+ * As a resync target the new generation comes with the end of the resync, if the source has it:
+ * what the Primary sent it may never arrive.
  */
 static void remember_for_target(struct core *core, struct volume *vol, const struct peer *sender,
 				uint64_t uuid, uint64_t weak)
@@ -117,7 +118,8 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
 
 /* ---- what a peer's entries tell ---- */
 
-/* What is written from now on differs from what an absent node has, which may have our generation. */
+/* What is written from now on differs from what an
+ * absent node has, which may have our generation. */
 static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 {
 	uuid_forget_bitmap_uuid(core, vol, n);
@@ -130,8 +132,9 @@ static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 }
 
 /*
- * The peer is at the same generation and has no reference towards a node any more: neither needs we.
- * Bits are not touched: they go by P_PEERS_IN_SYNC, block by block, which is ordered with peer acks.
+ * The peer is at the same generation and has no reference towards a node any more: neither needs
+ * we. Bits are not touched: they go by P_PEERS_IN_SYNC, block by block, which is ordered with peer
+ * acks.
  */
 static void references_settled(struct core *core, struct volume *vol, struct peer *peer)
 {
@@ -176,7 +179,7 @@ static void skip_initial_sync(struct core *core, struct volume *vol, struct peer
 {
 	struct state *next;
 
-	core_log(core, LOG_NOTICE, "%s/%u %s: initial sync skipped at the peer's request",
+	core_log(core, LOG_LEVEL_NOTICE, "%s/%u %s: initial sync skipped at the peer's request",
 		 core->conf.name, vol->vnr, peer->conf->name);
 	for (unsigned slot = 0; slot < vol->bm.slots; slot++)
 		bitmap_clear_slot(core, vol, slot);
@@ -201,7 +204,8 @@ static void skip_initial_sync(struct core *core, struct volume *vol, struct peer
 	}
 }
 
-/* H29: our source does not see the Primary's writes; what it would send is older than what we get. */
+/* H29: our source does not see the Primary's writes;
+ * what it would send is older than what we get. */
 static void leave_weak_source(struct core *core, struct volume *vol, struct peer *primary)
 {
 	const struct pkt_uuids *uuids = &primary->pd[vol->v].uuids;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The life of a local disk: attach, introduction to the peers, detach; and what openers may do with the volume. */
+/* The life of a local disk: attach, introduction to the
+ * peers, detach; and what openers may do with the volume. */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/state.h"

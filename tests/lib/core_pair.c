@@ -70,7 +70,8 @@ static bool step_source(struct pair *p, unsigned i)
 static bool step_any(struct pair *p)
 {
 	unsigned sources = p->nodes * (1 + p->nodes * STREAM_COUNT);
-	unsigned first = p->opts.seed ? (unsigned)(world_next_random(p) % sources) : p->steps % sources;
+	unsigned first = p->opts.seed ? (unsigned)(world_next_random(p) % sources)
+				      : p->steps % sources;
 
 	for (unsigned i = 0; i < sources; i++) {
 		if (step_source(p, (first + i) % sources))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A few cores wired together in one process: packets travel as structs, disks and metadata answer at once, time is
- * virtual. For tests of the protocol from both ends; a node can crash and come back from what it had written.
+ * A few cores wired together in one process: packets travel as structs, disks and metadata answer
+ * at once, time is virtual. For tests of the protocol from both ends; a node can crash and come
+ * back from what it had written.
  */
 #ifndef TEST_CORE_PAIR_H
 #define TEST_CORE_PAIR_H
@@ -46,7 +47,8 @@ void pair_up(struct pair *p);
 /* pair_up() and new-current-uuid --clear-bitmap: everything UpToDate. */
 void pair_up_to_date(struct pair *p);
 
-/* Runs until the reply; its code. The text is kept: pair_text(). At most a minute of virtual time. */
+/* Runs until the reply; its code. The text is kept:
+ * pair_text(). At most a minute of virtual time. */
 int pair_command(struct pair *p, unsigned node, const struct ev_command *command);
 int pair_simple(struct pair *p, unsigned node, enum core_command cmd);
 int pair_peer_command(struct pair *p, unsigned node, enum core_command cmd, unsigned peer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The world of cores wired together: payload, queues of packets, connections, disks, metadata, actions. */
+/* The world of cores wired together: payload, queues of
+ * packets, connections, disks, metadata, actions. */
 #include "core_pair_int.h"
 
 #include <errno.h>

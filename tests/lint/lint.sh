@@ -72,6 +72,7 @@ for f in $(git ls-files 'src/*.[ch]' 'daemon/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]'
 	case $f in tests/*vectors*) continue ;; esac
 	n=$(wc -l <"$f")
 	[ "$n" -le 800 ] || echo "$f has $n lines (800)"
+	expand -t 8 "$f" | awk -v f="$f" 'length > 100 { printf "%s:%d: %d columns (100)\n", f, NR, length }'
 	case $f in tests/*) continue ;; esac
 	awk -v f="$f" '
 		/^[a-zA-Z_].*\)[[:space:]]*$|^[a-zA-Z_][^;=]*\)$/ { head = $0 }

@@ -140,7 +140,8 @@ static void check_block(struct world *w, const struct pair *p, uint64_t block, c
 			break;
 		}
 	}
-	sim_fail(w, "I2: %s, nodes %u and %u differ in block %llu (extent %llu) and nothing marks it",
+	sim_fail(w,
+		 "I2: %s, nodes %u and %u differ in block %llu (extent %llu) and nothing marks it",
 		 why, p->a, p->b, (unsigned long long)block, (unsigned long long)extent);
 }
 
@@ -260,7 +261,8 @@ void check_states(struct world *w)
 		if (!w->nodes[i].up)
 			continue;
 		if (w->nodes[i].saw_split_brain && !w->split_brain_ok)
-			sim_fail(w, "I5: node %u reports a split brain, but there was one lineage", i);
+			sim_fail(w, "I5: node %u reports a split brain, but there was one lineage",
+				 i);
 		st = node_status(w, i);
 		if (st->role != ROLE_PRIMARY)
 			continue;
@@ -293,7 +295,9 @@ bool check_converged(struct world *w, char *why, size_t n)
 			if (sp && status_peer_uptodate(st, p) &&
 			    sp->devices[0].out_of_sync_sectors == 0)
 				continue;
-			snprintf(why, n, "node %u sees node %u as %s/%s/%s with %llu sectors out of sync%s%s",
+			snprintf(why, n,
+				 "node %u sees node %u as %s/%s/%s with %llu sectors out of "
+				 "sync%s%s",
 				 i, p, sp ? conn_state_name(sp->conn) : "missing",
 				 sp ? repl_state_name(sp->devices[0].repl) : "",
 				 sp ? disk_state_name(sp->devices[0].peer_disk) : "",

@@ -263,7 +263,8 @@ static void heal(struct world *w)
 	if (!world_run_until(w, converged_quiet, 600 * NS_SEC)) {
 		for (unsigned i = 0; i < APP_IOS_MAX; i++) {
 			if (w->app.io[i].in_use)
-				sim_fail(w, "I7: request #%llu on node %d is blocked for %llu s; %s",
+				sim_fail(w,
+					 "I7: request #%llu on node %d is blocked for %llu s; %s",
 					 (unsigned long long)w->app.io[i].cookie, w->app.node,
 					 (unsigned long long)((w->now_ns - w->app.io[i].start_ns) /
 							      NS_SEC),

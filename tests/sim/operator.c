@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The operator of the healing phase: attaches disks, resolves split brains (the last Primary keeps its data). */
+/* The operator of the healing phase: attaches disks, resolves
+ * split brains (the last Primary keeps its data). */
 #include "sim.h"
 
 #define LOOK_NS (2 * NS_SEC)

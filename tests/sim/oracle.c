@@ -201,11 +201,12 @@ void oracle_explain(struct world *w, uint64_t sector)
 			const struct oracle_version *v = &o->versions[i - 1];
 			const struct oracle_op *op = v->op == UINT32_MAX ? NULL : &o->ops[v->op];
 
-			sim_trace(w, "  op %d value %llx issued %lld ended %lld%s%s, superseded %lld",
+			sim_trace(w,
+				  "  op %d value %llx issued %lld ended %lld%s%s, superseded %lld",
 				  (int)v->op, (unsigned long long)v->value,
 				  op ? (long long)op->issue : 0, op ? (long long)op->end : 0,
-				  op && op->acked ? " acked" : "", op && op->durable ? " durable" : "",
-				  (long long)v->superseded);
+				  op && op->acked ? " acked" : "",
+				  op && op->durable ? " durable" : "", (long long)v->superseded);
 		}
 	}
 	for (unsigned n = 0; n < w->node_count; n++)

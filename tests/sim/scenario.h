@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Small deterministic scripts; nodes A B C are 0 1 2. A step that does not come about is a violation. */
+/* Small deterministic scripts; nodes A B C are 0 1 2.
+ * A step that does not come about is a violation. */
 #ifndef SCENARIO_H
 #define SCENARIO_H
 

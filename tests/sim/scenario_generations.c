@@ -110,7 +110,8 @@ static void lose_one_then_other_busy(struct world *w)
 	lose_one_then_other(w, true);
 }
 
-/* The disks of both nodes fail in turn: what was answered in between is on the one that failed last. */
+/* The disks of both nodes fail in turn: what was
+ * answered in between is on the one that failed last. */
 static void both_disks_fail(struct world *w)
 {
 	static const unsigned order[][2] = { { A, B }, { B, A } };
@@ -141,8 +142,8 @@ static void both_disks_fail(struct world *w)
 }
 
 /*
- * B loses its power, A its disk while it writes the generation that leaves B out: no flush may have been answered that
- * only A carried out.
+ * B loses its power, A its disk while it writes the generation that leaves B out: no flush may have
+ * been answered that only A carried out.
  */
 static void flush_without_generation(struct world *w)
 {
@@ -294,7 +295,8 @@ static void switch_over(struct world *w)
 	life_expect_converged(w);
 }
 
-/* A promotion that a node hears of through a third one only: what its own connection to the new Primary says is void. */
+/* A promotion that a node hears of through a third one only:
+ * what its own connection to the new Primary says is void. */
 static void half_open_promotion(struct world *w)
 {
 	unsigned primary, stale;

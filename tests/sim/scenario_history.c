@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Schedules of faults that replication systems have had (reliability 3.1, those that apply here). */
+/* Schedules of faults that replication systems have
+ * had (reliability 3.1, those that apply here). */
 #include "scenario.h"
 
 /* H2: B and C are at different points of A's stream when all links break; B and C meet first. */
@@ -27,8 +28,8 @@ static void h2_stream_points(struct world *w)
 	life_expect_converged(w);
 }
 
-/* H5: a write reached B only; the Primary dies, C is promoted at once: it must not serve the old block
- * once the survivors have agreed on the new one. */
+/* H5: a write reached B only; the Primary dies, C is promoted at once: it must not serve the old
+ * block once the survivors have agreed on the new one. */
 static void h5_promote_at_once(struct world *w)
 {
 	sc_begin(w, 3);

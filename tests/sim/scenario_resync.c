@@ -81,7 +81,8 @@ static void missed_end(struct world *w)
 	no_full_sync(w, 60);
 }
 
-/* The same, and the source goes on after a pause as Secondary, or after a restart: what it writes is something new. */
+/* The same, and the source goes on after a pause as Secondary,
+ * or after a restart: what it writes is something new. */
 static void missed_end_then_writes(struct world *w, bool restart)
 {
 	uint64_t taken_over;

@@ -284,7 +284,8 @@ static void test_oracle(struct world *w)
 	oracle_relax(w);
 	CHECK(oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
-	/* Under way when the caches were lost: its answer promises nothing, that of the next one does. */
+	/* Under way when the caches were lost: its answer
+	 * promises nothing, that of the next one does. */
 	b = oracle_issue(w, 10, 1, false);
 	oracle_relax(w);
 	oracle_ack(w, b);

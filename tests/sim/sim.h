@@ -352,7 +352,8 @@ struct oracle_version {
 	uint32_t op;
 	uint32_t next;                /* index + 1 */
 	uint64_t value;
-	uint64_t superseded;          /* order number of the ack that made it old, SIM_NEVER = not */
+	/* order number of the ack that made it old, SIM_NEVER = not */
+	uint64_t superseded;
 	bool superseded_durable;
 };
 
@@ -461,7 +462,8 @@ void fault_inject(struct world *w);
 void fault_heal(struct world *w);
 const char *fault_name(enum fault fault);
 
-/* From now on somebody looks after detached disks, and where lineages may fork after split brains. */
+/* From now on somebody looks after detached disks,
+ * and where lineages may fork after split brains. */
 void operator_start(struct world *w);
 
 struct sim_result {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The application and its cluster software: opens the volume on one node at a time, writes, reads, fails over. */
+/* The application and its cluster software: opens the volume
+ * on one node at a time, writes, reads, fails over. */
 #include <string.h>
 
 #include "sim.h"
@@ -131,7 +132,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	bad = oracle_check_node(w, node);
 	if (st->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
 		oracle_explain(w, bad);
-		sim_fail(w, "I1: node %u became Primary without an acknowledged write at sector %llu",
+		sim_fail(w,
+			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
 	tick_after(w, w->params.think_ns);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Backing store of a node: page cache over a medium, unflushed writes in order, errors, power loss. */
+/* Backing store of a node: page cache over a medium,
+ * unflushed writes in order, errors, power loss. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

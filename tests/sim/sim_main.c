@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The simulator's command line: ranges of seeds over all processors, one seed with a trace, scenarios. */
+/* The simulator's command line: ranges of seeds over
+ * all processors, one seed with a trace, scenarios. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,8 @@ static void compare_again(struct world *w, uint64_t seed, struct sim_result *r)
 	if (again.hash == r->hash && again.step == r->step)
 		return;
 	r->failed = true;
-	snprintf(r->why, sizeof(r->why), "not deterministic: %llu steps, hash %016llx, then %llu, %016llx",
+	snprintf(r->why, sizeof(r->why),
+		 "not deterministic: %llu steps, hash %016llx, then %llu, %016llx",
 		 (unsigned long long)r->step, (unsigned long long)r->hash,
 		 (unsigned long long)again.step, (unsigned long long)again.hash);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata of a node: real bytes through the codec, on a cached image; attach as the daemon does it. */
+/* Metadata of a node: real bytes through the codec,
+ * on a cached image; attach as the daemon does it. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Connections: two byte streams each with TCP semantics, coming up, breaking, closing; partitions. */
+/* Connections: two byte streams each with TCP semantics,
+ * coming up, breaking, closing; partitions. */
 #include "sim_net.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The bitmap of a volume: rounding, weights, slots, which pages are written when, the FULL_SYNC guard, exchange. */
+/* The bitmap of a volume: rounding, weights, slots, which
+ * pages are written when, the FULL_SYNC guard, exchange. */
 #include "core_node.h"
 
 #include <errno.h>

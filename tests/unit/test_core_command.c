@@ -350,7 +350,7 @@ static void count_errors(void *ctx, enum log_level level, const char *text)
 {
 	(void)ctx;
 	(void)text;
-	errors_logged += level == LOG_ERR;
+	errors_logged += level == LOG_LEVEL_ERR;
 }
 
 static void log_to_counter(struct core_conf *conf)

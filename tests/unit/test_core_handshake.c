@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Connecting two and three cores: versions, authentication, sizes, the exchange inside the transaction. */
+/* Connecting two and three cores: versions, authentication,
+ * sizes, the exchange inside the transaction. */
 #include <criterion/criterion.h>
 #include <string.h>
 

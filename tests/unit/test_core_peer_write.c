@@ -275,7 +275,8 @@ PeerWriteTest(peer_ack_sets_and_clears_bits_by_its_mask)
 	cr_assert(bitmap_test(n.vol, 4, 160, 8));
 }
 
-/* On a half-open connection the peer ack may never come; the bitmap must not go without these bits. */
+/* On a half-open connection the peer ack may never
+ * come; the bitmap must not go without these bits. */
 PeerWriteTest(writes_not_peer_acked_are_in_the_bitmap_for_a_target)
 {
 	uint64_t tag;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The survivors of a Primary agree on its last writes, connected or not (states-and-resync 5.6, 2.6). */
+/* The survivors of a Primary agree on its last writes,
+ * connected or not (states-and-resync 5.6, 2.6). */
 #include <criterion/criterion.h>
 
 #include "core/core_hooks.h"
@@ -109,7 +110,8 @@ static bool both_up_to_date(struct pair *p)
 	return pair_disk(p, 1) == DISK_UP_TO_DATE && pair_disk(p, 2) == DISK_UP_TO_DATE;
 }
 
-/* The Primary dies while it tells its new generation: whoever did not hear of it gets it from who did. */
+/* The Primary dies while it tells its new generation:
+ * whoever did not hear of it gets it from who did. */
 Test(reconcile, a_generation_that_only_one_survivor_knows)
 {
 	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 4 });

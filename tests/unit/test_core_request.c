@@ -303,7 +303,8 @@ RequestTest(negative_ack_sets_the_bit_and_is_no_error)
 	cr_assert_not(node_failed(&n, 1));
 }
 
-/* Else this node could lose it too, and the peer come back with the same generation and without the write. */
+/* Else this node could lose it too, and the peer come
+ * back with the same generation and without the write. */
 RequestTest(a_write_that_a_failed_disk_lacks_belongs_to_a_new_generation)
 {
 	struct pkt data;

@@ -156,7 +156,9 @@ Test(resync, writes_go_on_meanwhile)
 	pair_heal(p, 0, 1);
 	for (unsigned i = 0; i < 100; i++) {
 		/* Whole blocks, parts of blocks, over and beside what is resynced. */
-		cr_assert_eq(pair_write(p, 0, (i * 13) % 6000 * 8 % (PAIR_SECTORS - 64), 8, 9000 + i), 0);
+		cr_assert_eq(pair_write(p, 0, (i * 13) % 6000 * 8 % (PAIR_SECTORS - 64), 8,
+					9000 + i),
+			     0);
 		cr_assert_eq(pair_write(p, 0, (i * 40) + 3, 2, 20000 + i), 0);
 		pair_pass_ms(p, 10);
 	}

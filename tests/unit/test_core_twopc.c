@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Two-phase commit: initiator, participant, forwarder; concurrent initiators, losses, duplicates, outdating. */
+/* Two-phase commit: initiator, participant, forwarder;
+ * concurrent initiators, losses, duplicates, outdating. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -148,7 +149,8 @@ Test(loss, the_initiator_dies_between_prepare_and_commit)
 
 	pair_hold(p, 1, 0, STREAM_CONTROL, true);
 	pair_hold(p, 2, 0, STREAM_CONTROL, true);
-	/* The pings before the promotion are not answered: the transaction starts after their time. */
+	/* The pings before the promotion are not answered:
+	 * the transaction starts after their time. */
 	pair_submit_command(p, 0, &ev);
 	pair_pass_ms(p, 10);
 	pair_crash(p, 0);

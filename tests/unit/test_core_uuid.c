@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Data generations: history, rotation, new ones, those of peers, what is told and when the superblock is written. */
+/* Data generations: history, rotation, new ones, those of
+ * peers, what is told and when the superblock is written. */
 #include "core_node.h"
 
 #include "core/resync_int.h"
@@ -304,7 +305,8 @@ Test(uuid, a_lost_target_that_came_back_needs_no_new_generation)
 
 Test(uuid, a_new_generation_is_adopted_with_its_references)
 {
-	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY,
+				       UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
 
 	open_as(ROLE_SECONDARY);
 	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
@@ -378,7 +380,8 @@ Test(uuid, a_target_waits_for_the_last_generation_named)
 	cr_assert_eq(pd->rs.promised_uuid, 0);
 }
 
-/* The Primary counts the source as missing, or is lost: the resync ends with what the source has. */
+/* The Primary counts the source as missing, or is
+ * lost: the resync ends with what the source has. */
 Test(uuid, a_target_does_not_wait_for_a_weak_source)
 {
 	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
@@ -570,7 +573,8 @@ Test(uuid, a_resync_from_a_crashed_primary_is_not_the_last)
 	}
 }
 
-/* What we had may be unknown to a node that stayed at the generation after which the source went on without us. */
+/* What we had may be unknown to a node that stayed at the
+ * generation after which the source went on without us. */
 Test(uuid, the_target_remembers_what_the_source_had_when_they_parted)
 {
 	struct peer_device *pd;
@@ -644,7 +648,8 @@ Test(uuid, flags_follow_the_state)
 	old = n.core->st;
 	md_state_changed(n.core, &old);
 	pull();
-	/* A Primary is connected: the log counts from now on, and that is on its way to the disk. */
+	/* A Primary is connected: the log counts from
+	 * now on, and that is on its way to the disk. */
 	cr_assert_eq(n.vol->md.flags,
 		     MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_PRIMARY_IND | MDF_HAVE_QUORUM);
 	cr_assert_eq(n.count, 1);

@@ -12,7 +12,8 @@
 
 static struct sync_input in;
 
-/* Node 0 (me) and node 1, both UpToDate Secondaries that were never connected, me at X, peer at Y. */
+/* Node 0 (me) and node 1, both UpToDate Secondaries
+ * that were never connected, me at X, peer at Y. */
 static void setup(void)
 {
 	memset(&in, 0, sizeof(in));
@@ -184,7 +185,8 @@ Test(sync_decide, leftover_bits_are_never_dropped)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
-/* Who has the bits differs from pair to pair; among many nodes only an order of them comes to an end. */
+/* Who has the bits differs from pair to pair; among
+ * many nodes only an order of them comes to an end. */
 Test(sync_decide, once_connected_leftover_bits_go_by_the_order_of_nodes)
 {
 	in.again = true;
@@ -249,7 +251,8 @@ Test(sync_decide, a_survivor_is_not_overwritten_by_the_crashed_primary)
 	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
 	in.me.dirty_bits = in.peer.dirty_bits = 5;
 	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
-	in.me.disk = DISK_OUTDATED; /* its disk was given up in time, and the Primary thought to go on */
+	/* its disk was given up in time, and the Primary thought to go on */
+	in.me.disk = DISK_OUTDATED;
 	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
 	in.me.disk = DISK_INCONSISTENT;
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
@@ -260,7 +263,8 @@ Test(sync_decide, a_survivor_is_not_overwritten_by_the_crashed_primary)
 
 Test(sync_decide, an_interrupted_target_of_another_source_needs_the_right_slot)
 {
-	/* My current is that of my source; the peer, which has it too, must know since when I differ. */
+	/* My current is that of my source; the peer, which
+	 * has it too, must know since when I differ. */
 	in.peer.current = X;
 	in.me.disk = DISK_INCONSISTENT;
 	in.me.flags |= UUID_FLAG_SYNC_TARGET;
