@@ -175,7 +175,8 @@ static void settle_unseen(struct core *core, struct peer *peer, struct volume *v
 
 	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
 	decide_attached(core, peer, vol, r);
-	if (pd->verdict.kind != VERDICT_GO)
+	/* An Outdated disk is no rival: it follows another node, or will be detached there. */
+	if (pd->verdict.kind != VERDICT_GO && r->disk > DISK_OUTDATED)
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "%s attached a disk: %s",
 			  peer->conf->name, pd->verdict.reason);
 }

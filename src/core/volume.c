@@ -188,11 +188,12 @@ void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, 
 	pd->attach_pending = false;
 	core_work(core, WORK_COMMAND);
 	if (pd->verdict.kind != VERDICT_GO) {
+		/* Refused by one: this disk cannot take part beside it, unless another makes it follow. */
+		if (disk_of(core, vol) != DISK_NEGOTIATING)
+			return;
 		snprintf(vol->reason, sizeof(vol->reason), "%s: %s", peer->conf->name,
 			 pd->verdict.reason ? pd->verdict.reason : "no agreement on the data");
-		/* Refused by one: this disk cannot take part beside it. */
-		if (disk_of(core, vol) == DISK_NEGOTIATING)
-			disk_set(core, vol, DISK_DETACHING);
+		disk_set(core, vol, DISK_DETACHING);
 		return;
 	}
 	sync_verdict_apply(core, peer, vol);
