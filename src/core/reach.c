@@ -60,7 +60,7 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&
 		    st->peer[peer->id].role == ROLE_PRIMARY &&
-		    st->pd[peer->id][v].pdsk == DISK_DISKLESS && pd->current_uuid_rx != 0 &&
+		    st->pd[peer->id][v].pdsk <= DISK_FAILED && pd->current_uuid_rx != 0 &&
 		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
 			return false;
 	}

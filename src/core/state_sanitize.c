@@ -272,7 +272,7 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 	enum disk_state *disk = &next->vol[vol->v].disk;
 
 	if (old->peer[peer->id].role == ROLE_UNKNOWN &&
-	    next->peer[peer->id].role == ROLE_PRIMARY && pd->pdsk == DISK_DISKLESS &&
+	    next->peer[peer->id].role == ROLE_PRIMARY && pd->pdsk <= DISK_FAILED &&
 	    *disk >= DISK_NEGOTIATING && info->current_uuid_rx != 0) {
 		if (!uuid_eq(info->current_uuid_rx, vol->md.current_uuid)) {
 			if (*disk == DISK_UP_TO_DATE)
@@ -281,7 +281,7 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 			*disk = DISK_UP_TO_DATE;
 		}
 	}
-	if (*disk == DISK_DISKLESS && was->pdsk != DISK_UP_TO_DATE &&
+	if (*disk <= DISK_FAILED && was->pdsk != DISK_UP_TO_DATE &&
 	    pd->pdsk == DISK_UP_TO_DATE && !is_trusted(vol, info, next->role))
 		pd->pdsk = DISK_CONSISTENT;
 }

@@ -321,6 +321,41 @@ Test(sanitize, the_last_primary_leaves_everybody_in_doubt)
 	pair_free(p);
 }
 
+/* A Primary that is losing its disk still shows what was on it: data of another generation will not do. */
+Test(sanitize, a_primary_without_a_good_disk_trusts_its_generation_only)
+{
+	static const enum disk_state bad[] = { DISK_DISKLESS, DISK_ATTACHING, DISK_DETACHING,
+					       DISK_FAILED };
+	struct pair *p = pair_new(&(struct pair_opts){ 0 });
+	struct core *core;
+	struct state *old = malloc(sizeof(*old)), *next = malloc(sizeof(*next));
+
+	pair_up_to_date(p);
+	core = pair_core(p, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		*old = core->st;
+		old->role = ROLE_PRIMARY;
+		old->vol[0].disk = bad[i];
+		old->peer[1].conn = CONN_CONNECTING;
+		old->pd[1][0] = (struct state_peer_device){ .pdsk = DISK_UNKNOWN };
+		*next = *old;
+		next->peer[1].conn = CONN_CONNECTED;
+		next->peer[1].role = ROLE_SECONDARY;
+		next->pd[1][0].repl = REPL_ESTABLISHED;
+		next->pd[1][0].pdsk = DISK_UP_TO_DATE;
+		core->vol[0]->exposed_uuid = core->vol[0]->md.current_uuid;
+		state_sanitize(core, old, next);
+		cr_assert_eq(next->pd[1][0].pdsk, DISK_UP_TO_DATE);
+		core->vol[0]->exposed_uuid = 0x4444;
+		next->pd[1][0].pdsk = DISK_UP_TO_DATE;
+		state_sanitize(core, old, next);
+		cr_assert_eq(next->pd[1][0].pdsk, DISK_CONSISTENT, "%s", disk_state_name(bad[i]));
+	}
+	free(next);
+	free(old);
+	pair_free(p);
+}
+
 Test(word, as_in_the_captures)
 {
 	struct pair *p = pair_new(&(struct pair_opts){ 0 });
