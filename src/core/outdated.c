@@ -108,6 +108,12 @@ void leftover_time(struct core *core, struct peer_device *pd)
 
 /* ---- disks ---- */
 
+/* Or Consistent: a diskless Primary that knew better is gone, and nobody is left to ask. */
+static bool is_in_doubt(enum disk_state disk)
+{
+	return disk == DISK_OUTDATED || disk == DISK_CONSISTENT;
+}
+
 void outdated_run(struct core *core)
 {
 	uint32_t newest = 0;
@@ -116,7 +122,7 @@ void outdated_run(struct core *core)
 	if (core->reconcile.pending || core->far_primaries & ~cluster_neighbours(core))
 		return;
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol_has_md(vol) && disk_of(core, vol) == DISK_OUTDATED &&
+		if (vol_has_md(vol) && is_in_doubt(disk_of(core, vol)) &&
 		    !uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED) && is_newest(core, vol))
 			newest |= UINT32_C(1) << vol->v;
 	}

@@ -383,6 +383,25 @@ Test(resync, disks_outdated_by_name_serve_a_primary_again)
 	pair_free(p);
 }
 
+/* All disks there are, of one generation: nobody can know of a better one. */
+Test(resync, disks_in_doubt_are_good_when_all_are_there)
+{
+	struct pair *p = start(2);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct core *core = pair_core(p, i);
+		struct state *next = state_begin(core);
+
+		next->vol[0].disk = DISK_CONSISTENT;
+		next->pd[!i][0].pdsk = DISK_CONSISTENT;
+		state_end(core, STATE_HARD);
+	}
+	cr_assert_eq(pair_disk(p, 0), DISK_CONSISTENT);
+	cr_assert_eq(pair_disk(p, 1), DISK_CONSISTENT);
+	expect_healthy(p, 2);
+	pair_free(p);
+}
+
 /* Two lineages of one past on connected nodes. */
 static void fork_lineage(struct pair *p, unsigned node, uint64_t current)
 {
