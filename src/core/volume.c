@@ -177,6 +177,15 @@ static enum disk_state negotiated(const struct core *core, const struct volume *
 	return volume_disk_alone(core, &core->st, vol);
 }
 
+/* They are compared again when what is in the way is over (outdated.c); the disk waits for it. */
+static void decide_later(struct core *core, struct volume *vol)
+{
+	enum disk_state disk = volume_disk_from_md(vol);
+
+	if (disk_of(core, vol) == DISK_NEGOTIATING)
+		disk_set(core, vol, disk > DISK_OUTDATED ? DISK_OUTDATED : disk);
+}
+
 void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -187,6 +196,10 @@ void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, 
 	sync_handshake(core, peer, vol);
 	pd->attach_pending = false;
 	core_work(core, WORK_COMMAND);
+	if (pd->verdict.kind == VERDICT_RETRY) {
+		decide_later(core, vol);
+		return;
+	}
 	if (pd->verdict.kind != VERDICT_GO) {
 		/* Refused by one: this disk cannot take part beside it, unless another makes it follow. */
 		if (disk_of(core, vol) != DISK_NEGOTIATING)

@@ -463,6 +463,33 @@ Test(uuid, no_handshake_while_a_generation_is_being_written)
 	cr_assert_eq(pd->verdict.strategy, SYNC_SOURCE_USE_BITMAP);
 }
 
+/* core/cluster.h, which does not go with core_node.h. */
+void rx_state(struct core *core, struct peer *peer, const struct pkt *pkt);
+
+/* The peer is a resync target with a history of its own: they are compared when that is over. */
+Test(uuid, an_attached_disk_that_cannot_be_compared_yet_is_kept_outdated)
+{
+	struct pkt pkt = { .type = P_STATE };
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	pkt.vnr = n.vol->vnr;
+	pd = &n.core->peer[1]->pd[0];
+	n.core->st.vol[0].disk = DISK_NEGOTIATING;
+	n.vol->md.flags |= MDF_CONSISTENT | MDF_WAS_UP_TO_DATE;
+	pd->attach_pending = true;
+	pd->uuids = from_peer(0x7770, UUID_FLAG_STABLE | UUID_FLAG_SYNC_TARGET);
+	pd->uuids_valid = true;
+	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	pkt.u.state = ROLE_SECONDARY | REPL_ESTABLISHED << SW_CONN_SHIFT |
+		      DISK_INCONSISTENT << SW_DISK_SHIFT;
+	rx_state(n.core, n.core->peer[1], &pkt);
+	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
+	cr_assert_eq(disk_of(n.core, n.vol), DISK_OUTDATED);
+	cr_assert_not(pd->attach_pending);
+	cr_assert(peer_connected(n.core, n.core->peer[1]));
+}
+
 Test(uuid, what_a_crash_has_left_has_not_gone_on)
 {
 	struct pkt_uuids own;
