@@ -201,7 +201,8 @@ void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, 
 		return;
 	}
 	if (pd->verdict.kind != VERDICT_GO) {
-		/* Refused by one: this disk cannot take part beside it, unless another makes it follow. */
+		/* Refused by one: this disk cannot take part
+		 * beside it, unless another makes it follow. */
 		if (disk_of(core, vol) != DISK_NEGOTIATING)
 			return;
 		snprintf(vol->reason, sizeof(vol->reason), "%s: %s", peer->conf->name,

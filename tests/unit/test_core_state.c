@@ -321,7 +321,8 @@ Test(sanitize, the_last_primary_leaves_everybody_in_doubt)
 	pair_free(p);
 }
 
-/* A Primary that is losing its disk still shows what was on it: data of another generation will not do. */
+/* A Primary that is losing its disk still shows what
+ * was on it: data of another generation will not do. */
 Test(sanitize, a_primary_without_a_good_disk_trusts_its_generation_only)
 {
 	static const enum disk_state bad[] = { DISK_DISKLESS, DISK_ATTACHING, DISK_DETACHING,
