@@ -71,8 +71,8 @@ static void went_down(void *ctx, int rc, const char *text)
 
 	if (rc < SS_SUCCESS)
 		log_warning("a resource did not go down: %s", text);
-	ASSERT(d->pending > 0);
-	if (--d->pending == 0)
+	ASSERT(d->going_down > 0);
+	if (--d->going_down == 0)
 		leave(d);
 }
 
@@ -84,12 +84,12 @@ static void begin_end(struct daemon *d)
 		return;
 	d->phase = DAEMON_ENDING;
 	notify_service("STOPPING=1");
-	d->pending = 1;
+	d->going_down = 1;
 	LIST_FOR_EACH_SAFE(it, &d->running) {
 		struct daemon_resource *r = LIST_ENTRY(it, struct daemon_resource, link);
 
 		if (!daemon_resource_down(d, r->name, true, went_down, d))
-			d->pending++;
+			d->going_down++;
 	}
 	event_add(&d->ev_down, &deadline);
 	went_down(d, SS_SUCCESS, "");
@@ -199,8 +199,8 @@ static void came_up(void *ctx, int rc, const char *text)
 			d->start_failed = true;
 	}
 	free(s);
-	ASSERT(d->pending > 0);
-	if (--d->pending == 0 && d->phase == DAEMON_STARTING)
+	ASSERT(d->coming_up > 0);
+	if (--d->coming_up == 0 && d->phase == DAEMON_STARTING)
 		finish_start(d);
 }
 
@@ -211,7 +211,7 @@ static void on_start(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	d->pending = 1;
+	d->coming_up = 1;
 	for (unsigned i = 0; i < conf->resource_count; i++) {
 		const struct conf_resource *res = &conf->resources[i];
 		struct start_up *s;
@@ -222,11 +222,11 @@ static void on_start(evutil_socket_t fd, short what, void *arg)
 		ASSERT(s);
 		s->d = d;
 		str_copy(s->name, sizeof(s->name), res->name);
-		d->pending++;
+		d->coming_up++;
 		if (daemon_resource_up(d, res, came_up, s))
 			came_up(s, SS_UNKNOWN_ERROR, "no memory");
 	}
-	if (--d->pending == 0)
+	if (--d->coming_up == 0)
 		finish_start(d);
 }
 

@@ -67,7 +67,7 @@ struct daemon {
 	bool mounted;
 	enum daemon_phase phase;
 	int exit_code;
-	unsigned pending;           /* resources that are coming up, or going down */
+	unsigned coming_up, going_down; /* resources; a daemon may be told to end while it starts */
 	bool start_failed;
 	struct list running;        /* struct daemon_resource */
 	/* Called once: all resources are up and the mount answers. */

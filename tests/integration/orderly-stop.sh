@@ -63,5 +63,21 @@ kill "$load"
 ended
 must wait_for 60 "alpha to demote" role_is alpha Secondary
 for n in alpha beta; do must node_stop $n; must_be_clean $n "the last stop"; done
+
+# Told to end while it starts: sooner or later in that.
+for ((i = 0; i < 30; i++)); do
+	mv "$WORK/alpha/log" "$WORK/alpha/log.$i"
+	setsid "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n alpha -s "$CLUSTER_DIR/alpha/control.sock" -f "$CLUSTER_DIR/alpha/mnt" \
+		>"$WORK/alpha/log" 2>&1 </dev/null &
+	NODE_PID[alpha]=$!
+	must wait_for 60 "alpha to begin" eval 'grep -q "Diskless -> Attaching" "$WORK/alpha/log" || node_gone "${NODE_PID[alpha]}"'
+	read -r -t "0.0$(printf %02d $((i / 3)))" <> <(:)
+	kill -TERM "${NODE_PID[alpha]}"
+	must wait_for 60 "alpha to end" node_gone "${NODE_PID[alpha]}"
+	wait "${NODE_PID[alpha]}" || { cat "$WORK/alpha/log"; fail "exit $? when told to end while it starts"; }
+	unset 'NODE_PID[alpha]'
+done
+cat "$WORK"/alpha/log.* >>"$WORK/alpha/log"
+must_be_clean alpha "its aborted starts"
 ! grep -q 'activity log was not clean' "$WORK/alpha/log" || fail "alpha found its activity log unclean"
 must cluster_compare

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A disk that does not answer any more, while writing or while it is being attached, does not keep the daemon from ending in time.
+. "$(dirname "$0")/functions.sh"
+need jq
+
+# Something that can hang: alpha's disk is the file of another drbdfs, which gets stopped.
+below_disk=$WORK/below.img
+mkdir "$WORK/below"
+truncate -s 40M "$below_disk"
+cluster_new "$WORK" 32M alpha beta
+free_port
+cat >"$WORK/below.conf" <<CONF
+version = 1;
+resources = ( { name = "r0"; volumes = ( { volume = 0; disk = "$below_disk"; } );
+  nodes = ( { name = "below"; node-id = 0; address = "127.0.0.1:$PORT"; } ); } );
+CONF
+below() { "$B/drbdctl" -c "$WORK/below.conf" -n below -s "$WORK/below.sock" "$@"; }
+must below create-md r0 >/dev/null
+"$B/drbdfs" mount -f -c "$WORK/below.conf" -n below -s "$WORK/below.sock" "$WORK/below" >"$WORK/below.log" 2>&1 </dev/null &
+below_pid=$!
+on_exit 'kill -CONT $below_pid 2>/dev/null; kill -KILL $below_pid 2>/dev/null; fusermount3 -uzq "$WORK/below" 2>/dev/null'
+must wait_for 60 "what is below to answer" below role r0
+must below primary r0 --force
+must wait_for 60 "the file below" test -e "$WORK/below/r0"
+ln -sf "$WORK/below/r0" "$(node_disk alpha)"
+# The first close asks the file system below whether it wants to know; later ones, by who ends, need not wait for it.
+head -c 4096 "$WORK/below/r0" >/dev/null
+
+# The bound is 15 s in the daemon.
+ends_in_time() { # WHAT
+	local pid=${NODE_PID[alpha]} before=$SECONDS
+	kill -TERM "$pid"
+	must wait_for 40 "alpha to end although $1" node_gone "$pid"
+	unset 'NODE_PID[alpha]'
+	echo "ended after $((SECONDS - before)) s although $1"
+}
+
+must cluster_create_md >/dev/null
+for n in alpha beta; do must node_start $n; done
+must ctl alpha wait-connect r0 --timeout 60
+must ctl alpha new-current-uuid r0/0 --clear-bitmap
+must wait_for 60 "both nodes settled" cluster_settled
+must put_random alpha 0 1024
+
+dd if=/dev/zero of="$(node_file alpha)" bs=64k conv=notrunc,nocreat,fsync status=none 2>/dev/null &
+writer=$!
+kill -STOP "$below_pid"
+on_exit 'kill $writer 2>/dev/null'
+must wait_for 60 "a write to hang" eval '[ "$(field alpha ".devices[0].\"lower-pending\"")" -gt 0 ]'
+ends_in_time "a write hangs"
+must wait_for 60 "the writer to fail" node_gone "$writer"
+must wait_for 60 "beta to notice" conn_is beta alpha Connecting
+
+# The command in whose middle it hangs is answered by nobody, and keeps the end waiting no longer.
+kill -CONT "$below_pid"
+must node_start alpha
+must wait_for 60 "both nodes settled" cluster_settled
+must ctl alpha detach r0
+kill -STOP "$below_pid"
+ctl alpha attach r0 >"$WORK/attach" 2>&1 &
+attach=$!
+on_exit 'kill $attach 2>/dev/null'
+must wait_for 60 "the attach to hang" disk_is alpha Attaching
+ends_in_time "its disk is being attached"
+must wait_for 60 "the command to fail" node_gone "$attach"
+! wait "$attach" || fail "an attach that never ended succeeded: $(cat "$WORK/attach")"
+
+# With its disk back all is well.
+kill -CONT "$below_pid"
+must node_start alpha
+must wait_for 60 "both nodes settled" cluster_settled
+stop_all
+must below shutdown
+must wait_for 60 "what is below to end" node_gone "$below_pid"
