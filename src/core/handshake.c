@@ -356,6 +356,20 @@ enum state_rv handshake_decide(struct core *core, struct peer *peer, const char 
 	return result;
 }
 
+/* Older data than another node has are nobody's latest, also while nobody can bring them up to date. */
+static void outdate_who_is_behind(const struct peer *peer, struct state *next, unsigned v)
+{
+	struct state_peer_device *spd = &next->pd[peer->id][v];
+	enum disk_state *disk = NULL;
+
+	if (peer->pd[v].verdict.behind == SYNC_BEHIND_ME && next->role != ROLE_PRIMARY)
+		disk = &next->vol[v].disk;
+	if (peer->pd[v].verdict.behind == SYNC_BEHIND_PEER && next->peer[peer->id].role != ROLE_PRIMARY)
+		disk = &spd->pdsk;
+	if (disk && *disk > DISK_OUTDATED)
+		*disk = DISK_OUTDATED;
+}
+
 void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 {
 	next->peer[peer->id].conn = CONN_CONNECTED;
@@ -366,6 +380,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 		next->peer[peer->id].role = (enum role)(pd->state_word & SW_ROLE_MASK);
 		spd->pdsk = word_disk(pd);
 		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
+		outdate_who_is_behind(peer, next, vol->v);
 	}
 }
 
@@ -379,6 +394,10 @@ void handshake_commit(struct core *core, struct peer *peer)
 			sizes_set(core, vol, sectors);
 		if (peer->pd[vol->v].verdict.kind == VERDICT_GO)
 			sync_verdict_apply(core, peer, vol);
+		/* It may go on calling itself UpToDate. */
+		if (peer->pd[vol->v].verdict.behind == SYNC_BEHIND_PEER &&
+		    (peer->pd[vol->v].state_word & SW_ROLE_MASK) != ROLE_PRIMARY)
+			peer->pd[vol->v].left_behind = true;
 	}
 	peer->was_connected = true;
 	peer->discard_my_data = false;

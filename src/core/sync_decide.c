@@ -343,6 +343,8 @@ static void source_must_be_consistent(const struct sync_input *in, struct sync_d
 		d->strategy = i_am_source ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
 	else
 		d->strategy = SYNC_NONE;
+	if (d->strategy == SYNC_NONE && !uuid_eq(in->me.current, in->peer.current))
+		d->behind = i_am_source ? SYNC_BEHIND_PEER : SYNC_BEHIND_ME;
 }
 
 struct sync_decision sync_decide(const struct sync_input *in)

@@ -108,6 +108,7 @@ static void set_verdict(struct peer_device *pd, const struct sync_decision *d)
 	pd->verdict = (struct sync_verdict){
 		.kind = d->kind,
 		.repl = d->repl,
+		.behind = d->behind,
 		.strategy = d->strategy,
 		.rule = d->rule,
 		.copy_from = d->copy_from,

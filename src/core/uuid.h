@@ -52,9 +52,13 @@ enum sync_rule {
 /* Outcome of the handshake for one peer device. */
 enum verdict_kind { VERDICT_NONE, VERDICT_GO, VERDICT_RETRY, VERDICT_DISCONNECT };
 
+/* Who has older data than the other one, although there is no resync: the newer data are not whole. */
+enum sync_behind { SYNC_BEHIND_NOBODY, SYNC_BEHIND_ME, SYNC_BEHIND_PEER };
+
 struct sync_verdict {
 	enum verdict_kind kind;
 	enum repl_state repl;     /* GO: ESTABLISHED, WF_BITMAP_S or WF_BITMAP_T */
+	enum sync_behind behind;
 	enum sync_strategy strategy;
 	enum sync_rule rule;
 	uint8_t copy_from;        /* node id whose slot is copied (COPY, CLEAR) */
@@ -98,6 +102,7 @@ struct sync_decision {
 	bool leftover;
 	enum verdict_kind kind;
 	enum repl_state repl;
+	enum sync_behind behind;
 	const char *reason;           /* DISCONNECT, RETRY */
 };
 

@@ -205,7 +205,7 @@ while :; do
 	fi
 	[ "$state" = UpToDate ] && [ "$left" = 0 ] && cluster_settled && break
 	[ "$SECONDS" -lt "$end" ] || { echo; bad "alpha is not UpToDate after 300 s"; status alpha; exit 1; }
-	read -r -t 0.2 <> <(:) || true
+	pause 0.2
 done
 if [ -t 1 ]; then printf '\r%s\n' "$(bar 0 "$max")"; else bar 0 "$max"; echo; fi
 wait_for 90 "all nodes settled" cluster_settled || { status alpha; status beta; status gamma; bad "the nodes did not settle"; exit 1; }

@@ -51,14 +51,14 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 	victim=${nodes[RANDOM % 3]}
 	node_kill "$victim"
 	if [ "$victim" = "$primary" ]; then
-		wait "$load" 2>/dev/null
+		must wait_for 60 "the load to end" node_gone "$load"
 		while [ "$primary" = "$victim" ]; do primary=${nodes[RANDOM % 3]}; done
 		must wait_for 60 "$primary to be UpToDate" disk_is "$primary" UpToDate
 	else
 		target=$(($(count_lines) + 5))
 		must wait_for 60 "writes to go on without $victim" enough
 		kill "$load" 2>/dev/null
-		wait "$load" 2>/dev/null
+		must wait_for 60 "the load to end" node_gone "$load"
 	fi
 	next=$(($(tail -n 1 "$WORK/journal.issued" | awk '{print $2}') + 1))
 	verify "$primary"

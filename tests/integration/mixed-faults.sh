@@ -30,7 +30,7 @@ progress() { # HOW-MANY
 	node_alive "$primary" && { ! node_gone "$load" || { cat "$WORK/load.err"; fail "the writers on $primary met an error"; }; }
 	return 0
 }
-pause_ms() { read -r -t "0.$(printf %03d $((RANDOM % $1)))" <> <(:) || true; }
+pause_ms() { pause "0.$(printf %03d $((RANDOM % $1)))"; }
 
 # --- what may happen; $primary writes, $a and $b are its peers, all settled -----------------------
 peer_killed() { node_kill $a; progress 200; must node_start $a; }

@@ -71,7 +71,7 @@ for ((i = 0; i < 30; i++)); do
 		>"$WORK/alpha/log" 2>&1 </dev/null &
 	NODE_PID[alpha]=$!
 	must wait_for 60 "alpha to begin" eval 'grep -q "Diskless -> Attaching" "$WORK/alpha/log" || node_gone "${NODE_PID[alpha]}"'
-	read -r -t "0.0$(printf %02d $((i / 3)))" <> <(:)
+	pause "0.0$(printf %02d $((i / 3)))"
 	kill -TERM "${NODE_PID[alpha]}"
 	must wait_for 60 "alpha to end" node_gone "${NODE_PID[alpha]}"
 	wait "${NODE_PID[alpha]}" || { cat "$WORK/alpha/log"; fail "exit $? when told to end while it starts"; }

@@ -19,6 +19,10 @@ declare -A NODE_PID=()
 declare -A NODE_ID=()
 CLUSTER_DIR=
 
+# Sleeps without a process: bash can take a new child for an earlier `<(...)` with the same process id, and wait for ever.
+exec {NEVER_READY}<> <(:)
+pause() { read -r -t "$1" -u "$NEVER_READY" || true; } # SECONDS
+
 die() { echo "$*" >&2; exit 1; }
 
 wait_for() { # LIMIT_S WHAT COMMAND...
@@ -29,7 +33,7 @@ wait_for() { # LIMIT_S WHAT COMMAND...
 			echo "waited ${limit} s in vain for: $what ($*)" >&2
 			return 1
 		fi
-		read -r -t 0.05 <> <(:) || true
+		pause 0.05
 	done
 }
 

@@ -278,9 +278,13 @@ Test(sync_decide, an_interrupted_target_of_another_source_needs_the_right_slot)
 
 Test(sync_decide, an_inconsistent_disk_is_no_source)
 {
+	struct sync_input swapped;
+
 	in.me.bitmap[1] = Y;
 	in.me.disk = DISK_INCONSISTENT;
-	decide(SYNC_NONE, REPL_ESTABLISHED);
+	cr_assert_eq(decide(SYNC_NONE, REPL_ESTABLISHED).behind, SYNC_BEHIND_PEER);
+	sync_input_swap(&in, &swapped);
+	cr_assert_eq(sync_decide(&swapped).behind, SYNC_BEHIND_ME);
 }
 
 Test(sync_decide, a_present_primary_is_source_when_the_rule_was_arbitrary)
