@@ -43,11 +43,15 @@ must ctl alpha new-current-uuid r0/0 --clear-bitmap
 must wait_for 60 "both nodes settled" cluster_settled
 must put_random alpha 0 1024
 
-dd if=/dev/zero of="$(node_file alpha)" bs=64k conv=notrunc,nocreat,fsync status=none 2>/dev/null &
-writer=$!
+# Stopped before the write: the kernel lets nobody end who waits for a request that the stopped one has taken already.
+exec 3<>"$(node_file alpha)"
+must dd if=/dev/zero bs=4k count=1 status=none >&3
 kill -STOP "$below_pid"
+dd if=/dev/zero bs=64k count=16 status=none >&3 2>/dev/null &
+writer=$!
 on_exit 'kill $writer 2>/dev/null'
-must wait_for 60 "a write to hang" eval '[ "$(field alpha ".devices[0].\"lower-pending\"")" -gt 0 ]'
+exec 3>&-
+must wait_for 60 "a write to hang" eval '[ "$(field alpha ".devices[0].\"upper-pending\"")" -gt 0 ]'
 ends_in_time "a write hangs"
 must wait_for 60 "the writer to fail" node_gone "$writer"
 must wait_for 60 "beta to notice" conn_is beta alpha Connecting
