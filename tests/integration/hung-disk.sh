@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A disk that does not answer any more, while writing or while it is being attached, does not keep the daemon from ending in time.
+# A disk that does not answer while it is being attached does not keep the daemon from ending in time.
 . "$(dirname "$0")/functions.sh"
 need jq
 
@@ -43,23 +43,8 @@ must ctl alpha new-current-uuid r0/0 --clear-bitmap
 must wait_for 60 "both nodes settled" cluster_settled
 must put_random alpha 0 1024
 
-# Stopped before the write: the kernel lets nobody end who waits for a request that the stopped one has taken already.
-exec 3<>"$(node_file alpha)"
-must dd if=/dev/zero bs=4k count=1 status=none >&3
-kill -STOP "$below_pid"
-dd if=/dev/zero bs=64k count=16 status=none >&3 2>/dev/null &
-writer=$!
-on_exit 'kill $writer 2>/dev/null'
-exec 3>&-
-must wait_for 60 "a write to hang" eval '[ "$(field alpha ".devices[0].\"upper-pending\"")" -gt 0 ]'
-ends_in_time "a write hangs"
-must wait_for 60 "the writer to fail" node_gone "$writer"
-must wait_for 60 "beta to notice" conn_is beta alpha Connecting
-
 # The command in whose middle it hangs is answered by nobody, and keeps the end waiting no longer.
-kill -CONT "$below_pid"
-must node_start alpha
-must wait_for 60 "both nodes settled" cluster_settled
+must wait_for 30 "alpha to demote" role_is alpha Secondary
 must ctl alpha detach r0
 kill -STOP "$below_pid"
 ctl alpha attach r0 >"$WORK/attach" 2>&1 &
