@@ -25,8 +25,10 @@ void uuid_push_history(struct volume *vol, uint64_t value, unsigned node)
 		history[0] = value;
 		return;
 	}
+	/* A reference without a slot is not told to anybody. */
 	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (n != node && uuid_eq(value, vol->md.peers[n].bitmap_uuid))
+		if (n != node && vol->md.peers[n].bitmap_index >= 0 &&
+		    uuid_eq(value, vol->md.peers[n].bitmap_uuid))
 			return;
 	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
 		if (uuid_eq(value, history[i]))
@@ -748,12 +750,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
 			vol->new_uuid_wanted = false;
-			/* The superblock on disk may keep the mark.
-			 * Others serve our generation from now on. */
-			if (old->role == ROLE_PRIMARY) {
+			/* The superblock on disk may keep the mark. */
+			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
-				vol->uuid_given_away = true;
-			}
 		}
 		update_exposed(core, vol);
 		tell_stable(core, vol);

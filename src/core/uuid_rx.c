@@ -127,8 +127,22 @@ static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 	    (core->peer[n] && repl_of(core, &core->peer[n]->pd[vol->v]) == REPL_ESTABLISHED))
 		return;
 	vol->new_uuid_wanted = true;
-	if (!request_volume_idle(core, vol))
-		uuid_bump_if_wanted(core);
+	uuid_bump_if_wanted(core);
+}
+
+/*
+ * A node that we were ahead of has caught up. Who does not see it must know before it writes on: its own
+ * reference would be of a generation that the node has left behind.
+ */
+static void forget_caught_up(struct core *core, struct volume *vol, struct peer *peer)
+{
+	bool had = vol->md.peers[peer->id].bitmap_uuid != 0;
+
+	uuid_forget_bitmap_uuid(core, vol, peer->id);
+	FOR_EACH_PEER(core, other) {
+		if (had && other != peer && repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
+			uuid_send(core, other, vol->v, 0, 0);
+	}
 }
 
 /*
@@ -146,7 +160,7 @@ static void references_settled(struct core *core, struct volume *vol, struct pee
 	if (disk_of(core, vol) < DISK_OUTDATED || uuids->flags & UUID_FLAG_INCONSISTENT)
 		return;
 	if (uuids->bitmap[core->self] == 0)
-		uuid_forget_bitmap_uuid(core, vol, peer->id);
+		forget_caught_up(core, vol, peer);
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		if (n == core->self || n == peer->id || !vol->md.peers[n].bitmap_uuid)
 			continue;

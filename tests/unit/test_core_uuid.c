@@ -9,6 +9,7 @@
 #define NEW UINT64_C(0x7777777777777770)
 #define A UINT64_C(0xaaaaaaaaaaaaaaa0)
 #define B UINT64_C(0xbbbbbbbbbbbbbbb0)
+#define C UINT64_C(0xccccccccccccccc0)
 
 static struct node n;
 
@@ -109,6 +110,10 @@ Test(uuid, history_takes_no_useless_values)
 	uuid_push_history(n.vol, B, 2);
 	cr_assert_eq(n.vol->md.history[0], B);
 	cr_assert_eq(n.vol->md.history[1], A);
+	/* A reference without a slot is told to nobody: the history has to tell it. */
+	entry(7)->bitmap_uuid = C;
+	uuid_push_history(n.vol, C, NODES_MAX);
+	cr_assert_eq(n.vol->md.history[0], C);
 }
 
 Test(uuid, the_oldest_entry_is_lost)
