@@ -55,14 +55,17 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 }
 
 /* May the local disk be declared Outdated? (below 4.4) */
-static bool may_outdate(const struct core *core, const struct state *next, unsigned v)
+static bool may_outdate(const struct core *core, const struct state *old, const struct state *next,
+			unsigned v)
 {
 	bool primary_neighbour = false, syncing = false, target_of_good = false;
 
 	FOR_EACH_PEER(core, peer) {
 		const struct state_peer_device *pd = &next->pd[peer->id][v];
 
-		if (next->peer[peer->id].role == ROLE_PRIMARY)
+		/* One that comes only now may find that we are behind. */
+		if (next->peer[peer->id].role == ROLE_PRIMARY &&
+		    old->peer[peer->id].conn == CONN_CONNECTED)
 			primary_neighbour = true;
 		switch (pd->repl) {
 		case REPL_WF_BITMAP_T:
@@ -120,7 +123,7 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 		negotiating += next->pd[peer->id][vol->v].pdsk == DISK_NEGOTIATING;
 	if (negotiating > 1)
 		return SS_IN_TRANSIENT_STATE;
-	if (was > DISK_OUTDATED && is == DISK_OUTDATED && !may_outdate(core, next, vol->v))
+	if (was > DISK_OUTDATED && is == DISK_OUTDATED && !may_outdate(core, old, next, vol->v))
 		return SS_CONNECTED_OUTDATES;
 	return SS_SUCCESS;
 }
