@@ -749,7 +749,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		if (lost_target(core, old, vol))
 			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = false;
+			vol->new_uuid_wanted = vol->absent_forgotten = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;

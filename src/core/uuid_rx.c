@@ -118,14 +118,23 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
 
 /* ---- what a peer's entries tell ---- */
 
-/* What is written from now on differs from what an
- * absent node has, which may have our generation. */
+/*
+ * What was written since this node is Primary, and what is, differs from what an absent node has,
+ * which may have our generation. Once is enough: after that a peer that counts the node as equal is
+ * mistaken.
+ */
 static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 {
-	uuid_forget_bitmap_uuid(core, vol, n);
-	if (core->st.role != ROLE_PRIMARY ||
-	    (core->peer[n] && repl_of(core, &core->peer[n]->pd[vol->v]) == REPL_ESTABLISHED))
+	bool absent = !core->peer[n] || repl_of(core, &core->peer[n]->pd[vol->v]) < REPL_ESTABLISHED;
+
+	if (core->st.role != ROLE_PRIMARY || !absent) {
+		uuid_forget_bitmap_uuid(core, vol, n);
 		return;
+	}
+	if (vol->absent_forgotten)
+		return;
+	vol->absent_forgotten = true;
+	uuid_forget_bitmap_uuid(core, vol, n);
 	vol->new_uuid_wanted = true;
 	uuid_bump_if_wanted(core);
 }
