@@ -170,7 +170,7 @@ struct volume {
 	unsigned local_pending;     /* data I/O at the local disk */
 	/* uuid.c */
 	bool new_uuid_wanted;       /* make a new generation before the next write */
-	bool absent_forgotten;      /* a new generation was made for that since this node is Primary */
+	bool absent_forgotten;      /* as Primary: a new generation was made for that */
 	bool uuid_given_away;       /* a node out of sight may have taken over this generation */
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */

@@ -356,7 +356,7 @@ enum state_rv handshake_decide(struct core *core, struct peer *peer, const char 
 	return result;
 }
 
-/* Older data than another node has are nobody's latest, also while nobody can bring them up to date. */
+/* Older data than another node has are nobody's latest, also while nobody can mend them. */
 static void outdate_who_is_behind(const struct peer *peer, struct state *next, unsigned v)
 {
 	struct state_peer_device *spd = &next->pd[peer->id][v];
@@ -364,7 +364,8 @@ static void outdate_who_is_behind(const struct peer *peer, struct state *next, u
 
 	if (peer->pd[v].verdict.behind == SYNC_BEHIND_ME && next->role != ROLE_PRIMARY)
 		disk = &next->vol[v].disk;
-	if (peer->pd[v].verdict.behind == SYNC_BEHIND_PEER && next->peer[peer->id].role != ROLE_PRIMARY)
+	if (peer->pd[v].verdict.behind == SYNC_BEHIND_PEER &&
+	    next->peer[peer->id].role != ROLE_PRIMARY)
 		disk = &spd->pdsk;
 	if (disk && *disk > DISK_OUTDATED)
 		*disk = DISK_OUTDATED;

@@ -52,7 +52,7 @@ enum sync_rule {
 /* Outcome of the handshake for one peer device. */
 enum verdict_kind { VERDICT_NONE, VERDICT_GO, VERDICT_RETRY, VERDICT_DISCONNECT };
 
-/* Who has older data than the other one, although there is no resync: the newer data are not whole. */
+/* Who has older data, although there is no resync: the newer data are not whole. */
 enum sync_behind { SYNC_BEHIND_NOBODY, SYNC_BEHIND_ME, SYNC_BEHIND_PEER };
 
 struct sync_verdict {

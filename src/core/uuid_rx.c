@@ -125,7 +125,8 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
  */
 static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 {
-	bool absent = !core->peer[n] || repl_of(core, &core->peer[n]->pd[vol->v]) < REPL_ESTABLISHED;
+	const struct peer *peer = core->peer[n];
+	bool absent = !peer || repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
 
 	if (core->st.role != ROLE_PRIMARY || !absent) {
 		uuid_forget_bitmap_uuid(core, vol, n);
