@@ -2,6 +2,7 @@
 /* Who can be reached, who takes part in a generation, who may call its data UpToDate. */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/resync_int.h"
 
 uint64_t cluster_neighbours(const struct core *core)
 {
@@ -62,6 +63,11 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 		    st->peer[peer->id].role == ROLE_PRIMARY &&
 		    st->pd[peer->id][v].pdsk <= DISK_FAILED && pd->current_uuid_rx != 0 &&
 		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
+			return false;
+		/* A good disk with newer data: they will come from there. */
+		if (st->peer[peer->id].conn == CONN_CONNECTED &&
+		    st->pd[peer->id][v].repl == REPL_ESTABLISHED &&
+		    st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE && sync_is_newer(core, peer, vol))
 			return false;
 	}
 	return true;

@@ -88,7 +88,7 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 			  bool counts_stale);
 
 /* The peer's generation is one that ours led to: it has what we lack. */
-bool sync_is_newer(struct core *core, struct peer *peer, struct volume *vol);
+bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol);
 
 /* ---- outdated.c ---- */
 

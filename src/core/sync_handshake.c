@@ -177,9 +177,9 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 	decide(core, peer, vol, counts_stale);
 }
 
-bool sync_is_newer(struct core *core, struct peer *peer, struct volume *vol)
+bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
-	struct peer_device *pd = &peer->pd[vol->v];
+	const struct peer_device *pd = &peer->pd[vol->v];
 	struct pkt_uuids own;
 	struct sync_input in;
 

@@ -141,6 +141,22 @@ static void forget_absent(struct core *core, struct volume *vol, unsigned n)
 }
 
 /*
+ * A node that we were ahead of has caught up. A Primary that does not see it must know before it
+ * writes on: its own reference is of a generation that the node has left behind.
+ */
+static void forget_caught_up(struct core *core, struct volume *vol, struct peer *peer)
+{
+	bool had = vol->md.peers[peer->id].bitmap_uuid != 0;
+
+	uuid_forget_bitmap_uuid(core, vol, peer->id);
+	FOR_EACH_PEER(core, other) {
+		if (had && other != peer && core->st.peer[other->id].role == ROLE_PRIMARY &&
+		    repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
+			uuid_send(core, other, vol->v, 0, 0);
+	}
+}
+
+/*
  * The peer is at the same generation and has no reference towards a node any more: neither needs
  * we. Bits are not touched: they go by P_PEERS_IN_SYNC, block by block, which is ordered with peer
  * acks.
@@ -155,7 +171,7 @@ static void references_settled(struct core *core, struct volume *vol, struct pee
 	if (disk_of(core, vol) < DISK_OUTDATED || uuids->flags & UUID_FLAG_INCONSISTENT)
 		return;
 	if (uuids->bitmap[core->self] == 0)
-		uuid_forget_bitmap_uuid(core, vol, peer->id);
+		forget_caught_up(core, vol, peer);
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		if (n == core->self || n == peer->id || !vol->md.peers[n].bitmap_uuid)
 			continue;
