@@ -58,14 +58,17 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 static bool may_outdate(const struct core *core, const struct state *old, const struct state *next,
 			unsigned v)
 {
-	bool primary_neighbour = false, syncing = false, target_of_good = false;
+	bool primary_neighbour = false, arriving = false, syncing = false;
+	bool target_of_good = false;
 
 	FOR_EACH_PEER(core, peer) {
 		const struct state_peer_device *pd = &next->pd[peer->id][v];
 
-		/* One that comes only now may find that we are behind. */
-		if (next->peer[peer->id].role == ROLE_PRIMARY &&
-		    old->peer[peer->id].conn == CONN_CONNECTED)
+		/* The handshake with one that comes has found that we are behind. */
+		if (next->peer[peer->id].conn == CONN_CONNECTED &&
+		    old->peer[peer->id].conn != CONN_CONNECTED)
+			arriving = true;
+		if (next->peer[peer->id].role == ROLE_PRIMARY)
 			primary_neighbour = true;
 		switch (pd->repl) {
 		case REPL_WF_BITMAP_T:
@@ -83,7 +86,7 @@ static bool may_outdate(const struct core *core, const struct state *old, const 
 	}
 	if (next->role == ROLE_PRIMARY)
 		return target_of_good;
-	return !primary_neighbour || syncing;
+	return !primary_neighbour || syncing || arriving;
 }
 
 /* A SyncTarget just became Established on some connection: what it got may be Outdated data. */

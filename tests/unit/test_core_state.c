@@ -155,6 +155,7 @@ Test(soft, outdating)
 	r->old.peer[1].conn = CONN_CONNECTING;
 	r->old.peer[1].role = ROLE_UNKNOWN;
 	r->next.peer[1].role = ROLE_PRIMARY;
+	r->next.peer[1].conn = CONN_CONNECTED;
 	r->next.vol[0].disk = DISK_OUTDATED;
 	cr_assert_geq(judge(r), SS_SUCCESS, "a Primary that comes has newer data");
 	r->old.peer[1].role = r->next.peer[1].role = ROLE_PRIMARY;
