@@ -345,7 +345,7 @@ enum state_rv handshake_decide(struct core *core, struct peer *peer, const char 
 
 		if (rv >= SS_SUCCESS)
 			continue;
-		/* A refusal for good outranks one for now. */
+		/* A final refusal outranks a passing one. */
 		if (result >= SS_SUCCESS || rv == SS_HANDSHAKE_DISCONNECT) {
 			result = rv;
 			*reason = why ? why : "the handshake failed";

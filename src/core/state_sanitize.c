@@ -95,7 +95,7 @@ static bool may_be_source(const struct state_peer_device *pd)
 }
 
 /*
- * 5.3: at most one active source; -1 = none for now. A Primary goes before all others: what comes
+ * 5.3: at most one active source; -1 = none. A Primary goes before all others: what comes
  * from a node that is fed by it would have to be fetched again.
  */
 static int choose_source(struct core *core, const struct state *old, struct state *next,
