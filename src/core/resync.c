@@ -227,18 +227,23 @@ bool resync_is_source(enum repl_state repl)
 	return repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S;
 }
 
-bool resync_source_unstable(const struct core *core, const struct peer_device *pd)
+uint64_t resync_unseen_primaries(const struct core *core, const struct peer_device *pd)
 {
 	uint64_t seen = node_bit(core->self);
 
 	if (pd->uuids.flags & UUID_FLAG_STABLE)
-		return false;
+		return 0;
 	FOR_EACH_PEER(core, primary) {
 		if (core->st.peer[primary->id].role == ROLE_PRIMARY &&
 		    repl_of(core, &primary->pd[pd->v]) >= REPL_ESTABLISHED)
 			seen |= node_bit(primary->id);
 	}
 	return pd->uuids.node_mask & ~seen;
+}
+
+bool resync_source_unstable(const struct core *core, const struct peer_device *pd)
+{
+	return resync_unseen_primaries(core, pd) != 0;
 }
 
 bool resync_same_primaries(const struct core *core, const struct peer_device *pd)

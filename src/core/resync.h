@@ -112,6 +112,7 @@ struct resync {
 	bool aborted;
 	bool released;         /* paused, and the source that is done with was enough */
 	bool reconciliation;
+	uint64_t target_since_ns; /* active, not paused */
 	uint64_t cursor_bit;
 	uint64_t tick_at_ns, last_tick_ns;
 	uint32_t in_flight;        /* requests */

@@ -21,6 +21,8 @@ void resync_md_durable(struct core *core, struct volume *vol);
 uint64_t resync_left(const struct core *core, const struct peer_device *pd);
 /* Primaries write to this source behind our back: what
  * we get from it may lack their last writes (1.9). */
+/* Primaries that the source takes part with and this node does not see. */
+uint64_t resync_unseen_primaries(const struct core *core, const struct peer_device *pd);
 bool resync_source_unstable(const struct core *core, const struct peer_device *pd);
 /* Neither has a Primary behind the other's back: a resync between the two can be trusted. */
 bool resync_same_primaries(const struct core *core, const struct peer_device *pd);

@@ -31,6 +31,7 @@ static uint32_t source_slot(const struct volume *vol, unsigned p)
 void target_start(struct core *core, struct peer_device *pd)
 {
 	rate_reset(core, pd);
+	pd->rs.target_since_ns = core->now_ns;
 	pd->rs.tick_at_ns = core->now_ns;
 	core_work(core, WORK_SYNC);
 }
@@ -135,13 +136,34 @@ static enum ask ask_next(struct core *core, struct peer_device *pd, struct volum
 	return ASKED;
 }
 
+/*
+ * A Primary that the source is fed by will bring all that is marked, whatever came from the source
+ * before. So it gets the time of two attempts to connect before the source is asked.
+ */
+static bool awaits_primary(const struct core *core, const struct peer_device *pd)
+{
+	uint64_t unseen = resync_unseen_primaries(core, pd);
+
+	FOR_EACH_PEER(core, primary) {
+		uint64_t patience_ns = 2 * primary->conf->net.connect_int_s * NS_PER_S;
+
+		if (core->st.peer[primary->id].role == ROLE_PRIMARY &&
+		    repl_of(core, &primary->pd[pd->v]) == REPL_WF_BITMAP_T)
+			return true;
+		if (unseen & node_bit(primary->id) && primary->want_connect &&
+		    core->now_ns < pd->rs.target_since_ns + patience_ns)
+			return true;
+	}
+	return false;
+}
+
 static bool may_ask(const struct core *core, const struct peer_device *pd)
 {
 	const struct volume *vol = core->vol[pd->v];
 
 	return vol_has_md(vol) && vol->size_sectors &&
 	       disk_of(core, vol) == DISK_INCONSISTENT && !pd->rs.finish_seq &&
-	       vol->md_durable_seq >= pd->rs.begin_seq;
+	       vol->md_durable_seq >= pd->rs.begin_seq && !awaits_primary(core, pd);
 }
 
 /* Asks for at least `budget_sectors` where there is that much;

@@ -12,12 +12,17 @@ static void make_difference(struct world *w, unsigned blocks)
 		sc_write(w, 3 + 7 * i);
 }
 
-static void no_full_sync(struct world *w, uint64_t blocks)
+static void no_full_sync_of(struct world *w, unsigned node, uint64_t blocks)
 {
 	uint64_t all = w->params.device_sectors;
 
-	sc_expect(w, sc_received(w, B, A) <= blocks * BM_BLOCK_SECTORS && blocks * 8 < all,
+	sc_expect(w, sc_received(w, node, A) <= blocks * BM_BLOCK_SECTORS && blocks * 8 < all,
 		  "no full resync");
+}
+
+static void no_full_sync(struct world *w, uint64_t blocks)
+{
+	no_full_sync_of(w, B, blocks);
 }
 
 /* Only what differs travels. */
@@ -250,6 +255,42 @@ static void chain(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C returns and reaches B before A, the Primary. What it lacks comes once: from A when the
+ * connection is made soon, from B when it is not.
+ */
+static void return_beside_primary(struct world *w, bool cut)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	for (unsigned i = 0; i < 50; i++)
+		sc_write(w, 3 + 7 * i);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_wait(w, cut ? 40000 : 3000);
+	if (cut)
+		sc_expect(w, sc_received(w, C, B) >= 50 * BM_BLOCK_SECTORS, "B goes on alone");
+	sc_join(w, A, C);
+	life_expect_converged(w);
+	if (cut)
+		return;
+	sc_expect(w, sc_received(w, C, B) == 0, "nothing from B");
+	no_full_sync_of(w, C, 60);
+}
+
+static void return_primary_follows(struct world *w)
+{
+	return_beside_primary(w, false);
+}
+
+static void return_primary_cut_off(struct world *w)
+{
+	return_beside_primary(w, true);
+}
+
 /* Disk error on the Primary: it goes on through its peers, and comes back by resync. */
 static void primary_loses_disk(struct world *w)
 {
@@ -307,6 +348,8 @@ const struct scenario scenarios_resync[] = {
 	{ "8-source-dies", source_dies },
 	{ "9-full-sync-interrupted", full_sync_interrupted },
 	{ "10-chain", chain },
+	{ "return-primary-follows", return_primary_follows },
+	{ "return-primary-cut-off", return_primary_cut_off },
 	{ "write-during-resync", write_during_resync },
 	{ "write-during-exchange", write_during_exchange },
 	{ "primary-loses-disk", primary_loses_disk },
