@@ -157,6 +157,18 @@ static bool missed_finish(const struct sync_input *in, const struct uuid_side *s
 	       target->bitmap[source->node_id] == 0;
 }
 
+/*
+ * Who is source where nothing tells the two apart. The kernel goes by RESOLVE_CONFLICTS, which is
+ * drawn anew for each connection: among more than two nodes resyncs in a ring would never end. An
+ * order of the nodes leads to one source of all.
+ */
+static bool i_lead(const struct sync_input *in, bool by_rc)
+{
+	if (in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS)
+		return in->me.node_id < in->peer.node_id;
+	return by_rc;
+}
+
 /* Rows 4 to 19: equal generations. */
 static struct sync_decision compare_equal(const struct sync_input *in)
 {
@@ -177,7 +189,8 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(i_crashed ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP,
 			       RULE_CRASHED_PRIMARY);
 	if (its_quorum_lost && my_quorum_lost)
-		return decided(me->rc ? SYNC_SOURCE_IF_BOTH_FAILED : SYNC_TARGET_IF_BOTH_FAILED,
+		return decided(i_lead(in, me->rc) ? SYNC_SOURCE_IF_BOTH_FAILED :
+						    SYNC_TARGET_IF_BOTH_FAILED,
 			       RULE_LOST_QUORUM);
 	if (its_quorum_lost)
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
@@ -190,7 +203,8 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 	if (i_was || it_was)
 		return decided(SYNC_NONE, RULE_LOST_QUORUM);
 	if (i_crashed && it_crashed)
-		return decided(me->rc ? SYNC_TARGET_IF_BOTH_FAILED : SYNC_SOURCE_IF_BOTH_FAILED,
+		return decided(i_lead(in, !me->rc) ? SYNC_SOURCE_IF_BOTH_FAILED :
+						     SYNC_TARGET_IF_BOTH_FAILED,
 			       RULE_BOTH_OFF);
 	if (i_crashed)
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_BOTH_OFF);

@@ -108,9 +108,23 @@ Test(uuid_compare, rows_6_to_19_equal_generations)
 	in.me.flags = STABLE;
 	expect(SYNC_NONE, RULE_LOST_QUORUM);
 	in.peer.flags = STABLE | UUID_FLAG_CRASHED_PRIMARY;
-	in.me.flags = STABLE | UUID_FLAG_CRASHED_PRIMARY;
+	in.me.flags = UUID_FLAG_STABLE | UUID_FLAG_CRASHED_PRIMARY; /* a kernel node */
 	in.peer.rc = !in.me.rc;
 	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_BOTH_OFF);
+}
+
+/* What each connection draws for itself makes three nodes resync in a ring, all three of them. */
+Test(uuid_compare, rows_11_and_16_go_by_the_order_of_nodes)
+{
+	const uint64_t marks[] = { UUID_FLAG_CRASHED_PRIMARY, UUID_FLAG_PRIMARY_LOST_QUORUM };
+
+	in.peer.current = X;
+	for (unsigned i = 0; i < 4; i++) {
+		in.me.flags = in.peer.flags = STABLE | marks[i / 2];
+		in.me.rc = i % 2;
+		in.peer.rc = !in.me.rc;
+		expect(SYNC_SOURCE_IF_BOTH_FAILED, i / 2 ? RULE_LOST_QUORUM : RULE_BOTH_OFF);
+	}
 }
 
 Test(uuid_compare, rows_9_to_11_lost_quorum)
