@@ -231,16 +231,16 @@ static void skip_initial_sync(struct core *core, struct volume *vol, struct peer
 
 /* H29: our source does not see the Primary's writes;
  * what it would send is older than what we get. */
-static void leave_weak_source(struct core *core, struct volume *vol, struct peer *primary)
+static void leave_weak_source(struct core *core, struct volume *vol, const struct peer *primary,
+			      uint64_t weak)
 {
-	const struct pkt_uuids *uuids = &primary->pd[vol->v].uuids;
 	struct state *next;
 	uint64_t weak_sources = 0;
 
-	if (core->st.peer[primary->id].role != ROLE_PRIMARY || !(uuids->flags & UUID_FLAG_STABLE))
+	if (core->st.peer[primary->id].role != ROLE_PRIMARY)
 		return;
 	FOR_EACH_PEER(core, source) {
-		if (source != primary && uuids->node_mask & node_bit(source->id) &&
+		if (source != primary && weak & node_bit(source->id) &&
 		    resync_is_target(repl_of(core, &source->pd[vol->v])))
 			weak_sources |= node_bit(source->id);
 	}
@@ -288,6 +288,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	struct peer_device *pd = &peer->pd[vol->v];
 	const struct pkt_uuids *uuids = &pd->uuids;
 	bool stable_now = uuids->flags & UUID_FLAG_GOT_STABLE;
+	uint64_t primary_weak = uuids->flags & UUID_FLAG_STABLE ? uuids->node_mask : 0;
 
 	finish_uuids_received(core, pd);
 	/* What it has marked towards us may be what kept us from calling it in sync. */
@@ -306,11 +307,11 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	    (!(uuids->node_mask & node_bit(core->self)) ||
 	     uuid_sync_source(core, vol, NODES_MAX))) {
 		new_current(core, vol, peer, uuids->current, uuids->node_mask);
-		leave_weak_source(core, vol, peer);
+		leave_weak_source(core, vol, peer, primary_weak);
 		return;
 	}
 	references_settled(core, vol, peer);
-	leave_weak_source(core, vol, peer);
+	leave_weak_source(core, vol, peer, primary_weak);
 	if (stable_now && repl_of(core, pd) == REPL_ESTABLISHED &&
 	    state_is_stable(core, &core->st)) {
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
@@ -389,6 +390,7 @@ static void new_diskless_current(struct core *core, struct volume *vol, struct p
 		outdate(core, vol);
 	else
 		new_current(core, vol, peer, uuid, weak | node_bit(peer->id));
+	leave_weak_source(core, vol, peer, weak);
 }
 
 void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt)

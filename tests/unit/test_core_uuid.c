@@ -408,6 +408,27 @@ Test(uuid, a_target_does_not_wait_for_a_weak_source)
 	cr_assert_eq(n.vol->md.current_uuid, A);
 }
 
+/* What the source has is older than what the Primary sends us now: it would overwrite that. */
+Test(uuid, a_target_leaves_a_source_that_a_primary_without_a_disk_does_not_see)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
+	struct pkt diskless = { .type = P_CURRENT_UUID };
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	rx(2, &u);
+	rx(3, &u);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
+	n.core->st.pd[3][0].repl = REPL_PAUSED_SYNC_T;
+	diskless.u.current_uuid.uuid = NEW;
+	diskless.u.current_uuid.weak_nodes = UINT64_C(1) << 1 | UINT64_C(1) << 2;
+	rx_current_uuid(n.core, n.core->peer[1], &diskless);
+	cr_assert_eq(n.core->st.pd[2][0].repl, REPL_ESTABLISHED);
+	cr_assert_eq(n.core->st.pd[3][0].repl, REPL_SYNC_TARGET);
+}
+
 /* It is told by the Primary that it is not part of what comes now. */
 Test(uuid, a_weak_node_does_not_adopt)
 {
