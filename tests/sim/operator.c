@@ -62,8 +62,19 @@ static void resolve(struct world *w, unsigned a, unsigned b)
 
 static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 {
+	bool connected = false;
+
 	(void)arg;
 	if (rc >= SS_SUCCESS || !w->split_brain_ok)
+		return;
+	/* The disk is not what a Primary needs, and no peer
+	 * has that: one that is on its way may have it. */
+	for (unsigned p = 0; p < w->node_count; p++) {
+		const struct status_peer *sp = status_peer(node_status(w, node), p);
+
+		connected |= sp && sp->conn == CONN_CONNECTED;
+	}
+	if (!connected)
 		return;
 	/* Its peers do not accept it: attach it alone, then resolve it like any split brain. */
 	for (unsigned p = 0; p < w->node_count; p++) {
