@@ -7,6 +7,38 @@
 #include "core/resync_int.h"
 #include "core/state.h"
 
+/* ---- which generations are ours ---- */
+
+static bool known_generation(const struct volume *vol, uint64_t uuid)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (uuid_eq(uuid, vol->md.peers[n].bitmap_uuid))
+			return true;
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		if (uuid_eq(uuid, vol->md.history[i]))
+			return true;
+	return uuid_eq(uuid, vol->md.current_uuid);
+}
+
+/* The generation that the peer has told last, 0 = not known. */
+static uint64_t told_generation(const struct peer_device *pd)
+{
+	if (pd->current_uuid_rx)
+		return pd->current_uuid_rx;
+	return pd->uuids_valid && !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) ? pd->uuids.current :
+										0;
+}
+
+/*
+ * What the Primary goes on from is nothing that this disk ever had: a generation before the new one
+ * did not get here, or was lost by a crash. The Primary may not know that.
+ */
+static bool missed_generation(const struct core *core, const struct volume *vol, uint64_t before)
+{
+	return before && !uuid_eq(before, UUID_JUST_CREATED) && core->st.role != ROLE_PRIMARY &&
+	       !known_generation(vol, before) && !uuid_sync_source(core, vol, NODES_MAX);
+}
+
 /* ---- a new generation ---- */
 
 /*
@@ -283,12 +315,15 @@ static void outdate(struct core *core, const struct volume *vol)
 	state_end(core, STATE_HARD);
 }
 
-static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer)
+static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer,
+				  uint64_t before)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	const struct pkt_uuids *uuids = &pd->uuids;
 	bool stable_now = uuids->flags & UUID_FLAG_GOT_STABLE;
 	uint64_t primary_weak = uuids->flags & UUID_FLAG_STABLE ? uuids->node_mask : 0;
+	bool missed = uuids->flags & UUID_FLAG_NEW_DATAGEN &&
+		      missed_generation(core, vol, before);
 
 	finish_uuids_received(core, pd);
 	/* What it has marked towards us may be what kept us from calling it in sync. */
@@ -303,7 +338,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		return;
 	}
 	/* Without us in it, it is one to resync to like any other. */
-	if (uuids->flags & UUID_FLAG_NEW_DATAGEN &&
+	if (uuids->flags & UUID_FLAG_NEW_DATAGEN && !missed &&
 	    (!(uuids->node_mask & node_bit(core->self)) ||
 	     uuid_sync_source(core, vol, NODES_MAX))) {
 		new_current(core, vol, peer, uuids->current, uuids->node_mask);
@@ -316,7 +351,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	    state_is_stable(core, &core->st)) {
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
-	} else if (uuids->flags & UUID_FLAG_RESYNC || am_left_behind(core, vol, pd)) {
+	} else if (uuids->flags & UUID_FLAG_RESYNC || missed || am_left_behind(core, vol, pd)) {
 		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd))) {
 			pd->rs.again = true;
 			return;
@@ -325,7 +360,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		uuid_send(core, peer, vol->v, 0, 0);
 		sync_consider(core, peer, vol);
 		/* As long as that has to wait, nobody may take what we have for the latest. */
-		if (am_left_behind(core, vol, pd))
+		if (missed || am_left_behind(core, vol, pd))
 			outdate(core, vol);
 		/* Or it asked because of an old picture of us. */
 		if (repl_of(core, pd) == REPL_ESTABLISHED)
@@ -337,10 +372,12 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	struct peer_device *pd;
+	uint64_t before;
 
 	if (!vol)
 		return;
 	pd = &peer->pd[vol->v];
+	before = told_generation(pd);
 	pd->uuids = *pkt->u.uuids;
 	pd->uuids_valid = true;
 	if (uuid_eq(pd->uuids.current, vol->md.current_uuid))
@@ -356,19 +393,8 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	}
 	note_nodes(core, vol, &pd->uuids);
 	if (peer_connected(core, peer) && repl_of(core, pd) >= REPL_ESTABLISHED)
-		uuids_while_connected(core, vol, peer);
+		uuids_while_connected(core, vol, peer, before);
 	core_work(core, WORK_SYNC);
-}
-
-static bool known_generation(const struct volume *vol, uint64_t uuid)
-{
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (uuid_eq(uuid, vol->md.peers[n].bitmap_uuid))
-			return true;
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
-		if (uuid_eq(uuid, vol->md.history[i]))
-			return true;
-	return uuid_eq(uuid, vol->md.current_uuid);
 }
 
 /* A diskless node that had our generation has another now: somebody wrote without us. */
@@ -380,13 +406,14 @@ static void moved_on(struct core *core, const struct volume *vol, uint64_t was, 
 
 /* The generation of a Primary without a good disk: it lives on the disks that take part. */
 static void new_diskless_current(struct core *core, struct volume *vol, struct peer *peer,
-				 uint64_t uuid, uint64_t weak)
+				 uint64_t uuid, uint64_t weak, uint64_t before)
 {
 	bool target = uuid_sync_source(core, vol, NODES_MAX) != NULL;
+	bool left_out = weak & node_bit(core->self) || missed_generation(core, vol, before);
 
 	if (!uuid || (disk_of(core, vol) != DISK_UP_TO_DATE && !target))
 		return;
-	if (weak & node_bit(core->self) && !target && !uuid_eq(uuid, vol->md.current_uuid))
+	if (left_out && !target && !uuid_eq(uuid, vol->md.current_uuid))
 		outdate(core, vol);
 	else
 		new_current(core, vol, peer, uuid, weak | node_bit(peer->id));
@@ -397,12 +424,13 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	struct peer_device *pd;
-	uint64_t was, is = pkt->u.current_uuid.uuid;
+	uint64_t was, before, is = pkt->u.current_uuid.uuid;
 
 	if (!vol)
 		return;
 	pd = &peer->pd[vol->v];
 	was = pd->current_uuid_rx;
+	before = told_generation(pd);
 	pd->current_uuid_rx = is;
 	pd->have_uuids = true;
 	/* A Primary that says so has just lost its disk, even if its state comes a moment later. */
@@ -421,5 +449,5 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 		moved_on(core, vol, was, is);
 		return;
 	}
-	new_diskless_current(core, vol, peer, is, pkt->u.current_uuid.weak_nodes);
+	new_diskless_current(core, vol, peer, is, pkt->u.current_uuid.weak_nodes, before);
 }

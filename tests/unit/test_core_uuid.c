@@ -462,6 +462,41 @@ Test(uuid, a_weak_node_does_not_adopt)
 	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
 }
 
+/* The Primary counts on it, but goes on from a generation that did not get here. */
+Test(uuid, a_disk_that_missed_a_generation_does_not_adopt_the_next)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+	struct pkt diskless = { .type = P_CURRENT_UUID };
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	u.history[0] = OLD;
+	rx(1, &u);
+	u.current = NEW;
+	u.flags |= UUID_FLAG_NEW_DATAGEN;
+	rx(1, &u);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_T);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+	node_close(&n);
+	open_as(ROLE_SECONDARY);
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	n.core->peer[1]->pd[0].current_uuid_rx = A;
+	diskless.u.current_uuid.uuid = NEW;
+	diskless.u.current_uuid.weak_nodes = UINT64_C(1) << 1;
+	rx_current_uuid(n.core, n.core->peer[1], &diskless);
+	cr_assert_eq(n.vol->md.current_uuid, OLD);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+	node_close(&n);
+	/* It was behind us until we came: one that we know is no generation that we missed. */
+	open_as(ROLE_SECONDARY);
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	n.vol->md.history[0] = A;
+	n.core->peer[1]->pd[0].current_uuid_rx = A | UUID_PRIMARY;
+	rx_current_uuid(n.core, n.core->peer[1], &diskless);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+}
+
 /* A node that takes over a generation which does not survive a crash would be alone with it. */
 Test(uuid, no_handshake_while_a_generation_is_being_written)
 {
