@@ -104,6 +104,10 @@ bool actlog_extent_busy(const struct volume *vol, uint32_t extent);
 bool actlog_is_idle(const struct volume *vol);
 /* All data writes that ended are on stable storage here. */
 bool local_flush_is_clean(const struct volume *vol);
+/* A resync brings what its source has: peer acks of the writes received
+ * before say no more that what is here is what others have. */
+void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64_t sector,
+			     uint32_t sectors);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
 /* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are

@@ -151,7 +151,7 @@ static void apply(struct core *core, struct peer_request *preq, uint64_t mask)
 		if (mask >> preq->p & 1 || preq->sender_marked)
 			lack &= ~sender;
 		bitmap_set(core, vol, lack, preq->sector, sectors);
-		if (have)
+		if (have && !preq->overwritten)
 			bitmap_clear(core, vol, have, preq->sector, sectors);
 		if (!preq->failed)
 			peer_ack_tell_targets(core, preq, mask);

@@ -107,6 +107,20 @@ bool peer_write_relieve_al(struct core *core, struct volume *vol)
 	return gave;
 }
 
+void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64_t sector,
+			     uint32_t sectors)
+{
+	FOR_EACH_PEER(core, peer) {
+		LIST_FOR_EACH(it, &peer->rx.writes) {
+			struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+			if (preq->v == vol->v && preq->sector < sector + sectors &&
+			    sector < preq->sector + preq->bytes / SECTOR_BYTES)
+				preq->overwritten = true;
+		}
+	}
+}
+
 /* Both have the same blocks now, if both say that they resync with each other. */
 static bool sets_in_sync(const struct core *core, const struct peer_request *preq)
 {

@@ -218,6 +218,7 @@ struct peer_request {
 	bool failed;             /* not on our disk */
 	bool settled;            /* bits set for every node but the sender */
 	bool sender_marked;      /* bits set for the sender, whose disk is not there */
+	bool overwritten;        /* by a resync: others may have something else here */
 	bool lost;               /* the connection it came by is gone: no answer */
 };
 

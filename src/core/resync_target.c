@@ -461,8 +461,11 @@ static void mark(struct core *core, struct volume *vol)
 			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
 
 			rq->state = RS_MARKING;
-			if (!rq->superseded)
+			if (!rq->superseded) {
 				mark_others(core, vol, rq);
+				peer_writes_overwritten(core, vol, rq->sector,
+							rq->bytes / SECTOR_BYTES);
+			}
 			bitmap_settle(core, vol, rq->sector, rq->bytes / SECTOR_BYTES);
 		}
 		if (!bitmap_settled(core, vol))

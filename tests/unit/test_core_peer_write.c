@@ -3,6 +3,7 @@
  * Primary, a full activity log. */
 #include <errno.h>
 
+#include "core/resync_int.h"
 #include "core_node.h"
 
 #define FROM 1U
@@ -67,6 +68,25 @@ static void write_and_finish(uint64_t sector)
 	node_disk_done(&n, tag_of(AC_DISK_WRITE), 0);
 }
 
+/* As resync target of THIRD gets an answer for the block, which it asked for before. */
+static void resync_block(uint64_t sector)
+{
+	struct pkt pkt = { .type = P_RS_DATA_REPLY, .payload = { n.payload_next++, 4096 } };
+	struct rs_request *rq = rs_target_get(n.vol, sector, 4096);
+
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[THIRD][0].repl = REPL_SYNC_TARGET;
+	rq->p = THIRD;
+	rq->state = RS_REQUESTED;
+	list_push_back(&n.vol->rs.asked, &rq->link);
+	n.core->peer[THIRD]->pd[0].rs.in_flight = 1;
+	n.core->peer[THIRD]->pd[0].rs.in_flight_sectors = 8;
+	pkt.u.block.sector = sector;
+	pkt.u.block.bytes = 4096;
+	pkt.u.block.block_id = rq->block_id;
+	node_rx(&n, THIRD, STREAM_DATA, &pkt);
+}
+
 /* ---- life ---- */
 
 PeerWriteTest(activity_log_comes_before_the_disk)
@@ -94,6 +114,20 @@ PeerWriteTest(activity_log_comes_before_the_disk)
 	cr_assert(actlog_extent_busy(n.vol, 0));
 	rx_ack(7, 8);
 	cr_assert_not(actlog_extent_busy(n.vol, 0));
+	cr_assert_eq(n.core->req.peer_slab.used, 0);
+}
+
+/* What THIRD has is older: the write is at nodes 0 and 3, but not any more what is here. */
+PeerWriteTest(an_ack_says_nothing_about_what_a_resync_has_overwritten)
+{
+	node_open(&n, ROLE_SECONDARY, 3, PROTOCOL_C);
+	n.core->st.peer[THIRD].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	write_and_finish(80);
+	write_and_finish(160);
+	resync_block(80);
+	cr_assert_eq(bitmap_weight(n.vol, 3), 1);
+	rx_ack(0xb, 16);
+	cr_assert_eq(bitmap_weight(n.vol, 3), 1);
 	cr_assert_eq(n.core->req.peer_slab.used, 0);
 }
 
