@@ -19,10 +19,10 @@ void resync_bitmap_durable(struct core *core, struct volume *vol);
 void resync_md_durable(struct core *core, struct volume *vol);
 /* Bits towards this peer device still to be resynced. */
 uint64_t resync_left(const struct core *core, const struct peer_device *pd);
-/* Primaries write to this source behind our back: what
- * we get from it may lack their last writes (1.9). */
 /* Primaries that the source takes part with and this node does not see. */
 uint64_t resync_unseen_primaries(const struct core *core, const struct peer_device *pd);
+/* Primaries write to this source behind our back: what
+ * we get from it may lack their last writes (1.9). */
 bool resync_source_unstable(const struct core *core, const struct peer_device *pd);
 /* Neither has a Primary behind the other's back: a resync between the two can be trusted. */
 bool resync_same_primaries(const struct core *core, const struct peer_device *pd);
