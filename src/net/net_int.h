@@ -135,7 +135,7 @@ struct net_listener {
 	struct sockaddr_storage local;
 	int fd;
 	unsigned user_count;
-	struct event ev;
+	struct event ev, ev_again;
 };
 
 /* Accepted; its first packet is awaited. */
@@ -158,6 +158,8 @@ struct net {
 	struct prng prng;
 	struct list conns, listeners, inbounds;
 	unsigned inbound_count;
+	time_t strangers_since_s;   /* of the lines about who is no peer (yet) */
+	unsigned strangers_count;
 	struct list output, starved, lingering, graves;
 	struct net_chunk *free_chunks;
 	unsigned free_chunk_count;

@@ -15,6 +15,26 @@
 #include "net/net_int.h"
 
 #define ACCEPTS_PER_TURN 16
+#define ACCEPT_PAUSE_MS 200     /* after one that failed for lack of descriptors or memory */
+/* Lines about who is not a peer yet: anybody can cause them. */
+#define STRANGER_LINES_MAX 20U
+#define STRANGER_PERIOD_S 60
+
+static bool may_log(struct net *net)
+{
+	struct timeval now = { .tv_sec = 0 };
+
+	(void)event_base_gettimeofday_cached(net->base, &now);
+	if (now.tv_sec - net->strangers_since_s >= STRANGER_PERIOD_S ||
+	    now.tv_sec < net->strangers_since_s) {
+		if (net->strangers_count > STRANGER_LINES_MAX)
+			log_notice("%u more lines about incoming connections were left out",
+				   net->strangers_count - STRANGER_LINES_MAX);
+		net->strangers_since_s = now.tv_sec;
+		net->strangers_count = 0;
+	}
+	return net->strangers_count++ < STRANGER_LINES_MAX;
+}
 
 static void inbound_free(struct net_inbound *in, bool close_fd)
 {
@@ -45,8 +65,9 @@ static void on_first_bytes(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	if (what & EV_TIMEOUT) {
-		log_notice("%s: the peer connected, but did not say which stream it is",
-			   conn->conf.name);
+		if (may_log(in->net))
+			log_notice("%s: the peer connected, but did not say which stream it is",
+				   conn->conf.name);
 		inbound_free(in, true);
 		return;
 	}
@@ -62,8 +83,9 @@ static void on_first_bytes(evutil_socket_t fd, short what, void *arg)
 		return;
 	kind = wire_decode_initial(in->first);
 	if (kind < 0) {
-		log_warning("%s: closed an incoming connection: its first packet is wrong: %s",
-			    conn->conf.name, wire_error_text(kind));
+		if (may_log(in->net))
+			log_warning("%s: closed an incoming connection: its first packet is "
+				    "wrong: %s", conn->conf.name, wire_error_text(kind));
 		inbound_free(in, true);
 		return;
 	}
@@ -119,7 +141,8 @@ static void inbound_new(struct net_listener *l, int fd, const struct sockaddr_st
 	conn = match(l, from, &path_idx);
 	if (!conn) {
 		net_addr_format(from, text);
-		log_notice("closed a connection from %s: not a configured peer", text);
+		if (may_log(net))
+			log_notice("closed a connection from %s: not a configured peer", text);
 		close(fd);
 		return;
 	}
@@ -142,6 +165,26 @@ static void inbound_new(struct net_listener *l, int fd, const struct sockaddr_st
 	event_add(&in->ev, &deadline);
 }
 
+/* What waits stays readable: without a pause this thread would do nothing else. */
+static void pause_accepting(struct net_listener *l)
+{
+	const struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
+
+	if (may_log(l->net))
+		log_warning("cannot accept connections at present: %s", strerror(errno));
+	event_del(&l->ev);
+	event_add(&l->ev_again, &pause);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct net_listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(&l->ev, NULL);
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct net_listener *l = arg;
@@ -155,6 +198,9 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		memset(&from, 0, sizeof(from));
 		accepted = accept4(fd, (struct sockaddr *)&from, &len,
 				   SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (accepted < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+				     errno == ENOMEM))
+			pause_accepting(l);
 		if (accepted < 0)
 			return;
 		inbound_new(l, accepted, &from);
@@ -213,6 +259,7 @@ int net_listener_get(struct net *net, const struct sockaddr_storage *local, sock
 	list_push_back(&net->listeners, &l->link);
 	event_assign(&l->ev, net->base, fd, EV_READ | EV_PERSIST, on_accept, l);
 	event_add(&l->ev, NULL);
+	event_assign(&l->ev_again, net->base, -1, EV_TIMEOUT, on_again, l);
 	*out = l;
 	return 0;
 }
@@ -223,6 +270,7 @@ void net_listener_put(struct net_listener *l)
 	if (--l->user_count > 0)
 		return;
 	event_del(&l->ev);
+	event_del(&l->ev_again);
 	list_del(&l->link);
 	close(l->fd);
 	free(l);

@@ -19,6 +19,13 @@ for w in 1 2; do
 	{ first "$w"; printf '\x86\x20\xec\x20\x00\x00\xff\xfe\xff\xff\xff\xff\x00\x00\x00\x00'; } >"$WORK/g"; send "$WORK/g"
 	first "$w" | head -c 7 >"$WORK/g"; send "$WORK/g"
 done
+# Many of them do not fill the log.
+for i in $(seq 1 60); do
+	{ exec 9<>"/dev/tcp/127.0.0.1/$port" && printf 'GET /%015d' 0 >&9 && read -r -t 10 <&9; exec 9>&-; } 2>/dev/null
+done
+lines=$(grep -c 'its first packet is wrong' "$WORK/alpha/log")
+[ "$lines" -ge 1 ] || { cat "$WORK/alpha/log"; fail "garbage left no trace in the log"; }
+[ "$lines" -le 30 ] || fail "60 times garbage left $lines lines in the log"
 # Many that stay and say nothing.
 pids=()
 for i in $(seq 1 60); do
