@@ -299,6 +299,23 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	fuse_reply_err(req, EPERM);
 }
 
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	(void)rdev;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target;
+	(void)parent;
+	(void)name;
+	fuse_reply_err(req, EPERM);
+}
+
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	(void)parent;
@@ -332,6 +349,8 @@ static const struct fuse_lowlevel_ops ops = {
 	.fallocate = op_fallocate,
 	.create = op_create,
 	.mkdir = op_mkdir,
+	.mknod = op_mknod,
+	.symlink = op_symlink,
 	.unlink = op_unlink,
 	.rmdir = op_unlink,
 	.rename = op_rename,

@@ -297,6 +297,8 @@ static int resolve(struct command_line *cl, const struct conf *conf, const char 
 	struct daemon_options *o = &cl->options;
 	char cwd[PATH_MAX];
 
+	if (cl->socket_path && !cl->socket_path[0])
+		return err_set(err, -EINVAL, "the path of the control socket (-s) is empty");
 	if (cl->socket_path && cl->socket_path[0] != '/') {
 		if (!getcwd(cwd, sizeof(cwd)) ||
 		    !str_format(o->socket_path, sizeof(o->socket_path), "%s/%s", cwd,

@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <libgen.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,20 +26,23 @@
 
 extern char **environ;
 
+/* By way of a descriptor, because a dead mount answers no call but this one. */
 int mount_resolve(const char *mountpoint, char out[PATH_MAX], struct err *err)
 {
-	char copy[PATH_MAX], parent[PATH_MAX];
+	int fd = open(mountpoint, O_PATH | O_CLOEXEC);
+	char link[64];
+	ssize_t n;
 
-	if (realpath(mountpoint, out))
-		return 0;
-	if (errno != ENOTCONN || !str_copy(copy, sizeof(copy), mountpoint))
+	if (fd < 0)
 		return err_errno(err, errno, "mountpoint %s", mountpoint);
-	/* A dead mount answers nothing, but its parent does. */
-	if (!realpath(dirname(copy), parent))
+	str_format(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, out, PATH_MAX);
+	close(fd);
+	if (n < 0)
 		return err_errno(err, errno, "mountpoint %s", mountpoint);
-	str_copy(copy, sizeof(copy), mountpoint);
-	if (!str_format(out, PATH_MAX, "%s/%s", str_eq(parent, "/") ? "" : parent, basename(copy)))
+	if (n == PATH_MAX)
 		return err_set(err, -ENAMETOOLONG, "mountpoint %s: name too long", mountpoint);
+	out[n] = '\0';
 	return 0;
 }
 

@@ -48,6 +48,11 @@ must_fail any rm -f "$file"
 must_fail any mv "$file" "$WORK/alpha/mnt/r1"
 must_fail any mkdir "$WORK/alpha/mnt/d"
 must_fail any touch "$WORK/alpha/mnt/new"
+for c in "mkfifo $WORK/alpha/mnt/p" "ln -s r0 $WORK/alpha/mnt/s" "ln $file $WORK/alpha/mnt/l" "rmdir $WORK/alpha/mnt/r0" "chmod 644 $file"; do
+	# shellcheck disable=SC2086
+	must_fail any $c
+	said 'not permitted|Not a directory'
+done
 [ "$(ls -A "$WORK/alpha/mnt")" = r0 ] || fail "the directory holds: $(ls -A "$WORK/alpha/mnt")"
 
 # Punched and zeroed.

@@ -34,6 +34,17 @@ must node_kill alpha
 ! stat "$WORK/alpha/mnt" 2>/dev/null || fail "the mount is not dead"
 must node_start alpha
 [ "$(grep -c " $WORK/alpha/mnt " /proc/mounts)" = 1 ] || fail "the dead mount is still there"
+# By another name of it, too.
+ln -s mnt "$WORK/alpha/link"
+must node_kill alpha
+must_fail 10 mount_at "$WORK/alpha/link/none"
+"$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n alpha -s "$WORK/alpha/control.sock" "$WORK/alpha/link/" </dev/null ||
+	fail "the dead mount was not taken over through a symbolic link"
+must test -e "$(node_file alpha)"
+must ctl alpha shutdown
+must wait_for 60 "alpha to end" eval '! ctl alpha version | grep -q running'
+must wait_for 60 "alpha to be unmounted" eval '! grep -q " $WORK/alpha/mnt " /proc/mounts'
+must node_start alpha
 must wait_for 60 "both nodes settled" cluster_settled
 cmp -n 65536 "$(node_file alpha)" "$WORK/put.tmp" || fail "wrong data after the take-over"
 ! head -c 1 <&3 2>/dev/null || fail "the old descriptor reads"
