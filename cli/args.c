@@ -8,7 +8,6 @@
 #include "base/assert.h"
 #include "base/str.h"
 
-#define NEAREST_MAX 3U
 #define MAX_TIMEOUT_S (7U * 24 * 3600)
 
 static const struct option_row {
@@ -118,8 +117,16 @@ void args_help(FILE *out, const struct cli_command *command)
 
 static int target_fail(const struct cli *cli, const char *given)
 {
+	enum cli_target t = cli->command->target;
+
+	if (t == TARGET_NONE)
+		return cli_fail(EXIT_USAGE, "%s: takes no argument, but there is '%s'",
+				cli->command->name, given);
+	/* That it might be left out does not matter here. */
+	if (t == TARGET_RES_OPTIONAL)
+		t = TARGET_RES;
 	return cli_fail(EXIT_USAGE, "%s: '%s' is not%s; see 'drbdctl help %s'", cli->command->name,
-			given, target_text(cli->command->target), cli->command->name);
+			given, target_text(t), cli->command->name);
 }
 
 static bool takes_volume(enum cli_target t)
@@ -239,6 +246,18 @@ static int option_parse(struct cli *cli, struct cursor *c, const char *arg)
 			cli->command->name, arg, cli->command->name);
 }
 
+/* "-jv" is "-j -v". */
+static int options_parse(struct cli *cli, struct cursor *c, const char *arg)
+{
+	int rc = EXIT_OK;
+
+	if (arg[1] == '-')
+		return option_parse(cli, c, arg);
+	for (const char *p = arg + 1; *p && rc == EXIT_OK; p++)
+		rc = option_parse(cli, c, (const char[]){ '-', *p, '\0' });
+	return rc;
+}
+
 /* An option in front of the command. */
 static int global_parse(struct cli *cli, struct cursor *c, const char *arg)
 {
@@ -254,9 +273,11 @@ static int global_parse(struct cli *cli, struct cursor *c, const char *arg)
 	for (unsigned i = 0; i < ARRAY_LEN(globals); i++) {
 		const char *value;
 
-		if (!str_eq(arg, globals[i].short_name) && !name_is(arg, globals[i].name))
+		bool is_short = !strncmp(arg, globals[i].short_name, 2);
+
+		if (!is_short && !name_is(arg, globals[i].name))
 			continue;
-		value = value_of(c, arg);
+		value = is_short && arg[2] ? arg + 2 : value_of(c, arg);
 		if (!value)
 			return cli_fail(EXIT_USAGE, "%s needs a value", arg);
 		memcpy((char *)cli + globals[i].offset, &value, sizeof(value));
@@ -268,21 +289,14 @@ static int global_parse(struct cli *cli, struct cursor *c, const char *arg)
 
 /* ---- the whole line ---- */
 
-static int command_unknown(const char *name)
+int args_command_unknown(const char *name)
 {
-	const char *best = NULL;
-	unsigned best_distance = NEAREST_MAX + 1;
+	struct str_nearest n = { .wanted = name };
 
-	for (unsigned i = 0; i < cli_command_count; i++) {
-		unsigned d = str_distance(name, cli_commands[i].name);
-
-		if (d < best_distance) {
-			best = cli_commands[i].name;
-			best_distance = d;
-		}
-	}
+	for (unsigned i = 0; i < cli_command_count; i++)
+		str_nearest_try(&n, cli_commands[i].name);
 	return cli_fail(EXIT_USAGE, "unknown command '%s'%s%s; 'drbdctl help' lists them", name,
-			best ? ", did you mean " : "", best ? best : "");
+			n.best ? ", did you mean " : "", n.best ? n.best : "");
 }
 
 static int word_take(struct cli *cli, const char *word, bool *have_target)
@@ -290,7 +304,7 @@ static int word_take(struct cli *cli, const char *word, bool *have_target)
 	if (!cli->command) {
 		cli->command = args_command(word);
 		cli->command_name = word;
-		return cli->command ? EXIT_OK : command_unknown(word);
+		return cli->command ? EXIT_OK : args_command_unknown(word);
 	}
 	if (*have_target)
 		return cli_fail(EXIT_USAGE, "%s: one argument too many: '%s'", cli->command->name,
@@ -331,7 +345,7 @@ int args_parse(int argc, char **argv, struct cli *cli)
 		else if (str_eq(arg, "-h") || str_eq(arg, "--help"))
 			return help_instead(cli);
 		else
-			rc = option_parse(cli, &c, arg);
+			rc = options_parse(cli, &c, arg);
 	}
 	if (rc != EXIT_OK)
 		return rc;

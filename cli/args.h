@@ -46,5 +46,7 @@ int args_parse(int argc, char **argv, struct cli *cli);
 /* One command, or all of them when NULL. */
 void args_help(FILE *out, const struct cli_command *command);
 const struct cli_command *args_command(const char *name);
+/* Says so, with the nearest known one; returns the exit code. */
+int args_command_unknown(const char *name);
 
 #endif

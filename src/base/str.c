@@ -10,6 +10,7 @@
 #include "base/assert.h"
 
 #define DISTANCE_WORD_MAX 63
+#define NEAREST_MAX 3U /* edits beyond which a proposal would only confuse */
 #define NAME_LENGTH_MAX 127
 #define SECTOR_SIZE 512
 
@@ -222,6 +223,16 @@ unsigned str_distance(const char *a, const char *b)
 		}
 	}
 	return row[nb];
+}
+
+void str_nearest_try(struct str_nearest *n, const char *candidate)
+{
+	unsigned d = str_distance(n->wanted, candidate);
+
+	if (d <= NEAREST_MAX && d < strlen(candidate) && (!n->best || d < n->distance)) {
+		n->best = candidate;
+		n->distance = d;
+	}
 }
 
 /* Length of a well-formed sequence that begins with a byte >= 0x80; 0 = malformed. */

@@ -39,6 +39,15 @@ const char *unit_text(enum unit unit);
 /* Edit distance of two short words (longer than 63 bytes: a large number). */
 unsigned str_distance(const char *a, const char *b);
 
+/* Of the candidates tried, the one that is nearest to a mistyped word. */
+struct str_nearest {
+	const char *wanted;
+	const char *best; /* NULL: none is near enough to be meant */
+	unsigned distance;
+};
+
+void str_nearest_try(struct str_nearest *n, const char *candidate);
+
 bool str_is_utf8(const char *s);
 
 /* NULL when `name` may name a resource, node or volume (reliability X5), else why not. */

@@ -176,6 +176,11 @@ struct conf_file *conf_file_parse(struct conf_loader *l, const char *path, const
 {
 	struct conf_file *file;
 
+	/* The mark that some editors put in front of UTF-8. */
+	if (bytes >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+		text += 3;
+		bytes -= 3;
+	}
 	if (memchr(text, '\0', bytes)) {
 		conf_message_add(l->messages, false, path, 0, "holds NUL bytes: not a text file");
 		return NULL;

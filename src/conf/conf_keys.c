@@ -7,7 +7,6 @@
 
 #include "base/assert.h"
 
-#define NEAREST_MAX 3U /* edits beyond which a proposal would only confuse */
 
 bool conf_kind_is(const config_setting_t *s, unsigned kinds)
 {
@@ -74,24 +73,8 @@ const config_setting_t *conf_elem(const config_setting_t *list, unsigned i)
 	return config_setting_get_elem(list, i);
 }
 
-/* Remembers the candidate that is nearest to the wanted word. */
-struct nearest {
-	const char *wanted, *best;
-	unsigned distance;
-};
-
-static void nearest_try(struct nearest *n, const char *candidate)
-{
-	unsigned d = str_distance(n->wanted, candidate);
-
-	if (d <= NEAREST_MAX && d < strlen(candidate) && (!n->best || d < n->distance)) {
-		n->best = candidate;
-		n->distance = d;
-	}
-}
-
 static void unknown_key(struct conf_loader *l, const config_setting_t *s, const char *what,
-			const struct nearest *n)
+			const struct str_nearest *n)
 {
 	if (n->best)
 		conf_error_at(l, s, "%s: unknown key '%.64s'; did you mean '%s'?", what, n->wanted,
@@ -130,10 +113,10 @@ bool conf_keys_check(struct conf_loader *l, const config_setting_t *group, const
 		const struct conf_key *k = key_find(keys, key_count, name);
 
 		if (!k && !is_ignored(name)) {
-			struct nearest n = { .wanted = name };
+			struct str_nearest n = { .wanted = name };
 
 			for (unsigned j = 0; j < key_count; j++)
-				nearest_try(&n, keys[j].name);
+				str_nearest_try(&n, keys[j].name);
 			unknown_key(l, s, what, &n);
 			good = false;
 		} else if (k && !conf_kind_is(s, k->kinds)) {
@@ -168,7 +151,7 @@ static void unknown_option(struct conf_loader *l, const config_setting_t *s, enu
 {
 	const char *name = config_setting_name(s);
 	const struct conf_option *elsewhere = find_elsewhere(kind, name);
-	struct nearest n = { .wanted = name };
+	struct str_nearest n = { .wanted = name };
 	unsigned count;
 	const struct conf_option *o = conf_options(&count);
 
@@ -179,7 +162,7 @@ static void unknown_option(struct conf_loader *l, const config_setting_t *s, enu
 	}
 	for (unsigned i = 0; i < count; i++) {
 		if (o[i].group == kind)
-			nearest_try(&n, o[i].name);
+			str_nearest_try(&n, o[i].name);
 	}
 	unknown_key(l, s, what, &n);
 }

@@ -76,22 +76,25 @@ static void node_take(struct conf_loader *l)
 	take_disk_threads(l);
 }
 
-/* A user by name or number. */
+/* A user by name, else by number: an array holds either texts or numbers. */
 static bool user_lookup(const config_setting_t *s, uid_t *uid)
 {
 	struct passwd pw, *found = NULL;
+	uint64_t number = UINT64_MAX;
 	char buf[4096];
 
 	if (conf_kind_is(s, KEY_INT)) {
-		*uid = (uid_t)config_setting_get_int64(s);
-		return config_setting_get_int64(s) >= 0 &&
-		       config_setting_get_int64(s) < (long long)UINT32_MAX;
-	}
-	if (!conf_kind_is(s, KEY_TEXT) ||
-	    getpwnam_r(config_setting_get_string(s), &pw, buf, sizeof(buf), &found) || !found)
+		number = (uint64_t)config_setting_get_int64(s);
+	} else if (!conf_kind_is(s, KEY_TEXT)) {
 		return false;
-	*uid = found->pw_uid;
-	return true;
+	} else if (!getpwnam_r(config_setting_get_string(s), &pw, buf, sizeof(buf), &found) &&
+		   found) {
+		number = found->pw_uid;
+	} else if (str_to_u64(config_setting_get_string(s), &number)) {
+		return false;
+	}
+	*uid = (uid_t)number;
+	return number < UINT32_MAX;
 }
 
 static void security_take(struct conf_loader *l)

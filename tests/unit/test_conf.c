@@ -241,15 +241,17 @@ Test(conf, node_and_security)
 	struct conf *conf = load_good(
 		"node = { name = \"alpha\"; control-socket = \"/run/x.sock\";\n"
 		" log = \"syslog\"; disk-threads = 3; x-note = \"ignored\"; };\n"
-		"security = { allowed-control-users = [ \"root\" ]; };\n" RESOURCE(""));
+		"security = { allowed-control-users = [ \"root\", \"4711\" ]; };\n"
+		RESOURCE(""));
 	char name[NAME_MAX_BYTES];
 	struct err err = ERR_INIT;
 
 	cr_assert_str_eq(conf->control_socket, "/run/x.sock");
 	cr_assert_str_eq(conf->log, "syslog");
 	cr_assert_eq(conf->disk_threads, 3);
-	cr_assert_eq(conf->control_user_count, 1);
+	cr_assert_eq(conf->control_user_count, 2);
 	cr_assert_eq(conf->control_users[0], 0);
+	cr_assert_eq(conf->control_users[1], 4711);
 	cr_assert_eq(conf_node_select(conf, NULL, name, &err), 0);
 	cr_assert_str_eq(name, "alpha");
 	cr_assert_eq(conf_node_select(conf, "beta", name, &err), 0);
@@ -568,6 +570,21 @@ Test(conf, files_that_are_none)
 	cr_assert_null(conf_load(path, &m));
 	cr_assert_not_null(strstr(m.items[3].text, "larger than 1 MiB"));
 	free(big);
+	conf_messages_clear(&m);
+}
+
+/* What editors of other systems make of it. */
+Test(conf, byte_order_mark_and_line_ends)
+{
+	struct conf_messages m = { 0 };
+	struct conf *conf = conf_load(put("c.conf", "\xef\xbb\xbfversion = 1;\r\n"
+				"resources = ( { name = \"r0\"; volumes = ( { volume = 0;\r\n"
+				"disk = \"none\"; } ); nodes = ( { name = \"a\";\r\n"
+				"node-id = 0; } ); } );\r\n"), &m);
+
+	cr_assert_not_null(conf, "%s", m.items[0].text);
+	cr_assert_str_eq(conf->resources[0].name, "r0");
+	conf_free(conf);
 	conf_messages_clear(&m);
 }
 
