@@ -12,11 +12,12 @@
 /* Exit codes as of the DRBD utilities (config-and-utilities 1.8, 2). */
 enum cli_exit {
 	EXIT_OK = 0,
-	EXIT_TIMED_OUT = 5,       /* wait-*, or the daemon did not answer in time */
-	EXIT_ERROR = 10,          /* configuration, unknown object, daemon not there */
+	EXIT_TIMED_OUT = 5,       /* wait-* */
+	EXIT_ERROR = 10,          /* configuration, unknown object, what cannot be opened */
 	EXIT_REFUSED = 11,        /* state change refused */
+	EXIT_NO_DISK = 16,        /* there is no local disk */
 	EXIT_NO_DATA = 17,        /* no UpToDate data */
-	EXIT_USAGE = 20,          /* wrong command line, or any other failure */
+	EXIT_USAGE = 20,          /* wrong command line, no daemon, or any other failure */
 };
 
 #define CLI_PEERS_MAX_UNSET 0U

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "api/api.h"
 #include "base/str.h"
 
 #define REPLY_BYTES_MAX (16U << 20)
-#define STATUS_TIMEOUT_S 10L
+#define STATUS_TIMEOUT_S 5L
 #define COMMAND_TIMEOUT_S 150L /* longer than the daemon's own limit, whose answer says more */
 #define CONNECT_TIMEOUT_S 5L
 
@@ -41,38 +43,66 @@ static size_t on_data(char *data, size_t size, size_t count, void *arg)
 	return n;
 }
 
-/* -s, else the configuration's control-socket if it can be read, else the default. */
-static void socket_path(struct cli *cli, char out[CONF_PATH_MAX])
+/* Where a given file has errors, the socket it may name is not known. */
+static int configured_socket(struct cli *cli, char out[CONF_PATH_MAX], struct err *err)
 {
-	struct conf_messages ignored = { 0 };
+	struct conf_messages messages = { 0 };
 	char file[CONF_PATH_MAX];
 	struct conf *conf;
+	int rc = EXIT_OK;
 
-	if (cli->socket) {
-		(void)str_copy(out, CONF_PATH_MAX, cli->socket);
-		return;
-	}
 	conf_default_file(file);
-	conf = conf_load(cli->conf_file ? cli->conf_file : file, &ignored);
-	conf_messages_clear(&ignored);
+	conf = conf_load(cli->conf_file ? cli->conf_file : file, &messages);
+	if (!conf && cli->conf_file) {
+		(void)err_set(err, -EINVAL, "%s; or name the socket of the daemon with -s",
+			      messages.count ? messages.items[0].text : "out of memory");
+		rc = EXIT_ERROR;
+	}
+	conf_messages_clear(&messages);
 	if (conf && conf->control_socket[0])
 		(void)str_copy(out, CONF_PATH_MAX, conf->control_socket);
 	else
 		conf_default_socket(out);
 	conf_free(conf);
+	return rc;
 }
 
-static CURL *curl_get(struct cli *cli)
+/* -s, else the configuration's control-socket if there is a configuration, else the default. */
+static int socket_path(struct cli *cli, char out[CONF_PATH_MAX], struct err *err)
+{
+	struct sockaddr_un address;
+	int rc = EXIT_OK;
+
+	if (!cli->socket)
+		rc = configured_socket(cli, out, err);
+	else if (!str_copy(out, CONF_PATH_MAX, cli->socket))
+		out[0] = '\0';
+	if (rc == EXIT_OK && (!out[0] || strlen(out) >= sizeof(address.sun_path))) {
+		(void)err_set(err, -ENAMETOOLONG,
+			      "control socket %s: the path must have 1 to %zu bytes; give another "
+			      "one with -s",
+			      cli->socket ? cli->socket : out, sizeof(address.sun_path) - 1);
+		rc = EXIT_USAGE;
+	}
+	return rc;
+}
+
+static int client_open(struct cli *cli, struct err *err)
 {
 	char path[CONF_PATH_MAX];
-	CURL *curl = cli->curl;
+	CURL *curl;
+	int rc;
 
-	if (curl)
-		return curl;
+	if (cli->curl)
+		return EXIT_OK;
+	rc = socket_path(cli, path, err);
+	if (rc)
+		return rc;
 	curl = curl_easy_init();
-	if (!curl)
-		return NULL;
-	socket_path(cli, path);
+	if (!curl) {
+		(void)err_set(err, -ENOMEM, "out of memory");
+		return EXIT_USAGE;
+	}
 	(void)curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
 	/* The environment may name a proxy for all of http. */
 	(void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -80,7 +110,7 @@ static CURL *curl_get(struct cli *cli)
 	(void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
 	cli->curl = curl;
-	return curl;
+	return EXIT_OK;
 }
 
 void client_close(struct cli *cli)
@@ -94,26 +124,32 @@ static int transport_error(struct cli *cli, CURLcode code, const struct reply_te
 			   struct err *err)
 {
 	char path[CONF_PATH_MAX];
+	struct err ignored = ERR_INIT;
 	long os_errno = 0;
 
 	(void)curl_easy_getinfo(cli->curl, CURLINFO_OS_ERRNO, &os_errno);
-	socket_path(cli, path);
-	if (code == CURLE_COULDNT_CONNECT && os_errno == EACCES) {
-		(void)err_set(err, -EACCES,
-			      "control socket %s: permission denied; run drbdctl as the "
-			      "user of the daemon",
+	(void)socket_path(cli, path, &ignored);
+	if (code == CURLE_OPERATION_TIMEDOUT) {
+		(void)err_set(err, -ETIMEDOUT,
+			      "control socket %s: the daemon does not answer; is it stopped, or "
+			      "the machine overloaded?",
 			      path);
+	} else if (code != CURLE_COULDNT_CONNECT) {
+		(void)err_set(err, -EIO, "control socket %s: %s", path,
+			      r->too_big ? "the answer is too big" : curl_easy_strerror(code));
+	} else if (os_errno == EACCES) {
+		(void)err_set(err, -EACCES,
+			      "control socket %s: permission denied; run drbdctl as root or as the "
+			      "user of the daemon", path);
 		return EXIT_ERROR;
-	}
-	if (code == CURLE_COULDNT_CONNECT) {
+	} else {
 		(void)err_set(err, -ECONNREFUSED,
-			      "control socket %s: no drbdfs answers there; start it with 'drbdfs "
-			      "mount', or name its socket with -s", path);
-		return EXIT_ERROR;
+			      "control socket %s: %s; start it with 'drbdfs mount', or name its "
+			      "socket with -s",
+			      path, os_errno == ENOENT ? "there is none: no drbdfs runs here"
+						       : "no drbdfs answers there");
 	}
-	(void)err_set(err, -EIO, "control socket %s: %s", path,
-		      r->too_big ? "the answer is too big" : curl_easy_strerror(code));
-	return code == CURLE_OPERATION_TIMEDOUT ? EXIT_TIMED_OUT : EXIT_ERROR;
+	return EXIT_USAGE;
 }
 
 int client_exit_code(const char *api_code)
@@ -131,8 +167,9 @@ int client_exit_code(const char *api_code)
 		return EXIT_REFUSED;
 	case API_NO_DATA:
 		return EXIT_NO_DATA;
+	case API_NO_DISK:
+		return EXIT_NO_DISK;
 	case API_TIMED_OUT:
-		return EXIT_TIMED_OUT;
 	case API_BAD_REQUEST:
 	case API_METHOD:
 		break;
@@ -163,28 +200,22 @@ static int reply_parse(long http, const struct reply_text *r, json_t **reply, st
 	return code;
 }
 
-int client_call(struct cli *cli, const char *path, const json_t *body, json_t **reply,
-		struct err *err)
+static int perform(struct cli *cli, const char *path, const char *text, json_t **reply,
+		   struct err *err)
 {
-	CURL *curl = curl_get(cli);
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	CURL *curl = cli->curl;
 	struct reply_text r = { 0 };
 	char url[API_PATH_BYTES_MAX + 32];
 	long http = 0;
 	CURLcode code;
 	int rc;
 
-	if (!curl || (body && !text)) {
-		free(text);
-		(void)err_set(err, -ENOMEM, "out of memory");
-		return EXIT_USAGE;
-	}
 	(void)str_format(url, sizeof(url), "http://localhost%s", path);
 	(void)curl_easy_setopt(curl, CURLOPT_URL, url);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &r);
-	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, body ? COMMAND_TIMEOUT_S : STATUS_TIMEOUT_S);
-	if (body) {
+	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, text ? COMMAND_TIMEOUT_S : STATUS_TIMEOUT_S);
+	if (text) {
 		(void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		(void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
 		(void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
@@ -195,7 +226,36 @@ int client_call(struct cli *cli, const char *path, const json_t *body, json_t **
 	(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
 	rc = code ? transport_error(cli, code, &r, err) : reply_parse(http, &r, reply, err);
 	free(r.text);
+	return rc;
+}
+
+/* What the daemon says about a command begins with it; all other failures shall, too. */
+static void name_operation(const struct cli *cli, struct err *err)
+{
+	size_t n = cli->command_name ? strlen(cli->command_name) : 0;
+
+	if (n && (strncmp(err->text, cli->command_name, n) ||
+		  (err->text[n] != ' ' && err->text[n] != ':')))
+		(void)err_wrap(err, "%s", cli->command_name);
+}
+
+int client_call(struct cli *cli, const char *path, const json_t *body, json_t **reply,
+		struct err *err)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	int rc;
+
+	if (body && !text) {
+		(void)err_set(err, -ENOMEM, "out of memory");
+		rc = EXIT_USAGE;
+	} else {
+		rc = client_open(cli, err);
+		if (rc == EXIT_OK)
+			rc = perform(cli, path, text, reply, err);
+	}
 	free(text);
+	if (rc)
+		name_operation(cli, err);
 	return rc;
 }
 
@@ -207,9 +267,7 @@ int client_status(struct cli *cli, const char *resource, json_t **reply, struct 
 
 	if (!resource[0])
 		return client_call(cli, "/v1/status", NULL, reply, err);
-	if (!curl_get(cli))
-		return client_call(cli, "/v1/status", NULL, reply, err);
-	escaped = curl_easy_escape(cli->curl, resource, 0);
+	escaped = curl_easy_escape(NULL, resource, 0);
 	(void)str_format(path, sizeof(path), "/v1/status/%s", escaped ? escaped : "");
 	curl_free(escaped);
 	rc = client_call(cli, path, NULL, reply, err);

@@ -36,10 +36,18 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 	rc = client_call(cli, path, body, &reply, &err);
 	json_decref(body);
 	json_decref(reply);
-	if (rc && peer[0])
-		return cli_fail(rc, "%s:%s: %s", resource, peer, err.text);
-	if (rc && vnr >= 0)
-		return cli_fail(rc, "%s/%d: %s", resource, vnr, err.text);
+	return rc ? cli_fail(rc, "%s", err.text) : EXIT_OK;
+}
+
+/* The daemon reads its configuration again, so that its list has what is new there. */
+static int reload(struct cli *cli)
+{
+	json_t *body = json_object(), *reply = NULL;
+	struct err err = ERR_INIT;
+	int rc = client_call(cli, "/v1/reload", body, &reply, &err);
+
+	json_decref(body);
+	json_decref(reply);
 	return rc ? cli_fail(rc, "%s", err.text) : EXIT_OK;
 }
 
@@ -59,6 +67,9 @@ int cmd_resource(struct cli *cli)
 
 	if (cli->resource[0])
 		return post(cli, cli->resource, -1, "");
+	rc = str_eq(cli->command_name, "adjust") ? reload(cli) : EXIT_OK;
+	if (rc)
+		return rc;
 	rc = client_status(cli, "", &array, &err);
 	if (rc)
 		return cli_fail(rc, "%s", err.text);
@@ -134,5 +145,5 @@ int cmd_shutdown(struct cli *cli)
 
 	json_decref(body);
 	json_decref(reply);
-	return rc ? cli_fail(rc, "shutdown: %s", err.text) : EXIT_OK;
+	return rc ? cli_fail(rc, "%s", err.text) : EXIT_OK;
 }

@@ -41,6 +41,21 @@ static int dump(const struct cli *cli, const struct meta_target *target)
 	return cmd_dump_md(target, cli->force);
 }
 
+static int nothing_to_do(const struct cli *cli, const struct conf_resource *res,
+			 const struct conf_node *self)
+{
+	if (cli->vnr < 0)
+		return cli_fail(EXIT_ERROR, "%s %s: node '%s' has no disk for any volume",
+				cli->command_name, res->name, self->name);
+	for (unsigned i = 0; i < res->volume_count; i++) {
+		if (res->vnr[i] == cli->vnr)
+			return cli_fail(EXIT_ERROR, "%s %s/%d: node '%s' has no disk for it",
+					cli->command_name, res->name, cli->vnr, self->name);
+	}
+	return cli_fail(EXIT_ERROR, "%s %s/%d: the resource has no such volume in %s:%u",
+			cli->command_name, res->name, cli->vnr, res->file, res->line);
+}
+
 static int each_volume(struct cli *cli,
 		       int (*run)(const struct cli *cli, const struct meta_target *target))
 {
@@ -68,10 +83,7 @@ static int each_volume(struct cli *cli,
 		done++;
 	}
 	if (rc == EXIT_OK && !done)
-		return cli_fail(EXIT_ERROR, "%s %s: node '%s' has no disk for %s",
-				cli->command_name, res->name, self->name,
-				cli->vnr >= 0 ? "that volume, or there is no such volume"
-					      : "any volume");
+		return nothing_to_do(cli, res, self);
 	return rc;
 }
 

@@ -38,6 +38,7 @@ int cmd_dstate(struct cli *cli)
 {
 	const json_t *resource, *device, *connection;
 	json_t *array;
+	bool found = false;
 	size_t i, k;
 	int rc = fetch_resource(cli, &array, &resource);
 
@@ -48,12 +49,16 @@ int cmd_dstate(struct cli *cli)
 
 		if (cli->vnr >= 0 && volume != cli->vnr)
 			continue;
+		found = true;
 		(void)printf("%s", get_text(device, "disk-state"));
 		json_array_foreach(get_array(resource, "connections"), k, connection)
 			(void)printf("/%s", peer_disk(connection, volume));
 		(void)putchar('\n');
 	}
 	json_decref(array);
+	if (cli->vnr >= 0 && !found)
+		return cli_fail(EXIT_ERROR, "dstate %s/%d: the resource has no such volume",
+				cli->resource, cli->vnr);
 	return EXIT_OK;
 }
 
@@ -75,7 +80,7 @@ int cmd_cstate(struct cli *cli)
 	}
 	json_decref(array);
 	if (cli->peer[0] && !found)
-		return cli_fail(EXIT_ERROR, "cstate %s: the resource has no peer '%s'",
+		return cli_fail(EXIT_ERROR, "cstate %s:%s: the resource has no such peer",
 				cli->resource, cli->peer);
 	return EXIT_OK;
 }

@@ -82,7 +82,7 @@ static int poll_once(struct cli *cli, bool for_sync, char *missing, size_t bytes
 	if (rc)
 		return rc;
 	if (cli->peer[0] && !has_peer(resource, cli->peer))
-		rc = cli_fail(EXIT_ERROR, "%s %s: the resource has no peer '%s'",
+		rc = cli_fail(EXIT_ERROR, "%s %s:%s: the resource has no such peer",
 			      cli->command_name, cli->resource, cli->peer);
 	else
 		rc = wait_done(resource, cli->peer, for_sync, missing, bytes) ? EXIT_OK :

@@ -11,7 +11,7 @@ int fetch_resource(struct cli *cli, json_t **array, const json_t **resource)
 	int rc = client_status(cli, cli->resource, array, &err);
 
 	if (rc)
-		return cli_fail(rc, "%s %s: %s", cli->command_name, cli->resource, err.text);
+		return cli_fail(rc, "%s", err.text);
 	*resource = json_array_get(*array, 0);
 	if (!text_is(*resource, "verdict", "DOWN"))
 		return EXIT_OK;

@@ -84,6 +84,17 @@ int cli_load(struct cli *cli)
 	return EXIT_OK;
 }
 
+static int resource_unknown(struct cli *cli)
+{
+	struct str_nearest n = { .wanted = cli->resource };
+
+	for (unsigned i = 0; i < cli->conf->resource_count; i++)
+		str_nearest_try(&n, cli->conf->resources[i].name);
+	return cli_fail(EXIT_ERROR, "%s: %s: No such resource in %s%s%s", cli->command_name,
+			cli->resource, cli->conf->file, n.best ? ", did you mean " : "",
+			n.best ? n.best : "");
+}
+
 int cli_load_resource(struct cli *cli, const struct conf_resource **res,
 		      const struct conf_node **node)
 {
@@ -93,12 +104,14 @@ int cli_load_resource(struct cli *cli, const struct conf_resource **res,
 		return rc;
 	*res = conf_resource_find(cli->conf, cli->resource);
 	if (!*res)
-		return cli_fail(EXIT_ERROR, "%s: No such resource in %s", cli->resource,
-				cli->conf->file);
+		return resource_unknown(cli);
 	*node = conf_node_find(*res, cli->node_name);
 	if (!*node)
-		return cli_fail(EXIT_ERROR, "'%s' not defined in your config (for this host, '%s')",
-				cli->resource, cli->node_name);
+		return cli_fail(EXIT_ERROR,
+				"%s: '%s' not defined in your config (for this host, '%s'); its "
+				"nodes are in %s:%u, -n names another one",
+				cli->command_name, cli->resource, cli->node_name, (*res)->file,
+				(*res)->line);
 	return EXIT_OK;
 }
 
@@ -108,7 +121,7 @@ int cmd_help(struct cli *cli)
 		cli->resource[0] ? args_command(cli->resource) : NULL;
 
 	if (cli->resource[0] && !command)
-		return cli_fail(EXIT_USAGE, "help: there is no command '%s'", cli->resource);
+		return args_command_unknown(cli->resource);
 	args_help(stdout, command);
 	return EXIT_OK;
 }

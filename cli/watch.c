@@ -27,29 +27,41 @@ static void on_signal(int signo)
 	stop = 1;
 }
 
-/* The status, or what is wrong with the daemon: it may come back. Caller frees. */
-static char *picture(struct cli *cli, const struct out_style *style)
+/* The status, or what is wrong with the daemon: it may come back. */
+struct picture {
+	char *text; /* NULL: no memory */
+	int rc;     /* of the query */
+};
+
+static struct picture picture_take(struct cli *cli, const struct out_style *style)
 {
+	struct picture p = { .text = NULL };
 	struct err err = ERR_INIT;
 	json_t *reply = NULL;
-	char *text = NULL;
 	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
+	FILE *out = open_memstream(&p.text, &bytes);
 
 	if (!out)
-		return NULL;
-	if (client_status(cli, cli->resource, &reply, &err))
-		(void)fprintf(out, "%s\n", err.text);
+		return p;
+	p.rc = client_status(cli, cli->resource, &reply, &err);
+	if (p.rc)
+		(void)fprintf(out, "drbdctl: %s\n", err.text);
 	else if (cli->json)
 		(void)fprintf(out, "%s\n", json_dumpf(reply, out, JSON_COMPACT) ? "null" : "");
 	else
 		out_status(out, reply, style);
 	json_decref(reply);
 	if (fclose(out)) {
-		free(text);
-		return NULL;
+		free(p.text);
+		p.text = NULL;
 	}
-	return text;
+	return p;
+}
+
+/* No such resource, no right to ask: that does not change by waiting. */
+static bool is_final(const struct picture *p)
+{
+	return p->rc == EXIT_ERROR;
 }
 
 static void pause_until_next(void)
@@ -81,20 +93,25 @@ static int watch_terminal(struct cli *cli)
 	struct out_style style = { .colour = !getenv("NO_COLOR"), .tty = true,
 				   .verbose = cli->verbose, .statistics = cli->statistics,
 				   .bar = BAR_COLUMNS };
+	struct picture p = { .text = NULL };
 
 	(void)fputs(SCREEN_ENTER, stdout);
 	while (!stop) {
-		char *text = picture(cli, &style);
-
-		if (text)
-			draw(text);
-		free(text);
+		free(p.text);
+		p = picture_take(cli, &style);
+		if (is_final(&p))
+			break;
+		if (p.text)
+			draw(p.text);
 		if (!stop)
 			pause_until_next();
 	}
 	(void)fputs(SCREEN_LEAVE, stdout);
 	(void)fflush(stdout);
-	return EXIT_OK;
+	if (is_final(&p) && p.text)
+		(void)fputs(p.text, stderr);
+	free(p.text);
+	return is_final(&p) ? p.rc : EXIT_OK;
 }
 
 static int watch_pipe(struct cli *cli)
@@ -104,17 +121,21 @@ static int watch_pipe(struct cli *cli)
 	int rc = EXIT_OK;
 
 	while (!stop && rc == EXIT_OK) {
-		char *text = picture(cli, &style);
+		struct picture p = picture_take(cli, &style);
+		/* Who reads JSON shall get nothing else. */
+		FILE *out = is_final(&p) || (p.rc && cli->json) ? stderr : stdout;
 
-		if (text && (!shown || !str_eq(text, shown))) {
+		if (p.text && (!shown || !str_eq(p.text, shown))) {
 			free(shown);
-			shown = text;
-			if (fputs(text, stdout) == EOF || fflush(stdout))
+			shown = p.text;
+			if (fputs(shown, out) == EOF || fflush(out))
 				rc = EXIT_USAGE;
 		} else {
-			free(text);
+			free(p.text);
 		}
-		if (!stop)
+		if (is_final(&p))
+			rc = p.rc;
+		if (!stop && rc == EXIT_OK)
 			pause_until_next();
 	}
 	free(shown);

@@ -30,6 +30,8 @@ int daemon_command(struct daemon *d, const char *resource, const struct ev_comma
 /* Configured but down -> up (attach all, connect all). -ENOENT: not configured. */
 int daemon_up(struct daemon *d, const char *resource, control_done done, void *ctx);
 int daemon_down(struct daemon *d, const char *resource, bool force, control_done done, void *ctx);
+/* Reads the configuration again; what runs goes on as it is. 0, or what is wrong in `text`. */
+int daemon_reload(struct daemon *d, char *text, size_t text_bytes);
 /* Reads the configuration again and brings the resource to it. */
 int daemon_adjust(struct daemon *d, const char *resource, control_done done, void *ctx);
 /* Orderly end of the process; the reply to the client is sent first. */
@@ -67,9 +69,9 @@ struct http_server;
  * live one refused). Text of the failure in err_text. NULL on failure. */
 struct http_server *http_server_new(struct daemon *d, struct event_base *base, const char *path,
 				    char *err_text, unsigned err_bytes);
-/* Besides root and the daemon's own user, who may send requests (security.allowed-control-users).
- * False when CONF_CONTROL_USERS_MAX are there already. */
-bool http_server_allow_uid(struct http_server *s, uid_t uid);
+/* Who may send requests besides root and the daemon's own user: exactly these
+ * (security.allowed-control-users), at most CONF_CONTROL_USERS_MAX. */
+void http_server_allow(struct http_server *s, const uid_t *users, unsigned count);
 /* Closes the listener and all connections, answers
  * nothing more; commands under way are forgotten. */
 void http_server_free(struct http_server *s);

@@ -251,8 +251,8 @@ static int start_control(struct daemon *d, struct err *err)
 	d->http = http_server_new(d, d->base, d->options.socket_path, text, sizeof(text));
 	if (!d->http)
 		return err_set(err, -EIO, "%s", text);
-	for (unsigned i = 0; i < d->conf->conf->control_user_count; i++)
-		http_server_allow_uid(d->http, d->conf->conf->control_users[i]);
+	http_server_allow(d->http, d->conf->conf->control_users,
+			  d->conf->conf->control_user_count);
 	return 0;
 }
 

@@ -39,6 +39,14 @@ struct daemon_resource *daemon_resource_find(struct daemon *d, const char *name)
 	return NULL;
 }
 
+/* As the latest configuration has it for this node; NULL: not at all. */
+static const struct conf_resource *configured(const struct daemon *d, const char *name)
+{
+	const struct conf_resource *res = conf_resource_find(d->conf->conf, name);
+
+	return res && conf_node_find(res, d->options.node) ? res : NULL;
+}
+
 static void forget(struct daemon *d, const char *name)
 {
 	struct daemon_resource *r = daemon_resource_find(d, name);
@@ -144,14 +152,14 @@ int daemon_command(struct daemon *d, const char *resource, const struct ev_comma
 
 int daemon_up(struct daemon *d, const char *resource, control_done done, void *ctx)
 {
-	const struct conf_resource *res = conf_resource_find(d->conf->conf, resource);
+	const struct conf_resource *res = configured(d, resource);
 
 	return res ? daemon_resource_up(d, res, done, ctx) : -ENOENT;
 }
 
 int daemon_down(struct daemon *d, const char *resource, bool force, control_done done, void *ctx)
 {
-	if (!daemon_resource_find(d, resource) && !conf_resource_find(d->conf->conf, resource))
+	if (!daemon_resource_find(d, resource) && !configured(d, resource))
 		return -ENOENT;
 	return daemon_resource_down(d, resource, force, done, ctx);
 }
@@ -215,19 +223,33 @@ static bool unchanged(struct daemon *d, const struct daemon_resource *running,
 	       same_volumes(ra, na, rb, nb) && same_paths(ra, rb, na->node_id);
 }
 
-/* Reads the file again. 0, or what is wrong in `text`. */
-static int reload(struct daemon *d, char *text, size_t text_bytes)
+/* The errors in one line, as many as there is room for. */
+static void errors_text(const struct conf_messages *messages, char *text, size_t text_bytes)
+{
+	unsigned said = 0;
+
+	str_copy(text, text_bytes, "the configuration has errors");
+	for (unsigned i = 0; i < messages->count; i++) {
+		const struct conf_message *m = &messages->items[i];
+
+		if (m->warning)
+			continue;
+		if (strlen(text) + strlen(m->text) + sizeof("; and 65535 more") >= text_bytes)
+			break;
+		str_append(text, text_bytes, "%s %s", said++ ? ";" : ":", m->text);
+	}
+	if (messages->error_count > said)
+		str_append(text, text_bytes, "; and %u more", messages->error_count - said);
+}
+
+int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
 {
 	struct conf_messages messages = { .error_count = 0 };
 	struct conf *conf = conf_load(d->options.config_file, &messages);
 	struct conf_ref *ref;
 
 	if (!conf || !conf_check_node(conf, d->options.node, &messages)) {
-		str_copy(text, text_bytes, "the configuration has errors:");
-		for (unsigned i = 0; i < messages.count; i++) {
-			if (!messages.items[i].warning)
-				str_append(text, text_bytes, " %s;", messages.items[i].text);
-		}
+		errors_text(&messages, text, text_bytes);
 		conf_free(conf);
 		conf_messages_clear(&messages);
 		return -EINVAL;
@@ -241,6 +263,7 @@ static int reload(struct daemon *d, char *text, size_t text_bytes)
 	}
 	conf_ref_put(d->conf);
 	d->conf = ref;
+	http_server_allow(d->http, conf->control_users, conf->control_user_count);
 	return 0;
 }
 
@@ -248,7 +271,7 @@ static int reload(struct daemon *d, char *text, size_t text_bytes)
 static void adjust_went_down(void *ctx, int rc, const char *text)
 {
 	struct operation *op = ctx;
-	const struct conf_resource *res = conf_resource_find(op->d->conf->conf, op->name);
+	const struct conf_resource *res = configured(op->d, op->name);
 	char line[ERR_TEXT_MAX];
 
 	if (rc < SS_SUCCESS) {
@@ -256,7 +279,7 @@ static void adjust_went_down(void *ctx, int rc, const char *text)
 			   "the changes need the resource to go down and up: %s", text);
 		op->done(op->ctx, rc, line);
 	} else if (!res) {
-		op->done(op->ctx, rc, "down: it is not in the configuration any more");
+		op->done(op->ctx, rc, "down: it is not in the configuration of this node any more");
 	} else if (daemon_resource_up(op->d, res, op->done, op->ctx)) {
 		op->done(op->ctx, SS_UNKNOWN_ERROR, "it went down, but cannot go up: no memory");
 	}
@@ -271,13 +294,11 @@ int daemon_adjust(struct daemon *d, const char *resource, control_done done, voi
 	struct operation *op;
 	int rc;
 
-	if (reload(d, text, sizeof(text))) {
+	if (daemon_reload(d, text, sizeof(text))) {
 		daemon_reply_later(done, ctx, d, SS_UNKNOWN_ERROR, text);
 		return 0;
 	}
-	res = conf_resource_find(d->conf->conf, resource);
-	if (res && !conf_node_find(res, d->options.node))
-		res = NULL;
+	res = configured(d, resource);
 	if (!res && !running)
 		return -ENOENT;
 	if (res && (!running || unchanged(d, running, res)))

@@ -63,11 +63,13 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	struct evhttp_request *req = take_request(c);
 	struct api_error error = { .code = API_TIMED_OUT,
 				   .hint = "it goes on; 'drbdctl status' shows what it waits for" };
+	char command[API_WHAT_MAX];
 
 	(void)fd;
 	(void)what;
-	(void)str_format(error.message, sizeof(error.message), "%s %s: no result within %d seconds",
-			 c->request.command_name, c->request.resource, HTTP_COMMAND_TIMEOUT_S);
+	api_request_what(&c->request, command);
+	(void)str_format(error.message, sizeof(error.message), "%s: no result within %d seconds",
+			 command, HTTP_COMMAND_TIMEOUT_S);
 	if (req)
 		http_reply_error(req, &error);
 }
@@ -124,6 +126,7 @@ static int post(struct http_server *s, struct http_command *c)
 		return daemon_command(s->daemon, r->resource, &r->command, on_done, c);
 	case VERB_VERSION:
 	case VERB_STATUS:
+	case VERB_RELOAD:
 	case VERB_SHUTDOWN:
 		break;
 	}
@@ -136,14 +139,15 @@ void http_command_start(struct http_server *s, struct evhttp_request *req,
 {
 	struct api_error error = { .code = API_FAILED, .hint = "try again later" };
 	struct http_command *c = NULL;
+	char what[API_WHAT_MAX];
 	int rc;
 
+	api_request_what(request, what);
 	if (s->command_count < HTTP_COMMANDS_MAX)
 		c = command_new(s, req, request);
 	if (!c) {
 		(void)str_format(error.message, sizeof(error.message),
-				 "%s %s: too many commands under way", request->command_name,
-				 request->resource);
+				 "%s: too many commands under way", what);
 		http_reply_error(req, &error);
 		return;
 	}
@@ -153,12 +157,12 @@ void http_command_start(struct http_server *s, struct evhttp_request *req,
 	/* Not posted: the callback will not come. */
 	req = take_request(c);
 	command_free(c);
-	error.code = rc == -ENOENT ? API_NOT_FOUND : API_FAILED;
-	error.hint = rc == -ENOENT ? "'drbdctl status' lists the resources of this node" : "";
-	(void)str_format(error.message, sizeof(error.message), "%s %s: %s", request->command_name,
-			 request->resource,
-			 rc == -ENOENT ? "the resource is not up" : strerrordesc_np(-rc));
-	if (req)
+	error.hint = "";
+	(void)str_format(error.message, sizeof(error.message), "%s: %s", what,
+			 strerrordesc_np(-rc));
+	if (req && rc == -ENOENT)
+		http_reply_unknown(s, req, what, request->resource);
+	else if (req)
 		http_reply_error(req, &error);
 }
 

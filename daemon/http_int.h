@@ -15,6 +15,7 @@
 #define HTTP_CLIENT_TIMEOUT_S 10    /* a client that neither sends nor reads */
 #define HTTP_COMMAND_TIMEOUT_S 120  /* then 504; the command itself goes on */
 #define HTTP_HEADER_BYTES_MAX (16 << 10)
+#define HTTP_ACCEPT_PAUSE_S 1       /* after one that failed for lack of descriptors */
 #define HTTP_COMMANDS_MAX 256       /* commands under way */
 
 struct http_server {
@@ -39,6 +40,9 @@ void http_route(struct evhttp_request *req, void *server);
 /* Sends a JSON value and gives it back; NULL (no memory) becomes a bare 500. */
 void http_reply_json(struct evhttp_request *req, int status, json_t *body);
 void http_reply_error(struct evhttp_request *req, const struct api_error *error);
+/* There is no such resource; `what` is what the message begins with. */
+void http_reply_unknown(struct http_server *s, struct evhttp_request *req, const char *what,
+			const char *resource);
 
 /* ---- http_command.c ---- */
 

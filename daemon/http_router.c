@@ -102,11 +102,18 @@ static const struct status_resource *find(const struct status_snapshot *snapshot
 	return NULL;
 }
 
-static void reply_unknown(struct evhttp_request *req, const char *resource)
+void http_reply_unknown(struct http_server *s, struct evhttp_request *req, const char *what,
+			const char *resource)
 {
+	const struct status_snapshot *snapshot = daemon_snapshot_get(s->daemon);
+	struct str_nearest n = { .wanted = resource };
 	char message[API_TEXT_MAX];
 
-	(void)str_format(message, sizeof(message), "%s: No such resource", resource);
+	for (unsigned i = 0; snapshot && i < snapshot->resource_count; i++)
+		str_nearest_try(&n, snapshot->resources[i].name);
+	(void)str_format(message, sizeof(message), "%s: No such resource%s%s", what,
+			 n.best ? ", did you mean " : "", n.best ? n.best : "");
+	daemon_snapshot_put(s->daemon, snapshot);
 	reply_failure(req, API_NOT_FOUND, message,
 		      "'drbdctl status' lists the resources of this node");
 }
@@ -131,7 +138,7 @@ static void reply_status(struct http_server *s, struct evhttp_request *req, cons
 		return;
 	}
 	json_decref(out);
-	reply_unknown(req, resource);
+	http_reply_unknown(s, req, resource, resource);
 }
 
 /* ---- commands ---- */
@@ -143,6 +150,7 @@ static bool prepare(struct http_server *s, struct evhttp_request *req, struct ap
 	const struct status_resource *resource = find(snapshot, r->resource);
 	struct api_error error;
 	bool known = resource != NULL;
+	char what[API_WHAT_MAX];
 	/* After adjust a resource may be new in the file. */
 	bool may_be_new = r->verb == VERB_ADJUST || r->verb == VERB_UP;
 	bool down = known && !resource->up && r->verb == VERB_CORE;
@@ -152,11 +160,12 @@ static bool prepare(struct http_server *s, struct evhttp_request *req, struct ap
 	daemon_snapshot_put(s->daemon, snapshot);
 	if (good)
 		return true;
+	api_request_what(r, what);
 	if (!known) {
-		reply_unknown(req, r->resource);
+		http_reply_unknown(s, req, what, r->resource);
 	} else if (down) {
-		(void)str_format(error.message, sizeof(error.message),
-				 "%s %s: the resource is down", r->command_name, r->resource);
+		(void)str_format(error.message, sizeof(error.message), "%s: the resource is down",
+				 what);
 		reply_failure(req, API_NOT_FOUND, error.message, "start it with 'drbdctl up'");
 	} else {
 		http_reply_error(req, &error);
@@ -182,6 +191,16 @@ static void start_shutdown(struct http_server *s, struct evhttp_request *req)
 	http_reply_json(req, 200, api_success_json("shutting down"));
 }
 
+static void reload(struct http_server *s, struct evhttp_request *req)
+{
+	char text[API_TEXT_MAX];
+
+	if (daemon_reload(s->daemon, text, sizeof(text)))
+		reply_failure(req, API_FAILED, text, "");
+	else
+		http_reply_json(req, 200, api_success_json("the configuration was read again"));
+}
+
 static void dispatch(struct http_server *s, struct evhttp_request *req, struct api_request *r)
 {
 	switch (r->verb) {
@@ -190,6 +209,9 @@ static void dispatch(struct http_server *s, struct evhttp_request *req, struct a
 		return;
 	case VERB_STATUS:
 		reply_status(s, req, r->resource);
+		return;
+	case VERB_RELOAD:
+		reload(s, req);
 		return;
 	case VERB_SHUTDOWN:
 		start_shutdown(s, req);

@@ -12,7 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define LISTEN_BACKLOG 64
@@ -103,6 +105,25 @@ static int socket_listen(struct http_server *s, struct err *err)
 	return fd;
 }
 
+static void on_accept_again(evutil_socket_t fd, short what, void *listener)
+{
+	(void)fd;
+	(void)what;
+	(void)evconnlistener_enable(listener);
+}
+
+/* No descriptors left: what waits stays readable, and libevent would try again at once. */
+static void on_accept_error(struct evconnlistener *listener, void *http)
+{
+	const struct timeval pause = { .tv_sec = HTTP_ACCEPT_PAUSE_S };
+
+	(void)http;
+	log_warning("control socket: cannot accept connections at present: %s", strerror(errno));
+	if (!event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_accept_again,
+			     listener, &pause))
+		(void)evconnlistener_disable(listener);
+}
+
 static void on_shutdown(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_server *s = arg;
@@ -115,6 +136,7 @@ static void on_shutdown(evutil_socket_t fd, short what, void *arg)
 
 static int http_start(struct http_server *s, struct err *err)
 {
+	struct evhttp_bound_socket *bound;
 	int fd;
 
 	s->http = evhttp_new(s->base);
@@ -128,10 +150,12 @@ static int http_start(struct http_server *s, struct err *err)
 	fd = socket_listen(s, err);
 	if (fd < 0)
 		return fd;
-	if (!evhttp_accept_socket_with_handle(s->http, fd)) {
+	bound = evhttp_accept_socket_with_handle(s->http, fd);
+	if (!bound) {
 		(void)close(fd);
 		return err_set(err, -ENOMEM, "control socket %s: cannot listen", s->path);
 	}
+	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
 	return 0;
 }
 
@@ -158,12 +182,11 @@ struct http_server *http_server_new(struct daemon *d, struct event_base *base, c
 	return s;
 }
 
-bool http_server_allow_uid(struct http_server *s, uid_t uid)
+void http_server_allow(struct http_server *s, const uid_t *users, unsigned count)
 {
-	if (s->user_count == CONF_CONTROL_USERS_MAX)
-		return false;
-	s->users[s->user_count++] = uid;
-	return true;
+	ASSERT(count <= CONF_CONTROL_USERS_MAX);
+	memcpy(s->users, users, count * sizeof(*users));
+	s->user_count = count;
 }
 
 void http_server_free(struct http_server *s)

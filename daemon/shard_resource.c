@@ -414,7 +414,7 @@ static bool refuse_down(struct shard_msg *m, const struct resource *res)
 	if (!vol)
 		return false;
 	str_format(text, sizeof(text),
-		   "the file of volume %u is open (--force lets its users fail)", vol->vnr);
+		   "the file of volume %u is open ('down --force' lets its users fail)", vol->vnr);
 	answer(m->shard, m->reply, SS_DEVICE_IN_USE, text);
 	return true;
 }

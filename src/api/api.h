@@ -7,6 +7,7 @@
  *   GET  /v1/status            array of resources
  *   GET  /v1/status/RES        the same with one element
  *   POST /v1/resources/RES/COMMAND   {"volume": N, "peer": "NAME", "force": true, ...}
+ *   POST /v1/reload            reads the configuration again, changes nothing
  *   POST /v1/shutdown
  *
  * A failure is {"error": {"code": ..., "message": ..., "hint": ...}} with a matching HTTP status.
@@ -37,6 +38,7 @@ enum api_code {
 	API_METHOD,        /* 405 method-not-allowed */
 	API_REFUSED,       /* 409 refused: a state change */
 	API_NO_DATA,       /* 409 no-up-to-date-data */
+	API_NO_DISK,       /* 409 no-local-disk */
 	API_FAILED,        /* 500 failed: up, attach, adjust could not be done */
 	API_TIMED_OUT,     /* 504 timeout */
 };
@@ -64,6 +66,7 @@ enum api_verb {
 	VERB_DOWN,
 	VERB_ADJUST,
 	VERB_CORE,         /* request.command says which */
+	VERB_RELOAD,
 	VERB_SHUTDOWN,
 };
 
@@ -78,6 +81,9 @@ struct api_request {
 /* Parses one request. `path` without query; body may hold anything. False: *error says why. */
 bool api_request_parse(enum api_method method, const char *path, const char *body,
 		       size_t body_bytes, struct api_request *request, struct api_error *error);
+/* "COMMAND RES[:PEER][/VOL]", what messages begin with. */
+#define API_WHAT_MAX (2 * NAME_MAX_BYTES + 40)
+void api_request_what(const struct api_request *request, char out[API_WHAT_MAX]);
 /* Checks volume and peer of a VERB_CORE request
  * against a resource that is up; finds the node id. */
 bool api_request_bind(struct api_request *request, const struct resource_status *status,

@@ -15,6 +15,7 @@ static const struct {
 	[API_METHOD] = { "method-not-allowed", 405 },
 	[API_REFUSED] = { "refused", 409 },
 	[API_NO_DATA] = { "no-up-to-date-data", 409 },
+	[API_NO_DISK] = { "no-local-disk", 409 },
 	[API_FAILED] = { "failed", 500 },
 	[API_TIMED_OUT] = { "timeout", 504 },
 };
@@ -75,14 +76,17 @@ json_t *api_version_json(void)
 }
 
 /* What to do next, by result. */
-static const char *hint_of(int rc)
+static const char *hint_of(const struct api_request *request, int rc)
 {
+	bool promotes = request->verb == VERB_CORE && request->command.cmd == CMD_PRIMARY;
+
 	switch (rc) {
 	case SS_TWO_PRIMARIES:
 		return "close the file there or run 'drbdctl secondary' on that node first";
 	case SS_NO_UP_TO_DATE_DISK:
-		return "connect to a node that has the data; if this copy is the one to keep, "
-		       "'primary --force' declares it UpToDate";
+		return promotes ? "connect to a node that has the data; if this copy is the one to "
+				  "keep, 'primary --force' declares it UpToDate" :
+				  "connect to a node that has the data first";
 	case SS_NO_LOCAL_DISK:
 	case SS_IS_DISKLESS:
 		return "attach the volume first";
@@ -117,17 +121,25 @@ static bool is_setup(const struct api_request *request)
 bool api_result(const struct api_request *request, int rc, const char *text,
 		struct api_error *error)
 {
+	char what[API_WHAT_MAX];
+
 	if (rc >= SS_SUCCESS)
 		return true;
-	if (rc == SS_NO_UP_TO_DATE_DISK)
+	error->hint = hint_of(request, rc);
+	if (is_setup(request) && rc != SS_DEVICE_IN_USE) {
+		error->code = API_FAILED;
+		/* That it has no disk is the result, not the reason. */
+		if (rc == SS_NO_LOCAL_DISK)
+			error->hint = "";
+	} else if (rc == SS_NO_UP_TO_DATE_DISK) {
 		error->code = API_NO_DATA;
-	else if (rc == SS_TIMEOUT)
-		error->code = API_TIMED_OUT;
-	else
-		error->code = is_setup(request) ? API_FAILED : API_REFUSED;
-	error->hint = hint_of(rc);
-	(void)str_format(error->message, sizeof(error->message), "%s %s: %s",
-			 request->command_name, request->resource,
+	} else if (rc == SS_NO_LOCAL_DISK) {
+		error->code = API_NO_DISK;
+	} else {
+		error->code = API_REFUSED;
+	}
+	api_request_what(request, what);
+	(void)str_format(error->message, sizeof(error->message), "%s: %s", what,
 			 text && text[0] ? text : state_rv_text((enum state_rv)rc));
 	return false;
 }

@@ -257,8 +257,8 @@ bool api_request_parse(enum api_method method, const char *path, const char *bod
 		return method_is(API_GET, method, error) &&
 		       (s.count == 2 || take_resource(s.text[2], request, error));
 	}
-	if (s.count == 2 && str_eq(s.text[1], "shutdown")) {
-		request->verb = VERB_SHUTDOWN;
+	if (s.count == 2 && (str_eq(s.text[1], "shutdown") || str_eq(s.text[1], "reload"))) {
+		request->verb = str_eq(s.text[1], "reload") ? VERB_RELOAD : VERB_SHUTDOWN;
 		return method_is(API_POST, method, error);
 	}
 	if (s.count == 4 && str_eq(s.text[1], "resources"))
@@ -266,13 +266,50 @@ bool api_request_parse(enum api_method method, const char *path, const char *bod
 	return fail(error, API_NOT_FOUND, "no such path");
 }
 
-static bool volume_exists(const struct resource_status *status, unsigned vnr)
+void api_request_what(const struct api_request *request, char out[API_WHAT_MAX])
 {
+	const struct command_row *row = command_find(request->command_name);
+
+	(void)str_format(out, API_WHAT_MAX, "%s%s%s", request->command_name,
+			 request->resource[0] ? " " : "", request->resource);
+	if (request->peer[0])
+		(void)str_append(out, API_WHAT_MAX, ":%s", request->peer);
+	if (row && (row->takes & HAS_VOLUME))
+		(void)str_append(out, API_WHAT_MAX, "/%u", request->command.vnr);
+}
+
+static bool volume_bind(const struct api_request *request, const struct resource_status *status,
+			struct api_error *error)
+{
+	char what[API_WHAT_MAX], known[API_TEXT_MAX / 2] = "";
+
 	for (unsigned i = 0; i < status->volume_count; i++) {
-		if (status->volumes[i].vnr == vnr)
+		if (status->volumes[i].vnr == request->command.vnr)
 			return true;
+		(void)str_append(known, sizeof(known), "%s%u", i ? ", " : "",
+				 status->volumes[i].vnr);
 	}
-	return false;
+	api_request_what(request, what);
+	return fail(error, API_NOT_FOUND, "%s: there is no volume %u (volumes: %s)", what,
+		    request->command.vnr, known);
+}
+
+static bool peer_bind(struct api_request *request, const struct resource_status *status,
+		      struct api_error *error)
+{
+	char what[API_WHAT_MAX], known[API_TEXT_MAX / 2] = "";
+
+	for (unsigned i = 0; i < status->peer_count; i++) {
+		if (str_eq(status->peers[i].name, request->peer)) {
+			request->command.peer = status->peers[i].node_id;
+			return true;
+		}
+		(void)str_append(known, sizeof(known), "%s%s", i ? ", " : "",
+				 status->peers[i].name);
+	}
+	api_request_what(request, what);
+	return fail(error, API_NOT_FOUND, "%s: '%s' is no peer of this node (peers: %s)",
+		    what, request->peer, known[0] ? known : "none");
 }
 
 bool api_request_bind(struct api_request *request, const struct resource_status *status,
@@ -281,17 +318,6 @@ bool api_request_bind(struct api_request *request, const struct resource_status 
 	const struct command_row *row = command_find(request->command_name);
 
 	ASSERT(row && row->verb == VERB_CORE);
-	if ((row->takes & HAS_VOLUME) && !volume_exists(status, request->command.vnr))
-		return fail(error, API_NOT_FOUND, "resource '%s' has no volume %u",
-			    request->resource, request->command.vnr);
-	if (!(row->takes & HAS_PEER))
-		return true;
-	for (unsigned i = 0; i < status->peer_count; i++) {
-		if (str_eq(status->peers[i].name, request->peer)) {
-			request->command.peer = status->peers[i].node_id;
-			return true;
-		}
-	}
-	return fail(error, API_NOT_FOUND, "resource '%s' has no peer '%s'", request->resource,
-		    request->peer);
+	return (!(row->takes & HAS_VOLUME) || volume_bind(request, status, error)) &&
+	       (!(row->takes & HAS_PEER) || peer_bind(request, status, error));
 }

@@ -30,6 +30,18 @@ must_fail 20 ctl alpha wait-sync r0 --timeout soon
 must_fail 20 ctl alpha --nonsense status
 said "unknown option '--nonsense' in front of the command"
 must_fail 20 ctl alpha help frobnicate
+must_fail 20 ctl alpha help statsu
+said "did you mean status"
+must_fail 20 ctl alpha version r0
+said "version: takes no argument"
+must_fail 10 "$B/drbdctl" -c "$WORK/no.conf" status
+said 'no.conf: cannot read the configuration'
+must_fail 20 "$B/drbdctl" -s "$WORK/$(printf 'x%.0s' {1..120})" status
+said 'must have 1 to 107 bytes'
+must_fail 10 ctl alpha create-md r00
+said 'create-md: r00: No such resource in .*, did you mean r0'
+must_fail 10 ctl alpha create-md r0/3
+said 'create-md r0/3: the resource has no such volume'
 
 must run ctl alpha help
 for c in create-md dump-md status up down adjust attach detach connect disconnect primary secondary invalidate \
@@ -42,8 +54,8 @@ said '^drbdctl [0-9]'
 
 for c in 'status' 'role r0' 'dstate r0' 'cstate r0' 'primary r0' 'shutdown' 'wait-connect r0'; do
 	# shellcheck disable=SC2086
-	must_fail 10 ctl alpha $c
-	said 'no drbdfs answers there; start it with'
+	must_fail 20 ctl alpha $c
+	said "^drbdctl: ${c%% *}: control socket .* there is none: no drbdfs runs here; start it with"
 done
 
 must_fail 20 "$B/drbdfs"

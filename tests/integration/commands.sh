@@ -14,13 +14,19 @@ said 'UpToDate'
 must_fail 5 ctl alpha wait-connect r0 --timeout 1
 said 'wait-connect r0: not within 1 s: beta is Connecting'
 must_fail 10 ctl alpha role r1
-said 'r1: No such resource'
-must_fail 10 ctl alpha primary r1
-said 'r1: No such resource'
+said 'role: r1: No such resource, did you mean r0'
+for c in primary up down adjust; do
+	must_fail 10 ctl alpha $c r1
+	said "$c r1: No such resource, did you mean r0"
+done
+must_fail 10 ctl alpha status r1 --watch
+said 'status: r1: No such resource'
+must_fail 10 ctl alpha dstate r0/1
+said 'dstate r0/1: the resource has no such volume'
 must_fail 10 ctl alpha connect r0:gamma
-said "no peer 'gamma'"
+said "connect r0:gamma: 'gamma' is no peer of this node \(peers: beta\)"
 must_fail 10 ctl alpha attach r0/3
-said 'no volume 3'
+said 'attach r0/3: there is no volume 3 \(volumes: 0\)'
 must_fail 10 ctl alpha invalidate-remote r0:gamma/0
 must_fail 11 ctl alpha invalidate-remote r0:beta
 must_fail 10 ctl alpha create-md r0 --force
@@ -65,7 +71,7 @@ must wait_for 60 "both nodes settled" cluster_settled
 
 must ctl alpha detach r0
 [ "$(ctl alpha dstate r0)" = Diskless/UpToDate ] || fail "dstate $(ctl alpha dstate r0)"
-must_fail 11 ctl alpha invalidate r0/0
+must_fail 16 ctl alpha invalidate r0/0
 must ctl alpha attach r0
 must wait_for 60 "both nodes settled" cluster_settled
 
@@ -109,5 +115,5 @@ said '^drbdctl [0-9]' '^drbdfs .*protocol 121-124'
 pid=${NODE_PID[alpha]}
 must ctl alpha shutdown
 must wait_for 60 "alpha to end" node_gone "$pid"
-must_fail 10 ctl alpha status
+must_fail 20 ctl alpha status
 must node_stop beta

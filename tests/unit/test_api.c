@@ -207,11 +207,13 @@ Test(api, binding)
 	cr_assert_eq(r.command.peer, 2);
 	r.command.vnr = 1;
 	cr_assert_not(api_request_bind(&r, &s, &e));
-	cr_assert_str_eq(e.message, "resource 'r0' has no volume 1");
+	cr_assert_str_eq(e.message,
+			 "invalidate-remote r0:beta/1: there is no volume 1 (volumes: 0)");
 	cr_assert(parse(API_POST, "/v1/resources/r0/connect", "{\"peer\": \"x\"}", &r, &e));
 	cr_assert_not(api_request_bind(&r, &s, &e));
 	cr_assert_eq(e.code, API_NOT_FOUND);
-	cr_assert_str_eq(e.message, "resource 'r0' has no peer 'x'");
+	cr_assert_str_eq(e.message, "connect r0:x: 'x' is no peer of this node "
+				    "(peers: gamma, beta)");
 }
 
 Test(api, results)
@@ -240,6 +242,21 @@ Test(api, results)
 	cr_assert(parse(API_POST, "/v1/resources/r0/attach", "{\"volume\":0}", &r, &e));
 	cr_assert_not(api_result(&r, -ENODATA, "no metadata", &e));
 	cr_assert_eq(e.code, API_FAILED);
+	/* What it lacks is no next step. */
+	cr_assert_not(api_result(&r, SS_NO_LOCAL_DISK, "no metadata", &e));
+	cr_assert_eq(e.code, API_FAILED);
+	cr_assert_str_eq(e.message, "attach r0/0: no metadata");
+	cr_assert_str_eq(e.hint, "");
+	cr_assert(parse(API_POST, "/v1/resources/r0/adjust", "", &r, &e));
+	cr_assert_not(api_result(&r, SS_DEVICE_IN_USE, "open", &e));
+	cr_assert_eq(e.code, API_REFUSED);
+	cr_assert(parse(API_POST, "/v1/resources/r0/invalidate", "{\"volume\":0}", &r, &e));
+	cr_assert_not(api_result(&r, SS_NO_LOCAL_DISK, NULL, &e));
+	cr_assert_eq(e.code, API_NO_DISK);
+	cr_assert(parse(API_POST, "/v1/resources/r0/disconnect", "{\"peer\":\"beta\"}", &r,
+			&e));
+	cr_assert_not(api_result(&r, SS_NO_UP_TO_DATE_DISK, NULL, &e));
+	cr_assert_null(strstr(e.hint, "primary --force"));
 	for (int rc = -30; rc <= 0; rc++) {
 		cr_assert_not(api_result(&r, rc, NULL, &e));
 		cr_assert_not_null(e.hint);

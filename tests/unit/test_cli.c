@@ -115,6 +115,11 @@ Test(cli, good_lines)
 	cr_assert(cli.statistics && cli.verbose && cli.json && !cli.watch);
 	cr_assert_null(cli.socket);
 	cr_assert_str_eq(cli.resource, "r0");
+	cr_assert_eq(line(&cli, "-cf -nn -ssock status -jv"), EXIT_OK);
+	cr_assert_str_eq(cli.conf_file, "f");
+	cr_assert_str_eq(cli.node, "n");
+	cr_assert_str_eq(cli.socket, "sock");
+	cr_assert(cli.json && cli.verbose && !cli.statistics);
 	cr_assert_eq(line(&cli, "create-md r0/3 --max-peers 7 --force"), EXIT_OK);
 	cr_assert_eq(cli.vnr, 3);
 	cr_assert_eq(cli.max_peers, 7);
@@ -171,7 +176,9 @@ Test(cli, bad_lines)
 		{ "connect r0:", "connect: 'r0:' is not RES[:PEER]; see 'drbdctl help connect'" },
 		{ "wait-sync r0 --timeout 0", "wait-sync: --timeout '0' is not a number from 1 to "
 					      "604800" },
-		{ "version r0", "version: 'r0' is not; see 'drbdctl help version'" },
+		{ "status r0/0", "status: 'r0/0' is not RES; see 'drbdctl help status'" },
+		{ "status -jx", "status: unknown option '-x'; see 'drbdctl help status'" },
+		{ "version r0", "version: takes no argument, but there is 'r0'" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -397,7 +404,32 @@ Test(cli, commands_for_all_peers_do_not_stop_at_the_first_failure)
 	cr_assert_str_eq(paths[0], "/v1/resources/r0/connect");
 	cr_assert_str_eq(bodies[0], "{\"discard-my-data\":true,\"peer\":\"beta\"}");
 	cr_assert_str_eq(bodies[1], "{\"discard-my-data\":true,\"peer\":\"gamma\"}");
-	cr_assert_str_eq(failure, "r0:beta: refused");
+	cr_assert_str_eq(failure, "refused");
+}
+
+/* What is new in the configuration is known to nobody before it was read again. */
+Test(cli, adjust_all_reads_first)
+{
+	struct cli cli = { .command_name = "adjust", .vnr = -1 };
+
+	status_text = golden;
+	cr_assert_eq(cmd_resource(&cli), EXIT_OK);
+	cr_assert_eq(calls, 2);
+	cr_assert_str_eq(paths[0], "/v1/reload");
+	cr_assert_str_eq(paths[1], "/v1/resources/r0/adjust");
+	calls = 0;
+	call_rc[0] = EXIT_ERROR;
+	cr_assert_eq(cmd_resource(&cli), EXIT_ERROR);
+	cr_assert_eq(calls, 1);
+}
+
+Test(cli, dstate_of_one_volume)
+{
+	struct cli cli = { .resource = "r0", .command_name = "dstate", .vnr = 4 };
+
+	status_text = golden;
+	cr_assert_eq(cmd_dstate(&cli), EXIT_ERROR);
+	cr_assert_str_eq(failure, "dstate r0/4: the resource has no such volume");
 }
 
 Test(cli, commands_for_volumes)

@@ -116,7 +116,8 @@ Test(client, errors_become_exit_codes)
 	expect_failure(ERROR_BODY("not-found"), EXIT_ERROR, "no");
 	expect_failure(ERROR_BODY("failed"), EXIT_ERROR, "no");
 	expect_failure(ERROR_BODY("forbidden"), EXIT_ERROR, "no");
-	expect_failure(ERROR_BODY("timeout"), EXIT_TIMED_OUT, "no");
+	expect_failure(ERROR_BODY("no-local-disk"), EXIT_NO_DISK, "no; do this");
+	expect_failure(ERROR_BODY("timeout"), EXIT_USAGE, "no");
 	expect_failure(ERROR_BODY("bad-request"), EXIT_USAGE, "no");
 	expect_failure(ERROR_BODY("of-the-future"), EXIT_USAGE, "no");
 }
@@ -127,21 +128,65 @@ Test(client, nonsense_from_the_server)
 		       "not understood (HTTP 200)");
 	expect_failure("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", EXIT_USAGE,
 		       "not understood (HTTP 500)");
-	expect_failure("\x01\x02", EXIT_ERROR, path);
-	expect_failure("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", EXIT_ERROR, path);
+	expect_failure("\x01\x02", EXIT_USAGE, path);
+	expect_failure("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", EXIT_USAGE, path);
 }
 
 Test(client, no_server)
 {
-	struct cli cli = { .socket = "/nonexistent/control.sock" };
+	struct cli cli = { .socket = "/nonexistent/control.sock", .command_name = "role" };
 	struct err err = ERR_INIT;
 	json_t *reply;
 
-	cr_assert_eq(client_status(&cli, "r0", &reply, &err), EXIT_ERROR);
+	cr_assert_eq(client_status(&cli, "r0", &reply, &err), EXIT_USAGE);
 	cr_assert_str_eq(err.text,
-			 "control socket /nonexistent/control.sock: no drbdfs answers "
-			 "there; start it with 'drbdfs mount', or name its socket with -s");
+			 "role: control socket /nonexistent/control.sock: there is none: no drbdfs "
+			 "runs here; start it with 'drbdfs mount', or name its socket with -s");
 	client_close(&cli);
+}
+
+/* One that a killed daemon has left. */
+Test(client, stale_socket)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct cli cli = { .socket = sun.sun_path };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct err err = ERR_INIT;
+	json_t *reply;
+
+	(void)str_format(sun.sun_path, sizeof(sun.sun_path), "%s/stale", dir);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	(void)close(fd);
+	cr_assert_eq(client_status(&cli, "", &reply, &err), EXIT_USAGE);
+	cr_assert_not_null(strstr(err.text, "no drbdfs answers there"), "%s", err.text);
+	client_close(&cli);
+	(void)unlink(sun.sun_path);
+}
+
+Test(client, paths_that_cannot_be_sockets)
+{
+	char text[300] = "";
+	struct cli cli = { .socket = text };
+	struct err err = ERR_INIT;
+	json_t *reply;
+
+	cr_assert_eq(client_status(&cli, "", &reply, &err), EXIT_USAGE);
+	cr_assert_not_null(strstr(err.text, "must have 1 to 107 bytes"), "%s", err.text);
+	memset(text, 'x', 200);
+	cr_assert_eq(client_status(&cli, "", &reply, &err), EXIT_USAGE);
+	cr_assert_not_null(strstr(err.text, "must have 1 to 107 bytes"), "%s", err.text);
+}
+
+/* Else the command would go to whoever listens at the default place. */
+Test(client, configuration_that_was_given_must_be_there)
+{
+	struct cli cli = { .conf_file = "/nonexistent/conf" };
+	struct err err = ERR_INIT;
+	json_t *reply;
+
+	cr_assert_eq(client_status(&cli, "", &reply, &err), EXIT_ERROR);
+	cr_assert_not_null(strstr(err.text, "/nonexistent/conf: cannot read the configuration"),
+			   "%s", err.text);
 }
 
 Test(client, names_are_escaped)
@@ -174,10 +219,10 @@ Test(client, socket_of_the_configuration)
 		"nodes = ( { name = \"a\"; node-id = 0; } ); } );\n",
 		f);
 	(void)fclose(f);
-	socket_path(&cli, text);
+	cr_assert_eq(socket_path(&cli, text, NULL), EXIT_OK);
 	cr_assert_str_eq(text, "/run/of/conf.sock");
 	cli.socket = "/given";
-	socket_path(&cli, text);
+	cr_assert_eq(socket_path(&cli, text, NULL), EXIT_OK);
 	cr_assert_str_eq(text, "/given");
 	(void)unlink(file);
 }

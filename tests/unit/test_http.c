@@ -33,6 +33,7 @@ struct daemon {
 	struct ev_command command;
 	char resource[NAME_MAX_BYTES];
 	bool shut_down;
+	int reload_rc;
 	int post_rc;
 };
 
@@ -84,6 +85,12 @@ int daemon_down(struct daemon *d, const char *resource, bool force, control_done
 int daemon_adjust(struct daemon *d, const char *resource, control_done done, void *ctx)
 {
 	return take(d, resource, done, ctx);
+}
+
+int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
+{
+	(void)str_copy(text, text_bytes, "FILE:7: wrong");
+	return d->reload_rc;
 }
 
 void daemon_shutdown(struct daemon *d)
@@ -362,7 +369,8 @@ Test(http, refusals_keep_their_reason)
 	} cases[] = {
 		{ SS_TWO_PRIMARIES, 409, "refused" },
 		{ SS_NO_UP_TO_DATE_DISK, 409, "no-up-to-date-data" },
-		{ SS_TIMEOUT, 504, "timeout" },
+		{ SS_TIMEOUT, 409, "refused" },
+		{ SS_NO_LOCAL_DISK, 409, "no-local-disk" },
 		{ SS_UNKNOWN_ERROR, 409, "refused" },
 	};
 
@@ -480,6 +488,46 @@ Test(http, the_end_of_the_server_does_not_disturb_the_command)
 	(void)close(fd);
 }
 
+Test(http, reload)
+{
+	json_t *body;
+
+	cr_assert_eq(send_post("/v1/reload", "", NULL), 200);
+	cr_assert_eq(call("GET", "/v1/reload", NULL, 0, NULL), 405);
+	daemon_one.reload_rc = -EINVAL;
+	cr_assert_eq(send_post("/v1/reload", "", &body), 500);
+	cr_assert_str_eq(code_of(body), "failed");
+	cr_assert_str_eq(json_string_value(json_object_get(json_object_get(body, "error"),
+							   "message")), "FILE:7: wrong");
+	json_decref(body);
+	join();
+}
+
+/* A mistyped name gets the one that was meant. */
+Test(http, unknown_resources)
+{
+	static const struct {
+		const char *path, *message;
+	} cases[] = {
+		{ "/v1/resources/r00/up", "up r00: No such resource, did you mean r0" },
+		{ "/v1/resources/r00/adjust", "adjust r00: No such resource, did you mean r0" },
+		{ "/v1/resources/r00/primary", "primary r00: No such resource, did you mean r0" },
+		{ "/v1/resources/entirely/down", "down entirely: No such resource" },
+	};
+
+	daemon_one.post_rc = -ENOENT;
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *body;
+
+		cr_assert_eq(send_post(cases[i].path, "", &body), 404);
+		cr_assert_str_eq(json_string_value(json_object_get(
+					json_object_get(body, "error"), "message")),
+				 cases[i].message);
+		json_decref(body);
+	}
+	join();
+}
+
 Test(http, shutdown_replies_first)
 {
 	json_t *body;
@@ -520,10 +568,13 @@ Test(http, second_server_is_refused_and_a_stale_socket_replaced)
 
 Test(http, other_users_are_refused)
 {
-	cr_assert(http_server_allow_uid(server, 4711));
-	cr_assert_eq(server->user_count, 1);
-	for (unsigned i = 1; i < CONF_CONTROL_USERS_MAX; i++)
-		cr_assert(http_server_allow_uid(server, 5000 + i));
-	cr_assert_not(http_server_allow_uid(server, 1));
+	uid_t users[CONF_CONTROL_USERS_MAX] = { 4711 };
+
+	http_server_allow(server, users, CONF_CONTROL_USERS_MAX);
+	cr_assert_eq(server->user_count, CONF_CONTROL_USERS_MAX);
+	cr_assert_eq(server->users[0], 4711);
+	/* After the configuration was read again: these and no others. */
+	http_server_allow(server, users, 0);
+	cr_assert_eq(server->user_count, 0);
 	join();
 }
