@@ -64,7 +64,7 @@ cluster_new() { # DIR SIZE NODE...
 	cat >"$CLUSTER_DIR/drbdfs.conf" <<CONF
 version = 1;
 common = {
-  net = { ping-int = 1;  ping-timeout = ${CLUSTER_PING_TIMEOUT:-10};  connect-int = 2;  ${CLUSTER_NET:-} };
+  net = { ping-int = $(((${CLUSTER_PING_TIMEOUT:-10} + 9) / 10));  ping-timeout = ${CLUSTER_PING_TIMEOUT:-10};  connect-int = 2;  ${CLUSTER_NET:-} };
   disk = { ${CLUSTER_DISK:-} };
   options = { ${CLUSTER_OPTIONS:-} };
 };
