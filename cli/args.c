@@ -29,6 +29,11 @@ static const struct option_row {
 	  "after a split brain, give up this node's changes" },
 	{ OPT_CLEAR, "--clear-bitmap", NULL, NULL, offsetof(struct cli, clear_bitmap),
 	  "declare the volume equal on all connected nodes" },
+	{ OPT_NO_MEMBERS, "--no-members", NULL, NULL, offsetof(struct cli, no_members),
+	  "leave out what drbd-utils before 9.27 cannot read" },
+	{ OPT_FROM_V08, "--from-v08", NULL, NULL, offsetof(struct cli, from_v08),
+	  "convert metadata of DRBD 8, with generations and bitmap" },
+	{ OPT_PEER, "--peer", NULL, "NODE", 0, "which node was the peer under DRBD 8" },
 	{ OPT_MAX_PEERS, "--max-peers", NULL, "N", 0, "bitmap slots, 1 to 31" },
 	{ OPT_TIMEOUT, "--timeout", NULL, "S", 0, "seconds to wait at most (default: for ever)" },
 };
@@ -52,6 +57,12 @@ static const char *target_text(enum cli_target target)
 		return " RES[:PEER]";
 	case TARGET_PEER:
 		return " RES:PEER[/VOL]";
+	case TARGET_PEER_VOLUMES:
+		return " RES[:PEER][/VOL]";
+	case TARGET_VOLUME_FILE:
+		return " RES/VOL FILE";
+	case TARGET_PEER_GI:
+		return " RES:PEER[/VOL] GI";
 	case TARGET_COMMAND_OPTIONAL:
 		return " [COMMAND]";
 	}
@@ -131,12 +142,29 @@ static int target_fail(const struct cli *cli, const char *given)
 
 static bool takes_volume(enum cli_target t)
 {
-	return t == TARGET_VOLUME || t == TARGET_VOLUME_OPTIONAL || t == TARGET_PEER;
+	return t == TARGET_VOLUME || t == TARGET_VOLUME_OPTIONAL || t == TARGET_PEER ||
+	       t == TARGET_PEER_VOLUMES || t == TARGET_VOLUME_FILE || t == TARGET_PEER_GI;
 }
 
 static bool takes_peer(enum cli_target t)
 {
-	return t == TARGET_PEER || t == TARGET_PEER_OPTIONAL;
+	return t == TARGET_PEER || t == TARGET_PEER_OPTIONAL || t == TARGET_PEER_VOLUMES ||
+	       t == TARGET_PEER_GI;
+}
+
+static bool needs_volume(enum cli_target t)
+{
+	return t == TARGET_VOLUME || t == TARGET_VOLUME_FILE;
+}
+
+static bool needs_peer(enum cli_target t)
+{
+	return t == TARGET_PEER || t == TARGET_PEER_GI;
+}
+
+static bool needs_operand(enum cli_target t)
+{
+	return t == TARGET_VOLUME_FILE || t == TARGET_PEER_GI;
 }
 
 /* Splits RES[:PEER][/VOL]. */
@@ -167,7 +195,7 @@ static int target_parse(struct cli *cli, const char *given)
 		if (name_problem(colon) || !str_copy(cli->peer, sizeof(cli->peer), colon))
 			return target_fail(cli, given);
 	}
-	if ((t == TARGET_VOLUME && !slash) || (t == TARGET_PEER && !colon) || name_problem(text))
+	if ((needs_volume(t) && !slash) || (needs_peer(t) && !colon) || name_problem(text))
 		return target_fail(cli, given);
 	if (t == TARGET_RES_OR_ALL && str_eq(text, "all"))
 		return EXIT_OK;
@@ -205,6 +233,14 @@ static bool name_is(const char *arg, const char *name)
 	return !strncmp(arg, name, n) && (arg[n] == '\0' || arg[n] == '=');
 }
 
+static int peer_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	if (name_problem(value) || !str_copy(cli->peer, sizeof(cli->peer), value))
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is no name of a node",
+				cli->command->name, o->name, value);
+	return EXIT_OK;
+}
+
 static int number_parse(struct cli *cli, const struct option_row *o, const char *value)
 {
 	uint64_t v = 0, max = o->bit == OPT_TIMEOUT ? MAX_TIMEOUT_S : NODES_MAX - 1;
@@ -238,9 +274,11 @@ static int option_parse(struct cli *cli, struct cursor *c, const char *arg)
 		if (!o->value || !name_is(arg, o->name))
 			continue;
 		value = value_of(c, arg);
-		return value ? number_parse(cli, o, value) :
-			       cli_fail(EXIT_USAGE, "%s: %s needs a value", cli->command->name,
+		if (!value)
+			return cli_fail(EXIT_USAGE, "%s: %s needs a value", cli->command->name,
 					o->name);
+		return o->bit == OPT_PEER ? peer_parse(cli, o, value)
+					  : number_parse(cli, o, value);
 	}
 	return cli_fail(EXIT_USAGE, "%s: unknown option '%s'; see 'drbdctl help %s'",
 			cli->command->name, arg, cli->command->name);
@@ -306,6 +344,10 @@ static int word_take(struct cli *cli, const char *word, bool *have_target)
 		cli->command_name = word;
 		return cli->command ? EXIT_OK : args_command_unknown(word);
 	}
+	if (*have_target && needs_operand(cli->command->target) && !cli->operand[0]) {
+		cli->operand = word;
+		return EXIT_OK;
+	}
 	if (*have_target)
 		return cli_fail(EXIT_USAGE, "%s: one argument too many: '%s'", cli->command->name,
 				word);
@@ -329,6 +371,7 @@ int args_parse(int argc, char **argv, struct cli *cli)
 	int rc = EXIT_OK;
 
 	cli->vnr = -1;
+	cli->operand = "";
 	while (rc == EXIT_OK && c.next < c.argc) {
 		const char *arg = c.argv[c.next++];
 
@@ -353,7 +396,9 @@ int args_parse(int argc, char **argv, struct cli *cli)
 		args_help(stderr, NULL);
 		return EXIT_USAGE;
 	}
-	if (!have_target && !target_is_optional(cli->command->target))
+	if (needs_operand(cli->command->target) ? !cli->operand[0]
+						 : !have_target &&
+						   !target_is_optional(cli->command->target))
 		return cli_fail(EXIT_USAGE, "%s: argument%s is missing; see 'drbdctl help %s'",
 				cli->command->name, target_text(cli->command->target),
 				cli->command->name);

@@ -17,6 +17,9 @@ enum cli_target {
 	TARGET_VOLUME,           /* RES/VOL */
 	TARGET_PEER_OPTIONAL,    /* RES[:PEER] */
 	TARGET_PEER,             /* RES:PEER[/VOL] */
+	TARGET_PEER_VOLUMES,     /* RES[:PEER][/VOL] */
+	TARGET_VOLUME_FILE,      /* RES/VOL FILE */
+	TARGET_PEER_GI,          /* RES:PEER[/VOL] GI */
 	TARGET_COMMAND_OPTIONAL, /* help [COMMAND] */
 };
 
@@ -29,6 +32,9 @@ enum cli_target {
 #define OPT_CLEAR 0x040U
 #define OPT_MAX_PEERS 0x080U
 #define OPT_TIMEOUT 0x100U
+#define OPT_NO_MEMBERS 0x200U
+#define OPT_FROM_V08 0x400U
+#define OPT_PEER 0x800U
 
 struct cli_command {
 	const char *name;

@@ -18,6 +18,7 @@ enum cli_exit {
 	EXIT_NO_DISK = 16,        /* there is no local disk */
 	EXIT_NO_DATA = 17,        /* no UpToDate data */
 	EXIT_USAGE = 20,          /* wrong command line, no daemon, or any other failure */
+	EXIT_NO_METADATA = 255,   /* none, or none that can be used */
 };
 
 #define CLI_PEERS_MAX_UNSET 0U
@@ -33,12 +34,14 @@ struct cli {
 	const char *command_name;
 	/* options of the command */
 	bool json, verbose, statistics, watch, force, discard_my_data, clear_bitmap;
+	bool no_members, from_v08;
 	unsigned max_peers;       /* create-md --max-peers; CLI_PEERS_MAX_UNSET = not given */
 	unsigned timeout_s;       /* --timeout; 0 = none */
 	/* RES, RES/VOL, RES:PEER or RES:PEER/VOL; "" and -1 where not given; "all" is "" */
 	char resource[NAME_MAX_BYTES];
 	char peer[NAME_MAX_BYTES];
 	int vnr;
+	const char *operand;      /* the argument behind that, "" where there is none */
 	/* filled by cli_load() */
 	struct conf *conf;
 	char node_name[NAME_MAX_BYTES];

@@ -13,23 +13,49 @@
 #include "cli.h"
 #include "meta/meta_text.h"
 
-int cmd_create_md(const struct meta_target *target, bool force, unsigned max_peers)
+int meta_fail(const struct meta_target *target, int rc, const struct err *err)
 {
+	switch (rc) {
+	case -EINVAL:
+		return cli_fail(EXIT_USAGE, "%s: %s", target->title, err->text);
+	case -ENODATA:
+	case -EBADMSG:
+	case -EMEDIUMTYPE:
+		return cli_fail(EXIT_NO_METADATA, "%s: No valid meta data found: %s", target->title,
+				err->text);
+	default:
+		return cli_fail(EXIT_ERROR, "%s: %s", target->title, err->text);
+	}
+}
+
+const char *meta_store_path(const struct meta_target *target)
+{
+	return target->where.place == MD_PLACE_INTERNAL ? target->where.data_path
+							: target->where.meta_path;
+}
+
+/* As many bitmap slots as other nodes have a disk for the volume, at least one. */
+static unsigned slots_needed(const struct meta_target *target)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < target->peer_count; i++)
+		n += target->peers[i].has_disk;
+	return n ? n : 1;
+}
+
+int cmd_create_md(const struct cli *cli, const struct meta_target *target)
+{
+	unsigned max_peers = cli->max_peers == CLI_PEERS_MAX_UNSET ? slots_needed(target)
+								   : cli->max_peers;
 	struct err err = ERR_INIT;
 	uint64_t sectors;
-	int rc;
+	int rc = md_store_create(&target->where, max_peers, cli->force, &sectors, &err);
 
-	if (max_peers == 0)
-		max_peers = target->default_max_peers;
-	rc = md_store_create(&target->where, max_peers, force, &sectors, &err);
 	if (rc)
-		return cli_fail(rc == -EINVAL ? EXIT_USAGE : EXIT_ERROR, "%s: %s", target->name,
-				err.text);
+		return meta_fail(target, rc, &err);
 	printf("%s: metadata for %u peers created on `%s`; %" PRIu64 " KiB for data\n",
-	       target->name, max_peers,
-	       target->where.place == MD_PLACE_INTERNAL ? target->where.data_path
-							: target->where.meta_path,
-	       sectors / 2);
+	       target->name, max_peers, meta_store_path(target), sectors / 2);
 	return EXIT_OK;
 }
 
@@ -45,14 +71,17 @@ static int emit(void *ctx, const char *text, size_t bytes)
 }
 
 static int dump(struct md_store *store, const struct meta_target *target,
-		const struct md_inspect *inspect)
+		const struct md_view *view, bool no_members)
 {
 	char date[64], host[256] = "", command[NAME_MAX_BYTES + 64];
 	time_t now = time(NULL);
 	struct tm tm;
 	struct meta_text text = {
-		.super = &inspect->super,
-		.super_byte = inspect->super_byte,
+		.version = view->version,
+		.super = &view->super,
+		.super_byte = view->super_byte,
+		.usable_sectors = view->dump_sectors,
+		.no_members = no_members,
 		.date = date,
 		.time_s = (uint64_t)now,
 		.host = host,
@@ -71,27 +100,27 @@ static int dump(struct md_store *store, const struct meta_target *target,
 	if (!rc && fflush(stdout) != 0)
 		rc = -errno;
 	if (rc)
-		return cli_fail(EXIT_ERROR, "%s: the dump broke off: %s", target->name,
+		return cli_fail(EXIT_ERROR, "%s: the dump broke off: %s", target->title,
 				strerror(-rc));
 	return EXIT_OK;
 }
 
-int cmd_dump_md(const struct meta_target *target, bool force)
+int cmd_dump_md(const struct cli *cli, const struct meta_target *target)
 {
 	struct err err = ERR_INIT;
-	struct md_inspect inspect;
 	struct md_store *store;
-	int rc = md_store_inspect(&target->where, &store, &inspect, &err);
+	struct md_view view;
+	int rc = md_offline_open(&target->where, false, &store, &view, &err);
 
 	if (rc)
-		return cli_fail(EXIT_ERROR, "%s: %s", target->name, err.text);
-	if (!(inspect.super.flags & MDF_AL_CLEAN) && !force)
-		rc = cli_fail(EXIT_ERROR,
-			      "%s: the activity log is not clean, so the bitmap cannot be trusted; "
-			      "bring the resource up once, or repeat with --force",
+		return meta_fail(target, rc, &err);
+	if (!view.is_clean && !cli->force)
+		rc = cli_fail(EXIT_NO_METADATA,
+			      "%s: Found meta data is \"unclean\", please apply-al first: its "
+			      "bitmap cannot be trusted yet; or repeat with --force",
 			      target->name);
 	else
-		rc = dump(store, target, &inspect);
+		rc = dump(store, target, &view, cli->no_members);
 	md_store_close(store);
 	return rc;
 }

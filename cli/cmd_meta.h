@@ -6,18 +6,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "disk/md_store.h"
+#include "cli.h"
+#include "disk/md_offline.h"
+
+/* Another node of the resource. */
+struct meta_peer {
+	const char *name;
+	uint8_t node_id;
+	bool has_disk; /* for this volume */
+};
 
 /* A volume as the configuration has it; strings are borrowed. */
 struct meta_target {
 	const char *name;           /* "RES/VOL", for messages */
+	const char *title;          /* "COMMAND RES/VOL", for failures */
 	struct md_where where;
-	unsigned default_max_peers; /* without --max-peers */
+	uint8_t node_id;            /* of this node */
+	unsigned peer_count;
+	struct meta_peer peers[NODES_MAX];
 };
 
-/* create-md; max_peers 0 = the default. Returns the exit code, messages on stdout and stderr. */
-int cmd_create_md(const struct meta_target *target, bool force, unsigned max_peers);
-/* dump-md on stdout; force: also while the activity log is unclean. Returns the exit code. */
-int cmd_dump_md(const struct meta_target *target, bool force);
+/* Each returns the exit code; messages go to stdout and stderr. */
+
+/* cmd_meta.c */
+int cmd_create_md(const struct cli *cli, const struct meta_target *target);
+int cmd_dump_md(const struct cli *cli, const struct meta_target *target);
+/* Says what went wrong; the exit code that goes with `rc`. */
+int meta_fail(const struct meta_target *target, int rc, const struct err *err);
+/* "on `FILE`" of messages: the store that has the metadata. */
+const char *meta_store_path(const struct meta_target *target);
+
+/* cmd_md_change.c */
+int cmd_convert_md(const struct cli *cli, const struct meta_target *target);
+int cmd_restore_md(const struct cli *cli, const struct meta_target *target);
+int cmd_apply_al(const struct cli *cli, const struct meta_target *target);
+int cmd_wipe_md(const struct cli *cli, const struct meta_target *target);
+
+/* cmd_md_gi.c */
+int cmd_get_gi(const struct cli *cli, const struct meta_target *target);
+int cmd_show_gi(const struct cli *cli, const struct meta_target *target);
+int cmd_set_gi(const struct cli *cli, const struct meta_target *target);
 
 #endif

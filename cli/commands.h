@@ -29,6 +29,12 @@ int cmd_shutdown(struct cli *cli);
 /* cmd_offline.c */
 int cmd_offline_create_md(struct cli *cli);
 int cmd_offline_dump_md(struct cli *cli);
+int cmd_offline_restore_md(struct cli *cli);
+int cmd_offline_apply_al(struct cli *cli);
+int cmd_offline_wipe_md(struct cli *cli);
+int cmd_offline_get_gi(struct cli *cli);
+int cmd_offline_show_gi(struct cli *cli);
+int cmd_offline_set_gi(struct cli *cli);
 
 /* main.c */
 int cmd_help(struct cli *cli);

@@ -6,17 +6,15 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/bytes.h"
 #include "disk/md_store_int.h"
 #include "disk/signature.h"
 #include "meta/meta_bitmap.h"
-#include "meta/meta_legacy.h"
+#include "meta/meta_version.h"
 #include "meta/meta_super.h"
 
 #define MAX_PEERS_MAX 31U /* drbdmeta silently takes 32 for 31 */
 #define AL_NR_EXTENTS 257U
 #define SCAN_CHUNK_BYTES (1U << 20)
-#define V07_INTERNAL_SECTORS 262144U
 #define OVERWRITE "; if it is not needed any more, repeat with --force"
 
 static void fresh_super(struct md_super *super, unsigned max_peers)
@@ -35,12 +33,12 @@ static void fresh_super(struct md_super *super, unsigned max_peers)
 }
 
 /* Pages that need to be zero: those for the usable size; a later growth brings its own rules. */
-static uint64_t used_bitmap_bytes(const struct md_store *store)
+uint64_t md_store_used_bitmap_bytes(const struct md_store *store)
 {
 	return meta_bitmap_sectors(store->stores.place == MD_PLACE_INTERNAL
 					   ? store->stores.data_sectors
 					   : store->layout.data_sectors,
-				   store->super.max_peers, BM_BLOCK_BYTES) *
+				   store->super.max_peers, store->super.bm_bytes_per_bit) *
 	       SECTOR_BYTES;
 }
 
@@ -50,8 +48,8 @@ static int refuse_metadata(struct md_store *store, struct err *err)
 	uint64_t sectors = store->stores.meta_sectors, at[2] = { store->layout.super_byte, 0 };
 	unsigned count = 1;
 
-	if (store->stores.place == MD_PLACE_INTERNAL && sectors > V07_INTERNAL_SECTORS)
-		at[count++] = (sectors / 8 * 8 - V07_INTERNAL_SECTORS) * SECTOR_BYTES;
+	if (store->stores.place == MD_PLACE_INTERNAL && sectors > META_V07_INTERNAL_SECTORS)
+		at[count++] = (sectors / 8 * 8 - META_V07_INTERNAL_SECTORS) * SECTOR_BYTES;
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t block[MD_PAGE_BYTES];
 		enum meta_version version;
@@ -59,17 +57,17 @@ static int refuse_metadata(struct md_store *store, struct err *err)
 
 		if (rc)
 			return err_errno(err, -rc, "cannot read `%s`", md_store_name(store));
-		version = meta_legacy_recognise(block);
-		if (version != META_VERSION_NONE)
-			return err_set(err, -EEXIST, "`%s` holds %s already; %s",
-				       md_store_name(store), meta_legacy_name(version),
-				       meta_legacy_advice(version));
+		version = meta_version_recognise(block);
 		/* Whatever the fields say, the magic means that somebody put metadata here. */
-		if (i == 0 && get_be32(block + META_MAGIC_OFFSET) == META_MAGIC_V09)
+		if (i == 0 && version == META_VERSION_V09)
 			return err_set(err, -EEXIST,
 				       "`%s` holds DRBD metadata (v09) already" OVERWRITE
 				       " (all peers resynchronise then)",
 				       md_store_name(store));
+		if (version != META_VERSION_NONE && version != META_VERSION_V09)
+			return err_set(err, -EEXIST, "`%s` holds %s already; %s",
+				       md_store_name(store), meta_version_name(version),
+				       meta_version_advice(version));
 	}
 	return 0;
 }
@@ -122,7 +120,7 @@ static int refuse_data(struct md_store *store, uint64_t byte, uint64_t bytes, st
 	return rc ? err_errno(err, -rc, "cannot read `%s`", md_store_name(store)) : 0;
 }
 
-static int refuse_overwriting(struct md_store *store, struct err *err)
+int md_store_refuse_overwriting(struct md_store *store, struct err *err)
 {
 	const struct meta_layout *layout = &store->layout;
 	uint64_t ring_bytes = (uint64_t)layout->ring_blocks * MD_PAGE_BYTES;
@@ -139,7 +137,8 @@ static int refuse_overwriting(struct md_store *store, struct err *err)
 	if (!rc)
 		rc = refuse_data(store, layout->al_byte, ring_bytes, err);
 	if (!rc)
-		rc = refuse_data(store, layout->bitmap_byte, used_bitmap_bytes(store), err);
+		rc = refuse_data(store, layout->bitmap_byte,
+				 md_store_used_bitmap_bytes(store), err);
 	return rc;
 }
 
@@ -152,7 +151,7 @@ static int write_fresh(struct md_store *store)
 		rc = md_store_flush(store);
 	if (!rc)
 		rc = backing_raw_zero(store->meta, store->layout.bitmap_byte,
-				      used_bitmap_bytes(store));
+				      md_store_used_bitmap_bytes(store));
 	if (!rc)
 		rc = md_store_clear_ring(store);
 	if (!rc)
@@ -174,6 +173,7 @@ static int create(struct md_store *store, unsigned max_peers, bool force, struct
 	enum meta_verdict verdict;
 	int rc;
 
+	store->version = META_VERSION_V09;
 	fresh_super(&store->super, max_peers);
 	verdict = meta_layout_fresh(&store->stores, &store->super, &store->layout);
 	if (verdict != META_OK)
@@ -183,7 +183,7 @@ static int create(struct md_store *store, unsigned max_peers, bool force, struct
 			       md_store_name(store), store->stores.meta_sectors * SECTOR_BYTES,
 			       max_peers);
 	if (!force) {
-		rc = refuse_overwriting(store, err);
+		rc = md_store_refuse_overwriting(store, err);
 		if (rc)
 			return rc;
 	}

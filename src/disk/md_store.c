@@ -13,8 +13,9 @@
 #include "disk/md_store_int.h"
 #include "meta/meta_al.h"
 #include "meta/meta_bitmap.h"
-#include "meta/meta_legacy.h"
+#include "meta/meta_version.h"
 #include "meta/meta_super.h"
+#include "meta/meta_v08.h"
 
 #define SLOT_ROUND_WORDS (MD_PAGE_BYTES / 8)
 #define RING_CHUNK_BLOCKS 64U
@@ -95,17 +96,78 @@ static int no_metadata(const struct md_store *store, uint64_t byte, struct err *
 		       md_store_name(store), byte);
 }
 
-/* Reads and checks the superblock; positions and limits are known afterwards. */
-static int read_super(struct md_store *store, struct err *err)
+/* Fixed-size internal metadata of DRBD 0.7 lies elsewhere. */
+static bool is_fixed_v07(struct md_store *store)
+{
+	uint64_t sectors = store->stores.meta_sectors / 8 * 8;
+	uint8_t block[MD_PAGE_BYTES];
+
+	return store->stores.place == MD_PLACE_INTERNAL && sectors > META_V07_INTERNAL_SECTORS &&
+	       backing_raw_read(store->meta, (sectors - META_V07_INTERNAL_SECTORS) * SECTOR_BYTES,
+				block, sizeof(block)) == 0 &&
+	       meta_version_recognise(block) == META_VERSION_V07;
+}
+
+/* The superblock and where it leads; -ENODATA and -EMEDIUMTYPE with a message. */
+static int decode_super(struct md_store *store, uint64_t byte,
+			const uint8_t block[static MD_PAGE_BYTES], enum meta_verdict *verdict,
+			struct err *err)
+{
+	store->version = meta_version_recognise(block);
+	if (store->version == META_VERSION_NONE && is_fixed_v07(store))
+		store->version = META_VERSION_V07;
+	switch (store->version) {
+	case META_VERSION_V09:
+		*verdict = meta_super_decode(block, &store->super);
+		return 0;
+	case META_VERSION_V08:
+	case META_VERSION_V08_UNCLEAN:
+		*verdict = meta_v08_decode(block, &store->super);
+		return 0;
+	case META_VERSION_V07:
+		return err_set(err, -EMEDIUMTYPE, "`%s` has %s; %s", md_store_name(store),
+			       meta_version_name(store->version),
+			       meta_version_advice(store->version));
+	case META_VERSION_NONE:
+		break;
+	}
+	return no_metadata(store, byte, err);
+}
+
+/*
+ * What may be looked at and mended although nobody could attach it: slots that contradict each
+ * other, and an agreed size that does not fit as long as what is left of it has its bitmap.
+ */
+static bool is_readable(const struct md_store *store, enum meta_verdict verdict)
+{
+	const struct md_super *super = &store->super;
+	const struct meta_layout *layout = &store->layout;
+	uint64_t sectors = super->effective_sectors < layout->dump_sectors
+				   ? super->effective_sectors : layout->dump_sectors;
+
+	return verdict == META_OK || verdict == META_BAD_SLOT ||
+	       (verdict == META_BAD_ROOM &&
+		meta_bitmap_sectors(sectors, super->max_peers, super->bm_bytes_per_bit) <=
+			layout->bitmap_pages * 8);
+}
+
+static int damaged(const struct md_store *store, enum meta_verdict verdict, struct err *err)
+{
+	return err_set(err, -EBADMSG,
+		       "the DRBD metadata of `%s` is damaged or does not belong to this store: "
+		       "%s; restore it, or start afresh with `drbdctl create-md --force`",
+		       md_store_name(store), meta_verdict_text(verdict));
+}
+
+/* Reads the superblock; positions and limits are known afterwards. *verdict: what is wrong. */
+static int read_super(struct md_store *store, enum meta_verdict *verdict, struct err *err)
 {
 	uint8_t block[MD_PAGE_BYTES];
-	enum meta_verdict verdict;
-	enum meta_version version;
+	enum meta_verdict layout;
 	uint64_t sector;
 	int rc;
 
-	verdict = meta_layout_locate(&store->stores, &sector);
-	if (verdict != META_OK)
+	if (meta_layout_locate(&store->stores, &sector) != META_OK)
 		return err_set(err, -ENODATA,
 			       "`%s` has no DRBD metadata: with %" PRIu64 " bytes it is too small "
 			       "to hold any",
@@ -114,22 +176,12 @@ static int read_super(struct md_store *store, struct err *err)
 	if (rc)
 		return err_errno(err, -rc, "cannot read the DRBD metadata of `%s` at byte %" PRIu64,
 				 md_store_name(store), sector * SECTOR_BYTES);
-	verdict = meta_super_decode(block, &store->super);
-	if (verdict == META_NONE)
-		return no_metadata(store, sector * SECTOR_BYTES, err);
-	if (verdict == META_LEGACY) {
-		version = meta_legacy_recognise(block);
-		return err_set(err, -EMEDIUMTYPE, "`%s` has %s; %s", md_store_name(store),
-			       meta_legacy_name(version), meta_legacy_advice(version));
-	}
-	if (verdict == META_OK)
-		verdict = meta_layout_check(&store->stores, &store->super, &store->layout);
-	if (verdict != META_OK)
-		return err_set(err, -EBADMSG,
-			       "the DRBD metadata of `%s` is damaged or does not belong to this "
-			       "store: %s; restore it, or start afresh with `drbdctl create-md "
-			       "--force`",
-			       md_store_name(store), meta_verdict_text(verdict));
+	rc = decode_super(store, sector * SECTOR_BYTES, block, verdict, err);
+	if (rc || (*verdict != META_OK && *verdict != META_BAD_SLOT))
+		return rc;
+	layout = meta_layout_check(&store->stores, &store->super, &store->layout);
+	if (layout != META_OK)
+		*verdict = layout;
 	return 0;
 }
 
@@ -165,10 +217,11 @@ static int check_use(struct md_store *store, uint8_t node_id, struct err *err)
 	return 0;
 }
 
-static void fill_info(struct md_store *store)
+void md_store_fill_info(struct md_store *store)
 {
 	struct md_store_info *info = &store->info;
-	uint64_t bits = (store->layout.data_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+	uint64_t bit_sectors = store->super.bm_bytes_per_bit / SECTOR_BYTES;
+	uint64_t bits = (store->layout.data_sectors + bit_sectors - 1) / bit_sectors;
 	uint64_t words = (bits + 63) / 64;
 
 	info->data_sectors = store->layout.data_sectors;
@@ -179,56 +232,53 @@ static void fill_info(struct md_store *store)
 	info->words_per_slot = (words + SLOT_ROUND_WORDS - 1) / SLOT_ROUND_WORDS * SLOT_ROUND_WORDS;
 }
 
-static int open_store(const struct md_where *where, unsigned flags, struct md_store **out,
-		      struct err *err)
+int md_store_read_any(struct md_store *store, struct err *err)
 {
-	struct md_store *store = calloc(1, sizeof(*store));
-	int rc;
+	enum meta_verdict verdict;
+	int rc = read_super(store, &verdict, err);
 
-	if (!store)
-		return err_errno(err, ENOMEM, "cannot open `%s`", where->data_path);
-	rc = md_store_claim(store, where, flags, err);
-	if (!rc)
-		rc = read_super(store, err);
-	if (rc) {
-		md_store_close(store);
+	if (rc)
 		return rc;
-	}
-	*out = store;
+	if (!is_readable(store, verdict))
+		return damaged(store, verdict, err);
+	md_store_fill_info(store);
 	return 0;
+}
+
+/* Whether the metadata can be used as they are. */
+static int check_sound(const struct md_store *store, enum meta_verdict verdict, struct err *err)
+{
+	if (store->version != META_VERSION_V09)
+		return err_set(err, -EMEDIUMTYPE, "`%s` has %s; %s", md_store_name(store),
+			       meta_version_name(store->version),
+			       meta_version_advice(store->version));
+	return verdict == META_OK ? 0 : damaged(store, verdict, err);
 }
 
 int md_store_open(const struct md_where *where, uint8_t node_id, struct md_store **out,
 		  struct err *err)
 {
-	struct md_store *store;
+	enum meta_verdict verdict = META_NONE;
+	struct md_store *store = calloc(1, sizeof(*store));
 	int rc;
 
 	ASSERT(node_id < NODES_MAX);
-	rc = open_store(where, 0, &store, err);
-	if (rc)
-		return rc;
-	rc = check_use(store, node_id, err);
+	if (!store)
+		return err_errno(err, ENOMEM, "cannot open `%s`", where->data_path);
+	rc = md_store_claim(store, where, 0, err);
+	if (!rc)
+		rc = read_super(store, &verdict, err);
+	if (!rc)
+		rc = check_sound(store, verdict, err);
+	if (!rc)
+		rc = check_use(store, node_id, err);
 	if (rc) {
 		md_store_close(store);
 		return rc;
 	}
-	fill_info(store);
+	md_store_fill_info(store);
 	backing_limit_data(store->data, store->layout.data_sectors);
 	*out = store;
-	return 0;
-}
-
-int md_store_inspect(const struct md_where *where, struct md_store **out,
-		     struct md_inspect *inspect, struct err *err)
-{
-	int rc = open_store(where, BACKING_READ_ONLY, out, err);
-
-	if (rc)
-		return rc;
-	fill_info(*out);
-	inspect->super = (*out)->super;
-	inspect->super_byte = (*out)->layout.super_byte;
 	return 0;
 }
 
@@ -310,7 +360,10 @@ int md_store_put_super(struct md_store *store, const struct md_super *super)
 {
 	uint8_t block[MD_PAGE_BYTES];
 
-	meta_super_encode(super, block);
+	if (store->version == META_VERSION_V09)
+		meta_super_encode(super, block);
+	else
+		meta_v08_encode(super, store->version, block);
 	return write_flushed(store, store->layout.super_byte, block);
 }
 

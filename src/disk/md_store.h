@@ -99,18 +99,7 @@ int md_store_flush(struct md_store *store);
 int md_store_create(const struct md_where *where, unsigned max_peers, bool force,
 		    uint64_t *data_sectors, struct err *err);
 
-/* What md_store_inspect() reads for dump-md. */
-struct md_inspect {
-	struct md_super super;
-	uint64_t super_byte;      /* position of the superblock on the metadata store */
-};
-
-/*
- * dump-md: opens read-only (any node id), refused with -EBUSY while a daemon uses the store. The
- * store allows md_store_read_bitmap_page() and md_store_close() only.
- */
-int md_store_inspect(const struct md_where *where, struct md_store **out,
-		     struct md_inspect *inspect, struct err *err);
+/* For dump-md. -EINVAL beyond the bitmap. */
 int md_store_read_bitmap_page(struct md_store *store, uint64_t page,
 			      uint8_t block[static MD_PAGE_BYTES]);
 

@@ -61,6 +61,14 @@ static uint64_t room_data_sectors(uint64_t room_sectors, const struct md_super *
 	return words * 64 * (super->bm_bytes_per_bit / SECTOR_BYTES);
 }
 
+/* drbdmeta's: neither counts whole pages nor knows the data store. */
+static uint64_t dump_data_sectors(uint64_t room_sectors, const struct md_super *super)
+{
+	uint64_t words = room_sectors * SECTOR_BYTES / 8 / super->max_peers;
+
+	return words * 64 * (super->bm_bytes_per_bit / SECTOR_BYTES);
+}
+
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -77,11 +85,13 @@ static void layout_fill(const struct meta_stores *stores, const struct md_super 
 	if (stores->place == MD_PLACE_INTERNAL) {
 		room = al - bitmap;
 		capacity = bitmap;
+		layout->dump_sectors = bitmap;
 		layout->first_byte = bitmap * SECTOR_BYTES;
 		layout->end_byte = (super_sector + BLOCK_SECTORS) * SECTOR_BYTES;
 	} else {
 		room = super->md_size_sectors - (uint64_t)super->bm_offset_sectors;
 		capacity = stores->data_sectors;
+		layout->dump_sectors = dump_data_sectors(room, super);
 		layout->first_byte = super_sector * SECTOR_BYTES;
 		layout->end_byte = (super_sector + super->md_size_sectors) * SECTOR_BYTES;
 	}
@@ -175,8 +185,6 @@ enum meta_verdict meta_layout_check(const struct meta_stores *stores, const stru
 	if (super->al_offset_sectors % (int32_t)BLOCK_SECTORS ||
 	    super->bm_offset_sectors % (int32_t)BLOCK_SECTORS)
 		return META_BAD_OFFSETS;
-	if (super->effective_sectors > META_DATA_SECTORS_MAX)
-		return META_BAD_ROOM;
 	if (stores->place == MD_PLACE_INTERNAL)
 		verdict = check_internal(super, super_sector);
 	else
@@ -186,7 +194,8 @@ enum meta_verdict meta_layout_check(const struct meta_stores *stores, const stru
 	layout_fill(stores, super, super_sector, layout);
 	if (layout->data_sectors == 0)
 		return META_BAD_SIZE;
-	if (meta_bitmap_sectors(super->effective_sectors, super->max_peers,
+	if (super->effective_sectors > META_DATA_SECTORS_MAX ||
+	    meta_bitmap_sectors(super->effective_sectors, super->max_peers,
 				super->bm_bytes_per_bit) > layout->bitmap_pages * BLOCK_SECTORS)
 		return META_BAD_ROOM;
 	return META_OK;

@@ -36,6 +36,7 @@ struct meta_layout {
 	uint32_t ring_blocks;   /* AL blocks of 4096 bytes */
 	uint64_t bitmap_pages;  /* whole pages of room */
 	uint64_t data_sectors;  /* usable for data: the smallest of all formulas of 2.3 */
+	uint64_t dump_sectors;  /* the same as drbdmeta counts, which shows in its dumps */
 };
 
 /* Sectors of bitmap for a device of `sectors` (bm(x) of section 2). */
@@ -51,7 +52,10 @@ enum meta_verdict meta_layout_locate(const struct meta_stores *stores, uint64_t 
  */
 enum meta_verdict meta_layout_fresh(const struct meta_stores *stores, struct md_super *super,
 				    struct meta_layout *layout);
-/* Checks the stored geometry of a decoded superblock against the stores (2.4) and fills *layout. */
+/*
+ * Checks the stored geometry of a decoded superblock against the stores (2.4) and fills *layout.
+ * META_BAD_ROOM if all is well but that the agreed size has outgrown the store or the bitmap.
+ */
 enum meta_verdict meta_layout_check(const struct meta_stores *stores, const struct md_super *super,
 				    struct meta_layout *layout);
 

@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "meta/meta_legacy.h"
+#include "meta/meta_version.h"
 
 #define OFF_DEVICE_UUID 48
 #define OFF_FLAGS 56
@@ -134,13 +134,21 @@ static bool slots_are_sound(const struct md_super *super)
 enum meta_verdict meta_super_decode(const uint8_t block[static MD_PAGE_BYTES],
 				    struct md_super *super)
 {
+	switch (meta_version_recognise(block)) {
+	case META_VERSION_V09:
+		super_read(block, super);
+		return meta_super_check(super);
+	case META_VERSION_NONE:
+		return META_NONE;
+	default:
+		return META_LEGACY;
+	}
+}
+
+enum meta_verdict meta_super_check(const struct md_super *super)
+{
 	uint64_t ring;
 
-	if (meta_legacy_recognise(block) != META_VERSION_NONE)
-		return META_LEGACY;
-	if (get_be32(block + META_MAGIC_OFFSET) != META_MAGIC_V09)
-		return META_NONE;
-	super_read(block, super);
 	if (super->bm_bytes_per_bit < BIT_BYTES_MIN || super->bm_bytes_per_bit > BIT_BYTES_MAX ||
 	    (super->bm_bytes_per_bit & (super->bm_bytes_per_bit - 1)))
 		return META_BAD_BIT_SIZE;

@@ -11,7 +11,7 @@
 enum meta_verdict {
 	META_OK,
 	META_NONE,            /* no magic of any DRBD version */
-	META_LEGACY,          /* v07 or v08: see meta_legacy.h */
+	META_LEGACY,          /* v07 or v08: see meta_version.h */
 	META_BAD_BIT_SIZE,    /* bm_bytes_per_bit is no power of two in 4 KiB .. 1 MiB */
 	META_BAD_MAX_PEERS,   /* not 1..32 */
 	META_BAD_STRIPES,     /* AL of less than 32 KiB, more than 16 GiB, or a zero factor */
@@ -33,5 +33,7 @@ void meta_super_encode(const struct md_super *super, uint8_t block[static MD_PAG
  */
 enum meta_verdict meta_super_decode(const uint8_t block[static MD_PAGE_BYTES],
 				    struct md_super *super);
+/* Whether every field is in range by itself; META_BAD_SLOT last, when all others are. */
+enum meta_verdict meta_super_check(const struct md_super *super);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "meta/meta_layout.h"
+#include "meta/meta_v08.h"
 
 #define LINE_BYTES 256
 #define ROW_HALVES 8U /* 32-bit words of one slot in one line */
@@ -19,7 +20,8 @@
 
 struct dump {
 	const struct meta_text *text;
-	int rc; /* sticky */
+	const struct md_super *super; /* the agreed size cut down */
+	int rc;                       /* sticky */
 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct dump *d, const char *format, ...)
@@ -45,31 +47,57 @@ static void put_string(struct dump *d, const char *s)
 		d->rc = d->text->emit(d->text->ctx, s, strlen(s));
 }
 
+static bool is_clean(const struct dump *d)
+{
+	return d->text->version == META_VERSION_V09
+		       ? d->super->flags & MDF_AL_CLEAN
+		       : meta_v08_is_clean(d->super, d->text->version);
+}
+
 static void put_head(struct dump *d)
 {
-	const struct md_super *s = d->text->super;
+	const struct md_super *s = d->super;
 
+	if (s->effective_sectors != d->text->super->effective_sectors)
+		put(d, "# la-size-sect was too big (%" PRIu64 "), truncated (%" PRIu64 ")!\n",
+		    d->text->super->effective_sectors, s->effective_sectors);
 	if (d->text->command) {
 		put(d, "# DRBD meta data dump\n# %s [%" PRIu64 "]\n# %s> ", d->text->date,
 		    d->text->time_s, d->text->host);
 		put_string(d, d->text->command);
 		put(d, "\n#\n\n");
 	}
-	put(d, "version \"v09\";\n\n");
-	if (!(s->flags & MDF_AL_CLEAN))
+	put(d, "version \"%s\";\n\n", d->text->version == META_VERSION_V09 ? "v09" : "v08");
+	if (!is_clean(d))
 		put(d, "This_is_an_unclean_meta_data_dump._Don't_trust_the_bitmap.\n"
 		       "# You should \"apply-al\" first, if you plan to restore this.\n\n");
-	put(d, "max-peers %" PRIu32 ";\n", s->max_peers);
+	if (d->text->version == META_VERSION_V09)
+		put(d, "max-peers %" PRIu32 ";\n", s->max_peers);
 	put(d, "# md_size_sect %" PRIu32 "\n", s->md_size_sectors);
 	put(d, "# md_offset %" PRIu64 "\n", d->text->super_byte);
 	put(d, "# al_offset %" PRIu64 "\n",
 	    d->text->super_byte + (uint64_t)(s->al_offset_sectors * INT64_C(512)));
 	put(d, "# bm_offset %" PRIu64 "\n\n",
 	    d->text->super_byte + (uint64_t)(s->bm_offset_sectors * INT64_C(512)));
+}
+
+static void put_v08_uuids(struct dump *d)
+{
+	const struct md_super *s = d->super;
+
+	put(d, "uuid {\n    0x%016" PRIX64 "; 0x%016" PRIX64 "; 0x%016" PRIX64 "; 0x%016" PRIX64
+	       ";\n    flags 0x%08" PRIX32 ";\n}\n",
+	    s->current_uuid, s->peers[0].bitmap_uuid, s->history[0], s->history[1], s->flags);
+}
+
+static void put_node(struct dump *d)
+{
+	const struct md_super *s = d->super;
+
 	put(d, "node-id %" PRId32 ";\n", s->node_id);
 	put(d, "current-uuid 0x%016" PRIX64 ";\n", s->current_uuid);
 	put(d, "flags 0x%08" PRIX32 ";\n", s->flags);
-	if (d->text->with_members)
+	if (!d->text->no_members)
 		put(d, "members 0x%016" PRIX64 ";\n", s->members);
 }
 
@@ -111,7 +139,7 @@ static void put_peer_flags(struct dump *d, uint32_t flags)
 
 static void put_peers(struct dump *d)
 {
-	const struct md_super *s = d->text->super;
+	const struct md_super *s = d->super;
 
 	for (unsigned i = 0; i < NODES_MAX; i++) {
 		put(d, "peer[%u] {\n    bitmap-index %" PRId32 ";\n", i, s->peers[i].bitmap_index);
@@ -128,13 +156,13 @@ static void put_peers(struct dump *d)
 
 static void put_geometry(struct dump *d, uint64_t bitmap_bytes)
 {
-	const struct md_super *s = d->text->super;
+	const struct md_super *s = d->super;
 
 	put(d, "# al-extents %" PRIu32 ";\n", s->al_nr_extents);
 	put(d, "la-size-sect %" PRIu64 ";\n", s->effective_sectors);
 	put(d, "bm-byte-per-bit %" PRIu32 ";\n", s->bm_bytes_per_bit);
 	put(d, "device-uuid 0x%016" PRIX64 ";\n", s->device_uuid);
-	put(d, "la-peer-max-bio-size %" PRIu32 ";\n", s->la_peer_max_bio_bytes);
+	put(d, "la-peer-max-bio-size %" PRId32 ";\n", (int32_t)s->la_peer_max_bio_bytes);
 	put(d, "al-stripes %" PRIu32 ";\n", s->al_stripes);
 	put(d, "al-stripe-size-4k %" PRIu32 ";\n", s->al_stripe_4k);
 	put(d, "# bm-bytes %" PRIu64 ";\n", bitmap_bytes);
@@ -266,7 +294,10 @@ static void put_slot(struct slot_dump *s, uint64_t page_count)
 	uint64_t piece = PIECE_PAGES / s->max_peers * s->max_peers;
 	uint8_t block[MD_PAGE_BYTES];
 
-	put(s->d, "bitmap[%" PRIu32 "] {", s->slot);
+	if (s->d->text->version == META_VERSION_V09)
+		put(s->d, "bitmap[%" PRIu32 "] {", s->slot);
+	else
+		put(s->d, "bm {");
 	for (uint64_t page = 0; page < page_count && !s->d->rc; page++) {
 		uint64_t end = (page + 1) * MD_PAGE_WORDS;
 
@@ -286,17 +317,24 @@ static void put_slot(struct slot_dump *s, uint64_t page_count)
 
 int meta_text_dump(const struct meta_text *text)
 {
-	const struct md_super *super = text->super;
-	struct dump d = { .text = text };
-	uint64_t page_count = meta_bitmap_sectors(super->effective_sectors, super->max_peers,
-						  super->bm_bytes_per_bit) / 8;
-	uint64_t bits_set = 0;
+	struct md_super super = *text->super;
+	struct dump d = { .text = text, .super = &super };
+	uint64_t page_count, bits_set = 0;
 
+	if (super.effective_sectors > text->usable_sectors)
+		super.effective_sectors = text->usable_sectors;
+	page_count = meta_bitmap_sectors(super.effective_sectors, super.max_peers,
+					 super.bm_bytes_per_bit) / 8;
 	put_head(&d);
-	put_peers(&d);
+	if (text->version == META_VERSION_V09) {
+		put_node(&d);
+		put_peers(&d);
+	} else {
+		put_v08_uuids(&d);
+	}
 	put_geometry(&d, page_count * MD_PAGE_BYTES);
-	for (uint32_t slot = 0; slot < super->max_peers && !d.rc; slot++) {
-		struct slot_dump s = { .d = &d, .slot = slot, .max_peers = super->max_peers,
+	for (uint32_t slot = 0; slot < super.max_peers && !d.rc; slot++) {
+		struct slot_dump s = { .d = &d, .slot = slot, .max_peers = super.max_peers,
 				       .next_word = slot };
 
 		put_slot(&s, page_count);

@@ -9,8 +9,8 @@
 #include "meta/meta_al.h"
 #include "meta/meta_bitmap.h"
 #include "meta/meta_layout.h"
-#include "meta/meta_legacy.h"
 #include "meta/meta_text.h"
+#include "meta/meta_v08.h"
 
 #define TAIL_BYTES 65536U
 #define RING_BLOCKS_MAX 256U /* larger rings are only more of the same */
@@ -122,6 +122,7 @@ static void read_at(const struct image *image, uint64_t byte, uint8_t block[stat
 struct attach {
 	struct image *image;
 	struct meta_layout layout;
+	enum meta_version version;
 	struct md_super super;
 };
 
@@ -201,11 +202,28 @@ static void load_bitmap(struct attach *a)
 
 static void dump(struct attach *a)
 {
-	(void)meta_text_dump(&(struct meta_text){ .super = &a->super,
+	(void)meta_text_dump(&(struct meta_text){ .version = a->version,
+						  .super = &a->super,
+						  .usable_sectors = a->layout.data_sectors,
 						  .super_byte = a->layout.super_byte,
 						  .read_page = read_page,
 						  .emit = count_text,
 						  .ctx = a });
+}
+
+/* Encodes to what it was decoded from, and converts to something that v09 accepts. */
+static void check_v08(const struct attach *a)
+{
+	uint8_t block[MD_PAGE_BYTES], again[MD_PAGE_BYTES];
+	struct md_super back;
+
+	meta_v08_encode(&a->super, a->version, block);
+	ASSERT(meta_v08_decode(block, &back) == META_OK);
+	meta_v08_encode(&back, a->version, again);
+	ASSERT(memcmp(block, again, sizeof(block)) == 0);
+	meta_v08_convert(&back, 1, 0);
+	meta_super_encode(&back, block);
+	ASSERT(meta_super_decode(block, &back) == META_OK);
 }
 
 static void attach(struct image *image)
@@ -218,14 +236,21 @@ static void attach(struct image *image)
 	if (meta_layout_locate(&image->stores, &sector) != META_OK)
 		return;
 	read_at(image, sector * 512, block);
-	if (meta_super_decode(block, &a.super) != META_OK) {
-		(void)meta_legacy_name(meta_legacy_recognise(block));
-		return;
+	a.version = meta_version_recognise(block);
+	(void)meta_version_name(a.version);
+	(void)meta_version_advice(a.version);
+	if (a.version == META_VERSION_V08 || a.version == META_VERSION_V08_UNCLEAN) {
+		if (meta_v08_decode(block, &a.super) != META_OK)
+			return;
+		check_v08(&a);
+	} else {
+		if (meta_super_decode(block, &a.super) != META_OK)
+			return;
+		meta_super_encode(&a.super, again);
+		ASSERT(meta_super_decode(again, &back) == META_OK);
+		meta_super_encode(&back, block);
+		ASSERT(memcmp(block, again, sizeof(block)) == 0);
 	}
-	meta_super_encode(&a.super, again);
-	ASSERT(meta_super_decode(again, &back) == META_OK);
-	meta_super_encode(&back, block);
-	ASSERT(memcmp(block, again, sizeof(block)) == 0);
 	if (meta_layout_check(&image->stores, &a.super, &a.layout) != META_OK)
 		return;
 	check_layout(&a);

@@ -26,6 +26,19 @@ must_fail 20 ctl alpha create-md r0 --max-peers 0
 must_fail 20 ctl alpha create-md r0 --max-peers 32
 must_fail 20 ctl alpha create-md r0 --max-peers
 said 'max-peers needs a value'
+must_fail 20 ctl alpha create-md r0 --from-v08 --max-peers 3
+said 'one bitmap slot'
+must_fail 20 ctl alpha create-md r0 --peer beta
+said '--peer goes with --from-v08'
+must_fail 20 ctl alpha restore-md r0/0
+said 'argument RES/VOL FILE is missing'
+must_fail 20 ctl alpha restore-md r0 dump
+must_fail 20 ctl alpha restore-md r0/0 "$WORK/none"
+said 'cannot open the dump'
+must_fail 20 ctl alpha set-gi r0:beta
+must_fail 20 ctl alpha set-gi r0/0 :::
+must_fail 20 ctl alpha set-gi r0:beta ::: more
+must_fail 10 ctl alpha get-gi r0:delta
 must_fail 20 ctl alpha wait-sync r0 --timeout soon
 must_fail 20 ctl alpha --nonsense status
 said "unknown option '--nonsense' in front of the command"
@@ -44,7 +57,7 @@ must_fail 10 ctl alpha create-md r0/3
 said 'create-md r0/3: the resource has no such volume'
 
 must run ctl alpha help
-for c in create-md dump-md status up down adjust attach detach connect disconnect primary secondary invalidate \
+for c in create-md dump-md restore-md apply-al wipe-md get-gi show-gi set-gi status up down adjust attach detach connect disconnect primary secondary invalidate \
 	invalidate-remote new-current-uuid wait-sync wait-connect role dstate cstate version shutdown; do
 	said "^  $c "
 	must ctl alpha help "$c" >/dev/null

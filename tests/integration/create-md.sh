@@ -7,7 +7,8 @@ need mkfs.ext4
 cluster_new "$WORK" 32M alpha beta
 disk=$(node_disk alpha)
 
-must_fail 10 ctl alpha dump-md r0
+must_fail 255 ctl alpha dump-md r0
+said 'No valid meta data found'
 must_fail 10 ctl alpha create-md r1
 said 'r1: No such resource'
 must_fail 10 ctl alpha create-md r0/7
@@ -54,4 +55,4 @@ must_fail 10 ctl alpha create-md r0 --max-peers 31
 truncate -s 0 "$disk"
 must_fail 10 ctl alpha create-md r0
 printf 'not metadata at all' >"$disk"
-must_fail 10 ctl alpha dump-md r0
+must_fail 255 ctl alpha dump-md r0

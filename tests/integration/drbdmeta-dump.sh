@@ -10,7 +10,9 @@ loop=
 release() { [ -z "$loop" ] || losetup -d "$loop"; loop=; }
 on_exit release
 same_dump() { # NODE
-	ctl "$1" dump-md r0 >"$WORK/ours" || fail "dump-md of $1"
+	local members=
+	drbdmeta_knows_members || members=--no-members
+	ctl "$1" dump-md r0 $members >"$WORK/ours" || fail "dump-md of $1"
 	loop=$(losetup -r -f --show "$(node_disk "$1")") || fail "losetup"
 	drbdmeta --force 0 v09 "$loop" internal dump-md >"$WORK/theirs" 2>"$WORK/err" || { cat "$WORK/err"; fail "drbdmeta refuses the metadata of $1"; }
 	release

@@ -45,6 +45,11 @@ must_fail() { # WANTED_EXIT COMMAND...: any failure if WANTED_EXIT is "any"
 	[ "$want" = any ] || [ "$rc" = "$want" ] || { cat "$WORK/out"; fail "$*: exit $rc, expected $want"; }
 }
 need() { local c; for c in "$@"; do command -v "$c" >/dev/null || skip "needs $c"; done; }
+# drbd-utils before 9.27 neither print nor read `members`.
+drbdmeta_knows_members() {
+	truncate -s 1M "$WORK/members" && drbdmeta --force - v09 "$WORK/members" internal create-md 1 >/dev/null 2>&1
+	drbdmeta --force - v09 "$WORK/members" internal dump-md 2>/dev/null | grep -q '^members '
+}
 [ -w /dev/fuse ] || skip "needs /dev/fuse"
 
 # Three nodes, metadata created, mounted, connected, declared equal.

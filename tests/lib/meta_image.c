@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "meta/meta_v08.h"
 
 static char *read_text(const char *path)
 {
@@ -126,11 +127,18 @@ bool meta_image_open(struct meta_image_reader *reader, struct meta_image *image)
 	struct meta_stores stores = { .place = MD_PLACE_INTERNAL,
 				      .data_sectors = image->disk_bytes / 512,
 				      .meta_sectors = image->disk_bytes / 512 };
+	enum meta_verdict verdict;
+	const uint8_t *block;
 	uint64_t sector;
 
 	reader->image = image;
-	return meta_layout_locate(&stores, &sector) == META_OK &&
-	       meta_super_decode(meta_image_at(image, sector * 512), &reader->super) == META_OK &&
+	if (meta_layout_locate(&stores, &sector) != META_OK)
+		return false;
+	block = meta_image_at(image, sector * 512);
+	reader->version = meta_version_recognise(block);
+	verdict = reader->version == META_VERSION_V09 ? meta_super_decode(block, &reader->super)
+						       : meta_v08_decode(block, &reader->super);
+	return verdict == META_OK &&
 	       meta_layout_check(&stores, &reader->super, &reader->layout) == META_OK;
 }
 

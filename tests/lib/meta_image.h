@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "meta/meta_layout.h"
+#include "meta/meta_version.h"
 
 #define META_IMAGE_TAIL_BYTES 65536U
 
@@ -30,6 +31,7 @@ uint8_t *meta_image_at(struct meta_image *image, uint64_t byte);
 struct meta_image_reader {
 	struct meta_image *image;
 	struct meta_layout layout;
+	enum meta_version version;
 	struct md_super super;
 };
 /* Decodes the superblock and checks the layout; false = refused. */

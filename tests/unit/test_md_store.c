@@ -8,7 +8,7 @@
 
 #include "../lib/scratch.h"
 #include "base/bytes.h"
-#include "disk/md_store.h"
+#include "disk/md_offline.h"
 #include "meta/meta_al.h"
 #include "meta/meta_bitmap.h"
 #include "meta/meta_super.h"
@@ -145,7 +145,7 @@ Test(md_store, what_cannot_be_opened)
 	refused(path, -EMEDIUMTYPE, "v08");
 	put_be32(magic, 0x8374026c);
 	scratch_write(path, SUPER_AT + 60, magic, 4);
-	refused(path, -EMEDIUMTYPE, "apply-al");
+	refused(path, -EMEDIUMTYPE, "--from-v08");
 	path = scratch_file("tiny", 4096);
 	refused(path, -ENODATA, "too small");
 	path = scratch_file("empty", 0);
@@ -196,16 +196,16 @@ Test(md_store, in_use)
 	const char *path = created(3);
 	struct md_store *store = opened(path, 1), *second = NULL;
 	struct md_where where = internal(path);
-	struct md_inspect inspect;
+	struct md_view view;
 	struct err err = ERR_INIT;
 
 	refused(path, -EBUSY, "in use");
 	create_refused(&where, -EBUSY, "in use");
 	cr_assert_eq(md_store_create(&where, 3, true, NULL, &err), -EBUSY);
-	cr_assert_eq(md_store_inspect(&where, &second, &inspect, &err), -EBUSY);
+	cr_assert_eq(md_offline_open(&where, false, &second, &view, &err), -EBUSY);
 	md_store_close(store);
-	cr_assert_eq(md_store_inspect(&where, &second, &inspect, &err), 0, "%s", err.text);
-	cr_assert_eq(inspect.super_byte, SUPER_AT);
+	cr_assert_eq(md_offline_open(&where, false, &second, &view, &err), 0, "%s", err.text);
+	cr_assert_eq(view.super_byte, SUPER_AT);
 	md_store_close(second);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "meta/meta_layout.h"
-#include "meta/meta_legacy.h"
+#include "meta/meta_version.h"
 #include "meta/meta_super.h"
 
 static struct md_super fresh(uint32_t max_peers)
@@ -271,19 +271,19 @@ Test(meta_super, slots)
 	cr_assert_eq(decode_with(s, 112 + 1 * 32 + 20, 1), META_BAD_SLOT, "own entry");
 }
 
-Test(meta_legacy, versions_are_told_apart)
+Test(meta_version, versions_are_told_apart)
 {
 	uint8_t b[MD_PAGE_BYTES] = { 0 };
 	struct md_super s;
 
-	cr_assert_eq(meta_legacy_recognise(b), META_VERSION_NONE);
+	cr_assert_eq(meta_version_recognise(b), META_VERSION_NONE);
 	put_be32(b + 60, 0x8374026b);
-	cr_assert_eq(meta_legacy_recognise(b), META_VERSION_V08);
+	cr_assert_eq(meta_version_recognise(b), META_VERSION_V08);
 	cr_assert_eq(meta_super_decode(b, &s), META_LEGACY);
 	put_be32(b + 60, 0x8374026c);
-	cr_assert_eq(meta_legacy_recognise(b), META_VERSION_V08_UNCLEAN);
+	cr_assert_eq(meta_version_recognise(b), META_VERSION_V08_UNCLEAN);
 	put_be32(b + 60, 0);
 	put_be32(b + 28, 0x8374026a);
-	cr_assert_eq(meta_legacy_recognise(b), META_VERSION_V07);
-	cr_assert(strstr(meta_legacy_advice(META_VERSION_V08_UNCLEAN), "apply-al"));
+	cr_assert_eq(meta_version_recognise(b), META_VERSION_V07);
+	cr_assert(strstr(meta_version_advice(META_VERSION_V08_UNCLEAN), "--from-v08"));
 }

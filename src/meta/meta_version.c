@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Recognition of metadata of DRBD 8. */
-#include "meta/meta_legacy.h"
+/* Recognition of metadata versions. */
+#include "meta/meta_version.h"
 
 #include "base/bytes.h"
 
 #define OFF_MAGIC_V07 28
 
-enum meta_version meta_legacy_recognise(const uint8_t block[static MD_PAGE_BYTES])
+enum meta_version meta_version_recognise(const uint8_t block[static MD_PAGE_BYTES])
 {
 	switch (get_be32(block + META_MAGIC_OFFSET)) {
 	case META_MAGIC_V08:
@@ -14,14 +14,14 @@ enum meta_version meta_legacy_recognise(const uint8_t block[static MD_PAGE_BYTES
 	case META_MAGIC_V08_UNCLEAN:
 		return META_VERSION_V08_UNCLEAN;
 	case META_MAGIC_V09:
-		return META_VERSION_NONE;
+		return META_VERSION_V09;
 	default:
 		return get_be32(block + OFF_MAGIC_V07) == META_MAGIC_V07 ? META_VERSION_V07
 									 : META_VERSION_NONE;
 	}
 }
 
-const char *meta_legacy_name(enum meta_version version)
+const char *meta_version_name(enum meta_version version)
 {
 	switch (version) {
 	case META_VERSION_V07:
@@ -30,23 +30,27 @@ const char *meta_legacy_name(enum meta_version version)
 		return "DRBD 8 metadata (v08)";
 	case META_VERSION_V08_UNCLEAN:
 		return "DRBD 8 metadata (v08) that was not shut down cleanly";
+	case META_VERSION_V09:
+		return "DRBD 9 metadata (v09)";
 	case META_VERSION_NONE:
 		break;
 	}
-	return "no older DRBD metadata";
+	return "no DRBD metadata";
 }
 
-const char *meta_legacy_advice(enum meta_version version)
+const char *meta_version_advice(enum meta_version version)
 {
 	switch (version) {
 	case META_VERSION_V07:
+		return "it cannot be converted here: bring it to v08 with `drbdmeta ... v08 ... "
+		       "create-md` of drbd-utils first, or start afresh with `drbdctl create-md "
+		       "--force` (all peers resynchronise then)";
 	case META_VERSION_V08:
-		return "convert it with `drbdmeta ... v09 ... create-md` of drbd-utils, or start "
-		       "afresh with `drbdctl create-md --force` (all peers resynchronise then)";
 	case META_VERSION_V08_UNCLEAN:
-		return "run `drbdmeta ... v08 ... apply-al` and then `drbdmeta ... v09 ... "
-		       "create-md` of drbd-utils, or start afresh with `drbdctl create-md --force` "
-		       "(all peers resynchronise then)";
+		return "convert it with `drbdctl create-md --from-v08`, which keeps generations "
+		       "and bitmap, or start afresh with `drbdctl create-md --force` (all peers "
+		       "resynchronise then)";
+	case META_VERSION_V09:
 	case META_VERSION_NONE:
 		break;
 	}
