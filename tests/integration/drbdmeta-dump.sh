@@ -2,20 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # drbdmeta of the DRBD utilities dumps the metadata of a used and stopped store with the same generations as drbdctl dump-md.
 . "$(dirname "$0")/functions.sh"
-need jq drbdmeta losetup
-is_root || skip "needs root (drbdmeta works on block devices)"
-losetup -f >/dev/null 2>&1 || skip "needs loop devices"
+need jq drbdmeta
 
-loop=
-release() { [ -z "$loop" ] || losetup -d "$loop"; loop=; }
-on_exit release
 same_dump() { # NODE
 	local members=
 	drbdmeta_knows_members || members=--no-members
 	ctl "$1" dump-md r0 $members >"$WORK/ours" || fail "dump-md of $1"
-	loop=$(losetup -r -f --show "$(node_disk "$1")") || fail "losetup"
-	drbdmeta --force 0 v09 "$loop" internal dump-md >"$WORK/theirs" 2>"$WORK/err" || { cat "$WORK/err"; fail "drbdmeta refuses the metadata of $1"; }
-	release
+	drbdmeta --force - v09 "$(node_disk "$1")" internal dump-md >"$WORK/theirs" 2>"$WORK/err" || { cat "$WORK/err"; fail "drbdmeta refuses the metadata of $1"; }
 	for f in ours theirs; do
 		grep -Ev '^# ' "$WORK/$f" | sed -n '/^version/,$p' >"$WORK/$f.plain"
 		grep -E '^(current-uuid|    bitmap-uuid|la-size-sect)' "$WORK/$f" >"$WORK/$f.uuids"
