@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "base/assert.h"
+#include "base/std_fds.h"
 #include "base/str.h"
 #include "client.h"
 #include "commands.h"
@@ -141,8 +142,10 @@ int cmd_help(struct cli *cli)
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
-	int rc = args_parse(argc, argv, &cli);
+	int rc;
 
+	std_fds_occupy();
+	rc = args_parse(argc, argv, &cli);
 	if (rc != EXIT_OK)
 		return rc;
 	if (curl_global_init(CURL_GLOBAL_NOTHING))

@@ -171,7 +171,7 @@ static void finish_start(struct daemon *d)
 	}
 	/* The shard answers this, not we. */
 	if (stat(d->options.mountpoint, &st) || st.st_ino != FUSE_ROOT_ID) {
-		fail_start(d, "the mount does not answer");
+		fail_start(d, "the mount does not answer; the lines of fuse in the log say why");
 		return;
 	}
 	d->phase = DAEMON_RUNNING;

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/std_fds.h"
 #include "base/str.h"
 #include "daemon_int.h"
 
@@ -358,8 +359,10 @@ int main(int argc, char **argv)
 	struct command_line cl = { .config_file = NULL };
 	struct err err = ERR_INIT;
 	struct conf *conf;
-	int rc = parse(argc, argv, &cl);
+	int rc;
 
+	std_fds_occupy();
+	rc = parse(argc, argv, &cl);
 	if (rc >= 0)
 		return rc;
 	assert_hook = assertion_failed;

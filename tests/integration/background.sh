@@ -41,6 +41,13 @@ for end in sigterm unmount shutdown; do
 	ended "$pid"
 done
 
+# A shell without standard descriptors: what the daemon opens must not take their place.
+(exec 0<&- 1>&- 2>&-; "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n alpha -s "$sock" "$mnt") || fail "mount without descriptors: exit $?"
+[ "$(ctl alpha role r0)" = Secondary ] || fail "does not answer when started without descriptors"
+pid=$(pid_of)
+must ctl alpha shutdown
+ended "$pid"
+
 # Failures: in the background as in the foreground.
 for f in "" -f; do
 	mkdir "$mnt/occupied"

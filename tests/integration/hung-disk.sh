@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A disk that does not answer while it is being attached does not keep the daemon from ending in time.
+# A disk that does not answer, while it is being attached or written to: status answers all the same, the daemon ends in
+# time, and a Primary elsewhere does not wait for it longer than ko-count allows.
 . "$(dirname "$0")/functions.sh"
 need jq
 
@@ -8,6 +9,7 @@ need jq
 below_disk=$WORK/below.img
 mkdir "$WORK/below"
 truncate -s 40M "$below_disk"
+CLUSTER_NET='ko-count = 2; timeout = 10;'
 cluster_new "$WORK" 32M alpha beta
 free_port
 cat >"$WORK/below.conf" <<CONF
@@ -56,9 +58,45 @@ must wait_for 60 "the command to fail" node_gone "$attach"
 ! wait "$attach" || fail "an attach that never ended succeeded: $(cat "$WORK/attach")"
 
 # With its disk back all is well.
-kill -CONT "$below_pid"
-must node_start alpha
-must wait_for 60 "both nodes settled" cluster_settled
+back() {
+	kill -CONT "$below_pid"
+	must node_start alpha
+	must wait_for 60 "both nodes settled" cluster_settled
+	must wait_for 30 "nobody to be Primary" eval 'role_is alpha Secondary && role_is beta Secondary'
+}
+answers_at_once() { must timeout 3 "$B/drbdctl" -s "$WORK/alpha/control.sock" status >/dev/null; }
+back
+
+# In the middle of its own writes: at first in one of the metadata, then in one of the data.
+for hangs in upper lower; do
+	if [ "$hangs" = lower ]; then
+		# The extent is in the activity log, nothing is under way.
+		exec 3<>"$(node_file alpha)"
+		must put_random alpha 2048 64
+		must wait_for 30 "alpha to be idle" eval '[ "$(field alpha "[.devices[0].\"upper-pending\", .connections[0].peer_devices[0].unacked] | add")" = 0 ]'
+	fi
+	kill -STOP "$below_pid"
+	put_random alpha 2048 64 2>/dev/null 3>&- &
+	writer=$!
+	on_exit 'kill $writer 2>/dev/null'
+	must wait_for 30 "a write to hang" eval '[ "$(field alpha ".devices[0].\"$hangs-pending\"")" -gt 0 ]'
+	answers_at_once
+	ends_in_time "it is being written to ($hangs-pending)"
+	exec 3>&-
+	must wait_for 30 "the writer to fail" node_gone "$writer"
+	! wait "$writer" || fail "a write to a disk that never answered, and its fsync, succeeded"
+	back
+done
+
+# In the middle of what a peer writes. The peer goes on without it.
+kill -STOP "$below_pid"
+must put_random beta 4096 64
+must wait_for 30 "alpha to be given up" eval '! conn_is beta alpha Connected || [ "$(peer_field beta alpha ".peer_devices[0].\"peer-disk-state\"")" != UpToDate ]'
+answers_at_once
+ends_in_time "a peer is writing to it"
+back
+cmp "$(node_file alpha)" "$(node_file beta)" || fail "alpha has other data than beta"
+must wait_for 30 "nobody to be Primary" eval 'role_is alpha Secondary && role_is beta Secondary'
 stop_all
 must below shutdown
 must wait_for 60 "what is below to end" node_gone "$below_pid"
