@@ -57,7 +57,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 use_fs=0
-if [ "$(id -u)" -eq 0 ] && command -v mkfs.ext4 >/dev/null && losetup -f >/dev/null 2>&1; then use_fs=1; fi
+if may_mount_loop "$work"; then use_fs=1; fi
 
 # --- the application: on a file system where it may, on the file itself elsewhere ---------------
 app_open() { # NODE
@@ -149,7 +149,7 @@ status alpha
 if [ "$use_fs" = 1 ]; then
 	step "alpha: a loop device over the file, ext4 on it (opening promotes), $tree copied onto it"
 else
-	step "alpha: no root, so no loop device: $tree is written to the file itself (opening promotes)"
+	step "alpha: a loop device may not be mounted here, so $tree is written to the file itself (opening promotes)"
 fi
 app_open alpha new || die "cannot use alpha's file"
 app_copy_tree alpha || die "copying $tree failed"

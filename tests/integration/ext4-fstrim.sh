@@ -4,8 +4,7 @@
 # Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq mkfs.ext4 losetup fstrim e2fsck
-is_root || skip "needs root (loop devices)"
-losetup -f >/dev/null 2>&1 || skip "needs loop devices"
+may_mount_loop "$WORK" || skip "may not mount a loop device here (needs root)"
 
 three_nodes 96M
 loop=

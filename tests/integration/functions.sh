@@ -30,7 +30,6 @@ finish() {
 }
 trap finish EXIT
 export LC_ALL=C
-PATH=$PATH:/usr/sbin:/sbin
 trap 'exit 130' INT
 trap 'exit 143' TERM
 

@@ -7,6 +7,7 @@
 #   ctl NODE COMMAND...              drbdctl for that node
 #   field NODE JQ                    a value from `status r0 --json`
 #   wait_for LIMIT_S "what" COMMAND...  polls until COMMAND succeeds; a limit is for what hangs, not for what is slow
+#   may_mount_loop DIR               whether a file system on a loop device can be used here; tried out in DIR
 #   free_port                        sets PORT to one that nobody listens on, another one each time
 #   cluster_cleanup                  stops everything that was started here; safe to call twice
 #
@@ -15,6 +16,7 @@
 
 B=${B:-build}
 B=$(cd "$B" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
 declare -A NODE_PID=()
 declare -A NODE_ID=()
 CLUSTER_DIR=
@@ -36,6 +38,18 @@ wait_for() { # LIMIT_S WHAT COMMAND...
 		pause 0.05
 	done
 }
+
+# Not who we are decides, but what a container lets us do and has devices for.
+may_mount_loop() { # DIR
+	local dev rc=1
+	mkdir "$1/probe"
+	truncate -s 1M "$1/probe.img" && mkfs.ext4 -q -F "$1/probe.img" && dev=$(losetup -f --show "$1/probe.img") && {
+		mount "$dev" "$1/probe" && umount "$1/probe" && rc=0
+		losetup -d "$dev"
+	}
+	rm -rf "$1/probe" "$1/probe.img"
+	return "$rc"
+} 2>/dev/null
 
 # Below those that the system gives to outgoing connections (and drbdfs to its own): one of them could hold the port
 # of a node that is down for a moment.
