@@ -55,6 +55,8 @@ static const struct conf_word words_on_io_error[] = {
 /* Accepted by the digest lookup of the cryptographic
  * library under the names that the kernel uses. */
 static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" };
+/* Also for TYPE_CHECKSUM; needs no library. */
+static const char checksum[] = "crc32c";
 
 /* NUM(group, name, field, unit, min, max, preset), FLAG(group, name, field, preset),
  * WORD(group, name, field, words, preset), TEXT(group, name, field, type). */
@@ -75,6 +77,7 @@ static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha38
 	FLAG(NET, "allow-remote-read", net.allow_remote_read, true)                                \
 	TEXT(NET, "cram-hmac-alg", net.cram_hmac_alg, TYPE_DIGEST)                                 \
 	TEXT(NET, "shared-secret", net.shared_secret, TYPE_SECRET)                                 \
+	TEXT(NET, "data-integrity-alg", net.data_integrity_alg, TYPE_CHECKSUM)                     \
 	WORD(DISK, "on-io-error", disk.on_io_error, words_on_io_error, IOERR_DETACH)               \
 	NUM(DISK, "al-extents", disk.al_extents, UNIT_ONE, AL_EXTENTS_MIN, AL_EXTENTS_MAX,         \
 	    AL_EXTENTS_DEFAULT)                                                                    \
@@ -158,6 +161,7 @@ static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t 
 			memcpy(field, &small, sizeof(small));
 		return;
 	case TYPE_DIGEST:
+	case TYPE_CHECKSUM:
 	case TYPE_SECRET:
 		break;
 	}
@@ -187,7 +191,8 @@ void conf_opts_preset(struct conf_opts *opts)
 {
 	memset(opts, 0, sizeof(*opts));
 	for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
-		if (table[i].type != TYPE_DIGEST && table[i].type != TYPE_SECRET)
+		if (table[i].type != TYPE_DIGEST && table[i].type != TYPE_CHECKSUM &&
+		    table[i].type != TYPE_SECRET)
 			store(&table[i], opts, table[i].preset);
 	}
 }
@@ -265,8 +270,12 @@ static int set_word(const struct conf_option *o, const config_setting_t *s, stru
 	return -EINVAL;
 }
 
-static bool digest_known(const char *name)
+static bool digest_known(enum conf_type type, const char *name)
 {
+	if (type == TYPE_SECRET || !*name)
+		return true;
+	if (type == TYPE_CHECKSUM && str_eq(name, checksum))
+		return true;
 	for (unsigned i = 0; i < ARRAY_LEN(digests); i++) {
 		if (str_eq(digests[i], name))
 			return true;
@@ -284,12 +293,14 @@ static int set_text(const struct conf_option *o, const config_setting_t *s, stru
 	text = config_setting_get_string(s);
 	if (strlen(text) > o->max)
 		return err_set(err, -ERANGE, "%s: too long, max len: %" PRIu64, o->name, o->max);
-	if (o->type == TYPE_DIGEST && *text && !digest_known(text)) {
+	if (!digest_known(o->type, text)) {
 		(void)err_set(err, -EINVAL, "%s: \"%s\" is not a known hash; allowed are", o->name,
 			      text);
 		for (unsigned i = 0; i < ARRAY_LEN(digests); i++)
 			(void)str_append(err->text, sizeof(err->text), "%s \"%s\"",
 					 i ? " |" : "", digests[i]);
+		if (o->type == TYPE_CHECKSUM)
+			(void)str_append(err->text, sizeof(err->text), " | \"%s\"", checksum);
 		return -EINVAL;
 	}
 	/* No trace of a longer value: results are compared as memory. */
@@ -309,6 +320,7 @@ int conf_option_set(const struct conf_option *option, const config_setting_t *se
 	case TYPE_WORD:
 		return set_word(option, setting, opts, err);
 	case TYPE_DIGEST:
+	case TYPE_CHECKSUM:
 	case TYPE_SECRET:
 		return set_text(option, setting, opts, err);
 	}

@@ -73,6 +73,7 @@ struct core_net_conf {
 	bool allow_remote_read;
 	char cram_hmac_alg[ALG_NAME_MAX]; /* "" = no authentication */
 	char shared_secret[SHARED_SECRET_MAX];
+	char data_integrity_alg[ALG_NAME_MAX]; /* "" = none */
 };
 
 struct core_peer_conf {

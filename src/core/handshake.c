@@ -19,6 +19,14 @@ static void deadline_arm(struct core *core, struct peer *peer)
 						      HS_PING_TIMEOUTS * 100 * NS_PER_MS;
 }
 
+/* With digests before the payloads a DRBD kernel takes what follows a P_ZEROES for one (4.2). */
+static uint32_t features_offered(const struct peer *peer)
+{
+	if (peer->conf->net.data_integrity_alg[0])
+		return FEATURES_OFFERED & ~FEATURE_WZEROES;
+	return FEATURES_OFFERED;
+}
+
 void handshake_start(struct core *core, struct peer *peer)
 {
 	struct pkt pkt = { .type = P_CONNECTION_FEATURES, .vnr = VNR_NONE };
@@ -29,7 +37,7 @@ void handshake_start(struct core *core, struct peer *peer)
 	pkt.u.features = (struct pkt_features){
 		.protocol_min = APV_MIN,
 		.protocol_max = APV_MAX,
-		.features = FEATURES_OFFERED,
+		.features = features_offered(peer),
 		.sender_node_id = core->self,
 		.receiver_node_id = peer->id,
 	};
@@ -91,7 +99,7 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 		return;
 	}
 	peer->apv = max < APV_MAX ? max : APV_MAX;
-	peer->features = f->features & FEATURES_OFFERED;
+	peer->features = f->features & features_offered(peer);
 	if (peer->apv == 121 && (peer->features & FEATURE_RESYNC_DAGTAG)) {
 		peer_standalone(core, peer, false,
 				"%s speaks protocol 121 with dagtag resync (DRBD 9.2.0 to 9.2.2), "
@@ -129,6 +137,7 @@ void handshake_send_protocol(struct core *core, struct peer *peer)
 	pkt.u.protocol.after_sb_1p = (uint32_t)net->after_sb_1p;
 	pkt.u.protocol.after_sb_2p = (uint32_t)net->after_sb_2p;
 	pkt.u.protocol.conn_flags = peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0;
+	memcpy(pkt.u.protocol.integrity_alg, net->data_integrity_alg, ALG_NAME_MAX);
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
@@ -153,7 +162,7 @@ static const char *protocol_mismatch(const struct core_net_conf *net, const stru
 		return "after-sb-2pri";
 	if (p->two_primaries)
 		return "allow-two-primaries";
-	return p->integrity_alg[0] ? "data-integrity-alg" : NULL;
+	return strcmp(p->integrity_alg, net->data_integrity_alg) ? "data-integrity-alg" : NULL;
 }
 
 void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)

@@ -275,9 +275,14 @@ void peer_request_disk_done(struct core *core, const struct ev_done *done)
 
 /* ---- arrival ---- */
 
-static enum request_op op_of(const struct pkt *pkt)
+/* Without P_ZEROES a P_TRIM may stand for one: what it covers must read as zeroes. */
+static enum request_op op_of(const struct peer *peer, const struct pkt *pkt)
 {
-	return pkt->type == P_DATA ? OP_WRITE : pkt->type == P_TRIM ? OP_DISCARD : OP_ZEROES;
+	if (pkt->type == P_DATA)
+		return OP_WRITE;
+	if (pkt->type == P_TRIM && (peer->features & FEATURE_WZEROES))
+		return OP_DISCARD;
+	return OP_ZEROES;
 }
 
 /* Text of what is wrong with the packet, NULL = nothing. */
@@ -341,7 +346,7 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 			  pkt->u.block.bytes);
 		return;
 	}
-	preq->op = (uint8_t)op_of(pkt);
+	preq->op = (uint8_t)op_of(peer, pkt);
 	preq->payload = payload;
 	peer->rx.dagtag += preq->bytes / SECTOR_BYTES;
 	preq->dagtag = peer->rx.dagtag;

@@ -121,7 +121,8 @@ static void end_incarnation(struct net_conn *conn, bool linger)
 		else
 			net_stream_close(s);
 	}
-	conn->wire = (struct wire_ctx){ .apv = 0 };
+	conn->wire_rx = conn->wire_tx = (struct wire_ctx){ .apv = 0 };
+	conn->digest_rx = conn->digest_tx = (struct net_digest){ .bytes = 0 };
 	conn->features_sent = false;
 	conn->phase = NET_IDLE;
 }
@@ -215,13 +216,20 @@ void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *
 		conn->own_features = pkt->u.features;
 		conn->features_sent = true;
 	}
-	net_tx_packet(s, &conn->wire, pkt);
+	net_tx_packet(s, &conn->wire_tx, &conn->digest_tx, pkt);
+	if (pkt->type == P_PROTOCOL) {
+		/* The configuration takes no other algorithm. */
+		bool known = net_digest_set(&conn->digest_tx, pkt->u.protocol.integrity_alg);
+
+		ASSERT(known);
+		conn->wire_tx.integrity_bytes = conn->digest_tx.bytes;
+	}
 }
 
 void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *words, uint64_t bits)
 {
 	if (conn->streams[STREAM_DATA])
-		net_tx_bitmap(conn->streams[STREAM_DATA], &conn->wire, vnr, words, bits);
+		net_tx_bitmap(conn->streams[STREAM_DATA], &conn->wire_tx, vnr, words, bits);
 }
 
 bool net_has_output(const struct net *net)

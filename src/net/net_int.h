@@ -26,6 +26,14 @@ struct net_layer {
 
 extern const struct net_layer net_layer_plain;
 
+/* ---- digests ---- */
+
+/* Of the payloads in one direction (data-integrity-alg). */
+struct net_digest {
+	uint32_t bytes;             /* 0 = none */
+	const struct evp_md_st *md; /* NULL: crc32c */
+};
+
 /* ---- receiving ---- */
 
 #define NET_RX_BUFFER_BYTES (32U << 10)
@@ -124,7 +132,8 @@ struct net_conn {
 	char problem[ERR_TEXT_MAX];
 	/* while NET_UP */
 	struct net_stream *streams[STREAM_COUNT];
-	struct wire_ctx wire;
+	struct wire_ctx wire_rx, wire_tx;
+	struct net_digest digest_rx, digest_tx;
 	bool features_sent;
 	struct pkt_features own_features;
 };
@@ -205,11 +214,19 @@ void net_rx_run(struct net_stream *s, uint32_t max_bytes);
 
 /* net_tx.c */
 void net_tx_clear(struct net_stream *s);
-void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire, const struct pkt *pkt);
+void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire,
+		   const struct net_digest *digest, const struct pkt *pkt);
 void net_tx_bitmap(struct net_stream *s, const struct wire_ctx *wire, uint16_t vnr,
 		   const uint64_t *words, uint64_t bits);
 /* Sends what the socket takes. Returns the bytes sent or -errno; -EAGAIN is not an error. */
 int64_t net_tx_run(struct net_stream *s);
 void net_tx_free_chunks(struct net *net);
+
+/* net_digest.c */
+/* What alg ("" = none) stands for; false: there is no such algorithm here. */
+bool net_digest_set(struct net_digest *digest, const char *alg);
+/* Writes digest->bytes bytes. */
+void net_digest_of(const struct net_digest *digest, const void *data, uint32_t bytes,
+		   uint8_t out[WIRE_DIGEST_MAX_BYTES]);
 
 #endif

@@ -32,9 +32,31 @@ static void agree(struct net_conn *conn, const struct pkt_features *theirs)
 
 	if (!conn->features_sent)
 		return;
-	conn->wire.apv = MIN(ours->protocol_max,
-			     theirs->protocol_max ? theirs->protocol_max : theirs->protocol_min);
-	conn->wire.features = ours->features & theirs->features;
+	conn->wire_rx.apv = MIN(ours->protocol_max,
+				theirs->protocol_max ? theirs->protocol_max : theirs->protocol_min);
+	conn->wire_rx.features = ours->features & theirs->features;
+	conn->wire_tx.apv = conn->wire_rx.apv;
+	conn->wire_tx.features = conn->wire_rx.features;
+}
+
+/* The digest that the peer announces is on all its payloads from here on. False: unknown. */
+static bool follow_digest(struct net_conn *conn, const struct pkt_protocol *theirs)
+{
+	if (!net_digest_set(&conn->digest_rx, theirs->integrity_alg))
+		return false;
+	conn->wire_rx.integrity_bytes = conn->digest_rx.bytes;
+	return true;
+}
+
+static bool payload_intact(const struct net_stream *s, const struct pkt *pkt)
+{
+	const struct net_digest *digest = &s->conn->digest_rx;
+	uint8_t own[WIRE_DIGEST_MAX_BYTES];
+
+	if (!digest->bytes)
+		return true;
+	net_digest_of(digest, s->rx.payload->data, s->rx.payload_bytes, own);
+	return pkt->var_bytes == digest->bytes && !memcmp(own, pkt->var, digest->bytes);
 }
 
 static void fail_packet(struct net_stream *s, int error)
@@ -55,10 +77,18 @@ static bool deliver(struct net_stream *s, const uint8_t *body)
 	int rc;
 
 	rx->state = NET_RX_HEADER;
-	rc = wire_decode_body(&s->conn->wire, &rx->header, body, rx->fixed_bytes, &pkt,
+	rc = wire_decode_body(&s->conn->wire_rx, &rx->header, body, rx->fixed_bytes, &pkt,
 			      &s->net->uuids);
 	if (rc) {
 		fail_packet(s, rc);
+		return false;
+	}
+	if (rx->payload && !payload_intact(s, &pkt)) {
+		net_conn_fail(s->conn,
+			      "data-integrity-alg: %s for sector %llu, %u bytes, was damaged on "
+			      "its way; is a network card or memory faulty?",
+			      packet_name(pkt.type), (unsigned long long)pkt.u.block.sector,
+			      rx->payload_bytes);
 		return false;
 	}
 	if (rx->payload) {
@@ -69,6 +99,12 @@ static bool deliver(struct net_stream *s, const uint8_t *body)
 		net_trace(s, "<-", &pkt);
 	if (pkt.type == P_CONNECTION_FEATURES)
 		agree(s->conn, &pkt.u.features);
+	if ((pkt.type == P_PROTOCOL || pkt.type == P_PROTOCOL_UPDATE) &&
+	    !follow_digest(s->conn, &pkt.u.protocol)) {
+		net_conn_fail(s->conn, "data-integrity-alg %s of the peer is not available here",
+			      pkt.u.protocol.integrity_alg);
+		return false;
+	}
 	s->net->cb->packet(s->conn->ctx, s->kind, &pkt);
 	return !s->closed && s->conn;
 }
@@ -89,7 +125,7 @@ static int parse_header(struct net_stream *s)
 			      s->kind == STREAM_DATA ? "data" : "control", wire_error_text(rc));
 		return -1;
 	}
-	rc = wire_check_header(&s->conn->wire, &rx->header, s->kind, &rx->fixed_bytes,
+	rc = wire_check_header(&s->conn->wire_rx, &rx->header, s->kind, &rx->fixed_bytes,
 			       &rx->payload_bytes);
 	if (rc) {
 		fail_packet(s, rc);

@@ -160,7 +160,23 @@ static bool push_bytes(struct net_stream *s, struct net_chunk *c, uint32_t n)
 	return true;
 }
 
-void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire, const struct pkt *pkt)
+/* The packet with the digest of its payload. */
+static size_t encode_with_digest(struct net_stream *s, const struct wire_ctx *wire,
+				 const struct net_digest *digest, const struct pkt *pkt,
+				 struct net_chunk *c)
+{
+	uint8_t bytes[WIRE_DIGEST_MAX_BYTES];
+	struct pkt with = *pkt;
+
+	net_digest_of(digest, buf_by_id(s->net->pool, pkt->payload.id)->data, pkt->payload.bytes,
+		      bytes);
+	with.var = bytes;
+	with.var_bytes = digest->bytes;
+	return wire_encode(wire, &with, c->bytes + c->used_bytes, NET_CHUNK_BYTES - c->used_bytes);
+}
+
+void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire,
+		   const struct net_digest *digest, const struct pkt *pkt)
 {
 	struct net_chunk *c = chunk_with_room(s);
 	size_t n;
@@ -169,7 +185,11 @@ void net_tx_packet(struct net_stream *s, const struct wire_ctx *wire, const stru
 		break_stream(s, "no memory to send");
 		return;
 	}
-	n = wire_encode(wire, pkt, c->bytes + c->used_bytes, NET_CHUNK_BYTES - c->used_bytes);
+	if (digest->bytes && pkt->payload.id)
+		n = encode_with_digest(s, wire, digest, pkt, c);
+	else
+		n = wire_encode(wire, pkt, c->bytes + c->used_bytes,
+				NET_CHUNK_BYTES - c->used_bytes);
 	if (n == 0) {
 		break_stream(s, "a packet to send does not exist in the agreed protocol");
 		return;

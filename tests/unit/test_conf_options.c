@@ -171,6 +171,7 @@ Test(conf_options, secrets_and_digests)
 {
 	const struct conf_option *secret = conf_option_find(GROUP_NET, "shared-secret");
 	const struct conf_option *alg = conf_option_find(GROUP_NET, "cram-hmac-alg");
+	const struct conf_option *sum = conf_option_find(GROUP_NET, "data-integrity-alg");
 	char text[80] = "\"";
 	struct conf_opts opts;
 	struct err err;
@@ -186,4 +187,10 @@ Test(conf_options, secrets_and_digests)
 	cr_assert_eq(set(alg, "\"sha256\"", &opts, &err), 0);
 	cr_assert_str_eq(opts.net.cram_hmac_alg, "sha256");
 	cr_assert_eq(set(alg, "\"sha257\"", &opts, &err), -EINVAL);
+	cr_assert_eq(set(alg, "\"crc32c\"", &opts, &err), -EINVAL, "no hash for a proof");
+	cr_assert_eq(set(sum, "\"crc32c\"", &opts, &err), 0);
+	cr_assert_str_eq(opts.net.data_integrity_alg, "crc32c");
+	cr_assert_eq(set(sum, "\"md5\"", &opts, &err), 0);
+	cr_assert_eq(set(sum, "\"crc32\"", &opts, &err), -EINVAL);
+	cr_assert(strstr(err.text, "\"crc32c\""), "%s", err.text);
 }

@@ -310,6 +310,23 @@ Test(protocol, a_difference_is_named)
 	}
 }
 
+static void with_digests(struct core_conf *conf)
+{
+	strcpy(conf->peers[0].net.data_integrity_alg, "crc32c");
+}
+
+/* Only without P_ZEROES, which a DRBD kernel misreads then. */
+Test(protocol, digests_exclude_write_zeroes)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .tune = with_digests });
+
+	pair_up(p);
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_CONNECTED, "%s", pair_describe(p));
+	cr_assert_not(pair_core(p, 0)->peer[1]->features & FEATURE_WZEROES);
+	cr_assert(pair_core(p, 0)->peer[1]->features & FEATURE_TRIM);
+	pair_free(p);
+}
+
 static void mirrored_policies(struct core_conf *conf)
 {
 	conf->peers[0].net.after_sb_0p = conf->node_id ? ASB_DISCARD_LOCAL : ASB_DISCARD_REMOTE;

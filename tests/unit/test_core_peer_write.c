@@ -181,6 +181,14 @@ PeerWriteTest(discards_and_zeroes)
 	rx(&pkt);
 	cr_assert(node_act(&n, AC_DISK_ZEROES, 0)->u.disk.unmap);
 	cr_assert_eq(peer_rx_dagtag(n.core->peer[FROM]), 4 * 2048);
+	/* Without P_ZEROES that is what a P_TRIM may mean. */
+	n.core->peer[FROM]->features &= ~FEATURE_WZEROES;
+	pkt.type = P_TRIM;
+	pkt.u.block.dp_flags = 0x142;
+	pkt.u.block.sector = 32000;
+	rx(&pkt);
+	cr_assert(node_act(&n, AC_DISK_ZEROES, 0)->u.disk.unmap);
+	cr_assert_null(node_act(&n, AC_DISK_DISCARD, 0));
 }
 
 /* ---- hostile input ---- */

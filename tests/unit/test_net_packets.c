@@ -163,6 +163,47 @@ Test(net_packets, congestion)
 	world_close(&w);
 }
 
+static void announce_digest(struct world_end *end, const char *alg)
+{
+	struct pkt pkt = { .type = P_PROTOCOL, .vnr = VNR_NONE };
+
+	pkt.u.protocol.protocol = PROTOCOL_C;
+	strcpy(pkt.u.protocol.integrity_alg, alg);
+	net_conn_send(end->conn, STREAM_DATA, &pkt);
+}
+
+/* data-integrity-alg: a digest before each payload of who announced one. */
+Test(net_packets, digests)
+{
+	static const struct {
+		const char *alg;
+		uint32_t bytes;
+	} algs[] = { { "crc32c", 4 }, { "md5", 16 }, { "sha1", 20 }, { "sha512", 64 } };
+
+	for (unsigned k = 0; k < 4; k++) {
+		struct world_end *from = &w.ends[0][1];
+		struct count there = { &w.ends[1][0], 4 }, back = { from, 1 };
+		uint64_t before;
+
+		open_pair(16 << 20);
+		announce_digest(from, algs[k].alg);
+		before = from->tx_bytes[STREAM_DATA];
+		for (unsigned i = 1; i <= 3; i++)
+			send_data(from, i * 8, 4096 * i, (uint8_t)i);
+		cr_assert(world_run(&w, has_packets, &there), "%s", from->reason);
+		for (unsigned i = 1; i <= 3; i++)
+			check_data(there.end, i, i * 8, 4096 * i, (uint8_t)i);
+		cr_assert_eq(from->tx_bytes[STREAM_DATA] - before,
+			     16 + 24 + strlen(algs[k].alg) + 1 +
+				     3 * (16 + 24 + algs[k].bytes) + 6 * 4096);
+		/* The other direction has none. */
+		send_data(there.end, 0, 512, 9);
+		cr_assert(world_run(&w, has_packets, &back));
+		check_data(from, 0, 0, 512, 9);
+		world_close(&w);
+	}
+}
+
 static bool is_down(void *ctx)
 {
 	return ((struct world_end *)ctx)->down_count > 0;
@@ -178,6 +219,45 @@ Test(net_packets, wrong_stream)
 	cr_assert(world_run(&w, is_down, &w.ends[1][0]));
 	cr_assert(strstr(w.ends[1][0].reason, "control stream"), "%s", w.ends[1][0].reason);
 	cr_assert(strstr(w.ends[1][0].reason, "BARRIER"), "%s", w.ends[1][0].reason);
+	world_close(&w);
+}
+
+/* What changed after its digest was taken is not delivered. */
+Test(net_packets, damaged_payload)
+{
+	struct buf *buf;
+	struct pkt pkt = { .type = P_DATA, .vnr = 0 };
+
+	open_pair(1 << 20);
+	announce_digest(&w.ends[0][1], "crc32c");
+	buf = buf_get(w.pools[0], BUF_APP, 4096);
+	cr_assert(buf);
+	fill(buf, 4096, 1);
+	pkt.payload = (struct payload){ .id = buf->id, .bytes = 4096 };
+	pkt.u.block.bytes = 4096;
+	pkt.u.block.sector = 77;
+	net_conn_send(w.ends[0][1].conn, STREAM_DATA, &pkt);
+	buf->data[4095] ^= 1;
+	buf_put(buf);
+	cr_assert(world_run(&w, is_down, &w.ends[1][0]));
+	cr_assert(strstr(w.ends[1][0].reason, "sector 77"), "%s", w.ends[1][0].reason);
+	cr_assert_eq(w.ends[1][0].packet_count, 1);
+	cr_assert_eq(buf_pool_used_count(w.pools[1]), 0);
+	world_close(&w);
+}
+
+/* A peer may announce what this library does not have. */
+Test(net_packets, unknown_digest)
+{
+	struct pkt pkt = { .type = P_PROTOCOL, .vnr = VNR_NONE };
+
+	open_pair(1 << 20);
+	strcpy(pkt.u.protocol.integrity_alg, "crc31");
+	/* Only the receiving end looks at the name of an update. */
+	pkt.type = P_PROTOCOL_UPDATE;
+	net_conn_send(w.ends[0][1].conn, STREAM_DATA, &pkt);
+	cr_assert(world_run(&w, is_down, &w.ends[1][0]));
+	cr_assert(strstr(w.ends[1][0].reason, "crc31"), "%s", w.ends[1][0].reason);
 	world_close(&w);
 }
 
