@@ -213,10 +213,19 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 	return decided(SYNC_NONE, RULE_BOTH_OFF);
 }
 
-static bool share_history(const struct uuid_side *a, const struct uuid_side *b)
+static bool knows(const struct uuid_side *side, uint64_t uuid)
+{
+	return in_history(side, uuid) || other_bitmap(side, uuid, NODES_MAX) < NODES_MAX;
+}
+
+/* A generation that a reference has is not in the history (1.4); it is an ancestor all the same. */
+static bool share_ancestor(const struct uuid_side *a, const struct uuid_side *b)
 {
 	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
-		if (a->history[i] && in_history(b, a->history[i]))
+		if (a->history[i] && knows(b, a->history[i]))
+			return true;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (a->bitmap[n] && a->bitmap[n] != UUID_UNKNOWN && knows(b, a->bitmap[n]))
 			return true;
 	return false;
 }
@@ -252,7 +261,7 @@ static struct sync_decision compare_different(const struct sync_input *in)
 		return decided(SYNC_SOURCE_SET_BITMAP, RULE_HISTORY_SELF);
 	if (mine_known && its_known && uuid_eq(mine, its))
 		return decided(SYNC_SPLIT_BRAIN_AUTO_RECOVER, RULE_BITMAP_BOTH);
-	if (share_history(me, peer))
+	if (share_ancestor(me, peer))
 		return decided(SYNC_SPLIT_BRAIN_DISCONNECT, RULE_HISTORY_BOTH);
 	return decided(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
 }

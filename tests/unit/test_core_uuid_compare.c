@@ -162,6 +162,14 @@ Test(uuid_compare, an_unknown_reference_never_matches)
 	in.peer.bitmap[0] = UUID_UNKNOWN;
 	in.peer.bitmap[9] = UUID_UNKNOWN;
 	expect(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
+	/* What one has as a reference the other one may have in its history. */
+	in.me.bitmap[5] = Z;
+	in.peer.history[1] = Z;
+	expect(SYNC_SPLIT_BRAIN_DISCONNECT, RULE_HISTORY_BOTH);
+	in.me.bitmap[5] = UUID_UNKNOWN;
+	in.peer.history[1] = 0;
+	in.peer.bitmap[6] = UUID_UNKNOWN;
+	expect(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
 }
 
 Test(uuid_compare, rows_24_to_28_history)
