@@ -281,8 +281,9 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 			*disk = DISK_UP_TO_DATE;
 		}
 	}
-	if (*disk <= DISK_FAILED && was->pdsk != DISK_UP_TO_DATE &&
-	    pd->pdsk == DISK_UP_TO_DATE && !is_trusted(vol, info, next->role))
+	/* An own disk that is being negotiated may still be refused. */
+	if (*disk <= (next->role == ROLE_PRIMARY ? DISK_NEGOTIATING : DISK_FAILED) &&
+	    was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE && !is_trusted(vol, info, next->role))
 		pd->pdsk = DISK_CONSISTENT;
 }
 

@@ -332,7 +332,7 @@ Test(sanitize, the_last_primary_leaves_everybody_in_doubt)
 Test(sanitize, a_primary_without_a_good_disk_trusts_its_generation_only)
 {
 	static const enum disk_state bad[] = { DISK_DISKLESS, DISK_ATTACHING, DISK_DETACHING,
-					       DISK_FAILED };
+					       DISK_FAILED, DISK_NEGOTIATING };
 	struct pair *p = pair_new(&(struct pair_opts){ 0 });
 	struct core *core;
 	struct state *old = malloc(sizeof(*old)), *next = malloc(sizeof(*next));
@@ -343,6 +343,7 @@ Test(sanitize, a_primary_without_a_good_disk_trusts_its_generation_only)
 		*old = core->st;
 		old->role = ROLE_PRIMARY;
 		old->vol[0].disk = bad[i];
+		core->peer[1]->pd[0].attach_pending = bad[i] == DISK_NEGOTIATING;
 		old->peer[1].conn = CONN_CONNECTING;
 		old->pd[1][0] = (struct state_peer_device){ .pdsk = DISK_UNKNOWN };
 		*next = *old;
