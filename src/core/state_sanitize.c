@@ -270,6 +270,7 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 	enum disk_state *disk = &next->vol[vol->v].disk;
+	bool own_is_good;
 
 	if (old->peer[peer->id].role == ROLE_UNKNOWN &&
 	    next->peer[peer->id].role == ROLE_PRIMARY && pd->pdsk <= DISK_FAILED &&
@@ -281,9 +282,10 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 			*disk = DISK_UP_TO_DATE;
 		}
 	}
-	/* An own disk that is being negotiated may still be refused. */
-	if (*disk <= (next->role == ROLE_PRIMARY ? DISK_NEGOTIATING : DISK_FAILED) &&
-	    was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE && !is_trusted(vol, info, next->role))
+	/* A Primary's own disk that is not good serves nobody, and may still be refused. */
+	own_is_good = next->role == ROLE_PRIMARY ? *disk == DISK_UP_TO_DATE : *disk > DISK_FAILED;
+	if (!own_is_good && was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE &&
+	    !is_trusted(vol, info, next->role))
 		pd->pdsk = DISK_CONSISTENT;
 }
 

@@ -130,6 +130,23 @@ static void input_options(const struct peer *peer, bool again, struct sync_input
 	in->always_asbp = net->always_asbp;
 }
 
+/*
+ * This Primary has shown its users a generation that lives on the disks of others; what it would
+ * get from this peer is another one. It has to wait for one that has it, or to be demoted.
+ */
+static void refuse_other_data(const struct core *core, const struct volume *vol,
+			      const struct sync_input *in, struct sync_decision *d)
+{
+	if (core->st.role != ROLE_PRIMARY || disk_of(core, vol) != DISK_INCONSISTENT ||
+	    d->kind != VERDICT_GO || !strategy_is_target(d->strategy) || !vol->exposed_uuid ||
+	    uuid_eq(vol->exposed_uuid, in->peer.current))
+		return;
+	d->kind = VERDICT_RETRY;
+	d->repl = REPL_OFF;
+	d->reason = "this node is Primary without a good disk, and the peer does not have the data "
+		    "in use";
+}
+
 static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -156,6 +173,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	input_options(peer, again, &in);
 	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
+	refuse_other_data(core, vol, &in, &d);
 	log_verdict(core, peer, vol, &in, &d);
 	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
 		uuid_forget_bitmap_uuid(core, vol, peer->id);

@@ -750,3 +750,27 @@ Test(uuid, flags_follow_the_state)
 	cr_assert_not(n.vol->md.flags & (MDF_CONSISTENT | MDF_WAS_UP_TO_DATE));
 	cr_assert(entry(1)->flags & MDF_PEER_OUTDATED);
 }
+
+/* What its users have seen is on another node's disk: they must not find something else. */
+Test(uuid, a_primary_without_a_good_disk_takes_no_other_generation)
+{
+	struct peer_device *pd;
+
+	open_as(ROLE_PRIMARY);
+	absent(1);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.vol->exposed_uuid = NEW | UUID_PRIMARY;
+	pd = &n.core->peer[1]->pd[0];
+	pd->uuids = from_peer(A, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+	pd->uuids.bitmap[0] = OLD;
+	pd->uuids_valid = true;
+	pd->state_word = ROLE_SECONDARY | DISK_UP_TO_DATE << SW_DISK_SHIFT;
+	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	peer_send_state(n.core, n.core->peer[1], 0);
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
+	n.vol->exposed_uuid = A | UUID_PRIMARY;
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+	cr_assert_eq(pd->verdict.kind, VERDICT_GO);
+	cr_assert_eq(pd->verdict.repl, REPL_WF_BITMAP_T);
+}
