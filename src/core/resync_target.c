@@ -424,27 +424,22 @@ static bool resyncs_from_us(const struct core *core, const struct peer_device *p
 	return resync_is_source(repl) || repl == REPL_WF_BITMAP_S;
 }
 
-/* The range changes here. Peers that wait for their own resync from us have to fetch it too. */
+/*
+ * The range changes here. Peers that resync from us have to fetch it again, also where they have
+ * asked already: what they got may be of before.
+ */
 static void mark_others(struct core *core, struct volume *vol, const struct rs_request *rq)
 {
-	uint32_t sectors = rq->bytes / SECTOR_BYTES;
 	struct pkt pkt = { .type = P_OUT_OF_SYNC, .vnr = vol->vnr };
-	uint32_t others = SLOTS_ALL & ~source_slot(vol, rq->p);
 
 	pkt.u.block.sector = rq->sector;
 	pkt.u.block.bytes = rq->bytes;
+	bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
+		   rq->bytes / SECTOR_BYTES);
 	FOR_EACH_PEER(core, peer) {
-		uint64_t before = bitmap_weight(vol, peer->id);
-		uint32_t slot = bitmap_slots_of(vol, node_bit(peer->id));
-
-		if (peer->id == rq->p || !resyncs_from_us(core, &peer->pd[vol->v]))
-			continue;
-		bitmap_set(core, vol, slot, rq->sector, sectors);
-		others &= ~slot;
-		if (bitmap_weight(vol, peer->id) != before)
+		if (peer->id != rq->p && resyncs_from_us(core, &peer->pd[vol->v]))
 			core_send(core, peer, STREAM_DATA, &pkt);
 	}
-	bitmap_set(core, vol, others, rq->sector, sectors);
 }
 
 /*

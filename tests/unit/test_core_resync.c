@@ -314,6 +314,26 @@ Test(resync, out_of_sync_marks_the_block)
 	pair_free(p);
 }
 
+/* What node 2 got from us before may be older than what we get now, and it has asked for it. */
+Test(resync, a_target_is_told_of_a_block_that_its_source_gets_itself)
+{
+	struct pair *p = start(3);
+	struct core *core = pair_core(p, 1);
+	struct volume *vol = core->vol[0];
+	unsigned before = pair_sent(p, 1, 2, P_OUT_OF_SYNC);
+
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, 1, 1, 1);
+	core->st.pd[2][0].repl = REPL_PAUSED_SYNC_S;
+	bitmap_set(core, vol, bitmap_slots_of(vol, 1 << 2), 0, 8);
+	pair_heal(p, 0, 1);
+	pair_pass_ms(p, 3000);
+	cr_assert_gt(pair_sent(p, 1, 2, P_OUT_OF_SYNC), before, "%s", pair_describe(p));
+	pair_free(p);
+}
+
 /* It does not answer for a node with which it has no connection yet. */
 Test(resync, the_end_does_not_wait_for_a_peer_that_is_just_connecting)
 {
