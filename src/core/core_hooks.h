@@ -187,8 +187,10 @@ void bitmap_time(struct core *core);
  * holds application I/O while uuid_bump_running(), WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
-/* The peer's disk is of the generation that a Primary without a good disk has made last. */
+/* The generation that a Primary without a good disk has made last is on the peer's disk. */
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
+/* The peer has gone on from what this node has: our disk is Outdated, and follows. */
+void uuid_follow_if_behind(struct core *core, struct volume *vol, struct peer *peer);
 /* 1.6 triggers, STABLE changes, exposed uuid; called by state_effects. */
 void uuid_state_changed(struct core *core, const struct state *old);
 /* Fills and sends P_UUIDS110 (diskful) or P_CURRENT_UUID

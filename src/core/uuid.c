@@ -238,7 +238,8 @@ bool uuid_bump_running(const struct core *core)
 
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol)
 {
-	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->exposed_uuid);
+	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->exposed_uuid) &&
+	       !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE);
 }
 
 bool uuid_bump_if_wanted(struct core *core)
@@ -258,8 +259,22 @@ bool uuid_bump_if_wanted(struct core *core)
 	return uuid_bump_running(core);
 }
 
+/* A Primary counts on what is on our disk: it does not answer before. */
+static void tell_adopted(struct core *core, struct volume *vol)
+{
+	if (!vol->adopt_seq || vol->md_durable_seq < vol->adopt_seq)
+		return;
+	vol->adopt_seq = 0;
+	FOR_EACH_PEER(core, peer) {
+		if (core->st.peer[peer->id].role == ROLE_PRIMARY &&
+		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			uuid_send(core, peer, vol->v, 0, 0);
+	}
+}
+
 void uuid_md_durable(struct core *core, struct volume *vol)
 {
+	tell_adopted(core, vol);
 	if (!vol->bump_seq || vol->md_durable_seq < vol->bump_seq)
 		return;
 	vol->bump_seq = 0;
@@ -385,7 +400,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
 		uuid_set_current(core, vol, vol->md.current_uuid);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
-	vol->bump_seq = 0;
+	vol->bump_seq = vol->adopt_seq = 0;
 	vol->md_mark_seq = 0;
 	vol->uuid_given_away = false;
 	for (unsigned n = 0; n < NODES_MAX; n++) {
@@ -483,6 +498,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_CRASHED_PRIMARY;
 	if (effective_disk(core, vol) == DISK_INCONSISTENT && !resync_finishing(core, vol))
 		flags |= UUID_FLAG_INCONSISTENT;
+	if (vol->adopt_seq)
+		flags |= UUID_FLAG_NOT_DURABLE;
 	if (state_is_stable(core, &core->st))
 		flags |= UUID_FLAG_STABLE;
 	/* What a crash has left was not compared with anything

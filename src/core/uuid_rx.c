@@ -124,7 +124,9 @@ static void adopt_new_current(struct core *core, struct volume *vol, struct peer
 	uuid_set_current(core, vol, uuid);
 	uuid_push_history(vol, old, NODES_MAX);
 	vol->exposed_uuid = vol->md.current_uuid;
-	md_sync(core, vol);
+	vol->adopt_seq = md_sync(core, vol);
+	/* What is written in it counts only with it. */
+	vol->md_mark_seq = vol->adopt_seq;
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[vol->v];
 		bool rotated = before[other->id] != vol->md.peers[other->id].bitmap_uuid;

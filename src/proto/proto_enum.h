@@ -181,6 +181,8 @@ enum packet {
 /* Of this program alone: its bits stay until the peer has the
  * blocks, also at equal generations. Others ignore it. */
 #define UUID_FLAG_KEEPS_BITS (UINT64_C(1) << 40)
+/* The generation that is told is not on the disk yet; it is told again when it is. */
+#define UUID_FLAG_NOT_DURABLE (UINT64_C(1) << 41)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

@@ -165,6 +165,39 @@ static void flush_without_generation(struct world *w)
 	sc_expect(w, w->app.errors == errors + 2, "neither write nor flush is answered as done");
 }
 
+/*
+ * A has no disk, C is lost, B's disk fails while the generation that leaves C out is written: no
+ * write may have been answered that only B has, be it of that generation or of the one before.
+ */
+static void answer_without_generation(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned errors;
+
+		sc_begin(w, 3);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_command(w, A, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR },
+			   SS_SUCCESS);
+		sc_write(w, 1);
+		sc_wait(w, 500);
+		errors = w->app.errors;
+		simnet_stall(w, A, C, STREAM_DATA, 10 * NS_SEC);
+		if (i == 0)
+			sc_write_async(w, 1);
+		sc_wait(w, 100);
+		w->nodes[B].disk.fail_meta = 1;
+		simnet_cut(w, A, C, false);
+		if (i == 1) {
+			sc_wait_conn(w, A, C, CONN_CONNECTING);
+			sc_write_async(w, 1);
+		}
+		sc_wait_disk(w, B, DISK_DISKLESS);
+		sc_wait(w, 100);
+		sc_expect(w, w->app.errors == errors + 1, "the write is not answered as done");
+	}
+}
+
 /* The Primary loses its power, the survivor its disk before it notices. */
 static void survivor_loses_disk(struct world *w)
 {
@@ -346,6 +379,7 @@ const struct scenario scenarios_generations[] = {
 	{ "half-open-promotion", half_open_promotion },
 	{ "both-disks-fail", both_disks_fail },
 	{ "flush-without-generation", flush_without_generation },
+	{ "answer-without-generation", answer_without_generation },
 	{ "survivor-loses-disk", survivor_loses_disk },
 	{ "attached-in-handshake", attached_in_handshake },
 	{ "one-primary", one_primary },
