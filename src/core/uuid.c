@@ -378,18 +378,6 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 
 	if (!vol->md.current_uuid)
 		vol->md.current_uuid = UUID_JUST_CREATED;
-	if (core->st.role == ROLE_PRIMARY && vol->exposed_uuid &&
-	    !uuid_eq(vol->exposed_uuid, vol->md.current_uuid)) {
-		bool good_peer = false;
-
-		FOR_EACH_PEER(core, peer) {
-			good_peer |= pdsk_of(core, &peer->pd[vol->v]) == DISK_UP_TO_DATE;
-		}
-		if (!good_peer) {
-			*reason = "the data is not of the generation in use, and no peer has it";
-			return -ESTALE;
-		}
-	}
 	FOR_EACH_PEER(core, peer) {
 		if (peer->conf->has_disk[vol->v] && bitmap_alloc_slot(vol, peer->id)) {
 			*reason = "no free bitmap slot for a configured peer: forget a peer, or "

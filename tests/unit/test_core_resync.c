@@ -403,6 +403,27 @@ Test(resync, disks_outdated_by_name_serve_a_primary_again)
 	pair_free(p);
 }
 
+/* A generation that is on no disk: it did not get onto one, and nothing was answered in it. */
+Test(resync, a_primary_gets_its_disk_back_when_no_other_disk_has_its_generation)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct pair *p = start(2);
+
+		primary(p, 0);
+		cr_assert_geq(pair_simple(p, 0, CMD_DETACH), SS_SUCCESS, "%s", pair_text(p));
+		pair_core(p, 0)->vol[0]->exposed_uuid = 0x1110;
+		outdate(p, 1);
+		pair_run(p);
+		if (i)
+			pair_cut(p, 0, 1);
+		cr_assert_eq(pair_simple(p, 0, CMD_ATTACH) >= SS_SUCCESS, i == 0, "%s",
+			     pair_text(p));
+		if (!i)
+			expect_healthy(p, 2);
+		pair_free(p);
+	}
+}
+
 /* All disks there are, of one generation: nobody can know of a better one. */
 Test(resync, disks_in_doubt_are_good_when_all_are_there)
 {
