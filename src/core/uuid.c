@@ -716,14 +716,22 @@ static void tell_in_sync(struct core *core, const struct state *old, struct volu
 	}
 }
 
-/* Nobody is left who could know more than a Primary
- * that crashed; or it is the one that counts again. */
+/* Nobody is left who could know more than a Primary that
+ * crashed; or what is here counts again: a Primary goes on with it. */
 static bool crash_is_over(const struct core *core, const struct volume *vol)
 {
 	if (core->st.role == ROLE_PRIMARY)
 		return true;
 	if (disk_of(core, vol) != DISK_UP_TO_DATE)
 		return false;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (core->st.peer[peer->id].role == ROLE_PRIMARY &&
+		    repl_of(core, pd) == REPL_ESTABLISHED &&
+		    pdsk_of(core, pd) == DISK_UP_TO_DATE && !bitmap_weight(vol, peer->id))
+			return true;
+	}
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
