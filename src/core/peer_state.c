@@ -270,6 +270,8 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 		settle_unseen(core, peer, vol, &r);
 	else if (wants_decision(core, pd, vol, &r))
 		consider_resync(core, peer, vol, &r);
+	else if (vol_has_md(vol))
+		uuid_follow_if_behind(core, vol, peer);
 }
 
 /* Without a volume only the end of a Primary role is told. */

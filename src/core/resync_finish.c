@@ -133,18 +133,46 @@ static bool outlives(const struct peer_device *source, const struct peer_device 
 	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
+/* Something newer than what we have got, or something that went on where a crash has left ours. */
+static bool surpasses(const struct core *core, const struct peer_device *source,
+		      const struct peer *other)
+{
+	const struct peer_device *pd = &other->pd[source->v];
+
+	return outlives(source, pd) || sync_is_newer(core, other, core->vol[source->v]);
+}
+
 /* One source was enough, unless another is better or has something newer. */
 static void release_others(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
-	struct volume *vol = core->vol[pd->v];
-
 	FOR_EACH_PEER(core, other) {
 		struct peer_device *paused = &other->pd[pd->v];
 
 		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && pdsk_of(core, paused) <= disk &&
-		    !outlives(pd, paused) && !sync_is_newer(core, other, vol))
+		    !surpasses(core, pd, other))
 			paused->rs.released = true;
 	}
+}
+
+/* A good disk in sight that what we have got from this source does not come up to; NULL = none. */
+static struct peer *better_than(const struct core *core, const struct peer_device *source)
+{
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[source->v];
+
+		if (other->id != source->p && repl_of(core, pd) >= REPL_ESTABLISHED &&
+		    pdsk_of(core, pd) == DISK_UP_TO_DATE && surpasses(core, source, other))
+			return other;
+	}
+	return NULL;
+}
+
+/* Once more, from this one. */
+static void resync_again(struct core *core, struct peer *peer, unsigned v)
+{
+	uuid_send(core, peer, v, UUID_FLAG_RESYNC, 0);
+	peer->pd[v].rs.again = true;
+	core_work(core, WORK_SYNC);
 }
 
 static void end_states(struct core *core, struct peer_device *pd, enum disk_state disk)
@@ -187,7 +215,10 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	struct peer *peer = core->peer[pd->p];
 	enum disk_state pdsk = pdsk_of(core, pd);
 	enum disk_state disk = pdsk > DISK_OUTDATED && pdsk != DISK_UNKNOWN ? pdsk : DISK_OUTDATED;
+	struct peer *better = better_than(core, pd);
 
+	if (better)
+		disk = DISK_OUTDATED;
 	core_log(core, LOG_LEVEL_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms",
 		 core->conf.name, vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS));
@@ -196,6 +227,8 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	uuid_send_all(core, pd->v, 0, 0);
 	end_states(core, pd, disk);
 	reconcile_resynced(core, pd);
+	if (better && repl_of(core, &better->pd[pd->v]) == REPL_ESTABLISHED)
+		resync_again(core, better, pd->v);
 }
 
 /*
@@ -213,9 +246,7 @@ static void finish_unstable(struct core *core, struct peer_device *pd)
 	end_states(core, pd, DISK_INCONSISTENT);
 	if (resync_source_unstable(core, pd))
 		return;
-	uuid_send(core, peer, pd->v, UUID_FLAG_RESYNC, 0);
-	pd->rs.again = true;
-	core_work(core, WORK_SYNC);
+	resync_again(core, peer, pd->v);
 }
 
 void finish_try(struct core *core, struct peer_device *pd)
@@ -289,6 +320,26 @@ static void adopt_reference(struct core *core, struct volume *vol, const struct 
 	}
 }
 
+/*
+ * What the source tells of a third node is what it knew last. One that is here tells itself where
+ * it has stayed: it has to learn that it is behind. Unless a Primary is about to give it what we
+ * have.
+ */
+static void refer_to_older(struct core *core, struct volume *vol, const struct peer_device *source)
+{
+	FOR_EACH_PEER(core, other) {
+		struct md_peer *mp = &vol->md.peers[other->id];
+		const struct pkt_uuids *its = &other->pd[vol->v].uuids;
+		bool left = its->flags & UUID_FLAG_STABLE ||
+			    uuid_eq(source->uuids.bitmap[other->id], its->current);
+
+		if (other->id == source->p || !left || !sync_is_older(core, other, vol))
+			continue;
+		uuid_push_history(vol, mp->bitmap_uuid, other->id);
+		mp->bitmap_uuid = its->current & ~UUID_PRIMARY;
+	}
+}
+
 uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
@@ -309,6 +360,7 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	vol->md.peers[pd->p].bitmap_dagtag = 0;
 	uuid_set_current(core, vol, uuids->current);
 	uuid_push_history(vol, old, NODES_MAX);
+	refer_to_older(core, vol, pd);
 	/* Then a survivor of that crash may still have more than the two of us. */
 	vol->crashed_primary = pd->rs.source_crashed;
 	return md_sync(core, vol);

@@ -195,21 +195,37 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 	decide(core, peer, vol, counts_stale);
 }
 
-bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)
+/* What the generations say now. */
+static enum sync_strategy compare_now(const struct core *core, const struct peer *peer,
+				      const struct volume *vol)
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 	struct pkt_uuids own;
 	struct sync_input in;
 
 	if (!pd->uuids_valid || uuid_eq(pd->uuids.current, vol->md.current_uuid))
-		return false;
+		return SYNC_NONE;
 	memset(&in, 0, sizeof(in));
 	uuid_fill(core, peer, vol, 0, 0, &own);
 	fill_me(core, peer, vol, &own, &in.me);
 	in.me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
 	fill_peer(core, peer, pd, false, &in.peer);
 	input_options(peer, true, &in);
-	return strategy_is_target(uuid_compare(&in).strategy);
+	return uuid_compare(&in).strategy;
+}
+
+bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	return strategy_is_target(compare_now(core, peer, vol));
+}
+
+bool sync_is_older(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	return repl_of(core, pd) >= REPL_ESTABLISHED &&
+	       !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) &&
+	       strategy_is_source(compare_now(core, peer, vol));
 }
 
 /* ---- what the verdict does to bitmaps and references ---- */

@@ -317,6 +317,32 @@ static void outdate(struct core *core, const struct volume *vol)
 	state_end(core, STATE_HARD);
 }
 
+/* `behind`: the peer has gone on from what we have. */
+static void decide_again(struct core *core, struct volume *vol, struct peer *peer, bool behind)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd))) {
+		pd->rs.again = true;
+		return;
+	}
+	/* It decides with this once it sees our state change. */
+	uuid_send(core, peer, vol->v, 0, 0);
+	sync_consider(core, peer, vol);
+	/* As long as that has to wait, nobody may take what we have for the latest. */
+	if (behind || am_left_behind(core, vol, pd))
+		outdate(core, vol);
+	/* Or it asked because of an old picture of us. */
+	if (repl_of(core, pd) == REPL_ESTABLISHED)
+		peer_send_state(core, peer, vol->v);
+}
+
+void uuid_follow_if_behind(struct core *core, struct volume *vol, struct peer *peer)
+{
+	if (peer->pd[vol->v].uuids_valid && am_left_behind(core, vol, &peer->pd[vol->v]))
+		decide_again(core, vol, peer, false);
+}
+
 static void uuids_while_connected(struct core *core, struct volume *vol, struct peer *peer,
 				  uint64_t before)
 {
@@ -354,19 +380,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
 	} else if (uuids->flags & UUID_FLAG_RESYNC || missed || am_left_behind(core, vol, pd)) {
-		if (resync_is_target(repl_of(core, pd)) || resync_is_source(repl_of(core, pd))) {
-			pd->rs.again = true;
-			return;
-		}
-		/* It decides with this once it sees our state change. */
-		uuid_send(core, peer, vol->v, 0, 0);
-		sync_consider(core, peer, vol);
-		/* As long as that has to wait, nobody may take what we have for the latest. */
-		if (missed || am_left_behind(core, vol, pd))
-			outdate(core, vol);
-		/* Or it asked because of an old picture of us. */
-		if (repl_of(core, pd) == REPL_ESTABLISHED)
-			peer_send_state(core, peer, vol->v);
+		decide_again(core, vol, peer, missed);
 	}
 }
 

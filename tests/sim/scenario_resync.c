@@ -74,6 +74,7 @@ static void missed_end(struct world *w)
 {
 	sc_begin(w, 2);
 	make_difference(w, 5);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	/* From here on the next uuids of B are the ones of the end. */
@@ -94,6 +95,7 @@ static void missed_end_then_writes(struct world *w, bool restart)
 
 	sc_begin(w, 2);
 	make_difference(w, 5);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	simnet_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);

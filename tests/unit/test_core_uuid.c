@@ -1,88 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Data generations: history, rotation, new ones, those of
  * peers, what is told and when the superblock is written. */
-#include "core_node.h"
-
-#include "core/resync_int.h"
-
-#define OLD UINT64_C(0x1234567890abcdee)
-#define NEW UINT64_C(0x7777777777777770)
-#define A UINT64_C(0xaaaaaaaaaaaaaaa0)
-#define B UINT64_C(0xbbbbbbbbbbbbbbb0)
-#define C UINT64_C(0xccccccccccccccc0)
-
-static struct node n;
-
-static void open_as(enum role role)
-{
-	node_open(&n, role, 3, PROTOCOL_C);
-}
-
-static void teardown(void)
-{
-	node_close(&n);
-}
+#include "core_uuid.h"
 
 TestSuite(uuid, .fini = teardown);
-
-static struct md_peer *entry(unsigned p)
-{
-	return &n.vol->md.peers[p];
-}
-
-static void pull(void)
-{
-	node_pull(&n);
-	n.core->ring_head = n.core->ring_tail = 0;
-}
-
-/* Lets the superblock become durable. */
-static void durable(void)
-{
-	md_run(n.core);
-	pull();
-	for (unsigned i = 0; i < n.count; i++) {
-		if (n.acts[i].kind == AC_META_SUPER)
-			md_meta_done(n.core, &(struct ev_done){ .tag = n.acts[i].u.meta.tag });
-	}
-}
-
-/* P_UUIDS110 among what was emitted, NULL = none. */
-static const struct pkt_uuids *sent_uuids(unsigned p)
-{
-	for (unsigned i = 0; i < n.count; i++) {
-		const struct ac_send *send = &n.acts[i].u.send;
-
-		if (n.acts[i].kind == AC_SEND && send->peer == p && send->pkt.type == P_UUIDS110)
-			return send->pkt.u.uuids;
-	}
-	return NULL;
-}
-
-static void rx(unsigned p, const struct pkt_uuids *uuids)
-{
-	struct pkt pkt = { .type = P_UUIDS110, .u.uuids = uuids };
-
-	rx_uuids(n.core, n.core->peer[p], &pkt);
-	pull();
-}
-
-static struct pkt_uuids from_peer(uint64_t current, uint64_t flags)
-{
-	struct pkt_uuids u = { .current = current, .flags = flags, .bitmap_mask = 0xf };
-
-	for (unsigned i = 4; i < NODES_MAX; i++)
-		u.bitmap[i] = UUID_UNKNOWN;
-	return u;
-}
-
-static void absent(unsigned p)
-{
-	n.core->st.peer[p].conn = CONN_CONNECTING;
-	n.core->st.pd[p][0].repl = REPL_OFF;
-	n.core->st.pd[p][0].pdsk = DISK_UNKNOWN;
-	n.core->peer[p]->streams_up = false;
-}
 
 /* ---- history ---- */
 
@@ -497,6 +418,51 @@ Test(uuid, a_disk_that_missed_a_generation_does_not_adopt_the_next)
 	cr_assert_eq(n.vol->md.current_uuid, NEW);
 }
 
+/* Nor is anything written in it before it is on the disk; it is told then. */
+Test(uuid, a_primary_counts_on_what_is_on_the_disk)
+{
+	struct pkt pkt = { .type = P_CURRENT_UUID };
+	uint64_t tag;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	n.core->st.pd[1][0].pdsk = DISK_DISKLESS;
+	pkt.u.current_uuid.uuid = NEW;
+	pkt.u.current_uuid.weak_nodes = 4;
+	rx_current_uuid(n.core, n.core->peer[1], &pkt);
+	pull();
+	cr_assert_eq(sent_uuids(1)->current, NEW);
+	cr_assert(sent_uuids(1)->flags & UUID_FLAG_NOT_DURABLE);
+	cr_assert_not_null(node_act(&n, AC_META_SUPER, 0));
+	tag = node_act(&n, AC_META_SUPER, 0)->u.meta.tag;
+	pkt = (struct pkt){ .type = P_DATA, .payload = { 1, 4096 } };
+	pkt.u.block.bytes = 4096;
+	pkt.u.block.dp_flags = DP_SEND_WRITE_ACK;
+	rx_data(n.core, n.core->peer[1], &pkt);
+	pull();
+	cr_assert_null(node_act(&n, AC_META_AL, 0));
+	cr_assert_null(node_act(&n, AC_DISK_WRITE, 0));
+	md_meta_done(n.core, &(struct ev_done){ .tag = tag });
+	pull();
+	cr_assert_eq(sent_uuids(1)->current, NEW);
+	cr_assert_not(sent_uuids(1)->flags & UUID_FLAG_NOT_DURABLE);
+	cr_assert_null(sent_uuids(2));
+	cr_assert_not_null(node_act(&n, AC_META_AL, 0));
+}
+
+Test(uuid, a_report_of_what_is_not_on_the_disk_yet_does_not_count)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_NOT_DURABLE);
+
+	open_as(ROLE_PRIMARY);
+	n.vol->exposed_uuid = NEW | UUID_PRIMARY;
+	rx(1, &u);
+	cr_assert_not(uuid_peer_follows(&n.core->peer[1]->pd[0], n.vol));
+	u.flags = 0;
+	rx(1, &u);
+	cr_assert(uuid_peer_follows(&n.core->peer[1]->pd[0], n.vol));
+}
+
 /* A node that takes over a generation which does not survive a crash would be alone with it. */
 Test(uuid, no_handshake_while_a_generation_is_being_written)
 {
@@ -591,109 +557,6 @@ Test(uuid, another_generation_settles_nothing)
 	entry(1)->bitmap_uuid = A;
 	rx(1, &u);
 	cr_assert_eq(entry(1)->bitmap_uuid, A);
-}
-
-/* ---- end of a resync ---- */
-
-Test(uuid, the_target_adopts_what_the_source_knows)
-{
-	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY, UUID_FLAG_STABLE);
-	struct peer_device *pd;
-
-	open_as(ROLE_SECONDARY);
-	n.core->st.peer[1].role = ROLE_SECONDARY;
-	absent(2);
-	absent(3);
-	pd = &n.core->peer[1]->pd[0];
-	u.bitmap[0] = OLD;
-	u.bitmap[2] = A;  /* node 2 is behind the source */
-	u.bitmap[3] = 0;  /* node 3 is not */
-	u.history[0] = B;
-	pd->uuids = u;
-	pd->uuids_valid = true;
-	entry(3)->bitmap_uuid = A;
-	uuid_resync_start(n.core, pd);
-	cr_assert_eq(entry(2)->bitmap_uuid, OLD);
-	cr_assert_eq(entry(1)->bitmap_uuid, 0);
-	entry(2)->bitmap_uuid = 0;
-	uuid_resync_finished(n.core, pd);
-	cr_assert_eq(n.vol->md.current_uuid, NEW);
-	cr_assert_eq(entry(1)->bitmap_uuid, 0);
-	cr_assert_eq(entry(2)->bitmap_uuid, OLD); /* the generation at the start */
-	cr_assert_eq(entry(3)->bitmap_uuid, 0);
-	/* The old generation is still a reference; the one that node 3 had is history. */
-	cr_assert_eq(n.vol->md.history[0], A);
-	cr_assert_eq(n.vol->md.history[1], B);
-}
-
-/* A crashed Primary may lack what it had answered: another source that went on is asked as well. */
-Test(uuid, a_resync_from_a_crashed_primary_is_not_the_last)
-{
-	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
-
-	for (unsigned crashed = 0; crashed < 2; crashed++) {
-		open_as(ROLE_SECONDARY);
-		for (unsigned p = 1; p <= 3; p++) {
-			n.core->st.peer[p].role = ROLE_SECONDARY;
-			n.core->peer[p]->pd[0].uuids = u;
-			n.core->peer[p]->pd[0].uuids_valid = true;
-		}
-		n.core->st.vol[0].disk = DISK_INCONSISTENT;
-		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
-		n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
-		n.core->peer[1]->pd[0].rs.source_crashed = crashed;
-		n.core->peer[2]->pd[0].uuids.current = B;
-		n.core->peer[2]->pd[0].uuids.bitmap[0] = 0;
-		entry(2)->bitmap_uuid = B; /* older than what we have */
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
-		durable();
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
-		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
-		cr_assert_eq(resync_is_target(n.core->st.pd[2][0].repl), crashed);
-		cr_assert_eq(n.core->st.vol[0].disk == DISK_UP_TO_DATE, !crashed);
-		pull();
-		/* What is told at the end is the own generation, if it is the end. */
-		cr_assert_not_null(sent_uuids(1));
-		cr_assert_eq(!(sent_uuids(1)->flags & UUID_FLAG_SYNC_TARGET), !crashed);
-		cr_assert_eq(sent_uuids(1)->current, crashed ? B : OLD);
-		if (!crashed)
-			node_close(&n);
-	}
-}
-
-/* What we had may be unknown to a node that stayed at the
- * generation after which the source went on without us. */
-Test(uuid, the_target_remembers_what_the_source_had_when_they_parted)
-{
-	struct peer_device *pd;
-	bool known = false;
-
-	open_as(ROLE_SECONDARY);
-	absent(2);
-	absent(3);
-	pd = &n.core->peer[1]->pd[0];
-	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
-	pd->uuids.bitmap[0] = A;
-	pd->uuids_valid = true;
-	uuid_resync_start(n.core, pd);
-	uuid_resync_finished(n.core, pd);
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
-		known |= n.vol->md.history[i] == A;
-	cr_assert(known);
-}
-
-Test(uuid, an_initial_sync_can_be_resumed)
-{
-	struct peer_device *pd;
-
-	open_as(ROLE_SECONDARY);
-	pd = &n.core->peer[1]->pd[0];
-	n.vol->md.current_uuid = UUID_JUST_CREATED;
-	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
-	pd->uuids.bitmap[0] = A;
-	pd->uuids_valid = true;
-	uuid_resync_start(n.core, pd);
-	cr_assert_eq(n.vol->md.current_uuid, A);
 }
 
 /* ---- superblock ---- */

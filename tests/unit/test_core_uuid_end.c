@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The end of a resync and who is left behind: generations, references, marks of a crash. */
+#include "core_uuid.h"
+
+TestSuite(uuid_end, .fini = teardown);
+
+Test(uuid_end, the_target_adopts_what_the_source_knows)
+{
+	struct pkt_uuids u = from_peer(NEW | UUID_PRIMARY, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[1].role = ROLE_SECONDARY;
+	absent(2);
+	absent(3);
+	pd = &n.core->peer[1]->pd[0];
+	u.bitmap[0] = OLD;
+	u.bitmap[2] = A;  /* node 2 is behind the source */
+	u.bitmap[3] = 0;  /* node 3 is not */
+	u.history[0] = B;
+	pd->uuids = u;
+	pd->uuids_valid = true;
+	entry(3)->bitmap_uuid = A;
+	uuid_resync_start(n.core, pd);
+	cr_assert_eq(entry(2)->bitmap_uuid, OLD);
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	entry(2)->bitmap_uuid = 0;
+	uuid_resync_finished(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+	cr_assert_eq(entry(1)->bitmap_uuid, 0);
+	cr_assert_eq(entry(2)->bitmap_uuid, OLD); /* the generation at the start */
+	cr_assert_eq(entry(3)->bitmap_uuid, 0);
+	/* The old generation is still a reference; the one that node 3 had is history. */
+	cr_assert_eq(n.vol->md.history[0], A);
+	cr_assert_eq(n.vol->md.history[1], B);
+}
+
+/* A crashed Primary may lack what it had answered: another source that went on is asked as well. */
+Test(uuid_end, a_resync_from_a_crashed_primary_is_not_the_last)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+
+	for (unsigned crashed = 0; crashed < 2; crashed++) {
+		open_as(ROLE_SECONDARY);
+		for (unsigned p = 1; p <= 3; p++) {
+			n.core->st.peer[p].role = ROLE_SECONDARY;
+			n.core->peer[p]->pd[0].uuids = u;
+			n.core->peer[p]->pd[0].uuids_valid = true;
+		}
+		n.core->st.vol[0].disk = DISK_INCONSISTENT;
+		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+		n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
+		n.core->peer[1]->pd[0].rs.source_crashed = crashed;
+		n.core->peer[2]->pd[0].uuids.current = B;
+		n.core->peer[2]->pd[0].uuids.bitmap[0] = 0;
+		entry(2)->bitmap_uuid = B; /* older than what we have */
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		durable();
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+		cr_assert_eq(resync_is_target(n.core->st.pd[2][0].repl), crashed);
+		cr_assert_eq(n.core->st.vol[0].disk == DISK_UP_TO_DATE, !crashed);
+		pull();
+		/* What is told at the end is the own generation, if it is the end. */
+		cr_assert_not_null(sent_uuids(1));
+		cr_assert_eq(!(sent_uuids(1)->flags & UUID_FLAG_SYNC_TARGET), !crashed);
+		cr_assert_eq(sent_uuids(1)->current, crashed ? B : OLD);
+		if (!crashed)
+			node_close(&n);
+	}
+}
+
+/* What is in sight and better than what the resync brought: newer, or not from a crash. */
+Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct peer_device *better;
+
+		open_as(ROLE_SECONDARY);
+		for (unsigned p = 1; p <= 3; p++) {
+			n.core->st.peer[p].role = ROLE_SECONDARY;
+			n.core->peer[p]->pd[0].uuids = u;
+			n.core->peer[p]->pd[0].uuids_valid = true;
+		}
+		n.core->st.vol[0].disk = DISK_INCONSISTENT;
+		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+		better = &n.core->peer[2]->pd[0];
+		if (i == 1) {
+			better->uuids.current = NEW;
+			better->uuids.bitmap[0] = OLD;
+		}
+		n.core->peer[1]->pd[0].rs.source_crashed = i == 2;
+		n.core->peer[3]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		durable();
+		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+		cr_assert_eq(n.core->st.vol[0].disk, i ? DISK_OUTDATED : DISK_UP_TO_DATE);
+		cr_assert_eq(better->rs.again, i != 0);
+		cr_assert_not(n.core->peer[3]->pd[0].rs.again);
+		if (i < 2)
+			node_close(&n);
+	}
+}
+
+/* The source cannot know what a third node has by now; that one has told us. */
+Test(uuid_end, a_target_refers_to_where_others_have_stayed)
+{
+	static const struct { uint64_t had, source_says, flags, then; } row[] = {
+		{ 0, 0, UUID_FLAG_STABLE, B },                  /* it was to take part, but died */
+		{ OLD, B, UUID_FLAG_STABLE, B },                /* it got further since */
+		{ 0, 0, 0, 0 },                                 /* its Primary may be telling it */
+		{ 0, B, 0, B },                                 /* no: not even the source says so */
+		{ 0, 0, UUID_FLAG_STABLE | UUID_FLAG_SYNC_TARGET, 0 }, /* it follows another one */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct peer_device *pd;
+
+		open_as(ROLE_SECONDARY);
+		pd = &n.core->peer[1]->pd[0];
+		pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+		pd->uuids.bitmap[0] = OLD;
+		pd->uuids.bitmap[2] = row[i].source_says;
+		pd->uuids.history[0] = B;
+		n.core->peer[2]->pd[0].uuids = from_peer(B, row[i].flags);
+		pd->uuids_valid = n.core->peer[2]->pd[0].uuids_valid = true;
+		uuid_resync_start(n.core, pd);
+		entry(2)->bitmap_uuid = row[i].had;
+		uuid_resync_finished(n.core, pd);
+		cr_assert_eq(entry(2)->bitmap_uuid, row[i].then, "row %zu", i);
+		if (i + 1 < ARRAY_LEN(row))
+			node_close(&n);
+	}
+}
+
+/* Its generations come ahead of the state that makes them count. */
+Test(uuid_end, who_is_left_behind_follows_also_when_the_other_becomes_good_later)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_STABLE | UUID_FLAG_RECONNECT);
+	struct pkt state = { .type = P_STATE };
+
+	open_as(ROLE_SECONDARY);
+	for (unsigned p = 1; p <= 3; p++)
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+	n.core->st.pd[1][0].pdsk = DISK_INCONSISTENT;
+	u.bitmap[0] = OLD;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+	state.u.state = ROLE_SECONDARY | REPL_ESTABLISHED << SW_CONN_SHIFT |
+			(uint32_t)DISK_UP_TO_DATE << SW_DISK_SHIFT;
+	node_rx(&n, 1, STREAM_DATA, &state);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_T);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+}
+
+/* A Primary that goes on with what is here as well: that counts now. */
+Test(uuid_end, the_mark_of_a_crash_ends_with_the_next_primary)
+{
+	struct state old;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	absent(3);
+	old = n.core->st;
+	n.vol->crashed_primary = true;
+	bitmap_set(n.core, n.vol, bitmap_slots_of(n.vol, 1 << 1), 0, 8);
+	uuid_state_changed(n.core, &old);
+	cr_assert(n.vol->crashed_primary);
+	bitmap_clear(n.core, n.vol, bitmap_slots_of(n.vol, 1 << 1), 0, 8);
+	n.core->st.peer[1].role = ROLE_SECONDARY;
+	uuid_state_changed(n.core, &old);
+	cr_assert(n.vol->crashed_primary);
+	n.core->st.peer[1].role = ROLE_PRIMARY;
+	uuid_state_changed(n.core, &old);
+	cr_assert_not(n.vol->crashed_primary);
+}
+
+/* What we had may be unknown to a node that stayed at the
+ * generation after which the source went on without us. */
+Test(uuid_end, the_target_remembers_what_the_source_had_when_they_parted)
+{
+	struct peer_device *pd;
+	bool known = false;
+
+	open_as(ROLE_SECONDARY);
+	absent(2);
+	absent(3);
+	pd = &n.core->peer[1]->pd[0];
+	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+	pd->uuids.bitmap[0] = A;
+	pd->uuids_valid = true;
+	uuid_resync_start(n.core, pd);
+	uuid_resync_finished(n.core, pd);
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		known |= n.vol->md.history[i] == A;
+	cr_assert(known);
+}
+
+Test(uuid_end, an_initial_sync_can_be_resumed)
+{
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	pd = &n.core->peer[1]->pd[0];
+	n.vol->md.current_uuid = UUID_JUST_CREATED;
+	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
+	pd->uuids.bitmap[0] = A;
+	pd->uuids_valid = true;
+	uuid_resync_start(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, A);
+}
