@@ -133,23 +133,16 @@ static bool outlives(const struct peer_device *source, const struct peer_device 
 	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
-/* Something newer than what we have got, or something that went on where a crash has left ours. */
-static bool surpasses(const struct core *core, const struct peer_device *source,
-		      const struct peer *other)
-{
-	const struct peer_device *pd = &other->pd[source->v];
-
-	return outlives(source, pd) || sync_is_newer(core, other, core->vol[source->v]);
-}
-
 /* One source was enough, unless another is better or has something newer. */
 static void release_others(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
+	struct volume *vol = core->vol[pd->v];
+
 	FOR_EACH_PEER(core, other) {
 		struct peer_device *paused = &other->pd[pd->v];
 
 		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && pdsk_of(core, paused) <= disk &&
-		    !surpasses(core, pd, other))
+		    !outlives(pd, paused) && !sync_is_newer(core, other, vol))
 			paused->rs.released = true;
 	}
 }
@@ -157,11 +150,16 @@ static void release_others(struct core *core, struct peer_device *pd, enum disk_
 /* A good disk in sight that what we have got from this source does not come up to; NULL = none. */
 static struct peer *better_than(const struct core *core, const struct peer_device *source)
 {
+	const struct volume *vol = core->vol[source->v];
+
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[source->v];
+		bool same = pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid);
 
-		if (other->id != source->p && repl_of(core, pd) >= REPL_ESTABLISHED &&
-		    pdsk_of(core, pd) == DISK_UP_TO_DATE && surpasses(core, source, other))
+		if (other->id == source->p || repl_of(core, pd) < REPL_ESTABLISHED ||
+		    pdsk_of(core, pd) != DISK_UP_TO_DATE)
+			continue;
+		if ((same && outlives(source, pd)) || sync_is_newer(core, other, vol))
 			return other;
 	}
 	return NULL;
