@@ -107,14 +107,29 @@ void finish_peer_lost(struct core *core, struct peer *peer)
 
 /* ---- the end ---- */
 
+void finish_promised(struct core *core, const struct volume *vol, unsigned by, uint64_t uuid,
+		     uint64_t weak)
+{
+	FOR_EACH_PEER(core, source) {
+		struct resync *rs = &source->pd[vol->v].rs;
+
+		if (source->id == by || !resync_is_target(repl_of(core, &source->pd[vol->v])) ||
+		    weak & node_bit(source->id))
+			continue;
+		rs->promised_uuid = uuid;
+		rs->promised_by = (uint8_t)by;
+	}
+}
+
 /* The source is said to take part in a newer generation.
  * What we have then is decided by what it says itself. */
 static bool source_is_behind_promise(const struct core *core, const struct peer_device *pd)
 {
 	const struct resync *rs = &pd->rs;
-	const struct peer *primary = rs->promised_uuid ? core->peer[rs->promised_by] : NULL;
+	enum role role = rs->promised_by == core->self ? core->st.role :
+							  core->st.peer[rs->promised_by].role;
 
-	return primary && core->st.peer[primary->id].role == ROLE_PRIMARY && pd->uuids_valid &&
+	return rs->promised_uuid && role == ROLE_PRIMARY && pd->uuids_valid &&
 	       !uuid_eq(rs->promised_uuid, pd->uuids.current);
 }
 
@@ -133,6 +148,11 @@ static bool outlives(const struct peer_device *source, const struct peer_device 
 	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
+static bool same_generation(const struct peer_device *a, const struct peer_device *b)
+{
+	return a->uuids_valid && b->uuids_valid && uuid_eq(a->uuids.current, b->uuids.current);
+}
+
 /* One source was enough, unless another is better or has something newer. */
 static void release_others(struct core *core, struct peer_device *pd, enum disk_state disk)
 {
@@ -140,26 +160,29 @@ static void release_others(struct core *core, struct peer_device *pd, enum disk_
 
 	FOR_EACH_PEER(core, other) {
 		struct peer_device *paused = &other->pd[pd->v];
+		bool worse = outlives(paused, pd) && same_generation(paused, pd);
+		bool better = pdsk_of(core, paused) > disk || outlives(pd, paused) ||
+			      sync_is_newer(core, other, vol);
 
-		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && pdsk_of(core, paused) <= disk &&
-		    !outlives(pd, paused) && !sync_is_newer(core, other, vol))
+		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && (worse || !better))
 			paused->rs.released = true;
 	}
 }
 
-/* A good disk in sight that what we have got from this source does not come up to; NULL = none. */
+/* A disk in sight that what we have got from this source does not come up to; NULL = none. */
 static struct peer *better_than(const struct core *core, const struct peer_device *source)
 {
 	const struct volume *vol = core->vol[source->v];
 
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[source->v];
-		bool same = pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid);
+		bool survived = pdsk_of(core, pd) >= DISK_CONSISTENT &&
+				same_generation(source, pd) && outlives(source, pd);
+		bool newer = pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+			     sync_is_newer(core, other, vol);
 
-		if (other->id == source->p || repl_of(core, pd) < REPL_ESTABLISHED ||
-		    pdsk_of(core, pd) != DISK_UP_TO_DATE)
-			continue;
-		if ((same && outlives(source, pd)) || sync_is_newer(core, other, vol))
+		if (other->id != source->p && repl_of(core, pd) >= REPL_ESTABLISHED &&
+		    (survived || newer))
 			return other;
 	}
 	return NULL;

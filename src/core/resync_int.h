@@ -79,6 +79,10 @@ void rate_reset(struct core *core, struct peer_device *pd);
 void finish_try(struct core *core, struct peer_device *pd);
 /* A node is gone or changed: it owes no flush ack any more. */
 void finish_peer_lost(struct core *core, struct peer *peer);
+/* As a target: the generation comes with the end of the resync, if the source has it: what the
+ * Primary `by`, maybe this node, sends it may never arrive. `weak`: who does not take part. */
+void finish_promised(struct core *core, const struct volume *vol, unsigned by, uint64_t uuid,
+		     uint64_t weak);
 /* P_UUIDS110 of a connected peer: maybe it does not hear from some Primary any more. */
 void finish_uuids_received(struct core *core, const struct peer_device *teller);
 

@@ -216,15 +216,20 @@ static void send_current(struct core *core, struct peer *peer, unsigned v)
 /* Without a good disk of our own the generation lives on the peers' disks (1.13). */
 static void bump_diskless(struct core *core, struct volume *vol)
 {
+	uint64_t not_good = 0;
+
 	if (!somebody_is_missing(core, vol))
 		return;
 	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
 	request_new_epoch(core);
 	FOR_EACH_PEER(core, peer) {
+		if (pdsk_of(core, &peer->pd[vol->v]) != DISK_UP_TO_DATE)
+			not_good |= node_bit(peer->id);
 		if (peer_connected(core, peer) &&
 		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
 			send_current(core, peer, vol->v);
 	}
+	finish_promised(core, vol, core->self, vol->exposed_uuid, not_good);
 }
 
 bool uuid_bump_running(const struct core *core)

@@ -41,22 +41,10 @@ static bool missed_generation(const struct core *core, const struct volume *vol,
 
 /* ---- a new generation ---- */
 
-/*
- * As a resync target the new generation comes with the end of the resync, if the source has it:
- * what the Primary sent it may never arrive.
- */
 static void remember_for_target(struct core *core, struct volume *vol, const struct peer *sender,
 				uint64_t uuid, uint64_t weak)
 {
-	FOR_EACH_PEER(core, source) {
-		struct resync *rs = &source->pd[vol->v].rs;
-
-		if (source == sender || !resync_is_target(repl_of(core, &source->pd[vol->v])) ||
-		    weak & node_bit(source->id))
-			continue;
-		rs->promised_uuid = uuid;
-		rs->promised_by = sender->id;
-	}
+	finish_promised(core, vol, sender->id, uuid, weak);
 	FOR_EACH_PEER(core, other) {
 		if (repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
 			uuid_send(core, other, vol->v, 0, 0);

@@ -92,6 +92,8 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 			better->uuids.bitmap[0] = OLD;
 		}
 		n.core->peer[1]->pd[0].rs.source_crashed = i == 2;
+		if (i == 2)
+			n.core->st.pd[2][0].pdsk = DISK_CONSISTENT; /* a survivor in doubt */
 		n.core->peer[3]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
 		finish_try(n.core, &n.core->peer[1]->pd[0]);
 		durable();
@@ -105,15 +107,69 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 	}
 }
 
+/* What a survivor has is not overwritten by what a crash has left, however good that is called. */
+Test(uuid_end, a_crashed_source_has_nothing_to_add_to_a_survivor)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+
+	open_as(ROLE_SECONDARY);
+	for (unsigned p = 1; p <= 3; p++) {
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+		n.core->st.pd[p][0].pdsk = DISK_CONSISTENT;
+		n.core->peer[p]->pd[0].uuids = u;
+		n.core->peer[p]->pd[0].uuids_valid = true;
+	}
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+	n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
+	n.core->st.pd[2][0].pdsk = DISK_UP_TO_DATE;
+	n.core->peer[2]->pd[0].rs.source_crashed = true;
+	n.core->peer[2]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	finish_try(n.core, &n.core->peer[1]->pd[0]);
+	durable();
+	finish_try(n.core, &n.core->peer[1]->pd[0]);
+	cr_assert_eq(n.core->st.pd[2][0].repl, REPL_ESTABLISHED);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_CONSISTENT);
+}
+
+/* Its generation lives on the peers' disks; without it this disk would fork from them. */
+Test(uuid_end, a_primary_takes_the_generation_over_that_it_made_as_a_target)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_PRIMARY);
+	pd = &n.core->peer[1]->pd[0];
+	rx(1, &u);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+	n.vol->new_uuid_wanted = true;
+	uuid_bump_if_wanted(n.core);
+	cr_assert(!uuid_eq(n.vol->exposed_uuid, OLD));
+	for (unsigned i = 0; i < 2; i++) {
+		finish_try(n.core, pd);
+		durable();
+	}
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_SYNC_TARGET);
+	u.current = n.vol->exposed_uuid;
+	rx(1, &u);
+	finish_try(n.core, pd);
+	durable();
+	finish_try(n.core, pd);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+	cr_assert(uuid_eq(n.vol->md.current_uuid, n.vol->exposed_uuid));
+}
+
 /* The source cannot know what a third node has by now; that one has told us. */
 Test(uuid_end, a_target_refers_to_where_others_have_stayed)
 {
 	static const struct { uint64_t had, source_says, flags, then; } row[] = {
-		{ 0, 0, UUID_FLAG_STABLE, B },                  /* it was to take part, but died */
-		{ OLD, B, UUID_FLAG_STABLE, B },                /* it got further since */
-		{ 0, 0, 0, 0 },                                 /* its Primary may be telling it */
-		{ 0, B, 0, B },                                 /* no: not even the source says so */
-		{ 0, 0, UUID_FLAG_STABLE | UUID_FLAG_SYNC_TARGET, 0 }, /* it follows another one */
+		{ 0, 0, UUID_FLAG_STABLE, B },   /* it was to take part, but died */
+		{ OLD, B, UUID_FLAG_STABLE, B }, /* it got further since */
+		{ 0, 0, 0, 0 },                  /* its Primary may be telling it */
+		{ 0, B, 0, B },                  /* no: not even the source says so */
+		/* it follows another one */
+		{ 0, 0, UUID_FLAG_STABLE | UUID_FLAG_SYNC_TARGET, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
