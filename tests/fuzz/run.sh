@@ -18,7 +18,7 @@ for src in tests/fuzz/fuzz_*.c; do
 		bad=$((bad + 1))
 		printf '  %-20s FAILED\n' "$name"
 		tail -n 40 "$work/$name.log" | sed 's/^/    | /'
-		for f in "$work/$name"-*; do [ -f "$f" ] && { echo "    | input $(basename "$f"):"; xxd "$f" 2>/dev/null | head -n 20 | sed 's/^/    | /'; }; done
+		for f in "$work/$name"-*; do [ -f "$f" ] && { echo "    | input $(basename "$f"):"; od -A x -t x1z "$f" | head -n 20 | sed 's/^/    | /'; }; done
 	fi
 done
 [ "$bad" -eq 0 ]

@@ -32,7 +32,7 @@ for end in sigterm unmount shutdown; do
 	[ "$(stat -c %s "$mnt/r0")" -ge 0 ] || fail "stat"
 	pid=$(pid_of)
 	[ -n "$pid" ] || fail "no daemon"
-	[ "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid" ] || fail "the daemon is not in a session of its own"
+	[ "$(cut -d ' ' -f 6 "/proc/$pid/stat")" = "$pid" ] || fail "the daemon is not in a session of its own"
 	case $end in
 	sigterm) kill -TERM "$pid" ;;
 	unmount) must fusermount3 -u "$mnt" ;;
