@@ -164,16 +164,18 @@ static enum token classify_number(struct scanner *s)
 static enum token next_word(struct scanner *s)
 {
 	enum token token = TOKEN_WORD;
+	bool is_hex;
 
 	while (is_word_char(peek(s)) && s->length < WORD_CHARS)
 		take_into_text(s, peek(s));
-	if (s->text[0] == '0' && s->text[1] == 'x')
+	is_hex = s->text[0] == '0' && s->text[1] == 'x';
+	if (is_hex)
 		token = classify_hex(s);
 	else if (is_digit(s->text[0]) || (s->text[0] == '-' && is_digit(s->text[1])))
 		token = classify_number(s);
 	if (token == TOKEN_BAD)
-		(void)fail(s, s->text[1] == 'x' ? "8 or 16 hexadecimal digits"
-						: "a number of at most 19 digits");
+		(void)fail(s, is_hex ? "8 or 16 hexadecimal digits"
+				     : "a number of at most 19 digits");
 	return token;
 }
 
