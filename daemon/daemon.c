@@ -113,6 +113,10 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 	struct daemon *d = arg;
 
 	(void)what;
+	if (signal_number == SIGHUP && d->hung_up) {
+		d->hung_up(d->start_ctx);
+		return;
+	}
 	log_notice("received %s, ending", sigabbrev_np((int)signal_number));
 	if (d->phase == DAEMON_ENDING) {
 		leave(d);

@@ -74,6 +74,8 @@ struct daemon {
 	void (*ready)(void *ctx);
 	/* A line for whoever started the daemon. */
 	void (*say)(void *ctx, const char *text);
+	/* SIGHUP; NULL: it ends the daemon as the other signals do. */
+	void (*hung_up)(void *ctx);
 	void *start_ctx;
 	struct event ev_replies, ev_start, ev_down, ev_signals[3];
 	pthread_mutex_t published_lock; /* published; leaf */

@@ -58,7 +58,7 @@ static const char usage_text[] =
 struct starter {
 	int fd;
 	bool foreground;
-	const struct conf *conf;
+	char log[CONF_PATH_MAX];
 };
 
 /* What the starter gets: lines to print, then one byte 'k' after a NUL if all went well. */
@@ -72,16 +72,25 @@ static void say(void *ctx, const char *text)
 		fprintf(stderr, "drbdfs: %s\n", text);
 }
 
-static void open_log(const struct conf *conf, bool foreground)
+static void open_log(const struct starter *s)
 {
 	int rc = 0;
 
-	if (conf->log[0] == '/')
-		rc = log_open(LOG_SINK_FILE, conf->log);
-	else if (!foreground || str_eq(conf->log, "syslog"))
+	if (s->log[0] == '/')
+		rc = log_open(LOG_SINK_FILE, s->log);
+	else if (!s->foreground || str_eq(s->log, "syslog"))
 		rc = log_open(LOG_SINK_SYSLOG, NULL);
-	if (rc)
-		log_warning("log %s: %s; going on without", conf->log, strerror(-rc));
+	if (!rc)
+		return;
+	(void)log_open(LOG_SINK_SYSLOG, NULL);
+	log_warning("log %s: %s; going on with syslog", s->log, strerror(-rc));
+}
+
+/* After the log was moved away. In the foreground a hang-up is the end. */
+static void hung_up(void *ctx)
+{
+	open_log(ctx);
+	log_notice("the log was opened again");
 }
 
 static void ready(void *ctx)
@@ -320,7 +329,7 @@ static int resolve(struct command_line *cl, const struct conf *conf, const char 
 
 static int run(struct command_line *cl, struct conf *conf)
 {
-	struct starter starter = { .fd = -1, .foreground = cl->foreground, .conf = conf };
+	struct starter starter = { .fd = -1, .foreground = cl->foreground };
 	struct err err = ERR_INIT;
 	struct daemon *d;
 	int rc;
@@ -333,7 +342,8 @@ static int run(struct command_line *cl, struct conf *conf)
 			return EXIT_ERROR;
 		}
 	}
-	open_log(conf, cl->foreground);
+	str_copy(starter.log, sizeof(starter.log), conf->log);
+	open_log(&starter);
 	set_process_defaults();
 	prepare_for_writeback();
 	if (chdir("/"))
@@ -345,6 +355,7 @@ static int run(struct command_line *cl, struct conf *conf)
 	}
 	d->ready = ready;
 	d->say = say;
+	d->hung_up = cl->foreground ? NULL : hung_up;
 	d->start_ctx = &starter;
 	rc = daemon_run(d);
 	/* What hangs in a disk call cannot be taken apart. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -83,6 +84,14 @@ static bool may_print(enum log_level level)
 	return true;
 }
 
+/* A pipe that nobody reads, a terminal that is stopped. Called with the lock held. */
+static bool would_block(void)
+{
+	struct pollfd p = { .fd = current_fd, .events = POLLOUT };
+
+	return current_sink == LOG_SINK_STDERR && poll(&p, 1, 0) == 0;
+}
+
 /* Called with the lock held. */
 static void emit(enum log_level level, const char *text)
 {
@@ -107,7 +116,7 @@ static void emit(enum log_level level, const char *text)
 			     now.tv_nsec / 1000000, words[level], text);
 	}
 	/* A log that cannot be written must not stop the service. */
-	if (write(current_fd, line, (size_t)n) < 0)
+	if (would_block() || write(current_fd, line, (size_t)n) < 0)
 		suppressed_count++;
 }
 

@@ -41,6 +41,23 @@ for end in sigterm unmount shutdown; do
 	ended "$pid"
 done
 
+# A log file, moved away and opened again; the daemon goes on.
+cp "$CLUSTER_DIR/drbdfs.conf" "$WORK/no-log.conf"
+sed -i "s|^version = 1;|version = 1; node = { log = \"$WORK/alpha.log\"; };|" "$CLUSTER_DIR/drbdfs.conf"
+must mount_alpha
+pid=$(pid_of)
+grep -q 'r0/0: disk' "$WORK/alpha.log" || fail "nothing in the log file"
+mv "$WORK/alpha.log" "$WORK/alpha.log.1"
+kill -HUP "$pid"
+must wait_for 30 "the log to be opened again" test -s "$WORK/alpha.log"
+[ "$(ctl alpha role r0)" = Secondary ] || fail "does not answer after SIGHUP"
+must ctl alpha adjust r0
+kill -HUP "$pid"
+must ctl alpha shutdown
+ended "$pid"
+tail -n 1 "$WORK/alpha.log" | grep -q 'disk Detaching' || { cat "$WORK/alpha.log"; fail "the new log file is not the one in use"; }
+cp "$WORK/no-log.conf" "$CLUSTER_DIR/drbdfs.conf"
+
 # A shell without standard descriptors: what the daemon opens must not take their place.
 (exec 0<&- 1>&- 2>&-; "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n alpha -s "$sock" "$mnt") || fail "mount without descriptors: exit $?"
 [ "$(ctl alpha role r0)" = Secondary ] || fail "does not answer when started without descriptors"
