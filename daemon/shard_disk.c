@@ -2,7 +2,8 @@
 /*
  * Disk and metadata actions as jobs. A store with memory behind it (tmpfs) is served on the shard's
  * own thread, at the end of the turn: a hand-off to a worker costs more than the call. All others
- * go to the pool, metadata of one volume in order.
+ * go to the pool, metadata of one volume in order; a few small transfers at a time the kernel does
+ * without it.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -19,6 +20,8 @@
 #include "meta/meta_bitmap.h"
 #include "meta/meta_super.h"
 #include "shard_int.h"
+
+#define TRANSFER_BYTES_MAX (64U << 10)
 
 /* What an attach brings back from the worker. */
 struct attach_work {
@@ -254,6 +257,15 @@ static void take_read_buffer(struct job *job)
 	ASSERT(job->buf);
 }
 
+/* A read or write that the kernel may do without a worker. A large one is worth the hand-off. */
+static bool is_transfer(struct job *job)
+{
+	return (job->kind == JOB_READ || (job->kind == JOB_WRITE && !job->fua)) &&
+	       job->bytes <= TRANSFER_BYTES_MAX &&
+	       backing_transfer(job->vol->backing, job->kind == JOB_WRITE, job->sector,
+				job->buf->data, job->bytes, &job->base.transfer);
+}
+
 static void submit(struct job *job)
 {
 	struct volume *vol = job->vol;
@@ -269,6 +281,8 @@ static void submit(struct job *job)
 		take_read_buffer(job);
 	if (job->is_meta)
 		disk_lane_submit(&vol->meta_lane, shard->port, &job->base);
+	else if (is_transfer(job))
+		disk_port_submit_transfer(shard->port, &job->base);
 	else
 		disk_port_submit(shard->port, &job->base);
 }

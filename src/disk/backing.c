@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -93,6 +94,14 @@ static bool direct_read_works(int fd, void *buf, size_t bytes, off_t offset)
 	return n == (ssize_t)bytes;
 }
 
+/* Whether a read at the beginning may be made conditional on not having to wait; it may fail. */
+static bool nowait_works(int fd, void *buf)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = BACKING_ALIGN_MAX };
+
+	return preadv2(fd, &iov, 1, 0, RWF_NOWAIT) >= 0 || errno == EAGAIN;
+}
+
 /*
  * A second descriptor with O_DIRECT if reads through it work with 512- or 4096-byte alignment. Only
  * these two are told apart: mixed with the page cache for odd requests, units between them could
@@ -123,6 +132,7 @@ static void probe_direct(struct backing *b, unsigned flags)
 		b->info.direct = true;
 		b->info.align_bytes = BACKING_ALIGN_MAX;
 	}
+	b->info.nowait = b->info.direct && nowait_works(fd, buf);
 	free(buf);
 	if (b->info.direct)
 		b->direct_fd = fd;

@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 struct backing;
+struct disk_transfer;
 
 enum backing_kind { BACKING_FILE, BACKING_BLOCK };
 
@@ -18,6 +19,7 @@ struct backing_info {
 	enum backing_kind kind;
 	uint64_t size_bytes;      /* of the whole object */
 	bool direct;              /* O_DIRECT works; else the page cache is used */
+	bool nowait;              /* direct: a call can be told to wait for nothing but the disk */
 	uint32_t align_bytes;     /* direct: what is so aligned takes no detour; else 512 */
 	bool discard_ok;          /* backing_discard() works and the range reads back as zero */
 	const char *path;         /* as given to backing_open() */
@@ -57,6 +59,12 @@ uint64_t backing_data_sectors(const struct backing *b);
 int backing_read(struct backing *b, uint64_t sector, void *buf, uint32_t bytes);
 /* fua: on stable storage on return (this request only). */
 int backing_write(struct backing *b, uint64_t sector, const void *buf, uint32_t bytes, bool fua);
+/*
+ * Describes what backing_read() or backing_write() (not fua) would do, for who can do it without
+ * waiting. False: there is no such way, or the call would be refused.
+ */
+bool backing_transfer(const struct backing *b, bool write, uint64_t sector, void *buf,
+		      uint32_t bytes, struct disk_transfer *out);
 /* Deallocates; reads as zero afterwards. -EOPNOTSUPP when !discard_ok: use backing_zero(). */
 int backing_discard(struct backing *b, uint64_t sector, uint32_t bytes);
 /* The range reads as zero afterwards, whatever it takes; unmap: deallocating is allowed. */

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "disk/backing_int.h"
+#include "disk/disk_pool.h"
 #include "proto/proto_limits.h"
 
 #define ZERO_CHUNK_BYTES (1U << 20)
@@ -127,6 +128,19 @@ int backing_write(struct backing *b, uint64_t sector, const void *buf, uint32_t 
 	if (b->read_only)
 		return -EROFS;
 	return write_any(b, sector * SECTOR_BYTES, buf, bytes, fua);
+}
+
+bool backing_transfer(const struct backing *b, bool write, uint64_t sector, void *buf,
+		      uint32_t bytes, struct disk_transfer *out)
+{
+	if (!b->info.nowait || (write && b->read_only) || !in_data_area(b, sector, bytes) ||
+	    !fits_direct(b, sector * SECTOR_BYTES, bytes) || !memory_is_aligned(b, buf))
+		return false;
+	*out = (struct disk_transfer){
+		.fd = b->direct_fd, .write = write, .data = buf, .bytes = bytes,
+		.byte = sector * SECTOR_BYTES,
+	};
+	return true;
 }
 
 static int allocate(struct backing *b, int mode, uint64_t byte, uint64_t bytes)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Owns the worker threads, their queue and the completion lists of the ports. */
+/* Owns the worker threads, their queue, and the batches and completion lists of the ports. */
 #include "disk/disk_pool.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "disk/disk_aio.h"
 
 struct disk_pool {
 	pthread_mutex_t lock; /* queue, idle_count, ending; leaf */
@@ -26,7 +27,9 @@ struct disk_port {
 	struct disk_pool *pool;
 	int event_fd;
 	/* owner thread only */
-	struct list batch;
+	struct disk_aio *aio;   /* NULL: none here */
+	struct list transfers;  /* for it */
+	struct list batch;      /* for the workers */
 	unsigned batch_count;
 	unsigned busy_count;
 	pthread_mutex_t lock; /* finished; leaf */
@@ -128,6 +131,8 @@ struct disk_port *disk_port_new(struct disk_pool *pool)
 		return NULL;
 	}
 	pthread_mutex_init(&port->lock, NULL);
+	port->aio = disk_aio_new(port->event_fd);
+	list_init(&port->transfers);
 	list_init(&port->batch);
 	list_init(&port->finished);
 	return port;
@@ -149,6 +154,7 @@ void disk_port_free(struct disk_port *port)
 	pthread_mutex_lock(&port->lock);
 	pthread_mutex_unlock(&port->lock);
 	pthread_mutex_destroy(&port->lock);
+	disk_aio_free(port->aio);
 	close(port->event_fd);
 	free(port);
 }
@@ -173,6 +179,19 @@ void disk_port_submit(struct disk_port *port, struct disk_job *job)
 	add_to_batch(port, job);
 }
 
+void disk_port_submit_transfer(struct disk_port *port, struct disk_job *job)
+{
+	if (!port->aio) {
+		disk_port_submit(port, job);
+		return;
+	}
+	job->port = port;
+	job->lane = NULL;
+	job->error = 0;
+	port->busy_count++;
+	list_push_back(&port->transfers, &job->link);
+}
+
 void disk_lane_init(struct disk_lane *lane)
 {
 	list_init(&lane->waiting);
@@ -193,11 +212,27 @@ void disk_lane_submit(struct disk_lane *lane, struct disk_port *port, struct dis
 	add_to_batch(port, job);
 }
 
+/* What the kernel would have to wait for is for a worker. */
+static void take_refused(struct disk_port *port, struct list *refused)
+{
+	while (!list_empty(refused)) {
+		struct list *first = list_first(refused);
+
+		list_del(first);
+		add_to_batch(port, LIST_ENTRY(first, struct disk_job, link));
+	}
+}
+
 void disk_port_flush(struct disk_port *port)
 {
 	struct disk_pool *pool = port->pool;
+	struct list refused;
 	unsigned wakes;
 
+	list_init(&refused);
+	if (!list_empty(&port->transfers))
+		disk_aio_submit(port->aio, &port->transfers, &refused);
+	take_refused(port, &refused);
 	if (port->batch_count == 0)
 		return;
 	pthread_mutex_lock(&pool->lock);
@@ -224,7 +259,7 @@ static void lane_advance(struct disk_lane *lane, struct disk_port *port)
 
 unsigned disk_port_reap(struct disk_port *port)
 {
-	struct list finished;
+	struct list finished, refused;
 	uint64_t wakes;
 	unsigned count = 0;
 
@@ -235,6 +270,10 @@ unsigned disk_port_reap(struct disk_port *port)
 	pthread_mutex_lock(&port->lock);
 	list_splice_back(&finished, &port->finished);
 	pthread_mutex_unlock(&port->lock);
+	list_init(&refused);
+	if (port->aio)
+		disk_aio_reap(port->aio, &finished, &refused);
+	take_refused(port, &refused);
 	while (!list_empty(&finished)) {
 		struct list *first = list_first(&finished);
 		struct disk_job *job = LIST_ENTRY(first, struct disk_job, link);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Worker threads for blocking disk calls: batched
- * submission, batched completion over an eventfd. */
+/*
+ * Disk calls beside the owner's thread: on worker threads, or by the kernel alone where it takes
+ * them without blocking; batched submission, batched completion over an eventfd.
+ */
 #ifndef DISK_POOL_H
 #define DISK_POOL_H
 
@@ -14,6 +16,15 @@
 struct disk_port;
 struct disk_lane;
 
+/* All that a read or write consists of: what the kernel can do without a thread of ours. */
+struct disk_transfer {
+	int fd;                 /* O_DIRECT and able to say that a call would wait; -1 = none */
+	bool write;
+	void *data;
+	uint32_t bytes;
+	uint64_t byte;          /* position */
+};
+
 /*
  * One blocking piece of work. `run` is called on a worker (or inline on the owner's thread) and
  * stores its result in the job; `done` is called on the thread that owns the port.
@@ -26,6 +37,7 @@ struct disk_job {
 	struct disk_port *port;
 	struct disk_lane *lane; /* NULL: any order */
 	int error;              /* 0 or -errno */
+	struct disk_transfer transfer; /* disk_port_submit_transfer() */
 };
 
 struct disk_pool;
@@ -44,6 +56,8 @@ int disk_port_fd(const struct disk_port *port);
 
 /* Adds the job to the batch; it starts with disk_port_flush(). */
 void disk_port_submit(struct disk_port *port, struct disk_job *job);
+/* The same for a job whose `transfer` says all; where that fails, `run` is called. */
+void disk_port_submit_transfer(struct disk_port *port, struct disk_job *job);
 /* One lock and the necessary wake-ups for the whole batch. */
 void disk_port_flush(struct disk_port *port);
 /* Calls `done` of all finished jobs; returns their count. May submit further jobs. */
