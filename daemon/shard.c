@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -16,7 +18,6 @@
 #include "fuse_int.h"
 #include "shard_int.h"
 
-#define NEVER_NS UINT64_MAX
 #define STEPS_PER_CLOCK 16U
 #define PEER_BUDGET_BYTES (UINT64_C(256) << 20)
 
@@ -94,15 +95,19 @@ static void on_disk(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct shard *shard = arg;
+	uint64_t times;
 
-	(void)fd;
 	(void)what;
-	shard->armed_ns = NEVER_NS;
+	if (read(fd, &times, sizeof(times)) < 0)
+		ASSERT(errno == EAGAIN || errno == EINTR);
+	shard->armed_ns = SHARD_NEVER_NS;
 }
 
 /* One EV_TIME per core whose deadline has passed. */
 static void run_deadlines(struct shard *shard)
 {
+	if (shard->publish_ns <= shard->now_ns)
+		shard_publish_due(shard);
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
 		struct core_event ev = { .kind = EV_TIME };
@@ -114,7 +119,7 @@ static void run_deadlines(struct shard *shard)
 
 static uint64_t earliest_deadline(struct shard *shard)
 {
-	uint64_t earliest = NEVER_NS;
+	uint64_t earliest = shard->publish_ns;
 
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
@@ -129,18 +134,16 @@ static uint64_t earliest_deadline(struct shard *shard)
 /* A later deadline than the armed one is found when that one fires. */
 static void arm_deadline(struct shard *shard, uint64_t deadline_ns)
 {
-	struct timeval tv = { .tv_usec = 0 };
+	struct itimerspec when = { .it_value.tv_nsec = 1 };
 
 	if (deadline_ns >= shard->armed_ns)
 		return;
 	shard->armed_ns = deadline_ns;
-	if (deadline_ns > shard->now_ns) {
-		uint64_t us = (deadline_ns - shard->now_ns + 999) / 1000;
-
-		tv.tv_sec = (time_t)(us / 1000000);
-		tv.tv_usec = (suseconds_t)(us % 1000000);
+	if (deadline_ns > 0) {
+		when.it_value.tv_sec = (time_t)(deadline_ns / 1000000000);
+		when.it_value.tv_nsec = (long)(deadline_ns % 1000000000);
 	}
-	event_add(&shard->ev_deadline, &tv);
+	timerfd_settime(shard->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 /* True when there is more to do at once. */
@@ -194,8 +197,6 @@ static struct event_base *new_base(void)
 	struct event_base *base = NULL;
 
 	if (config) {
-		/* Not PRECISE_TIMER: it costs a system call in
-		 * every turn, and a millisecond will do. */
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		base = event_base_new_with_config(config);
 		event_config_free(config);
@@ -214,7 +215,8 @@ static bool init_parts(struct shard *shard)
 	shard->base = new_base();
 	shard->bufs = buf_pool_new(budgets);
 	shard->disks = disk_pool_new(shard->conf.disk_threads);
-	if (!shard->base || !shard->bufs || !shard->disks)
+	shard->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!shard->base || !shard->bufs || !shard->disks || shard->timer_fd < 0)
 		return false;
 	shard->port = disk_port_new(shard->disks);
 	shard->net = net_new(shard->base, shard->bufs, &shard_net_callbacks);
@@ -231,7 +233,8 @@ struct shard *shard_new(const struct shard_conf *conf, struct err *err)
 		return NULL;
 	}
 	shard->conf = *conf;
-	shard->armed_ns = NEVER_NS;
+	shard->armed_ns = shard->publish_ns = SHARD_NEVER_NS;
+	shard->timer_fd = -1;
 	shard->next_ino = FUSE_ROOT_ID + 1;
 	list_init(&shard->resources);
 	list_init(&shard->inline_jobs);
@@ -244,14 +247,15 @@ struct shard *shard_new(const struct shard_conf *conf, struct err *err)
 		return NULL;
 	}
 	net_set_trace(shard->net, conf->trace_wire);
-	shard_status_init(shard);
 	event_assign(&shard->ev_inbox, shard->base, inbox_fd(&shard->inbox), EV_READ | EV_PERSIST,
 		     on_inbox, shard);
 	event_assign(&shard->ev_disk, shard->base, disk_port_fd(shard->port), EV_READ | EV_PERSIST,
 		     on_disk, shard);
-	event_assign(&shard->ev_deadline, shard->base, -1, EV_TIMEOUT, on_deadline, shard);
+	event_assign(&shard->ev_deadline, shard->base, shard->timer_fd, EV_READ | EV_PERSIST,
+		     on_deadline, shard);
 	event_add(&shard->ev_inbox, NULL);
 	event_add(&shard->ev_disk, NULL);
+	event_add(&shard->ev_deadline, NULL);
 	return shard;
 }
 
@@ -311,6 +315,8 @@ void shard_free(struct shard *shard)
 	fuse_ns_free(shard);
 	inbox_drain(&shard->inbox);
 	inbox_close(&shard->inbox);
+	if (shard->timer_fd >= 0)
+		close(shard->timer_fd);
 	if (shard->bufs)
 		buf_pool_free(shard->bufs);
 	if (shard->base)

@@ -17,6 +17,7 @@
 #define SHARD_INBOX_MAX 4096U
 #define SHARD_INLINE_JOBS_PER_TURN 256U
 #define SHARD_PUBLISH_INTERVAL_MS 100
+#define SHARD_NEVER_NS UINT64_MAX
 /* Once this much waits to be copied to or from memory, do it while it is in the cache. */
 #define SHARD_INLINE_BYTES_MAX (256U << 10)
 
@@ -142,9 +143,14 @@ struct shard {
 	uint64_t incarnations;        /* resources that ever came up */
 	uint64_t now_ns;
 	unsigned now_uses;            /* steps since the clock was read */
-	uint64_t armed_ns;            /* of ev_deadline; UINT64_MAX = not armed */
-	bool publish_armed;
-	struct event ev_inbox, ev_disk, ev_deadline, ev_publish;
+	/*
+	 * One timer for all deadlines. Not one of the event loop: with a time limit every wait costs
+	 * the kernel a timer of its own.
+	 */
+	int timer_fd;
+	uint64_t armed_ns;            /* the timer; or SHARD_NEVER_NS */
+	uint64_t publish_ns;          /* shard_publish_due() is; or SHARD_NEVER_NS */
+	struct event ev_inbox, ev_disk, ev_deadline;
 };
 
 /* shard.c */
@@ -182,9 +188,10 @@ void shard_bury_resources(struct shard *shard);
 void shard_reply_post(struct shard *shard, struct shard_reply *reply);
 
 /* shard_status.c */
-void shard_status_init(struct shard *shard);
 void shard_publish(struct resource *res);
 void shard_publish_gone(struct resource *res);
+/* Publishes what has changed; shard->publish_ns has come. */
+void shard_publish_due(struct shard *shard);
 /* After a step: publishes now what changed after a quiet time, else within the interval. */
 void shard_publish_step(struct resource *res);
 

@@ -56,39 +56,25 @@ void shard_publish_gone(struct resource *res)
 	daemon_publish(res->shard->conf.daemon, res->name, NULL);
 }
 
-static void on_publish(evutil_socket_t fd, short what, void *arg)
+void shard_publish_due(struct shard *shard)
 {
-	struct shard *shard = arg;
-
-	(void)fd;
-	(void)what;
-	shard->publish_armed = false;
+	shard->publish_ns = SHARD_NEVER_NS;
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
 
-		if (res->dirty)
+		if (res->dirty && !res->dead)
 			shard_publish(res);
 	}
 }
 
-void shard_status_init(struct shard *shard)
-{
-	event_assign(&shard->ev_publish, shard->base, -1, EV_TIMEOUT, on_publish, shard);
-}
-
 void shard_publish_step(struct resource *res)
 {
-	const struct timeval tv = { .tv_usec = SHARD_PUBLISH_INTERVAL_MS * 1000 };
+	const uint64_t interval_ns = SHARD_PUBLISH_INTERVAL_MS * UINT64_C(1000000);
 	struct shard *shard = res->shard;
 
 	res->dirty = true;
-	if (res->notify && shard->now_ns - res->published_ns >=
-				   SHARD_PUBLISH_INTERVAL_MS * UINT64_C(1000000)) {
+	if (res->notify && shard->now_ns - res->published_ns >= interval_ns)
 		shard_publish(res);
-		return;
-	}
-	if (shard->publish_armed)
-		return;
-	shard->publish_armed = true;
-	event_add(&shard->ev_publish, &tv);
+	else if (shard->publish_ns == SHARD_NEVER_NS)
+		shard->publish_ns = shard->now_ns + interval_ns;
 }
