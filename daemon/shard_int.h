@@ -144,8 +144,8 @@ struct shard {
 	uint64_t now_ns;
 	unsigned now_uses;            /* steps since the clock was read */
 	/*
-	 * One timer for all deadlines. Not one of the event loop: with a time limit every wait costs
-	 * the kernel a timer of its own.
+	 * One timer for all deadlines. Not one of the event loop: with a time limit every wait
+	 * costs the kernel a timer of its own.
 	 */
 	int timer_fd;
 	uint64_t armed_ns;            /* the timer; or SHARD_NEVER_NS */

@@ -16,8 +16,8 @@ struct disk_aio *disk_aio_new(int event_fd);
 void disk_aio_free(struct disk_aio *aio);
 
 /*
- * Starts the transfers of `jobs` (struct disk_job with transfer.fd >= 0) and empties the list; those
- * that were not taken are appended to `refused`.
+ * Starts the transfers of `jobs` (struct disk_job) and empties the list; those that were not taken
+ * are appended to `refused`.
  */
 void disk_aio_submit(struct disk_aio *aio, struct list *jobs, struct list *refused);
 /*
