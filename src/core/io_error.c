@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What an error of the local disk leads to (states-and-resync 4.11). */
 #include <stdio.h>
+#include <string.h>
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
@@ -14,8 +15,8 @@ static bool note_error(struct core *core, struct volume *vol, int error, const c
 	if (vol->phase != VOL_ATTACHED || vol->io_failed ||
 	    (disk <= DISK_FAILED && disk != DISK_DETACHING && disk != DISK_ATTACHING))
 		return false;
-	snprintf(vol->reason, sizeof(vol->reason), "local disk: %s failed (error %d)", what,
-		 -error);
+	snprintf(vol->reason, sizeof(vol->reason), "local disk: %s failed: %s", what,
+		 strerrordesc_np(-error));
 	core_log(core, LOG_LEVEL_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
 	core->notify = true;
 	return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -217,6 +218,19 @@ int backing_zero(struct backing *b, uint64_t sector, uint32_t bytes, bool unmap)
 	return zero_allocated(b, sector * SECTOR_BYTES, bytes);
 }
 
+/*
+ * Writing behind the new end of a file that was cut short would make it long again, with zeroes
+ * where data had been, and nobody would notice.
+ */
+static int check_size(const struct backing *b)
+{
+	struct stat st;
+
+	if (fstat(b->fd, &st))
+		return -errno;
+	return S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->info.size_bytes ? -EIO : 0;
+}
+
 int backing_flush(struct backing *b)
 {
 	int none = 0, rc;
@@ -229,6 +243,8 @@ int backing_flush(struct backing *b)
 	do
 		rc = fdatasync(b->fd) ? -errno : 0;
 	while (rc == -EINTR);
+	if (!rc)
+		rc = check_size(b);
 	/* The kernel forgets what it could not write: a second, successful flush would be a lie. */
 	if (rc)
 		atomic_compare_exchange_strong(&b->flush_error, &none, rc);
@@ -244,11 +260,14 @@ int backing_raw_read(struct backing *b, uint64_t byte, void *buf, size_t bytes)
 
 int backing_raw_write(struct backing *b, uint64_t byte, const void *buf, size_t bytes)
 {
+	int rc;
+
 	if (!in_object(b, byte, bytes))
 		return -EINVAL;
 	if (b->read_only)
 		return -EROFS;
-	return write_any(b, byte, buf, bytes, false);
+	rc = check_size(b);
+	return rc ? rc : write_any(b, byte, buf, bytes, false);
 }
 
 int backing_raw_zero(struct backing *b, uint64_t byte, uint64_t bytes)

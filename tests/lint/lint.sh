@@ -45,7 +45,7 @@ done
 # stdio and errno are headers only here: formatting into memory is pure, files are not.
 pure_syms="memcpy memset memcmp memmove memchr strlen strnlen strcmp strncmp strchr snprintf vsnprintf
 	__snprintf_chk __vsnprintf_chk __memcpy_chk __memset_chk __memmove_chk __stack_chk_fail
-	__builtin_trap abort _GLOBAL_OFFSET_TABLE_ strspn strcspn __popcountdi2"
+	__builtin_trap abort _GLOBAL_OFFSET_TABLE_ strspn strcspn __popcountdi2 strerrordesc_np"
 for lib in core wire meta; do
 	a=$build/lib$lib.a
 	[ -f "$a" ] || { fail "$a is not built"; continue; }

@@ -227,6 +227,10 @@ Test(backing, a_file_cut_short_meanwhile_is_an_error)
 	cr_assert_eq(truncate(path, MIB - 4096), 0);
 	cr_assert_eq(backing_read(b, 2032, buf, 8192), -EIO);
 	cr_assert_eq(backing_read(b, 2040, buf, 4096), -EIO);
+	/* Metadata behind its new end would make it whole again in appearance. */
+	memset(buf, 0, 8192);
+	cr_assert_eq(backing_raw_write(b, MIB - 4096, buf, 4096), -EIO);
+	cr_assert_eq(backing_flush(b), -EIO);
 	backing_close(b);
 	free(buf);
 }
