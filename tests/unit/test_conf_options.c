@@ -82,6 +82,7 @@ Test(conf_options, known_ranges)
 		{ GROUP_NET, "ping-int", 1, 120, 10 },
 		{ GROUP_NET, "ping-timeout", 1, 300, 5 },
 		{ GROUP_NET, "connect-int", 1, 120, 10 },
+		{ GROUP_NET, "sock-check-timeo", 0, 300, 0 },
 		{ GROUP_NET, "max-epoch-size", 1, 20000, 2048 },
 		{ GROUP_NET, "max-buffers", 32, 131072, 2048 },
 		{ GROUP_DISK, "al-extents", 67, 6433, 1237 },
