@@ -107,12 +107,6 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 				peer->conf->name);
 		return;
 	}
-	if (!(peer->features & FEATURE_TWOPC_V2)) {
-		peer_standalone(core, peer, false,
-				"%s does not offer version 2 of two-phase commit; upgrade it",
-				peer->conf->name);
-		return;
-	}
 	peer->got_features = true;
 	deadline_arm(core, peer);
 	if (peer->conf->net.cram_hmac_alg[0]) {

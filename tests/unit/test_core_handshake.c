@@ -205,7 +205,7 @@ Test(features, versions)
 		{ 86, 101, 0xf, 0 },
 		{ 0, 0, 0, 0 },
 		{ UINT32_MAX, UINT32_MAX, UINT32_MAX, 0 },
-		{ 86, 124, FEATURES_OFFERED & ~FEATURE_TWOPC_V2, 0 },
+		{ 86, 121, 0xf, 121 }, /* 9.1.4 to 9.1.12: first layout of two-phase commit */
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
