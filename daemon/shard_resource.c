@@ -265,8 +265,9 @@ static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t
 	out->own_node_id = own;
 	out->peer_node_id = peer;
 	out->connect_int_s = cc->net.connect_int_s;
-	out->sock_check_ms = 100 * (cc->net.sock_check_timeo_ds ? cc->net.sock_check_timeo_ds :
-								  cc->net.ping_timeout_ds);
+	out->sock_check_ms = 100 * cc->net.socket_check_timeout_ds;
+	if (out->sock_check_ms == 0)
+		out->sock_check_ms = 100 * cc->net.ping_timeout_ds;
 	out->path_count = count < NET_PATHS_MAX ? count : NET_PATHS_MAX;
 	for (unsigned i = 0; i < out->path_count; i++) {
 		out->paths[i].local = paths[i].local.ss;

@@ -67,7 +67,7 @@ static const char checksum[] = "crc32c";
 	NUM(NET, "ping-int", net.ping_int_s, UNIT_S, 1, 120, 10)                                   \
 	NUM(NET, "ping-timeout", net.ping_timeout_ds, UNIT_DS, 1, 300, 5)                          \
 	NUM(NET, "connect-int", net.connect_int_s, UNIT_S, 1, 120, 10)                             \
-	NUM(NET, "sock-check-timeo", net.sock_check_timeo_ds, UNIT_DS, 0, 300, 0)                  \
+	NUM(NET, "socket-check-timeout", net.socket_check_timeout_ds, UNIT_DS, 0, 300, 0)      \
 	NUM(NET, "max-epoch-size", net.max_epoch_size, UNIT_ONE, 1, 20000, 2048)                   \
 	NUM(NET, "max-buffers", net.max_buffers, UNIT_ONE, 32, 131072, 2048)                       \
 	WORD(NET, "after-sb-0pri", net.after_sb_0p, words_after_sb_0p, ASB_DISCONNECT)             \

@@ -65,7 +65,7 @@ struct core_net_conf {
 	uint32_t ping_int_s;
 	uint32_t ping_timeout_ds;
 	uint32_t connect_int_s;
-	uint32_t sock_check_timeo_ds; /* 0 = ping_timeout_ds */
+	uint32_t socket_check_timeout_ds; /* 0 = ping_timeout_ds */
 	uint32_t max_epoch_size;
 	uint32_t max_buffers;      /* 4 KiB pages, bounds resync requests in flight */
 	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p;

@@ -55,7 +55,7 @@ conf_here() {
 	cat >"$CLUSTER_DIR/drbdfs.conf" <<CONF
 version = 1;
 common = {
-  net = { protocol = "$PROTOCOL";  ping-int = $((PING_DS / 10 + 1));  ping-timeout = $PING_DS;  connect-int = 2;  sock-check-timeo = 5;  ${NET_HERE:-} };
+  net = { protocol = "$PROTOCOL";  ping-int = $((PING_DS / 10 + 1));  ping-timeout = $PING_DS;  connect-int = 2;  socket-check-timeout = 5;  ${NET_HERE:-} };
   disk = { ${DISK_HERE:-} };
 };
 resources = (
@@ -75,7 +75,7 @@ conf_there() {
 	cat >"$WORK/there.conf" <<CONF
 resource r0 {
 	options { auto-promote no; }
-	net { protocol $PROTOCOL; ping-int $((PING_DS / 10 + 1)); ping-timeout $PING_DS; connect-int 2; sock-check-timeo 5; ${NET_THERE:-} }
+	net { protocol $PROTOCOL; ping-int $((PING_DS / 10 + 1)); ping-timeout $PING_DS; connect-int 2; socket-check-timeout 5; ${NET_THERE:-} }
 	disk { ${DISK_THERE:-} }
 	on here { address $OWN_ADDRESS:$PORT; node-id $OWN_ID; device minor $THERE_MINOR; disk /dev/none; meta-disk internal; }
 	on $THERE_NAME { address $PEER_ADDRESS:$PORT; node-id $THERE_ID; device minor $THERE_MINOR; disk $PEER_DISK; meta-disk internal; }
@@ -96,9 +96,9 @@ world_new() { # [PROTOCOL]
 	THERE_NAME=$(there "uname -n")
 	conf_here
 	must conf_there
-	must there "blkdiscard -f -z $PEER_DISK"
-	must ctl here create-md r0 --max-peers 3 >/dev/null
-	must adm create-md --force --max-peers=3 r0 >/dev/null 2>&1
+	must there "blkdiscard -f -z $PEER_DISK 2>&1"
+	must ctl here create-md r0 --max-peers 3
+	must adm create-md --force --max-peers=3 r0
 }
 
 both_up() {

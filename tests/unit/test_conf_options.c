@@ -66,7 +66,7 @@ Test(conf_options, numbers_at_their_bounds)
 		cr_assert_eq(strncmp(err.text, o[i].name, strlen(o[i].name)), 0);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].max, "untouched by failures");
 	}
-	cr_assert_eq(numbers, 17);
+	cr_assert_eq(numbers, 18);
 }
 
 /* The defaults and ranges of DRBD, written down once more. */
@@ -82,7 +82,7 @@ Test(conf_options, known_ranges)
 		{ GROUP_NET, "ping-int", 1, 120, 10 },
 		{ GROUP_NET, "ping-timeout", 1, 300, 5 },
 		{ GROUP_NET, "connect-int", 1, 120, 10 },
-		{ GROUP_NET, "sock-check-timeo", 0, 300, 0 },
+		{ GROUP_NET, "socket-check-timeout", 0, 300, 0 },
 		{ GROUP_NET, "max-epoch-size", 1, 20000, 2048 },
 		{ GROUP_NET, "max-buffers", 32, 131072, 2048 },
 		{ GROUP_DISK, "al-extents", 67, 6433, 1237 },
