@@ -7,13 +7,16 @@ is_root || skip "the other tests are run by an ordinary user already"
 need setpriv jq fusermount3
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all env -u XDG_RUNTIME_DIR HOME="$WORK" "$@"; }
 as_nobody test -w /dev/fuse || skip "/dev/fuse is not open to ordinary users"
-as_nobody test -x "$B/drbdfs" -a -r tests/lib/cluster.sh || skip "an ordinary user cannot read $PWD or $B"
 
-mkdir "$WORK/user"
+# A copy, since an ordinary user may not be let into the directory that this is run in.
+mkdir "$WORK/user" "$WORK/tree" "$WORK/tree/tests"
+cp -r tests/lib tests/integration "$WORK/tree/tests"
+cp "$B/drbdfs" "$B/drbdctl" "$WORK/tree"
+B=$WORK/tree
 chown 65534:65534 "$WORK/user"
 chmod 711 "$WORK"
 for t in auto-promote resync-to-secondary detach-attach; do
-	as_nobody env B="$B" TMPDIR="$WORK/user" bash "tests/integration/$t.sh" >"$WORK/out" 2>&1 || { cat "$WORK/out"; fail "$t as an ordinary user"; }
+	as_nobody env B="$B" TMPDIR="$WORK/user" bash "$WORK/tree/tests/integration/$t.sh" >"$WORK/out" 2>&1 || { cat "$WORK/out"; fail "$t as an ordinary user"; }
 done
 # The default places.
 as_nobody mkdir -p "$WORK/user/run" "$WORK/user/.config/drbdfs" "$WORK/user/mnt"
