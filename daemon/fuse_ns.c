@@ -83,6 +83,8 @@ static void root_attributes(struct stat *st)
 	st->st_nlink = 2;
 	st->st_uid = getuid();
 	st->st_gid = getgid();
+	clock_gettime(CLOCK_REALTIME_COARSE, &st->st_mtim);
+	st->st_atim = st->st_ctim = st->st_mtim;
 }
 
 static void file_attributes(const struct file *f, struct stat *st)

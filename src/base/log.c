@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +85,18 @@ static bool may_print(enum log_level level)
 	return true;
 }
 
+/* The variable is inherited by what a service starts, with another stderr perhaps: see
+ * systemd.exec(5). */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	       !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
 /* A pipe that nobody reads, a terminal that is stopped. Called with the lock held. */
 static bool would_block(void)
 {
@@ -104,7 +117,7 @@ static void emit(enum log_level level, const char *text)
 		syslog(priorities[level], "%s", text);
 		return;
 	}
-	if (current_sink == LOG_SINK_STDERR && getenv("JOURNAL_STREAM")) {
+	if (current_sink == LOG_SINK_STDERR && stderr_is_journal()) {
 		n = snprintf(line, sizeof(line), "<%d>%s\n", priorities[level], text);
 	} else {
 		char stamp[32];

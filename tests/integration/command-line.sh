@@ -85,3 +85,13 @@ must run "$B/drbdfs" --help
 said 'Usage: drbdfs mount'
 must run "$B/drbdfs" --version
 said '^drbdfs [0-9]'
+
+# Completion knows what help knows.
+completes() { # WORD... : the candidates for the last one
+	PATH=$B:$PATH bash -c '. packaging/drbdctl.bash-completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "_$1"; echo "${COMPREPLY[*]}"' - "$@"
+}
+[ "$(completes drbdctl sta)" = status ] || fail "completion of a command: $(completes drbdctl sta)"
+[ "$(completes drbdctl status --w)" = --watch ] || fail "completion of an option: $(completes drbdctl status --w)"
+[ "$(completes drbdctl adjust a)" = all ] || fail "completion of all: $(completes drbdctl adjust a)"
+[ "$(completes drbdctl -n x help wait-c)" = wait-connect ] || fail "completion behind options in front"
+[ "$(completes drbdfs mo)" = mount ] || fail "completion of drbdfs"
