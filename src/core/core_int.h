@@ -175,6 +175,7 @@ struct volume {
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */
 	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */
+	bool awaits_disk;           /* made without a good disk: no peer has it on its disk yet */
 	uint64_t adopt_seq;         /* md_seq of a Primary's generation until it is durable, or 0 */
 	bool was_stable;            /* as last told to the peers */
 	uint64_t was_authoritative;

@@ -64,18 +64,24 @@ static void finish(struct core *core, struct request *req)
 	request_free(core, req);
 }
 
+/* As with writes: a lost peer that did not flush must
+ * not take its data for the same after a crash. */
+static bool told_apart(const struct core *core, const struct request *req)
+{
+	if (uuid_bump_running(core))
+		return false;
+	return has_local_copy(core, req) || !core->vol[req->v]->awaits_disk ||
+	       !peer_has_data(core, req->v);
+}
+
 void request_flush_progress(struct core *core)
 {
-	/* As with writes: a lost peer that did not flush must
-	 * not take its data for the same after a crash. */
-	if (uuid_bump_running(core)) {
-		core->req.answers_held |= !list_empty(&core->req.flushes);
-		return;
-	}
 	LIST_FOR_EACH_SAFE(it, &core->req.flushes) {
 		struct request *req = LIST_ENTRY(it, struct request, link);
 
-		if (peers_done(core, req))
+		if (!told_apart(core, req))
+			core->req.answers_held = true;
+		else if (peers_done(core, req))
 			finish(core, req);
 	}
 }

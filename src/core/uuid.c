@@ -221,6 +221,7 @@ static void bump_diskless(struct core *core, struct volume *vol)
 	if (!somebody_is_missing(core, vol))
 		return;
 	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
+	vol->awaits_disk = true;
 	request_new_epoch(core);
 	FOR_EACH_PEER(core, peer) {
 		if (pdsk_of(core, &peer->pd[vol->v]) != DISK_UP_TO_DATE)
@@ -767,7 +768,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		if (lost_target(core, old, vol))
 			vol->new_uuid_wanted = vol->uuid_given_away = true;
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = vol->absent_forgotten = false;
+			vol->new_uuid_wanted = vol->absent_forgotten = vol->awaits_disk = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;

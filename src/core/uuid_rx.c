@@ -388,6 +388,8 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
+	if (uuid_peer_follows(pd, vol))
+		vol->awaits_disk = false;
 	/* Answers may wait for the peer to follow. */
 	if (core->req.answers_held)
 		core_work(core, WORK_REQUESTS);

@@ -167,11 +167,12 @@ static void flush_without_generation(struct world *w)
 
 /*
  * A has no disk, C is lost, B's disk fails while the generation that leaves C out is written: no
- * write may have been answered that only B has, be it of that generation or of the one before.
+ * write may have been answered that only B has, be it of that generation or of the one before, nor
+ * a flush that only B has carried out.
  */
 static void answer_without_generation(struct world *w)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		unsigned errors;
 
 		sc_begin(w, 3);
@@ -182,9 +183,16 @@ static void answer_without_generation(struct world *w)
 		sc_write(w, 1);
 		sc_wait(w, 500);
 		errors = w->app.errors;
+		if (i == 2) {
+			/* Its barrier does not get through. */
+			simnet_hold_type(w, A, C, P_BARRIER, 10 * NS_SEC);
+			sc_write(w, 1);
+		}
 		simnet_stall(w, A, C, STREAM_DATA, 10 * NS_SEC);
 		if (i == 0)
 			sc_write_async(w, 1);
+		if (i == 2)
+			app_do(w, OP_FLUSH, 0, 0);
 		sc_wait(w, 100);
 		w->nodes[B].disk.fail_meta = 1;
 		simnet_cut(w, A, C, false);
@@ -194,7 +202,7 @@ static void answer_without_generation(struct world *w)
 		}
 		sc_wait_disk(w, B, DISK_DISKLESS);
 		sc_wait(w, 100);
-		sc_expect(w, w->app.errors == errors + 1, "the write is not answered as done");
+		sc_expect(w, w->app.errors == errors + 1, "the request is not answered as done");
 	}
 }
 
