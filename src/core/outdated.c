@@ -98,10 +98,13 @@ void leftover_time(struct core *core, struct peer_device *pd)
 	leftover_run(core, pd);
 	if (!*at)
 		return;
-	*at = core->now_ns + LEFTOVER_NS;
+	/* Not in step with other pairs, whose resyncs start the announcements again. */
 	if (unsettled_for(core, vol, pd) == LEFTOVER_NS &&
-	    (!actlog_is_idle(vol) || vol->rs.announce))
+	    (!actlog_is_idle(vol) || vol->rs.announce)) {
+		*at = core->now_ns + UNSETTLED_NS;
 		return;
+	}
+	*at = core->now_ns + LEFTOVER_NS;
 	if (!vol->bump_seq)
 		uuid_send(core, core->peer[pd->p], pd->v, UUID_FLAG_RESYNC, 0);
 }

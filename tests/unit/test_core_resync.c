@@ -334,6 +334,25 @@ Test(resync, a_target_is_told_of_a_block_that_its_source_gets_itself)
 	pair_free(p);
 }
 
+/* Else resyncs of other pairs, each of which begins them anew, could put it off for ever. */
+Test(resync, bits_left_are_settled_soon_after_the_announcements)
+{
+	struct pair *p = start(2);
+	struct core *core = pair_core(p, 0);
+	struct volume *vol = core->vol[0];
+
+	bitmap_set(core, vol, bitmap_slots_of(vol, 1 << 1), 0, 8);
+	core_work(core, WORK_SYNC);
+	vol->rs.announce = true;
+	vol->rs.announce_at_ns = UINT64_MAX;
+	pair_pass_ms(p, 11000);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 8);
+	vol->rs.announce = false;
+	pair_pass_ms(p, 4000);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 0);
+	pair_free(p);
+}
+
 /* It does not answer for a node with which it has no connection yet. */
 Test(resync, the_end_does_not_wait_for_a_peer_that_is_just_connecting)
 {
