@@ -150,6 +150,7 @@ static int replay(struct md_store *store, struct md_loaded *loaded, struct err *
 {
 	const struct meta_al_ring ring = { .stripes = store->super.al_stripes,
 					   .stripe_4k = store->super.al_stripe_4k,
+					   .extent_count = store->super.al_nr_extents,
 					   .read = read_ring_block, .ctx = store };
 	struct meta_al_table *table = malloc(sizeof(*table));
 	enum meta_al_outcome outcome;

@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 
 #define AL_MAGIC 0x69cb65a2U
+#define AL_PMEM_MAGIC 0x6aa667a6U
 #define TYPE_UPDATE 0U
 #define TYPE_INITIALISED 0xffffU
 #define SLOT_UNUSED 0xffffU
@@ -293,6 +294,32 @@ static bool wrap_is_ambiguous(const struct meta_al_ring *ring, const struct ring
 	       (!scan->update_count || scan->newest > UINT32_MAX - blocks);
 }
 
+/* Slots follow the magic, one after the other, updated in place and never torn. */
+static int replay_pmem(const struct meta_al_ring *ring, struct meta_al_table *table,
+		       enum meta_al_outcome *outcome)
+{
+	const uint32_t per_block = MD_PAGE_BYTES / 4;
+	int rc;
+
+	if (ring->extent_count > META_AL_SLOTS_MAX ||
+	    ring->extent_count / per_block >= ring_blocks(ring)) {
+		*outcome = META_AL_MARK_ALL;
+		return 0;
+	}
+	for (uint32_t slot = 0; slot < ring->extent_count; slot++) {
+		uint32_t word = slot + 1;
+
+		if (slot && word % per_block == 0) {
+			rc = ring->read(ring->ctx, word / per_block, table->block);
+			if (rc)
+				return rc;
+		}
+		set_slot(table, slot, get_be32(table->block + 4 * (word % per_block)));
+	}
+	*outcome = META_AL_REPLAYED;
+	return 0;
+}
+
 int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		   enum meta_al_outcome *outcome)
 {
@@ -303,6 +330,11 @@ int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 	memset(table->known, 0, sizeof(table->known));
 	table->slot_count = 0;
 	table->torn_count = 0;
+	rc = ring->read(ring->ctx, 0, table->block);
+	if (rc)
+		return rc;
+	if (get_be32(table->block) == AL_PMEM_MAGIC)
+		return replay_pmem(ring, table, outcome);
 	rc = scan_ring(ring, table, &scan);
 	if (rc)
 		return rc;

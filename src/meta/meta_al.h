@@ -37,6 +37,7 @@ enum meta_al_kind meta_al_decode(const uint8_t block[static MD_PAGE_BYTES],
 struct meta_al_ring {
 	uint32_t stripes;
 	uint32_t stripe_4k;
+	uint32_t extent_count; /* al_nr_extents, which only a log in persistent memory needs */
 	int (*read)(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BYTES]);
 	void *ctx;
 };
@@ -60,7 +61,8 @@ struct meta_al_table {
 };
 
 /*
- * Rebuilds the table of hot extents from a whole ring (8.7 b-h). One torn block is tolerated as far
+ * Rebuilds the table of hot extents from a whole ring (8.7 b-h), or from the plain array that a
+ * kernel with its metadata in persistent memory leaves there (8.9). One torn block is tolerated as far
  * as the log proves itself: the run of consecutive transactions that ends at the newest must either
  * begin with the log or repeat every slot in its contexts. Several torn blocks, or a run that
  * proves less, give META_AL_MARK_ALL. 0 or the error of `read`.

@@ -174,6 +174,7 @@ static void replay(struct attach *a)
 {
 	struct meta_al_ring ring = { .stripes = a->super.al_stripes,
 				     .stripe_4k = a->super.al_stripe_4k,
+				     .extent_count = a->super.al_nr_extents,
 				     .read = read_ring,
 				     .ctx = a };
 	enum meta_al_outcome outcome;

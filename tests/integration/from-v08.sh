@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Two disks last used by DRBD 8.4 (metadata as its kernel module left it) are converted, and only what they mark is resynced.
 . "$(dirname "$0")/functions.sh"
-need jq xxd
+need jq
 
 # Writes a vector of tests/vectors/meta over the last 64 KiB of a store.
 put_metadata() { # STORE VECTOR
@@ -10,7 +10,8 @@ put_metadata() { # STORE VECTOR
 	start=$(($(stat -c %s "$store") - 65536))
 	while read -r offset count hex; do
 		case $offset in '#'*) continue ;; esac
-		while [ "$count" -gt 0 ]; do printf '%s' "$hex"; count=$((count - 1)); done | xxd -r -p |
+		hex=$(sed 's/../\\x&/g' <<<"$hex")
+		while [ "$count" -gt 0 ]; do printf "$hex"; count=$((count - 1)); done |
 			dd of="$store" bs=64K oflag=seek_bytes seek=$((start + offset)) conv=notrunc status=none
 	done <"tests/vectors/meta/$2.img"
 }

@@ -10,6 +10,7 @@
 #include "../lib/drbdmeta.h"
 #include "../lib/scratch.h"
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/prng.h"
 #include "meta/meta_gi.h"
 #include "meta/meta_super.h"
@@ -400,6 +401,25 @@ static void write_ring(const struct volume *v, const struct raw *raw)
 	al_model_release(&model);
 }
 
+/* The log as a kernel keeps it in persistent memory: a magic, and extents in their slots. */
+static void write_pmem(const struct volume *v, struct raw *raw)
+{
+	size_t bytes = (size_t)raw->layout.ring_blocks * MD_PAGE_BYTES;
+	uint32_t extents = (uint32_t)(raw->super.effective_sectors / 8192 + 2);
+	uint8_t *log = malloc(bytes);
+
+	ASSERT(log);
+	raw->super.al_nr_extents = (uint32_t)prng_range(&rng, AL_EXTENTS_MIN, 2000);
+	memset(log, 0xff, bytes);
+	put_be32(log, 0x6aa667a6);
+	for (uint32_t i = 1; i <= raw->super.al_nr_extents; i++)
+		if (prng_chance(&rng, 1, 8))
+			put_be32(log + 4 * i, (uint32_t)prng_below(&rng, extents));
+	scratch_write(meta_path(v), raw->layout.al_byte, log, bytes);
+	raw_write(v, raw);
+	free(log);
+}
+
 /* Crashed, or taken down by a kernel, which never says AL_CLEAN. */
 static void make_unclean(const struct volume *v, struct raw *raw)
 {
@@ -411,7 +431,10 @@ static void make_unclean(const struct volume *v, struct raw *raw)
 		raw->version = META_VERSION_V08_UNCLEAN;
 	raw_write(v, raw);
 	scramble_bitmap(v, raw);
-	write_ring(v, raw);
+	if (raw->version == META_VERSION_V09 && prng_chance(&rng, 1, 5))
+		write_pmem(v, raw);
+	else
+		write_ring(v, raw);
 }
 
 /* Bits that both must have, see on-disk-metadata 8.7 i: the tail may be marked beyond the device

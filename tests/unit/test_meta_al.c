@@ -256,3 +256,48 @@ Test(meta_al, read_errors_are_passed_on)
 
 	cr_assert_eq(meta_al_replay(&ring, &table, &outcome), -EIO);
 }
+
+/* ---- the log in persistent memory (on-disk-metadata 8.9) ---- */
+
+static uint8_t pmem_log[8 * MD_PAGE_BYTES];
+
+static int read_pmem(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BYTES])
+{
+	(void)ctx;
+	cr_assert_lt(index, 8);
+	memcpy(block, pmem_log + index * MD_PAGE_BYTES, MD_PAGE_BYTES);
+	return 0;
+}
+
+static enum meta_al_outcome replay_pmem(uint32_t extents)
+{
+	const struct meta_al_ring ring = { .stripes = 2, .stripe_4k = 4, .extent_count = extents,
+					   .read = read_pmem };
+	enum meta_al_outcome outcome;
+
+	cr_assert_eq(meta_al_replay(&ring, &table, &outcome), 0);
+	return outcome;
+}
+
+Test(meta_al, persistent_memory)
+{
+	memset(pmem_log, 0xff, sizeof(pmem_log));
+	put_be32(pmem_log, 0x6aa667a6);
+	put_be32(pmem_log + 4, 17);
+	/* The array goes straight on over the blocks, striped or not. */
+	put_be32(pmem_log + 4096, 18);
+	put_be32(pmem_log + 4 * 8191, 19);
+	cr_assert_eq(replay_pmem(8191), META_AL_REPLAYED);
+	cr_assert_eq(table.slot_count, 8191);
+	cr_assert_eq(table.extent[0], 17);
+	cr_assert_eq(table.extent[1], AL_FREE);
+	cr_assert_eq(table.extent[1023], 18);
+	cr_assert_eq(table.extent[8190], 19);
+	cr_assert_eq(replay_pmem(1023), META_AL_REPLAYED);
+	cr_assert_eq(table.slot_count, 1023);
+	cr_assert_eq(table.extent[1023], AL_FREE);
+	cr_assert_eq(replay_pmem(8192), META_AL_MARK_ALL, "more slots than there is room");
+	cr_assert_eq(replay_pmem(UINT32_MAX), META_AL_MARK_ALL);
+	cr_assert_eq(replay_pmem(0), META_AL_REPLAYED);
+	cr_assert_eq(table.slot_count, 0);
+}
