@@ -542,3 +542,73 @@ Test(md_store, indexed_metadata_shares_a_store)
 	where[2].index = 3;
 	create_refused(&where[2], -ENOSPC, "no room");
 }
+
+/* ---- other versions, offline ---- */
+
+static void put_magic(const char *path, uint64_t byte, uint32_t magic)
+{
+	uint8_t b[4];
+
+	put_be32(b, magic);
+	scratch_write(path, byte, b, sizeof(b));
+}
+
+static void offline_refused(const char *path, int rc, const char *word)
+{
+	struct md_where where = { .data_path = path, .place = MD_PLACE_INTERNAL };
+	struct md_store *store = NULL;
+	struct err err = ERR_INIT;
+	struct md_view view;
+
+	cr_assert_eq(md_offline_open(&where, false, &store, &view, &err), rc, "%s", err.text);
+	cr_assert(strstr(err.text, word), "%s", err.text);
+	cr_assert_null(store);
+}
+
+Test(md_store, metadata_before_v08_is_named)
+{
+	const uint64_t large = UINT64_C(200) << 20;
+	const char *path = scratch_file("old", large + 1536);
+	struct md_where where = { .data_path = path, .place = MD_PLACE_INTERNAL };
+	struct err err = ERR_INIT;
+
+	offline_refused(path, -ENODATA, "no DRBD metadata at its end");
+	/* Fixed-size internal metadata: 128 MiB in front of the end. */
+	put_magic(path, large - (UINT64_C(128) << 20) + 28, 0x8374026a);
+	offline_refused(path, -EMEDIUMTYPE, "DRBD 0.7 metadata (v07)");
+	cr_assert_eq(md_offline_wipe(&where, &err), -ENODATA, "only what lies at the end");
+	path = scratch_file("flexible", DISK);
+	put_magic(path, SUPER_AT + 28, 0x8374026a);
+	offline_refused(path, -EMEDIUMTYPE, "bring it to v08");
+	where.data_path = path;
+	cr_assert_eq(md_offline_wipe(&where, &err), -EMEDIUMTYPE);
+}
+
+Test(md_store, what_nobody_can_attach_can_be_looked_at)
+{
+	const char *path = created(3);
+	struct md_where where = { .data_path = path, .place = MD_PLACE_INTERNAL };
+	struct err err = ERR_INIT;
+	uint8_t block[MD_PAGE_BYTES];
+	struct md_store *store;
+	struct md_super super;
+	struct md_view view;
+
+	scratch_read(path, SUPER_AT, block, sizeof(block));
+	cr_assert_eq(meta_super_decode(block, &super), META_OK);
+	super.peers[1].bitmap_index = super.peers[2].bitmap_index = 2;
+	super.effective_sectors = UINT64_MAX;
+	meta_super_encode(&super, block);
+	scratch_write(path, SUPER_AT, block, sizeof(block));
+	cr_assert_eq(md_store_open(&where, 0, &store, &err), -EBADMSG);
+	cr_assert_eq(md_offline_open(&where, false, &store, &view, &err), 0, "%s", err.text);
+	cr_assert_eq(view.super.effective_sectors, UINT64_MAX);
+	cr_assert_eq(view.dump_sectors, 32768 - 8 - 64 - 8);
+	md_store_close(store);
+	/* But not what does not say where its bitmap is. */
+	super.effective_sectors = 0;
+	super.bm_offset_sectors = 8;
+	meta_super_encode(&super, block);
+	scratch_write(path, SUPER_AT, block, sizeof(block));
+	offline_refused(path, -EBADMSG, "offsets");
+}
