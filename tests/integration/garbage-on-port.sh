@@ -12,12 +12,12 @@ must put_random alpha 0 512
 : >"$WORK/g"; send "$WORK/g"
 for i in 1 2 3 4; do head -c $((i * 40000)) /dev/urandom >"$WORK/g"; send "$WORK/g"; done
 printf 'GET / HTTP/1.1\r\n\r\n' >"$WORK/g"; send "$WORK/g"
-# Header of 16 bytes: magic, volume, P_INITIAL_META or P_INITIAL_DATA; then nonsense; then cut short.
-first() { printf '\x86\x20\xec\x20\x00\x00\xff\xf'"$1"'\x00\x00\x00\x00\x00\x00\x00\x00'; }
+# Header of 8 bytes: magic, P_INITIAL_META or P_INITIAL_DATA, length; then nonsense; then cut short.
+first() { printf '\x83\x74\x02\x67\xff\xf'"$1"'\x00\x00'; }
 for w in 1 2; do
 	{ first "$w"; head -c 20000 /dev/urandom; } >"$WORK/g"; send "$WORK/g"
 	{ first "$w"; printf '\x86\x20\xec\x20\x00\x00\xff\xfe\xff\xff\xff\xff\x00\x00\x00\x00'; } >"$WORK/g"; send "$WORK/g"
-	first "$w" | head -c 7 >"$WORK/g"; send "$WORK/g"
+	first "$w" | head -c 5 >"$WORK/g"; send "$WORK/g"
 done
 # Many of them do not fill the log.
 for i in $(seq 1 60); do
