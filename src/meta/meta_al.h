@@ -62,10 +62,10 @@ struct meta_al_table {
 
 /*
  * Rebuilds the table of hot extents from a whole ring (8.7 b-h), or from the plain array that a
- * kernel with its metadata in persistent memory leaves there (8.9). One torn block is tolerated as far
- * as the log proves itself: the run of consecutive transactions that ends at the newest must either
- * begin with the log or repeat every slot in its contexts. Several torn blocks, or a run that
- * proves less, give META_AL_MARK_ALL. 0 or the error of `read`.
+ * kernel with its metadata in persistent memory leaves there (8.9). One torn block is tolerated as
+ * far as the log proves itself: the run of consecutive transactions that ends at the newest must
+ * either begin with the log or repeat every slot in its contexts. Several torn blocks, or a run
+ * that proves less, give META_AL_MARK_ALL. 0 or the error of `read`.
  */
 int meta_al_replay(const struct meta_al_ring *ring, struct meta_al_table *table,
 		   enum meta_al_outcome *outcome);
