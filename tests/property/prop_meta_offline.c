@@ -73,7 +73,7 @@ static void volume_make(struct volume *v, const char *name)
 	v->meta_bytes = v->where.place == MD_PLACE_INTERNAL ? v->data_bytes
 			: v->where.place == MD_PLACE_INDEXED
 				? (v->where.index + 1) * 128 * MIB
-				: prng_range(&rng, 2 * MIB, 8 * MIB) / 4096 * 4096;
+				: prng_range(&rng, 2 * MIB, 8 * MIB) / 512 * 512;
 	volume_files(v, name);
 	(void)snprintf(peers, sizeof(peers), "%u", (unsigned)prng_range(&rng, 1, 31));
 	(void)snprintf(stripes, sizeof(stripes), "--al-stripes=1");
@@ -185,7 +185,9 @@ static void scramble_super(struct raw *raw, bool may_be_too_large)
 	s->al_nr_extents = prng_chance(&rng, 1, 3) ? UINT32_MAX : (uint32_t)prng_u64(&rng);
 	s->la_peer_max_bio_bytes = prng_chance(&rng, 1, 3) ? UINT32_MAX : (uint32_t)prng_u64(&rng);
 	s->effective_sectors = prng_below(&rng, most + 1);
-	if (may_be_too_large && prng_chance(&rng, 1, 5))
+	/* Cut down to what fits it would, with pages that are whole, end behind the store. */
+	if (may_be_too_large && raw->layout.end_byte % MD_PAGE_BYTES == 0 &&
+	    prng_chance(&rng, 1, 5))
 		s->effective_sectors = most + prng_below(&rng, 1 << 20);
 	if (raw->version == META_VERSION_V09)
 		scramble_peers(s);
