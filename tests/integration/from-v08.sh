@@ -73,3 +73,9 @@ must run ctl alpha create-md r0 --from-v08
 said 'activity log applied: 1 extents of 4 MiB'
 must ctl beta create-md r0 --from-v08 >/dev/null
 resynced 4096
+
+echo "equal disks: nothing travels"
+cluster_cleanup
+begin v84-2-diverged-peer-16M
+for n in alpha beta; do must ctl $n create-md r0 --from-v08 >/dev/null; done
+resynced 0
