@@ -19,10 +19,15 @@ static bool hears_from(const struct peer_device *pd, unsigned primary)
 	       pd->uuids.node_mask & node_bit(primary);
 }
 
-/* It takes part already; what one that is just connecting has marked comes with its bitmap. */
+/*
+ * It takes part already: what one that is just connecting has marked comes with its bitmap. So
+ * does what one has marked that has lost its disk; nor does that one tell us any more whom it hears
+ * from.
+ */
 static bool gets_forwards(const struct core *core, const struct peer *peer, unsigned v)
 {
-	return peer_connected(core, peer) && peer->apv >= 123 && peer->pd[v].conn_rx;
+	return peer_connected(core, peer) && peer->apv >= 123 && peer->pd[v].conn_rx &&
+	       pdsk_of(core, &peer->pd[v]) == DISK_UP_TO_DATE;
 }
 
 /*
@@ -44,7 +49,6 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 		rs->flush_wait[primary->id] = node_bit(primary->id);
 		FOR_EACH_PEER(core, other) {
 			if (gets_forwards(core, other, pd->v) &&
-			    pdsk_of(core, &other->pd[pd->v]) == DISK_UP_TO_DATE &&
 			    hears_from(&other->pd[pd->v], primary->id))
 				rs->flush_wait[primary->id] |= node_bit(other->id);
 		}
@@ -53,11 +57,16 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 	}
 }
 
-static bool flush_acked(const struct resync *rs)
+static bool flush_acked(const struct core *core, const struct peer_device *pd)
 {
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (rs->flush_wait[n])
-			return false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		for (uint64_t left = pd->rs.flush_wait[n]; left; left &= left - 1) {
+			unsigned from = (unsigned)__builtin_ctzll(left);
+
+			if (from == n || gets_forwards(core, core->peer[from], pd->v))
+				return false;
+		}
+	}
 	return true;
 }
 
@@ -284,7 +293,7 @@ void finish_try(struct core *core, struct peer_device *pd)
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :
 							core->now_ns + RS_TICK_NS;
 	}
-	if (!flush_acked(rs) || source_is_behind_promise(core, pd))
+	if (!flush_acked(core, pd) || source_is_behind_promise(core, pd))
 		return;
 	if (rs->unstable || resync_source_unstable(core, pd)) {
 		finish_unstable(core, pd);

@@ -160,6 +160,32 @@ Test(uuid_end, a_primary_takes_the_generation_over_that_it_made_as_a_target)
 	cr_assert(uuid_eq(n.vol->md.current_uuid, n.vol->exposed_uuid));
 }
 
+/* Its connection to the Primary is gone, which it cannot say any more without a disk. */
+Test(uuid_end, a_node_without_a_disk_owes_no_flush_ack)
+{
+	struct pkt_uuids u = from_peer(OLD, 0);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	pd = &n.core->peer[1]->pd[0];
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	u.node_mask = UINT64_C(1) << 1;
+	rx(2, &u);
+	u.flags = UUID_FLAG_STABLE;
+	rx(1, &u);
+	n.core->peer[2]->pd[0].conn_rx = REPL_ESTABLISHED;
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+	finish_try(n.core, pd);
+	cr_assert_eq(pd->rs.flush_wait[1], UINT64_C(3) << 1);
+	pd->rs.flush_wait[1] = UINT64_C(1) << 2;
+	finish_try(n.core, pd);
+	cr_assert_eq(pd->rs.finish_seq, 0);
+	n.core->st.pd[2][0].pdsk = DISK_DISKLESS;
+	finish_try(n.core, pd);
+	cr_assert_neq(pd->rs.finish_seq, 0);
+}
+
 /* The source cannot know what a third node has by now; that one has told us. */
 Test(uuid_end, a_target_refers_to_where_others_have_stayed)
 {
