@@ -18,7 +18,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define SKIPPED 77
-#define RUNS 25U
+#define RUNS 16U
 #define LAST_KNOWN "/var/lib/drbd/drbd-minor--1.lkbd"
 
 static struct prng rng;
