@@ -95,7 +95,7 @@ struct peer {
 	bool want_connect;          /* configured to connect (not StandAlone by command) */
 	bool streams_up;
 	bool resolve_conflicts;
-	bool was_connected;         /* RECONNECT: Connected before in this lifetime */
+	bool was_connected;         /* RECONNECT: a connection was lost in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
 	/* AC_CONNECT is out: ends with AC_DISCONNECT or EV_STREAMS_DOWN */
 	bool attempt;

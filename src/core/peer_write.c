@@ -349,6 +349,7 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 	preq->op = (uint8_t)op_of(peer, pkt);
 	preq->payload = payload;
 	peer->rx.dagtag += preq->bytes / SECTOR_BYTES;
+	peer->rx.dagtag_heard = true;
 	preq->dagtag = peer->rx.dagtag;
 	peer->pd[vol->v].received_sectors += preq->bytes / SECTOR_BYTES;
 	epoch_write_begin(peer, preq);
@@ -361,6 +362,7 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	peer->rx.dagtag = pkt->u.dagtag.dagtag;
+	peer->rx.dagtag_heard = true;
 	resync_dagtag_reached(core, peer);
 }
 
@@ -368,6 +370,7 @@ void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
 
 void peer_rx_connected(struct peer *peer)
 {
+	peer->rx.dagtag_heard = false;
 	ASSERT(list_empty(&peer->rx.writes));
 }
 

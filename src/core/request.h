@@ -233,6 +233,7 @@ struct rx_epoch {
 /* Per peer, while it is Primary. */
 struct peer_rx {
 	uint64_t dagtag;         /* last received */
+	bool dagtag_heard;       /* in this connection: others count it from there, too */
 	struct list writes;      /* peer_request, not peer-acked, arrival order */
 	struct list orphans;     /* unfinished writes of a connection that is gone */
 	struct list reads;

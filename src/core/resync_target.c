@@ -48,7 +48,7 @@ static void set_dependency(const struct core *core, struct pkt_block *block)
 		if (peer_connected(core, primary) &&
 		    core->st.peer[primary->id].role == ROLE_PRIMARY) {
 			block->dagtag_node = primary->id;
-			block->dagtag = peer_rx_dagtag(primary);
+			block->dagtag = primary->rx.dagtag_heard ? peer_rx_dagtag(primary) : 0;
 			return;
 		}
 	}

@@ -49,6 +49,7 @@ static void lost_peers(struct core *core, const struct state *old)
 
 		if (old->peer[peer->id].conn != CONN_CONNECTED || peer_connected(core, peer))
 			continue;
+		peer->was_connected = true;
 		request_peer_lost(core, peer);
 		sync_peer_lost(core, peer);
 		for (unsigned v = 0; v < core->vol_count; v++) {

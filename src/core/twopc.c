@@ -137,6 +137,15 @@ static bool commit_goes_first(const struct twopc_change *c)
 	return true;
 }
 
+/* A disconnect that splits the cluster tells each side its own members; all else is one side. */
+static void join_sides(struct twopc *tp)
+{
+	if (tp->change.kind == TWOPC_DISCONNECT && !(tp->reachable & tp->target_reachable))
+		return;
+	tp->reachable |= tp->target_reachable;
+	tp->target_reachable = tp->reachable;
+}
+
 static void commit_own(struct core *core)
 {
 	struct twopc *tp = &core->twopc;
@@ -145,6 +154,7 @@ static void commit_own(struct core *core)
 	bool first = commit_goes_first(&change);
 	enum state_rv rv;
 
+	join_sides(tp);
 	if (tp->primary && !tp->weak)
 		tp->flags |= TWOPC_FLAG_PRI_INCAPABLE;
 	if (first)
@@ -248,6 +258,7 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 	tp->got_retry = false;
 	tp->handshake_pending = change->kind == TWOPC_CONNECT;
 	tp->parents = 0;
+	tp->target_reachable = 0;
 	tp->phase = TWOPC_INITIATING;
 	tp->deadline_ns = core->now_ns + core->conf.twopc_timeout_ds * NS_PER_DS;
 	twopc_change_masks(core, change, &tp->reachable, &tp->primary, &tp->weak);

@@ -50,6 +50,7 @@ struct twopc {
 	uint64_t pending;         /* of these, not answered yet */
 	uint64_t lost;            /* connections that went away, not looked at yet */
 	uint64_t reachable, primary, weak; /* answers combined */
+	uint64_t target_reachable;  /* of the target, as initiator: the other side of a split */
 	bool handshake_pending;   /* connect: the exchange of 2.1 step 7 is not complete */
 	bool got_no, got_retry;
 	enum packet answer;       /* ANSWERED: what we said; COMMIT is legal after YES only */

@@ -336,7 +336,8 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 		pkt.u.twopc.val = tp->change.val;
 	} else {
 		pkt.u.twopc.primary_nodes = tp->primary;
-		pkt.u.twopc.reachable_nodes = tp->reachable;
+		pkt.u.twopc.reachable_nodes =
+			tp->phase == TWOPC_INITIATING ? tp->target_reachable : tp->reachable;
 	}
 	FOR_EACH_PEER(core, peer) {
 		if (!(nodes & node_bit(peer->id)))

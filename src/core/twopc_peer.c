@@ -278,7 +278,10 @@ void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	    !(tp->pending & node_bit(peer->id)))
 		return;
 	tp->pending &= ~node_bit(peer->id);
-	tp->reachable |= r->reachable_nodes;
+	if (tp->phase == TWOPC_INITIATING && tp->change.target == peer->id)
+		tp->target_reachable |= r->reachable_nodes;
+	else
+		tp->reachable |= r->reachable_nodes;
 	tp->primary |= r->primary_nodes;
 	tp->weak |= r->weak_nodes;
 	tp->got_no |= pkt->type == P_TWOPC_NO;

@@ -127,7 +127,7 @@ bool uuid_rotate(struct core *core, struct volume *vol, uint64_t weak, uint64_t 
 	bool set;
 
 	if (uuid_eq(prev, UUID_JUST_CREATED) || !prev)
-		prev = core_random64(core);
+		prev = random_uuid(core);
 	set = rotate_peers(core, vol, prev, weak, dagtag);
 	set |= rotate_others(core, vol, prev, dagtag);
 	return set;
@@ -337,8 +337,9 @@ static void declare_equal(struct core *core, struct volume *vol)
 	for (unsigned slot = 0; slot < vol->bm.slots; slot++)
 		bitmap_clear_slot(core, vol, slot);
 	for (unsigned n = 0; n < NODES_MAX; n++) {
-		vol->md.peers[n].bitmap_uuid = 0;
-		if (n != core->self && !(connected & node_bit(n)))
+		if (n == core->self || connected & node_bit(n))
+			vol->md.peers[n].bitmap_uuid = 0;
+		else
 			bitmap_set(core, vol, bitmap_slots_of(vol, node_bit(n)), 0,
 				   vol->size_sectors);
 	}
@@ -364,8 +365,7 @@ enum state_rv uuid_new_current(struct core *core, struct volume *vol, bool clear
 		return SS_NOT_SUPPORTED;
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		uuid_forget_bitmap_uuid(core, vol, n);
-	if (!clear_bitmap)
-		uuid_rotate(core, vol, 0, request_own_dagtag(core));
+	uuid_rotate(core, vol, 0, request_own_dagtag(core));
 	uuid_set_current(core, vol, random_uuid(core));
 	uuid_push_history(vol, old, NODES_MAX);
 	md_sync(core, vol);

@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Goes through a recording: feeds the peers' packets, does what was done there, matches ours. */
+#include "replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "replay_int.h"
+
+#define PATIENCE_NS (1500 * NS_PER_MS)
+#define RESYNC_PATIENCE_NS (120 * NS_PER_S)
+#define CONNECT_PATIENCE_NS (30 * NS_PER_S)
+#define LATE_PATIENCE_NS (500 * NS_PER_MS)
+
+static bool verbose(void)
+{
+	return getenv("REPLAY_VERBOSE") != NULL;
+}
+
+static void say(const struct replay *r, const char *mark, const struct replay_pkt *p)
+{
+	if (verbose())
+		printf("  %9.4f %s %u %c %s\n", (double)(r->now_ns - r->base_ns) / 1e9, mark,
+		       p->peer, p->stream == STREAM_DATA ? 'd' : 'c', p->text);
+}
+
+/* ---- matching ---- */
+
+/* Pings are for whoever wants to know; the answers are those of the recorded peer's kind. */
+static void answer_ping(struct replay *r, unsigned peer)
+{
+	struct pkt pkt = { .type = P_PING_ACK, .vnr = VNR_NONE };
+	struct core_event ev = { .kind = EV_PKT };
+	struct replay_local *l = calloc(1, sizeof(*l));
+	static const struct pkt ack = { .type = P_PING_ACK, .vnr = VNR_NONE };
+
+	(void)pkt;
+	ev.u.pkt.peer = (uint8_t)peer;
+	ev.u.pkt.stream = STREAM_CONTROL;
+	ev.u.pkt.pkt = &ack;
+	l->ev = ev;
+	*r->tail = l;
+	r->tail = &l->next;
+}
+
+static void mark(uint8_t *map, const struct replay *r, uint64_t sector, uint32_t bytes)
+{
+	for (uint64_t s = sector; map && s < sector + bytes / SECTOR_BYTES; s++) {
+		if (s < r->store.sectors)
+			map[s] = 1;
+	}
+}
+
+static bool is_resync_request(unsigned type)
+{
+	return type == P_RS_DATA_REQUEST || type == P_RS_DAGTAG_REQ ||
+	       type == P_RS_THIN_DAGTAG_REQ || type == P_RS_THIN_REQ;
+}
+
+static bool is_repeated(char told[2][REPLAY_TEXT], const struct replay_pkt *p)
+{
+	unsigned type = p->d.pkt.type;
+	char *last = told[type == P_STATE];
+
+	if ((type != P_STATE && type != P_UUIDS110) || p->d.pkt.vnr == VNR_NONE)
+		return false;
+	if (!strcmp(last, p->text))
+		return true;
+	memcpy(last, p->text, REPLAY_TEXT);
+	return false;
+}
+
+void replay_sent(struct replay *r, struct replay_pkt *p)
+{
+	struct replay_link *link = &r->link[p->peer];
+
+	p->at_ns = r->now_ns;
+	pkt_normalise(r, p);
+	say(r, "-->", p);
+	if (is_repeated(link->told_own, p)) {
+		replay_pkt_free(p);
+		return;
+	}
+	if (p->d.pkt.type == P_PEER_ACK) {
+		link->acked_own = p->d.pkt.u.dagtag;
+		replay_pkt_free(p);
+		return;
+	}
+	if (p->d.pkt.type == P_PING) {
+		if (r->now_ns <= link->last_ns)
+			answer_ping(r, p->peer);
+		replay_pkt_free(p);
+		return;
+	}
+	if (p->d.pkt.type == P_RS_WRITE_ACK) {
+		/* Of our own requests, which differ in size: compared as a whole. */
+		mark(link->acked_ranges, r, p->d.pkt.u.block.sector, p->d.pkt.u.block.bytes);
+		replay_pkt_free(p);
+		return;
+	}
+	if (is_resync_request(p->d.pkt.type)) {
+		mark(link->wanted_own, r, p->d.pkt.u.block.sector, p->d.pkt.u.block.bytes);
+		list_append(&link->asked, p);
+		return;
+	}
+	list_append(&r->out, p);
+}
+
+/* What we sent before `got`, and the real node after it. */
+static void note_order(struct replay *r, const struct replay_pkt *got)
+{
+	for (struct replay_pkt *p = r->out.head; p != got; p = p->next) {
+		if (p->peer == got->peer && p->stream == got->stream && !p->overtaken_by)
+			p->overtaken_by = (uint16_t)(1 + got->d.pkt.type);
+	}
+	if (got->overtaken_by)
+		replay_note(r, DIFF_ORDER, packet_name(got->d.pkt.type) + 2,
+			    packet_name(got->overtaken_by - 1U) + 2, "\"%s\"", got->text);
+}
+
+/* Zeros travel as data where "thin" was not agreed. */
+static bool is_all_zero(const struct replay_pkt *p)
+{
+	for (size_t i = p->n - p->d.payload_bytes; i < p->n; i++) {
+		if (p->bytes[i])
+			return false;
+	}
+	return true;
+}
+
+static bool match_deallocated(struct replay *r, const struct replay_pkt *want)
+{
+	for (struct replay_pkt *p = r->out.head; p; p = p->next) {
+		if (p->peer != want->peer || p->d.pkt.type != P_RS_DATA_REPLY ||
+		    p->d.pkt.u.block.sector != want->d.pkt.u.block.sector ||
+		    p->d.pkt.u.block.block_id != want->d.pkt.u.block.block_id ||
+		    p->d.payload_bytes != want->d.pkt.u.block.bytes)
+			continue;
+		if (!is_all_zero(p))
+			replay_note(r, DIFF_FIELD, "RS_DATA_REPLY", "payload", "not zero: %s",
+				    want->text);
+		r->result->expected++;
+		r->result->equal++;
+		list_remove(&r->out, p);
+		replay_pkt_free(p);
+		return true;
+	}
+	return false;
+}
+
+static bool match_one(struct replay *r, struct replay_pkt *want)
+{
+	struct replay_pkt *got = NULL;
+	unsigned best = 0;
+
+	if (want->d.pkt.type == P_RS_DEALLOCATED_ID)
+		return match_deallocated(r, want);
+	for (struct replay_pkt *p = r->out.head; p; p = p->next) {
+		unsigned likeness = pkt_same_kind(r, want, p) ? 1 + pkt_likeness(want, p) : 0;
+
+		if (likeness > best) {
+			best = likeness;
+			got = p;
+		}
+	}
+	if (!got)
+		return false;
+	note_order(r, got);
+	pkt_compare(r, want, got);
+	list_remove(&r->out, got);
+	replay_pkt_free(got);
+	return true;
+}
+
+static void match_all(struct replay *r)
+{
+	struct replay_pkt *next;
+
+	for (struct replay_pkt *p = r->want.head; p; p = next) {
+		next = p->next;
+		if (match_one(r, p)) {
+			list_remove(&r->want, p);
+			replay_pkt_free(p);
+		}
+	}
+}
+
+/* What has waited too long, or can not come any more. */
+static void give_up(struct replay *r, unsigned peer, uint64_t older_than)
+{
+	struct replay_pkt *next;
+
+	for (struct replay_pkt *p = r->want.head; p; p = next) {
+		next = p->next;
+		if (p->at_ns > older_than || (peer != NODES_MAX && p->peer != peer))
+			continue;
+		replay_note(r, DIFF_MISSING, packet_name(p->d.pkt.type) + 2, "", "%s", p->text);
+		r->result->expected++;
+		list_remove(&r->want, p);
+		replay_pkt_free(p);
+	}
+	for (struct replay_pkt *p = r->out.head; p; p = next) {
+		next = p->next;
+		if (p->at_ns > older_than || (peer != NODES_MAX && p->peer != peer))
+			continue;
+		replay_note(r, DIFF_EXTRA, packet_name(p->d.pkt.type) + 2, "", "%s", p->text);
+		list_remove(&r->out, p);
+		replay_pkt_free(p);
+	}
+}
+
+/* ---- what operators and applications did ---- */
+
+static void command(struct replay *r, enum core_command cmd, unsigned peer, bool flag)
+{
+	struct core_event ev = { .kind = EV_COMMAND };
+
+	ev.u.command.cookie = ++r->cookie;
+	ev.u.command.cmd = cmd;
+	ev.u.command.peer = (uint8_t)peer;
+	ev.u.command.force = flag && cmd == CMD_PRIMARY;
+	ev.u.command.clear_bitmap = flag && cmd == CMD_NEW_CURRENT_UUID;
+	if (verbose())
+		printf("  %9.4f command %d peer %u\n", (double)(r->now_ns - r->base_ns) / 1e9,
+		       (int)cmd, peer);
+	replay_event(r, &ev);
+	replay_settle(r);
+}
+
+static void submit(struct replay *r, enum request_op op, uint64_t sector, uint32_t bytes,
+		   const uint8_t *data)
+{
+	struct core_event ev = { .kind = EV_SUBMIT };
+
+	ev.u.submit.cookie = ++r->cookie;
+	ev.u.submit.op = op;
+	ev.u.submit.sector = sector;
+	ev.u.submit.bytes = bytes;
+	if (data)
+		ev.u.submit.payload = replay_payload(r, data, bytes);
+	r->outstanding++;
+	replay_event(r, &ev);
+	replay_settle(r);
+}
+
+static void inject_transaction(struct replay *r, const struct pkt_twopc *t)
+{
+	uint32_t conn = (t->val & t->mask & SW_CONN_MASK) >> SW_CONN_SHIFT;
+
+	if (t->initiator != r->rc->us)
+		return;
+	if (t->mask & SW_ROLE_MASK && !(t->mask & SW_CONN_MASK))
+		command(r, (t->val & SW_ROLE_MASK) == ROLE_PRIMARY ? CMD_PRIMARY : CMD_SECONDARY,
+			0, t->mask & SW_DISK_MASK);
+	else if (t->mask & SW_CONN_MASK && conn == CONN_DISCONNECTING)
+		command(r, CMD_DISCONNECT, (unsigned)t->target, false);
+	else if (t->mask == SW_DISK_MASK)
+		command(r, (t->val & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_DETACHING ?
+				   CMD_DETACH :
+				   CMD_ATTACH,
+			0, false);
+}
+
+/* The recorded packet is the beginning of something that our node was not told yet. */
+static bool inject(struct replay *r, const struct replay_pkt *want)
+{
+	const struct pkt *pkt = &want->d.pkt;
+	const struct pkt_block *b = &pkt->u.block;
+
+	switch (pkt->type) {
+	case P_TWOPC_PREPARE:
+		inject_transaction(r, &pkt->u.twopc);
+		return true;
+	case P_DATA:
+		submit(r, OP_WRITE, b->sector, want->d.payload_bytes,
+		       want->bytes + want->n - want->d.payload_bytes);
+		return true;
+	case P_TRIM:
+		submit(r, OP_DISCARD, b->sector, b->bytes, NULL);
+		return true;
+	case P_ZEROES:
+		submit(r, OP_ZEROES, b->sector, b->bytes, NULL);
+		return true;
+	case P_DATA_REQUEST:
+		submit(r, OP_READ, b->sector, b->bytes, NULL);
+		return true;
+	case P_UUIDS110:
+		if (pkt->u.uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
+		    pkt->u.uuids->flags & UUID_FLAG_INCONSISTENT)
+			command(r, CMD_NEW_CURRENT_UUID, 0, true);
+		else if (pkt->u.uuids->flags & UUID_FLAG_NEW_DATAGEN)
+			submit(r, OP_READ, 0, BM_BLOCK_BYTES, NULL); /* local, so not seen */
+		else
+			return false;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- the peers' packets ---- */
+
+static bool all_arrived(const struct replay_link *link, const struct pkt_block *b)
+{
+	for (uint64_t s = b->sector; s < b->sector + b->bytes / SECTOR_BYTES; s++) {
+		if (!link->arrived[s])
+			return false;
+	}
+	return true;
+}
+
+/* The target chooses the sizes of its requests: ours are answered with what was sent there. */
+static void answer_requests(struct replay *r, unsigned peer)
+{
+	struct replay_link *link = &r->link[peer];
+	struct replay_pkt *next;
+
+	for (struct replay_pkt *p = link->asked.head; p; p = next) {
+		const struct pkt_block *b = &p->d.pkt.u.block;
+		struct pkt pkt = { .type = P_RS_DATA_REPLY, .vnr = p->d.pkt.vnr };
+		struct core_event ev = { .kind = EV_PKT };
+
+		next = p->next;
+		if (!all_arrived(link, b))
+			continue;
+		pkt.u.block = (struct pkt_block){ .sector = b->sector, .block_id = b->block_id,
+						  .bytes = b->bytes };
+		pkt.payload = replay_payload(r, link->content + b->sector * SECTOR_BYTES, b->bytes);
+		ev.u.pkt.peer = (uint8_t)peer;
+		ev.u.pkt.stream = STREAM_DATA;
+		ev.u.pkt.pkt = &pkt;
+		list_remove(&link->asked, p);
+		replay_event(r, &ev);
+		replay_settle(r);
+		replay_pkt_free(p);
+		next = link->asked.head;
+	}
+}
+
+static void resync_data(struct replay *r, unsigned peer, const struct replay_pkt *p)
+{
+	struct replay_link *link = &r->link[peer];
+	const struct pkt_block *b = &p->d.pkt.u.block;
+	uint8_t *at = link->content + b->sector * SECTOR_BYTES;
+
+	if (p->d.payload_bytes)
+		memcpy(at, p->bytes + p->n - p->d.payload_bytes, b->bytes);
+	else
+		memset(at, 0, b->bytes);
+	mark(link->arrived, r, b->sector, b->bytes);
+	answer_requests(r, peer);
+}
+
+static void feed_now(struct replay *r, struct replay_pkt *p)
+{
+	struct core_event ev = { .kind = EV_PKT };
+	struct pkt pkt = p->d.pkt;
+	uint32_t bytes = p->d.payload_bytes;
+
+	say(r, "<--", p);
+	switch (pkt.type) {
+	case P_PING_ACK:
+		return;
+	case P_ENABLE_REPLICATION:
+	case P_ENABLE_REPLICATION_NEXT:
+		return; /* of a feature that we do not offer */
+	case P_RS_DATA_REPLY:
+	case P_RS_DEALLOCATED_ID:
+		resync_data(r, p->peer, p);
+		return;
+	case P_RS_THIN_DAGTAG_REQ: /* a feature that we do not offer */
+		pkt.type = P_RS_DAGTAG_REQ;
+		break;
+	default:
+		break;
+	}
+	pkt_translate(r, &pkt, &p->d.uuids);
+	if (bytes)
+		pkt.payload = replay_payload(r, p->bytes + p->n - bytes, bytes);
+	ev.u.pkt.peer = p->peer;
+	ev.u.pkt.stream = p->stream;
+	ev.u.pkt.pkt = &pkt;
+	r->result->fed++;
+	replay_event(r, &ev);
+	replay_settle(r);
+}
+
+static void feed(struct replay *r, struct replay_pkt *p)
+{
+	struct replay_list *late = &r->link[p->peer].late[p->stream];
+
+	if (late->head || pkt_answers_later(r, &p->d.pkt)) {
+		p->at_ns = r->now_ns;
+		list_append(late, p);
+		return;
+	}
+	feed_now(r, p);
+	replay_pkt_free(p);
+}
+
+static void feed_late(struct replay *r)
+{
+	for (unsigned i = 0; i < NODES_MAX * STREAM_COUNT; i++) {
+		struct replay_list *late = &r->link[i / STREAM_COUNT].late[i % STREAM_COUNT];
+
+		while (late->head && (!pkt_answers_later(r, &late->head->d.pkt) ||
+				      late->head->at_ns + LATE_PATIENCE_NS < r->now_ns)) {
+			struct replay_pkt *p = late->head;
+
+			list_remove(late, p);
+			feed_now(r, p);
+			replay_pkt_free(p);
+		}
+	}
+}
+
+/* ---- connections ---- */
+
+static void forget_connection(struct replay *r, unsigned peer)
+{
+	struct replay_link *link = &r->link[peer];
+
+	for (uint64_t s = 0; s < r->store.sectors; s++) {
+		if (link->arrived[s] && link->wanted_own[s] && !link->acked_ranges[s]) {
+			replay_note(r, DIFF_MISSING, "RS_WRITE_ACK", "", "sector %llu",
+				    (unsigned long long)s);
+			break;
+		}
+	}
+	memset(link->acked_ranges, 0, r->store.sectors);
+	for (uint64_t s = 0; s < r->store.sectors; s++) {
+		if (link->wanted_own[s] != link->wanted_rec[s]) {
+			replay_note(r, DIFF_FIELD, "RS_DATA_REQUEST", "range",
+				    "sector %llu: %s", (unsigned long long)s,
+				    link->wanted_own[s] ? "only we asked" : "we did not ask");
+			break;
+		}
+	}
+	if (link->acked_own.dagtag != link->acked_rec.dagtag ||
+	    link->acked_own.mask != link->acked_rec.mask)
+		replay_note(r, DIFF_FIELD, "PEER_ACK", "dagtag",
+			    "last want %llu mask %llx got %llu mask %llx",
+			    (unsigned long long)link->acked_rec.dagtag,
+			    (unsigned long long)link->acked_rec.mask,
+			    (unsigned long long)link->acked_own.dagtag,
+			    (unsigned long long)link->acked_own.mask);
+	link->acked_own = link->acked_rec = (struct pkt_dagtag){ 0 };
+	memset(link->wanted_own, 0, r->store.sectors);
+	memset(link->wanted_rec, 0, r->store.sectors);
+	memset(link->arrived, 0, r->store.sectors);
+	while (link->asked.head) {
+		struct replay_pkt *p = link->asked.head;
+
+		list_remove(&link->asked, p);
+		replay_pkt_free(p);
+	}
+}
+
+static void link_down(struct replay *r, unsigned peer)
+{
+	struct replay_link *link = &r->link[peer];
+	struct core_event ev = { .kind = EV_STREAMS_DOWN };
+
+	match_all(r);
+	for (unsigned s = 0; s < STREAM_COUNT; s++) {
+		while (link->late[s].head) {
+			struct replay_pkt *p = link->late[s].head;
+
+			list_remove(&link->late[s], p);
+			replay_pkt_free(p);
+		}
+	}
+	give_up(r, peer, UINT64_MAX);
+	forget_connection(r, peer);
+	if (!link->up)
+		return;
+	link->up = link->attempt = false;
+	replay_release_writes(r);
+	ev.u.streams.peer = (uint8_t)peer;
+	ev.u.streams.reason = "the recorded connection ended";
+	replay_event(r, &ev);
+	replay_settle(r);
+}
+
+static uint64_t last_of(const struct replay *r, unsigned peer, unsigned connection)
+{
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < r->cap->packet_count; i++) {
+		const struct capture_packet *p = &r->cap->packets[i];
+
+		if (p->from == peer && p->to == r->rc->us && p->connection == connection && p->n)
+			last = p->time_ns;
+	}
+	return last;
+}
+
+static void link_up(struct replay *r, unsigned peer, unsigned connection)
+{
+	struct replay_link *link = &r->link[peer];
+	struct core_event ev = { .kind = EV_STREAMS_UP };
+	uint64_t until = r->now_ns + CONNECT_PATIENCE_NS, was = r->now_ns;
+
+	if (link->up)
+		link_down(r, peer);
+	if (r->core->st.peer[peer].conn == CONN_STANDALONE)
+		command(r, CMD_CONNECT, peer, false);
+	while (!link->attempt && r->now_ns < until)
+		replay_pass_until(r, r->now_ns + 10 * NS_PER_MS);
+	/* The pause before the next attempt is each node's own: the recording waits for ours. */
+	r->base_ns += r->now_ns - was;
+	memset(link->told_rec, 0, sizeof(link->told_rec));
+	memset(link->told_own, 0, sizeof(link->told_own));
+	link->up = true;
+	link->connection = connection;
+	link->last_ns = r->base_ns + last_of(r, peer, connection);
+	link->rx = link->own = link->tx = (struct wire_ctx){ 0 };
+	ev.u.streams.peer = (uint8_t)peer;
+	/* The smaller address opens the control stream (wire-protocol 1.2). */
+	ev.u.streams.resolve_conflicts = r->rc->us > peer;
+	replay_event(r, &ev);
+	replay_settle(r);
+}
+
+static void agree(struct replay_link *link, const struct pkt_features *f, bool ours)
+{
+	struct wire_ctx *recorded[] = { &link->rx, &link->own };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct wire_ctx *c = recorded[i];
+
+		c->features = c->apv ? c->features & f->features : f->features;
+		c->apv = c->apv && c->apv < f->protocol_max ? c->apv : f->protocol_max;
+	}
+	if (ours)
+		return;
+	link->tx.apv = f->protocol_max < APV_MAX ? f->protocol_max : APV_MAX;
+	link->tx.features = f->features & FEATURES_OFFERED;
+}
+
+static uint32_t digest_bytes(const char *alg)
+{
+	return *alg ? 4 : 0; /* crc32c in these recordings */
+}
+
+static void follow(struct replay *r, struct replay_link *link, const struct pkt *pkt, bool ours)
+{
+	(void)r;
+	if (pkt->type == P_CONNECTION_FEATURES)
+		agree(link, &pkt->u.features, ours);
+	if (pkt->type != P_PROTOCOL)
+		return;
+	if (ours)
+		link->own.integrity_bytes = link->tx.integrity_bytes =
+			digest_bytes(pkt->u.protocol.integrity_alg);
+	else
+		link->rx.integrity_bytes = digest_bytes(pkt->u.protocol.integrity_alg);
+}
+
+/* ---- records ---- */
+
+static bool is_wanted(const struct replay *r, const struct replay_pkt *p)
+{
+	for (const struct replay_pkt *w = r->want.head; w; w = w->next) {
+		if (w == p)
+			return true;
+	}
+	return false;
+}
+
+static bool is_target(const struct replay *r)
+{
+	for (unsigned i = 0; i < r->conf.peer_count; i++) {
+		if (r->core->st.pd[r->conf.peers[i].node_id][0].repl == REPL_SYNC_TARGET)
+			return true;
+	}
+	return false;
+}
+
+/* The pace of a resync is the target's own: the recording waits for ours to come to its end. */
+static void wait_for_resync(struct replay *r, const struct replay_pkt *p)
+{
+	unsigned type = p->d.pkt.type;
+	uint64_t was = r->now_ns, until = was + RESYNC_PATIENCE_NS;
+
+	if (type != P_FLUSH_REQUESTS && type != P_UUIDS110 && type != P_STATE)
+		return;
+	while (is_wanted(r, p) && is_target(r) && r->now_ns < until) {
+		replay_pass_until(r, r->now_ns + 5 * NS_PER_MS);
+		for (unsigned i = 0; i < r->conf.peer_count; i++)
+			answer_requests(r, r->conf.peers[i].node_id);
+		match_all(r);
+	}
+	r->base_ns += r->now_ns - was;
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		r->link[i].last_ns += r->now_ns - was;
+	for (struct replay_pkt *w = r->want.head; w; w = w->next)
+		w->at_ns += r->now_ns - was;
+	for (struct replay_pkt *o = r->out.head; o; o = o->next)
+		o->at_ns = r->now_ns;
+}
+
+static void own_packet(struct replay *r, struct replay_pkt *p)
+{
+	uint64_t next;
+	unsigned type = p->d.pkt.type;
+
+	p->at_ns = r->now_ns;
+	pkt_normalise(r, p);
+	say(r, "###", p);
+	if (type == P_BARRIER || type == P_PEER_ACK) {
+		replay_release_writes(r);
+		replay_settle(r);
+	}
+	if (type == P_PEER_ACK)
+		r->link[p->peer].acked_rec = p->d.pkt.u.dagtag;
+	if (type == P_PING || type == P_PEER_ACK || type == P_RS_WRITE_ACK ||
+	    is_resync_request(type) || is_repeated(r->link[p->peer].told_rec, p)) {
+		if (is_resync_request(type))
+			mark(r->link[p->peer].wanted_rec, r, p->d.pkt.u.block.sector,
+			     p->d.pkt.u.block.bytes);
+		replay_pkt_free(p);
+		return;
+	}
+	list_append(&r->want, p);
+	match_all(r);
+	if (!is_wanted(r, p))
+		return;
+	if (inject(r, p)) {
+		match_all(r);
+		return;
+	}
+	next = r->now_ns + 2 * NS_PER_MS;
+	replay_pass_until(r, next);
+	match_all(r);
+	wait_for_resync(r, p);
+}
+
+static void step(struct replay *r, const struct replay_step *s)
+{
+	switch (s->what) {
+	case STEP_WRITE:
+		submit(r, OP_WRITE, s->sector, s->bytes, r->image + s->sector * SECTOR_BYTES);
+		return;
+	case STEP_COMMAND:
+		command(r, s->cmd, s->peer, false);
+		return;
+	case STEP_CRASH:
+		replay_stop(r);
+		return;
+	case STEP_RESTART:
+		replay_start(r);
+		command(r, CMD_ATTACH, 0, false);
+		for (unsigned i = 0; i < r->conf.peer_count; i++)
+			command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
+		return;
+	}
+}
+
+static void steps_until(struct replay *r, uint64_t time_ns)
+{
+	while (r->next_step < r->rc->step_count) {
+		const struct replay_step *s = &r->rc->steps[r->next_step];
+		uint64_t at = s->at_ms * NS_PER_MS;
+
+		if (at > time_ns)
+			return;
+		if (r->core)
+			replay_pass_until(r, r->base_ns + at);
+		step(r, s);
+		r->next_step++;
+	}
+}
+
+static bool stops(struct replay *r, const struct replay_pkt *p)
+{
+	if (r->rc->until_ms && r->now_ns - r->base_ns >= r->rc->until_ms * NS_PER_MS)
+		return true;
+	return r->rc->stop_at &&
+	       !strcmp(packet_name(p->d.pkt.type) + 2, r->rc->stop_at);
+}
+
+static void record(struct replay *r, const struct capture_packet *c)
+{
+	bool ours = c->from == r->rc->us;
+	unsigned peer = ours ? c->to : c->from;
+	struct replay_link *link = &r->link[peer];
+	struct replay_pkt *p;
+
+	if ((!ours && c->to != r->rc->us) || c->connection == CAPTURE_NO_CONNECTION ||
+	    c->is_late ||
+	    c->time_ns < r->rc->from_ms * NS_PER_MS)
+		return;
+	steps_until(r, c->time_ns);
+	if (!r->core)
+		return;
+	replay_pass_until(r, r->base_ns + c->time_ns);
+	match_all(r);
+	if (r->now_ns > PATIENCE_NS)
+		give_up(r, NODES_MAX, r->now_ns - PATIENCE_NS);
+	if (!c->n) {
+		if (link->connection == c->connection)
+			link_down(r, peer);
+		return;
+	}
+	if (link->connection != CAPTURE_NO_CONNECTION && c->connection < link->connection)
+		return; /* the rest of one that is gone */
+	if (link->connection != c->connection)
+		link_up(r, peer, c->connection);
+	p = replay_pkt_new(ours ? &link->own : &link->rx, peer, c->stream, c->bytes, c->n);
+	follow(r, link, &p->d.pkt, ours);
+	if (stops(r, p)) {
+		r->stopped = true;
+		replay_pkt_free(p);
+	} else if (ours) {
+		own_packet(r, p);
+	} else {
+		feed(r, p);
+		match_all(r);
+	}
+	feed_late(r);
+	match_all(r);
+}
+
+void replay_run(const struct replay_case *rc, const char *dir, bool is_text,
+		struct replay_result *result)
+{
+	struct replay *r = calloc(1, sizeof(*r));
+	char path[4096];
+
+	ASSERT(r);
+	memset(result, 0, sizeof(*result));
+	snprintf(path, sizeof(path), "%s/%s.%s", dir, rc->file, is_text ? "txt" : "pcap");
+	r->rc = rc;
+	r->result = result;
+	r->cap = is_text ? capture_read_text(path) : capture_read(path);
+	r->base_ns = r->now_ns = 100 * NS_PER_S;
+	list_init_pkts(&r->out);
+	list_init_pkts(&r->want);
+	replay_prepare(r);
+	replay_start(r);
+	if (r->conf.volumes[0].disk.has_disk)
+		command(r, CMD_ATTACH, 0, false);
+	if (rc->primary)
+		command(r, CMD_PRIMARY, 0, false);
+	for (unsigned i = 0; i < r->conf.peer_count; i++) {
+		r->core->peer[r->conf.peers[i].node_id]->was_connected = rc->reconnects;
+		command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
+	}
+	for (; r->at < r->cap->packet_count && !r->stopped; r->at++)
+		record(r, &r->cap->packets[r->at]);
+	if (r->core) {
+		replay_pass_until(r, r->now_ns + 200 * NS_PER_MS);
+		match_all(r);
+	}
+	if (!r->stopped)
+		give_up(r, NODES_MAX, UINT64_MAX);
+	result->stopped = r->stopped;
+	replay_end(r);
+	capture_free(r->cap);
+	free(r);
+}

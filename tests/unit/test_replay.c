@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Our node in the place of each node of the recordings in the directory $DRBDFS_CAPTURES. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/replay.h"
+
+#define COUNT(steps) (sizeof(steps) / sizeof(steps[0]))
+#define STEPS(list) .steps = list, .step_count = COUNT(list)
+
+/* The Primary writes alone while it is disconnected. */
+static const struct replay_step v9_c[] = {
+	{ .at_ms = 0, .what = STEP_WRITE, .sector = 0, .bytes = 8192 },
+	{ .at_ms = 0, .what = STEP_WRITE, .sector = 16000, .bytes = 4096 },
+	{ .at_ms = 0, .what = STEP_WRITE, .sector = 512, .bytes = 65536 },
+	{ .at_ms = 2200, .what = STEP_WRITE, .sector = 24, .bytes = 4096 },
+};
+
+/* Node 0 dies as Primary and comes back with its disk. */
+static const struct replay_step v9_g_0[] = {
+	{ .at_ms = 3850, .what = STEP_CRASH },
+	{ .at_ms = 23700, .what = STEP_RESTART },
+};
+
+/* Node 1 goes on alone when node 0 is dead. */
+static const struct replay_step v9_g_1[] = {
+	{ .at_ms = 15210, .what = STEP_COMMAND, .cmd = CMD_PRIMARY },
+	{ .at_ms = 15310, .what = STEP_WRITE, .sector = 40, .bytes = 4096 },
+	{ .at_ms = 15380, .what = STEP_WRITE, .sector = 2400, .bytes = 4096 },
+};
+
+static const struct replay_case cases[] = {
+	{ .file = "v9-a-connect-skip-sync-write", .us = 0 },
+	{ .file = "v9-a-connect-skip-sync-write", .us = 1 },
+	{ .file = "v9-b-full-initial-sync", .us = 0 },
+	{ .file = "v9-b-full-initial-sync", .us = 1 },
+	{ .file = "v9-b2-full-sync-thin", .us = 0 },
+	{ .file = "v9-b2-full-sync-thin", .us = 1 },
+	{ .file = "v9-c-bitmap-resync", .us = 0, .primary = true, .alone = true, .reconnects = true,
+	  STEPS(v9_c) },
+	{ .file = "v9-c-bitmap-resync", .us = 1, .reconnects = true },
+	{ .file = "v9-e2-wrong-secret", .us = 0, .cram_hmac_alg = "sha256",
+	  .secret = "lab-secret-1" },
+	{ .file = "v9-e2-wrong-secret", .us = 1, .cram_hmac_alg = "sha256",
+	  .secret = "wrong-secret" },
+	{ .file = "v9-f-three-nodes-diskless", .us = 0, .diskless = 4, .until_ms = 5300,
+	  .stop_why = "a second resync, of nothing, that the kernels make and we do not" },
+	{ .file = "v9-f-three-nodes-diskless", .us = 1, .diskless = 4, .until_ms = 4950,
+	  .stop_why = "a transaction that is begun again here, because a resync began in between" },
+	{ .file = "v9-f-three-nodes-diskless", .us = 2, .diskless = 4, .until_ms = 2640,
+	  .stop_why = "a generation without any node that misses it" },
+	{ .file = "v9-g-role-change-peer-crash", .us = 0, STEPS(v9_g_0) },
+	{ .file = "v9-g-role-change-peer-crash", .us = 1, STEPS(v9_g_1) },
+	{ .file = "v9-h-protocol-a", .us = 0 },
+	{ .file = "v9-h-protocol-a", .us = 1 },
+};
+
+
+#define CASES COUNT(cases)
+
+/*
+ * What is free to differ, each with its reason; everything else is a defect. Not compared at all,
+ * see replay.c: pings (each node's own), the same P_STATE or P_UUIDS110 told twice in a row, sizes
+ * of resync requests (the target's choice; the ranges are compared as a whole), how peer acks are
+ * merged (the last one is compared), UUIDs, transaction ids, block ids, barrier and flush numbers
+ * (paired: the same one stands for the same one).
+ */
+static const struct {
+	enum replay_difference kind;
+	const char *packet, *field;
+	const char *reason;
+} free_to_differ[] = {
+	{ DIFF_FIELD, "CONNECTION_FEATURES", "min", "what a node refuses is its own business" },
+	{ DIFF_FIELD, "CONNECTION_FEATURES", "feat",
+	  "features that are not offered: src/wire/README.md" },
+	{ DIFF_MISSING, "ENABLE_REPLICATION_NEXT", "", "of a feature that is not offered" },
+	{ DIFF_MISSING, "ENABLE_REPLICATION", "", "of a feature that is not offered" },
+	{ DIFF_FIELD, "SIZES", "phys", "a property of the disk" },
+	{ DIFF_FIELD, "SIZES", "iomin", "a property of the disk" },
+	{ DIFF_FIELD, "SIZES", "ioopt", "a property of the disk" },
+	{ DIFF_FIELD, "SIZES", "disc", "a diskless node passes discards on" },
+	{ DIFF_FIELD, "SIZES", "d",
+	  "a diskless node has no size of its own; c says what it shows" },
+	{ DIFF_MISSING, "UNPLUG_REMOTE", "",
+	  "a hint to submit what is queued; nothing is held back here" },
+	{ DIFF_FIELD, "DAGTAG", "dagtag", "counts what was written before the recording" },
+	{ DIFF_EXTRA, "DAGTAG", "", "told when connected, not with the first write" },
+	{ DIFF_ORDER, "DAGTAG", "STATE", "told when connected, not with the first write" },
+	{ DIFF_ORDER, "DAGTAG", "UUIDS110", "told when connected, not with the first write" },
+	{ DIFF_ORDER, "UUIDS110", "DAGTAG", "the count and the generations are independent" },
+	{ DIFF_ORDER, "TWOPC_YES", "PING_ACK", "two threads answer there" },
+	{ DIFF_ORDER, "RS_DATA_REPLY", "RS_DATA_REPLY", "replies come as the disk has read" },
+	{ DIFF_MISSING, "PEERS_IN_SYNC", "",
+	  "only to who can use it: a target knows by its own acks" },
+	{ DIFF_EXTRA, "PEERS_IN_SYNC", "", "a node that became equal otherwise is told of, too" },
+	{ DIFF_EXTRA, "STATE", "",
+	  "a resync's steps are told one by one; the kernel merges some" },
+	{ DIFF_ORDER, "STATE", "UUIDS110", "a change is told before what follows from it" },
+	{ DIFF_ORDER, "UUIDS110", "STATE", "generations are told as soon as they change" },
+	{ DIFF_EXTRA, "UUIDS110", "",
+	  "who takes over or settles generations tells its neighbours" },
+	{ DIFF_MISSING, "UUIDS110", "", "again with another weak mask, or to a diskless node" },
+	{ DIFF_FIELD, "UUIDS110", "bitmap_uuids",
+	  "to a diskless node, before it is cleared a moment later" },
+	{ DIFF_FIELD, "UUIDS110", "history",
+	  "a target keeps what it had; the kernel's push comes too early" },
+	{ DIFF_FIELD, "UUIDS110", "history_uuids",
+	  "a target keeps what it had; the kernel's push comes too early" },
+};
+
+static bool is_free(const struct replay_note *n)
+{
+	for (unsigned i = 0; i < COUNT(free_to_differ); i++) {
+		if (n->kind == free_to_differ[i].kind &&
+		    !strcmp(n->packet, free_to_differ[i].packet) &&
+		    !strcmp(n->field, free_to_differ[i].field))
+			return true;
+	}
+	return false;
+}
+
+static unsigned run_case(const struct replay_case *rc, const char *dir, bool is_text)
+{
+	static struct replay_result result;
+	static const char *kinds[] = { "other field", "not sent", "sent as well", "other order" };
+	unsigned defects = 0;
+
+	replay_run(rc, dir, is_text, &result);
+	for (unsigned k = 0; k < result.note_count; k++) {
+		const struct replay_note *n = &result.notes[k];
+		bool ok = is_free(n);
+
+		defects += !ok;
+		if (!ok || getenv("REPLAY_VERBOSE"))
+			printf("   %s%s: %s %s: %s\n", ok ? "free: " : "", kinds[n->kind],
+			       n->packet, n->field, n->text);
+	}
+	printf("%s as node %u: %u packets fed, %u expected, %u equal in all, %u defects%s%s\n",
+	       rc->file, rc->us, result.fed, result.expected, result.equal, defects,
+	       result.stopped ? "; up to here: " : "", result.stopped ? rc->stop_why : "");
+	return defects;
+}
+
+Test(replay, recordings, .timeout = 250)
+{
+	const char *dir = getenv("DRBDFS_CAPTURES");
+	const char *only = getenv("REPLAY_ONLY");
+	unsigned defects = 0;
+
+	if (!dir || !*dir) {
+		printf("SKIP: no recordings: DRBDFS_CAPTURES does not name a directory\n");
+		return;
+	}
+	for (unsigned i = 0; i < CASES; i++) {
+		char name[128];
+
+		snprintf(name, sizeof(name), "%s:%u", cases[i].file, cases[i].us);
+		if (!only || strstr(name, only))
+			defects += run_case(&cases[i], dir, false);
+	}
+	cr_assert_eq(defects, 0, "%u differences without a reason", defects);
+}
+
+/* Excerpts of the recordings that are kept here. */
+Test(replay, excerpts)
+{
+	static const struct replay_case excerpts[] = {
+		{ .file = "connect-skip-sync-write", .us = 0 },
+		{ .file = "connect-skip-sync-write", .us = 1 },
+		{ .file = "bitmap-resync", .us = 0, .primary = true, .alone = true,
+		  .reconnects = true, STEPS(v9_c) },
+		{ .file = "bitmap-resync", .us = 1, .reconnects = true },
+		{ .file = "full-initial-sync", .us = 0 },
+		{ .file = "full-initial-sync", .us = 1 },
+		{ .file = "role-change-peer-crash", .us = 0, STEPS(v9_g_0) },
+		{ .file = "role-change-peer-crash", .us = 1, STEPS(v9_g_1) },
+		{ .file = "protocol-a", .us = 0 },
+		{ .file = "protocol-a", .us = 1 },
+		{ .file = "wrong-secret", .us = 0, .cram_hmac_alg = "sha256",
+		  .secret = "lab-secret-1" },
+		{ .file = "wrong-secret", .us = 1, .cram_hmac_alg = "sha256",
+		  .secret = "wrong-secret" },
+	};
+	unsigned defects = 0;
+
+	for (unsigned i = 0; i < COUNT(excerpts); i++)
+		defects += run_case(&excerpts[i], "tests/vectors/replay", true);
+	cr_assert_eq(defects, 0, "%u differences without a reason", defects);
+}
