@@ -79,6 +79,16 @@ void handshake_reset(struct peer *peer)
 
 /* ---- P_CONNECTION_FEATURES ---- */
 
+/* What has to be done about a peer whose versions do not overlap with ours. */
+static const char *release_needed(uint32_t max)
+{
+	if (max >= APV_MIN)
+		return "it is newer than this program: update drbdfs here";
+	if (max > APV_8_4)
+		return "it needs DRBD 9.0.26 or later, or 9.1.0 or later";
+	return "it needs DRBD 9.0.26 or later, or drbdfs";
+}
+
 void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	const struct pkt_features *f = &pkt->u.features;
@@ -94,8 +104,9 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 	}
 	if (f->protocol_min > APV_MAX || max < APV_MIN) {
 		peer_standalone(core, peer, false,
-				"no common protocol version: %u-%u here, %u-%u on %s", APV_MIN,
-				APV_MAX, f->protocol_min, max, peer->conf->name);
+				"no common protocol version: %u-%u here, %u-%u on %s; %s", APV_MIN,
+				APV_MAX, f->protocol_min, max, peer->conf->name,
+				release_needed(max));
 		return;
 	}
 	peer->apv = max < APV_MAX ? max : APV_MAX;

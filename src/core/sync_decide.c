@@ -68,7 +68,10 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 
 	if (mine == its || !comparable(mine) || !comparable(its))
 		return;
-	if (!(rule_yields && is_if_both_failed(d->strategy)) &&
+	if (in->apv < 119 && (!one_inconsistent ||
+			      (d->rule != RULE_BOTH_OFF && d->strategy != SYNC_NONE)))
+		return;
+	if (in->apv >= 119 && !(rule_yields && is_if_both_failed(d->strategy)) &&
 	    !(d->strategy == SYNC_NONE && one_inconsistent))
 		return;
 	if (is_survivor_of(&in->me, &in->peer) || is_survivor_of(&in->peer, &in->me))
@@ -193,7 +196,8 @@ static void discard_my_data(const struct sync_input *in, struct sync_decision *d
 	enum sync_strategy reverse = strategy_reverse(d->strategy);
 	enum disk_state source_disk = mine ? in->peer.disk : in->me.disk;
 
-	if (mine == its || reverse == SYNC_NONE || source_disk <= DISK_INCONSISTENT)
+	if (in->apv < 121 || mine == its || reverse == SYNC_NONE ||
+	    source_disk <= DISK_INCONSISTENT)
 		return;
 	if ((mine && strategy_is_source(d->strategy)) || (its && strategy_is_target(d->strategy)))
 		d->strategy = reverse;

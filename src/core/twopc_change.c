@@ -331,10 +331,10 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 	pkt.u.twopc.initiator = tp->change.initiator;
 	pkt.u.twopc.target = tp->change.target;
 	pkt.u.twopc.nodes_to_reach = tp->nodes_to_reach;
-	if (type == P_TWOPC_PREPARE) {
-		pkt.u.twopc.mask = tp->change.mask;
-		pkt.u.twopc.val = tp->change.val;
-	} else {
+	/* Layout 1 repeats them with the decision. */
+	pkt.u.twopc.mask = tp->change.mask;
+	pkt.u.twopc.val = tp->change.val;
+	if (type != P_TWOPC_PREPARE) {
 		pkt.u.twopc.primary_nodes = tp->primary;
 		pkt.u.twopc.reachable_nodes =
 			tp->phase == TWOPC_INITIATING ? tp->target_reachable : tp->reachable;

@@ -178,12 +178,14 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 	bool i_was = me->flags & UUID_FLAG_RECONNECT, it_was = peer->flags & UUID_FLAG_RECONNECT;
 	bool my_quorum_lost = me->flags & UUID_FLAG_PRIMARY_LOST_QUORUM;
 	bool its_quorum_lost = peer->flags & UUID_FLAG_PRIMARY_LOST_QUORUM;
+	/* The name that the rows with one RECONNECT run under. */
+	enum sync_rule once = in->apv >= 120 ? RULE_LOST_QUORUM : RULE_RECONNECTED;
 
 	if (missed_finish(in, me, peer))
 		return decided(SYNC_SOURCE_USE_BITMAP, RULE_SOURCE_MISSED_FINISH);
 	if (missed_finish(in, peer, me))
 		return decided(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
-	if (i_was && it_was)
+	if (in->apv >= 120 && i_was && it_was)
 		return decided(SYNC_NONE, RULE_RECONNECTED);
 	if (in->apv >= 121 && in->async && i_crashed != it_crashed)
 		return decided(i_crashed ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP,
@@ -196,12 +198,14 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
 	if (my_quorum_lost)
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	if (i_was && it_was)
+		return decided(SYNC_NONE, RULE_RECONNECTED);
 	if (it_crashed && i_was)
-		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+		return decided(SYNC_SOURCE_IF_BOTH_FAILED, once);
 	if (i_crashed && it_was)
-		return decided(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+		return decided(SYNC_TARGET_IF_BOTH_FAILED, once);
 	if (i_was || it_was)
-		return decided(SYNC_NONE, RULE_LOST_QUORUM);
+		return decided(SYNC_NONE, once);
 	if (i_crashed && it_crashed)
 		return decided(i_lead(in, !me->rc) ? SYNC_SOURCE_IF_BOTH_FAILED :
 						     SYNC_TARGET_IF_BOTH_FAILED,

@@ -23,8 +23,9 @@
 #define AUTH_CHALLENGE_BYTES 64U
 #define NAME_MAX_BYTES 128              /* resource and node names, with the NUL */
 
-#define APV_MIN 121            /* agreed protocol versions that this program speaks */
+#define APV_MIN 118            /* agreed protocol versions that this program speaks */
 #define APV_MAX 124
+#define APV_8_4 101            /* the last one before DRBD 9; 102 to 117 are nobody's, or 9.0's */
 
 #define FEATURE_TRIM 0x001U
 #define FEATURE_THIN_RESYNC 0x002U

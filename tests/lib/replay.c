@@ -524,7 +524,7 @@ static void link_up(struct replay *r, unsigned peer, unsigned connection)
 	replay_settle(r);
 }
 
-static void agree(struct replay_link *link, const struct pkt_features *f, bool ours)
+static void agree(struct replay *r, struct replay_link *link, struct pkt_features *f, bool ours)
 {
 	struct wire_ctx *recorded[] = { &link->rx, &link->own };
 
@@ -536,6 +536,10 @@ static void agree(struct replay_link *link, const struct pkt_features *f, bool o
 	}
 	if (ours)
 		return;
+	if (r->rc->max_apv)
+		f->protocol_max = r->rc->max_apv;
+	if (r->rc->features)
+		f->features = r->rc->features;
 	link->tx.apv = f->protocol_max < APV_MAX ? f->protocol_max : APV_MAX;
 	link->tx.features = f->features & FEATURES_OFFERED;
 }
@@ -545,11 +549,10 @@ static uint32_t digest_bytes(const char *alg)
 	return *alg ? 4 : 0; /* crc32c in these recordings */
 }
 
-static void follow(struct replay *r, struct replay_link *link, const struct pkt *pkt, bool ours)
+static void follow(struct replay *r, struct replay_link *link, struct pkt *pkt, bool ours)
 {
-	(void)r;
 	if (pkt->type == P_CONNECTION_FEATURES)
-		agree(link, &pkt->u.features, ours);
+		agree(r, link, &pkt->u.features, ours);
 	if (pkt->type != P_PROTOCOL)
 		return;
 	if (ours)

@@ -34,6 +34,7 @@ struct replay_case {
 	const char *cram_hmac_alg, *secret;
 	const char *integrity_alg;
 	uint32_t from_ms;      /* what comes before is not replayed */
+	uint32_t max_apv, features; /* what if the others had offered only this; 0 = as recorded */
 	uint32_t until_ms;     /* what comes after is not replayed, 0 = all is */
 	const char *stop_at;   /* first packet that is not replayed, with all behind it */
 	const char *stop_why;

@@ -26,7 +26,7 @@ struct replay_pkt {
 	struct replay_pkt *next;
 	uint64_t at_ns;
 	uint8_t peer, stream;
-	uint16_t overtaken_by; /* 1 + type of the first packet that came before it there, 0 = none */
+	uint16_t overtaken_by; /* 1 + type of the first one that came before it there */
 	struct decoded d;
 	uint8_t *bytes;   /* header, body, payload */
 	size_t n;

@@ -191,7 +191,7 @@ static bool random_sets(void)
 		in.me.rc = prng_below(&rng, 2);
 		in.peer.rc = !in.me.rc;
 		in.me.named_lost = in.peer.named_lost = prng_chance(&rng, 1, 3);
-		in.apv = 121 + (unsigned)prng_below(&rng, 4);
+		in.apv = 118 + (unsigned)prng_below(&rng, 7);
 		in.async = prng_chance(&rng, 1, 3);
 		in.after_sb_0p = (enum after_sb)prng_below(&rng, 7);
 		in.after_sb_1p = (enum after_sb)prng_below(&rng, 11);

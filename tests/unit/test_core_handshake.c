@@ -199,13 +199,16 @@ Test(features, versions)
 		{ 121, 121, FEATURES_OFFERED & ~FEATURE_RESYNC_DAGTAG, 121 },
 		{ 86, 121, FEATURES_OFFERED, 0 },
 		{ 118, 200, FEATURES_OFFERED, 124 },
-		{ 86, 120, FEATURES_OFFERED, 0 },
+		{ 86, 120, FEATURES_OFFERED, 120 },
+		{ 86, 118, 0xf, 118 },
+		{ 86, 117, 0xf, 0 },
 		{ 125, 130, FEATURES_OFFERED, 0 },
 		{ 124, 0, FEATURES_OFFERED, 124 },
 		{ 86, 101, 0xf, 0 },
 		{ 0, 0, 0, 0 },
 		{ UINT32_MAX, UINT32_MAX, UINT32_MAX, 0 },
 		{ 86, 121, 0xf, 121 }, /* 9.1.4 to 9.1.12: first layout of two-phase commit */
+		{ 86, 124, FEATURES_OFFERED & ~FEATURE_TWOPC_V2, 124 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -223,6 +226,28 @@ Test(features, versions)
 		} else {
 			cr_assert_eq(pair_conn(p, 0, 1), CONN_STANDALONE, "case %u", i);
 		}
+		pair_free(p);
+	}
+}
+
+Test(features, refusal_names_the_release_that_is_needed)
+{
+	static const struct {
+		uint32_t min, max;
+		const char *text;
+	} cases[] = {
+		{ 86, 117, "DRBD 9.0.26 or later" },
+		{ 125, 130, "update drbdfs here" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct pair *p = half_open(NULL);
+		struct pkt pkt = features();
+
+		pkt.u.features.protocol_min = cases[i].min;
+		pkt.u.features.protocol_max = cases[i].max;
+		say(p, STREAM_DATA, &pkt);
+		cr_assert(strstr(reason(p, 0, 1), cases[i].text), "%s", reason(p, 0, 1));
 		pair_free(p);
 	}
 }

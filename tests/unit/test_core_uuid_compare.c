@@ -67,6 +67,56 @@ Test(uuid_compare, rows_1_to_3_just_created)
 	expect(SYNC_SOURCE_SET_BITMAP, RULE_JUST_CREATED_PEER);
 }
 
+Test(uuid_compare, before_120_reconnect_comes_after_lost_quorum)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_RECONNECT | UUID_FLAG_PRIMARY_LOST_QUORUM;
+	expect(SYNC_NONE, RULE_RECONNECTED);
+	in.apv = 119;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.peer.flags &= ~UUID_FLAG_PRIMARY_LOST_QUORUM;
+	expect(SYNC_NONE, RULE_RECONNECTED);
+	in.peer.flags &= ~UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_RECONNECTED);
+	in.apv = 120;
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+}
+
+Test(uuid_compare, before_121_a_crashed_primary_is_none_of_protocol_a)
+{
+	in.peer.current = X;
+	in.async = true;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
+	in.apv = 120;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+}
+
+Test(sync_decide, before_119_only_an_inconsistent_disk_overrides)
+{
+	in.peer.current = X;
+	in.me.flags = in.peer.flags = UUID_FLAG_STABLE;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.me.disk = DISK_OUTDATED;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.apv = 118;
+	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_INCONSISTENT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+Test(sync_decide, before_121_discard_my_data_does_not_reverse)
+{
+	in.peer.bitmap[0] = X; /* I am behind */
+	in.peer.flags |= UUID_FLAG_DISCARD_MY_DATA;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.apv = 120;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(uuid_compare, the_primary_mark_is_masked)
 {
 	in.peer.current = X | UUID_PRIMARY;

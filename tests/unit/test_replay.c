@@ -189,3 +189,22 @@ Test(replay, excerpts)
 		defects += run_case(&excerpts[i], "tests/vectors/replay", true);
 	cr_assert_eq(defects, 0, "%u differences without a reason", defects);
 }
+
+/* The exchange of older releases: what they agree on instead follows from theirs being less. */
+Test(replay, what_if_the_other_is_older)
+{
+	static const uint32_t features[] = { 0xf, 0x2f, 0x6f };
+	unsigned defects = 0;
+
+	for (uint32_t apv = 118; apv <= 123; apv++) {
+		for (unsigned i = 0; i < 2 * COUNT(features); i++) {
+			struct replay_case rc = { .file = "connect-skip-sync-write",
+						  .us = i % 2,
+						  .max_apv = apv,
+						  .features = features[i / 2] };
+
+			defects += run_case(&rc, "tests/vectors/replay", true);
+		}
+	}
+	cr_assert_eq(defects, 0, "%u differences without a reason", defects);
+}

@@ -115,7 +115,8 @@ static void compare(const char *want, const char *got, bool has_volume, const ch
 	const char *w = want, *g = got;
 	bool has_fields = strchr(strchr(want, ' '), '=');
 
-	cr_assert(!has_volume || !strncmp(want, got, strcspn(want, " ")), "%s: %s / %s", where, want, got);
+	cr_assert(!has_volume || !strncmp(want, got, strcspn(want, " ")),
+		  "%s: %s / %s", where, want, got);
 	w += strcspn(w, " ") + 1;
 	g += strcspn(g, " ") + 1;
 	cr_assert(strcspn(w, " ") == strcspn(g, " ") && !strncmp(w, g, strcspn(w, " ")),
