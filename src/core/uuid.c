@@ -176,8 +176,9 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));
-	/* Where no reference has it, the history keeps it. */
-	if (day_0 || always)
+	/* Where no reference has it, the history keeps it; the
+	 * first generation always: all others come from it. */
+	if (day_0 || always || !vol->md.history[0])
 		uuid_push_history(vol, old, NODES_MAX);
 	vol->uuid_given_away = false;
 	vol->exposed_uuid = vol->md.current_uuid;
