@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Protocols A, B and C side by side: what each peer of one Primary got is the same in the end, and fsync holds with all.
+# Protocols A, B and C (with digests of the data) side by side: what each peer of one Primary got is the same in the end, and fsync holds with all.
 . "$(dirname "$0")/functions.sh"
 need jq fio
 
 cluster_new "$WORK" 48M alpha beta gamma delta
-sed -i '/^    nodes = /i\    connections = ( { nodes = [ "alpha", "beta" ]; net = { protocol = "A"; }; }, { nodes = [ "alpha", "gamma" ]; net = { protocol = "B"; }; }, { nodes = [ "alpha", "delta" ]; }, { nodes = [ "beta", "gamma" ]; }, { nodes = [ "beta", "delta" ]; }, { nodes = [ "gamma", "delta" ]; } );' "$CLUSTER_DIR/drbdfs.conf"
+sed -i '/^    nodes = /i\    connections = ( { nodes = [ "alpha", "beta" ]; net = { protocol = "A"; }; }, { nodes = [ "alpha", "gamma" ]; net = { protocol = "B"; }; }, { nodes = [ "alpha", "delta" ]; net = { data-integrity-alg = "crc32c"; }; }, { nodes = [ "beta", "gamma" ]; }, { nodes = [ "beta", "delta" ]; }, { nodes = [ "gamma", "delta" ]; } );' "$CLUSTER_DIR/drbdfs.conf"
 must cluster_create_md >/dev/null
 for n in alpha beta gamma delta; do must node_start "$n"; done
 must ctl alpha wait-connect r0 --timeout 60

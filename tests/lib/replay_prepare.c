@@ -51,6 +51,8 @@ static void conf_net(const struct replay *r, struct core_net_conf *net,
 	net->max_buffers = 2048;
 	net->rr_conflict = ASB_DISCONNECT;
 	net->allow_remote_read = true;
+	if (rc->integrity_alg)
+		snprintf(net->data_integrity_alg, ALG_NAME_MAX, "%s", rc->integrity_alg);
 	if (rc->cram_hmac_alg) {
 		snprintf(net->cram_hmac_alg, ALG_NAME_MAX, "%s", rc->cram_hmac_alg);
 		snprintf(net->shared_secret, SHARED_SECRET_MAX, "%s", rc->secret);

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "net/net_int.h"
 #include "replay_int.h"
 
 /* ---- payload ---- */
@@ -239,11 +240,22 @@ static void send_action(struct replay *r, const struct ac_send *s)
 {
 	static uint8_t bytes[WIRE_PACKET_MAX_BYTES + BIO_MAX_BYTES];
 	struct replay_link *link = &r->link[s->peer];
+	uint8_t digest[WIRE_DIGEST_MAX_BYTES];
+	struct pkt pkt = s->pkt;
 	size_t n;
 
 	if (!link->up)
 		return;
-	n = wire_encode(&link->tx, &s->pkt, bytes, WIRE_PACKET_MAX_BYTES);
+	if (pkt.payload.id && link->tx.integrity_bytes) {
+		struct net_digest how;
+		const struct replay_buf *b = &r->buf[pkt.payload.id];
+
+		ASSERT(net_digest_set(&how, r->rc->integrity_alg));
+		net_digest_of(&how, b->data, pkt.payload.bytes, digest);
+		pkt.var = digest;
+		pkt.var_bytes = link->tx.integrity_bytes;
+	}
+	n = wire_encode(&link->tx, &pkt, bytes, WIRE_PACKET_MAX_BYTES);
 	if (!n) {
 		replay_note(r, DIFF_EXTRA, packet_name(s->pkt.type) + 2, "",
 			    "does not exist in the agreed protocol");

@@ -18,6 +18,11 @@ static const struct replay_step v9_c[] = {
 	{ .at_ms = 2200, .what = STEP_WRITE, .sector = 24, .bytes = 4096 },
 };
 
+static const struct replay_step v9_e[] = {
+	{ .at_ms = 2300, .what = STEP_WRITE, .sector = 160, .bytes = 4096 },
+	{ .at_ms = 2350, .what = STEP_WRITE, .sector = 168, .bytes = 4096 },
+};
+
 /* Node 0 dies as Primary and comes back with its disk. */
 static const struct replay_step v9_g_0[] = {
 	{ .at_ms = 3850, .what = STEP_CRASH },
@@ -41,6 +46,20 @@ static const struct replay_case cases[] = {
 	{ .file = "v9-c-bitmap-resync", .us = 0, .primary = true, .alone = true, .reconnects = true,
 	  STEPS(v9_c) },
 	{ .file = "v9-c-bitmap-resync", .us = 1, .reconnects = true },
+	{ .file = "v9-d-online-verify", .us = 0, .stop_at = "OV_DAGTAG_REQ",
+	  .stop_why = "online verify is not there yet" },
+	{ .file = "v9-d-online-verify", .us = 1, .stop_at = "OV_DAGTAG_REQ",
+	  .stop_why = "online verify is not there yet" },
+	{ .file = "v9-d2-verify-then-reconnect-stuck", .us = 0, .stop_at = "OV_DAGTAG_REQ",
+	  .stop_why = "online verify is not there yet" },
+	{ .file = "v9-d2-verify-then-reconnect-stuck", .us = 1, .stop_at = "OV_DAGTAG_REQ",
+	  .stop_why = "online verify is not there yet" },
+	{ .file = "v9-e-auth-integrity-csums", .us = 0, .cram_hmac_alg = "sha256",
+	  .secret = "lab-secret-1", .integrity_alg = "crc32c", .stop_at = "RS_CSUM_DAGTAG_REQ",
+	  .stop_why = "checksum-based resync is not there yet", STEPS(v9_e) },
+	{ .file = "v9-e-auth-integrity-csums", .us = 1, .cram_hmac_alg = "sha256",
+	  .secret = "lab-secret-1", .integrity_alg = "crc32c", .stop_at = "RS_CSUM_DAGTAG_REQ",
+	  .stop_why = "checksum-based resync is not there yet" },
 	{ .file = "v9-e2-wrong-secret", .us = 0, .cram_hmac_alg = "sha256",
 	  .secret = "lab-secret-1" },
 	{ .file = "v9-e2-wrong-secret", .us = 1, .cram_hmac_alg = "sha256",
@@ -83,6 +102,9 @@ static const struct {
 	{ DIFF_FIELD, "SIZES", "disc", "a diskless node passes discards on" },
 	{ DIFF_FIELD, "SIZES", "d",
 	  "a diskless node has no size of its own; c says what it shows" },
+	{ DIFF_FIELD, "SYNC_PARAM89", "verify", "online verify is not there yet" },
+	{ DIFF_FIELD, "SYNC_PARAM89", "csums", "checksum-based resync is not there yet" },
+	{ DIFF_FIELD, "SYNC_PARAM89", "bytes", "the two above" },
 	{ DIFF_MISSING, "UNPLUG_REMOTE", "",
 	  "a hint to submit what is queued; nothing is held back here" },
 	{ DIFF_FIELD, "DAGTAG", "dagtag", "counts what was written before the recording" },
