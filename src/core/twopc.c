@@ -88,9 +88,10 @@ static void finish_own(struct core *core, enum state_rv rv)
 			handshake_failed(core, target, rv);
 		return;
 	case TWOPC_EMPTY:
-		if (rv < SS_SUCCESS)
+		/* When even the second one leaves a disk Consistent, others come first. */
+		if (rv < SS_SUCCESS || tp->empty_held)
 			back_off(core);
-		else
+		if (rv >= SS_SUCCESS)
 			tp->empty_held = true;
 		return;
 	case TWOPC_DISCONNECT:

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/core_hooks.h"
 #include "core/core_int.h"
+#include "core/state.h"
 #include "core/twopc.h"
 #include "../lib/core_pair.h"
 
@@ -404,4 +406,22 @@ Test(change, kinds_are_recognised)
 	pkt.u.twopc.val = 0x800;
 	cr_assert(twopc_change_parse(&pkt, &c));
 	cr_assert_eq(c.kind, TWOPC_DISK);
+}
+
+/* It was asked for by the loss of a Primary that is back, and without its disk goes on elsewhere. */
+Test(twopc, an_empty_change_that_settles_nothing_leaves_room_for_others)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 2 });
+	struct core *core = pair_core(p, 0);
+
+	pair_up_to_date(p);
+	cr_assert_geq(pair_simple(p, 1, CMD_PRIMARY), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_geq(pair_simple(p, 1, CMD_DETACH), SS_SUCCESS, "%s", pair_text(p));
+	core->peer[1]->pd[0].current_uuid_rx = 0x1110;
+	state_begin(core)->vol[0].disk = DISK_CONSISTENT;
+	state_end(core, STATE_HARD);
+	twopc_request_empty(core);
+	cr_assert(pair_run(p), "without end");
+	cr_assert_eq(pair_disk(p, 0), DISK_CONSISTENT);
+	pair_free(p);
 }
