@@ -5,6 +5,8 @@
 # a ratio is that of a target to the thin FUSE before it. table.awk makes the medians and compares them with what is wanted.
 #   BACKINGS="tmpfs disk" ROUNDS=3 SECONDS_EACH=2 SIZE=256M   BENCH_DISK_DIR=/var/tmp
 #   ROWS=REGEX WORKLOADS=REGEX: only these (thin FUSE always)
+# Debian's congestion control is cubic. bbr paces what it sends with a timer per segment, which in a virtual machine takes
+# a quarter of the CPU time of a replicated 1 MiB write: the last lines say which one was in use.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-2} size=${SIZE:-256M}
@@ -169,6 +171,6 @@ for backing in ${BACKINGS:-tmpfs disk}; do
 done
 
 echo "medians of $rounds rounds of $seconds s; ratio: median of the ratios to the thin FUSE measured just before"
-echo "machine: $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r); load at the end $(cut -d' ' -f1 /proc/loadavg)"
+echo "machine: $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r), TCP $(cat /proc/sys/net/ipv4/tcp_congestion_control); load at the end $(cut -d' ' -f1 /proc/loadavg)"
 echo "quorum L+P: qemu-storage-daemon with L local files and P NBD servers (nbdkit; on disk qemu-nbd with O_DIRECT; \"cached\": nbdkit, whose copy is only in the page cache)"
 awk -f tests/bench/table.awk "$results"
