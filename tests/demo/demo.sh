@@ -33,7 +33,7 @@ release_loop() {
 cleanup() {
 	local rc=$?
 	trap - EXIT INT TERM HUP
-	[ -z "$writer" ] || kill "$writer" 2>/dev/null
+	[ -z "$writer" ] || kill_jobs TERM "$writer"
 	if [ "${KEEP:-}" = 1 ] && [ "$rc" -eq 0 ]; then
 		release_loop
 		cat <<TXT

@@ -18,7 +18,7 @@ pid_of() {
 is_mounted() { grep -q " $mnt fuse.drbdfs " /proc/mounts; }
 on_exit 'for p in $(pid_of); do kill -KILL "$p"; done; ! is_mounted || fusermount3 -uz "$mnt"'
 ended() { # PID: gone, nothing left
-	must wait_for 60 "the daemon to end" node_gone "$1"
+	must wait_for 60 "the daemon to end" not kill -0 "$1"
 	! is_mounted || fail "still mounted"
 	[ ! -e "$sock" ] || fail "the socket is still there"
 }

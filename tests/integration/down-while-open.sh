@@ -24,7 +24,7 @@ must wait_for 60 "both nodes settled" cluster_settled
 load() { ( while dd if=/dev/zero of="$(node_file alpha)" bs=64k count=64 conv=notrunc,nocreat,fsync status=none; do :; done ) 2>/dev/null; }
 load &
 writer=$!
-on_exit "kill $writer 2>/dev/null"
+on_exit 'kill_jobs TERM $writer'
 written() { [ "$(field alpha '.devices[0].written')" -gt $((before + 4096)) ]; }
 before=$(field alpha '.devices[0].written')
 must wait_for 60 "some writes" written

@@ -32,7 +32,7 @@ for i in $(seq 1 60); do
 	{ exec 9<>"/dev/tcp/127.0.0.1/$port" && read -r -t 20 <&9; } 2>/dev/null &
 	pids+=($!)
 done
-on_exit 'kill "${pids[@]}" 2>/dev/null'
+on_exit 'kill_jobs TERM "${pids[@]}"'
 node_alive alpha || fail "alpha died"
 must put_random alpha 1024 512
 conn_is alpha beta Connected || fail "the connection was lost: $(ctl alpha cstate r0)"
@@ -40,7 +40,7 @@ conn_is alpha beta Connected || fail "the connection was lost: $(ctl alpha cstat
 must node_kill beta
 must node_start beta
 must wait_for 60 "both nodes settled" cluster_settled
-kill "${pids[@]}" 2>/dev/null
+kill_jobs TERM "${pids[@]}"
 must put_random alpha 2048 512
 must wait_for 30 "alpha to demote" role_is alpha Secondary
 stop_all

@@ -21,7 +21,7 @@ below() { "$B/drbdctl" -c "$WORK/below.conf" -n below -s "$WORK/below.sock" "$@"
 must below create-md r0 >/dev/null
 "$B/drbdfs" mount -f -c "$WORK/below.conf" -n below -s "$WORK/below.sock" "$WORK/below" >"$WORK/below.log" 2>&1 </dev/null &
 below_pid=$!
-on_exit 'kill -CONT $below_pid 2>/dev/null; kill -KILL $below_pid 2>/dev/null; fusermount3 -uzq "$WORK/below" 2>/dev/null'
+on_exit 'kill_jobs CONT $below_pid; kill_jobs KILL $below_pid; fusermount3 -uzq "$WORK/below" 2>/dev/null'
 must wait_for 60 "what is below to answer" below role r0
 must below primary r0 --force
 must wait_for 60 "the file below" test -e "$WORK/below/r0"
@@ -51,7 +51,7 @@ must ctl alpha detach r0
 kill -STOP "$below_pid"
 ctl alpha attach r0 >"$WORK/attach" 2>&1 &
 attach=$!
-on_exit 'kill $attach 2>/dev/null'
+on_exit 'kill_jobs TERM $attach'
 must wait_for 60 "the attach to hang" disk_is alpha Attaching
 ends_in_time "its disk is being attached"
 must wait_for 60 "the command to fail" node_gone "$attach"
@@ -78,7 +78,7 @@ for hangs in upper lower; do
 	kill -STOP "$below_pid"
 	put_random alpha 2048 64 2>/dev/null 3>&- &
 	writer=$!
-	on_exit 'kill $writer 2>/dev/null'
+	on_exit 'kill_jobs TERM $writer'
 	must wait_for 30 "a write to hang" eval '[ "$(field alpha ".devices[0].\"$hangs-pending\"")" -gt 0 ]'
 	answers_at_once
 	ends_in_time "it is being written to ($hangs-pending)"

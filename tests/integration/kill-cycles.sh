@@ -13,7 +13,7 @@ RANDOM=$seed
 three_nodes 64M
 
 load=
-on_exit 'kill $load 2>/dev/null'
+on_exit 'kill_jobs TERM $load'
 count() { "$B/records" acknowledged "$WORK/journal"; }
 enough() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
 progress() { # HOW-MANY WHAT

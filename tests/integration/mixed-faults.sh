@@ -20,7 +20,7 @@ start_load() { # NODE
 	"$B/records" write "$(node_file "$1")" "$WORK/journal" $((RANDOM)) 6 2>"$WORK/load.err" &
 	load=$!
 }
-on_exit 'kill $load 2>/dev/null'
+on_exit 'kill_jobs TERM $load'
 count() { "$B/records" acknowledged "$WORK/journal"; }
 more_written() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
 # Writes go on, on the node that has them.

@@ -15,7 +15,7 @@ must_be_clean() { # NODE WHEN
 	[ $((flags & 0x42)) = 0 ] || fail "$1 has the flags $flags after $2"
 }
 load=
-on_exit 'kill $load 2>/dev/null'
+on_exit 'kill_jobs TERM $load'
 count() { "$B/records" acknowledged "$WORK/journal"; }
 more_written() { [ "$(count)" -ge "$target" ]; }
 start_load() { # NODE

@@ -11,7 +11,7 @@ three_nodes 32M
 model_new alpha
 must put_random alpha 0 256
 pid=${NODE_PID[beta]}
-on_exit "kill -CONT $pid 2>/dev/null"
+on_exit "kill_jobs CONT $pid"
 kill -STOP "$pid"
 before=$SECONDS
 must put_random alpha 512 256
@@ -38,7 +38,7 @@ must wait_for 30 "alpha to demote" role_is alpha Secondary
 # The Primary itself stops: the others see it gone, one takes over, it is refused when it wakes up... and follows.
 must ctl alpha primary r0
 pid=${NODE_PID[alpha]}
-on_exit "kill -CONT $pid 2>/dev/null"
+on_exit "kill_jobs CONT $pid"
 kill -STOP "$pid"
 must wait_for 60 "beta to notice" eval '! conn_is beta alpha Connected'
 must wait_for 60 "gamma to notice" eval '! conn_is gamma alpha Connected'

@@ -56,7 +56,7 @@ must wait_for 60 "status to tell of it" status_shows alpha '^r0: DEGRADED: beta 
 # --watch in a pipe: prints the state, and again when it changes; ends with SIGTERM.
 "$B/drbdctl" -s "$WORK/alpha/control.sock" status --watch >"$WORK/watch" &
 watch=$!
-on_exit "kill $watch 2>/dev/null"
+on_exit "kill_jobs TERM $watch"
 must wait_for 30 "status --watch to print" grep -q DEGRADED "$WORK/watch"
 must node_start beta
 must wait_for 60 "status --watch to print the change" grep -q '^r0: OK' "$WORK/watch"

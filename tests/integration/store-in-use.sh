@@ -22,7 +22,7 @@ must_fail 10 delta create-md r0 --force
 said "cannot use .$(node_disk alpha)" 'in use by another drbdfs daemon'
 "$B/drbdfs" mount -f -c "$WORK/other.conf" -n delta -s "$WORK/delta/control.sock" "$WORK/delta/mnt" >"$WORK/delta/log" 2>&1 </dev/null &
 pid=$!
-on_exit "kill -KILL $pid 2>/dev/null; fusermount3 -uz '$WORK/delta/mnt' 2>/dev/null"
+on_exit "kill_jobs KILL $pid; fusermount3 -uz '$WORK/delta/mnt' 2>/dev/null"
 must wait_for 60 "delta to answer" delta role r0
 grep -q 'in use by another drbdfs daemon' "$WORK/delta/log" || { cat "$WORK/delta/log"; fail "delta did not say why"; }
 [ "$(delta dstate r0)" = Diskless/DUnknown ] || fail "delta has the disk: $(delta dstate r0)"

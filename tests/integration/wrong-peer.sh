@@ -16,7 +16,6 @@ beta_with() { # SED-SCRIPT
 	setsid "$B/drbdfs" mount -c "$WORK/beta.conf" -n beta -s "$WORK/beta/control.sock" -f "$WORK/beta/mnt" \
 		>>"$WORK/beta/log" 2>&1 </dev/null &
 	NODE_PID[beta]=$!
-	disown "${NODE_PID[beta]}"
 	must wait_for 60 "beta to answer" node_answers beta
 }
 never_connected() { # REGEX: in the log of one of them

@@ -108,7 +108,15 @@ node_file() { echo "$CLUSTER_DIR/$1/mnt/r0"; }
 node_disk() { echo "$CLUSTER_DIR/$1/disk.img"; }
 
 node_answers() { ctl "$1" role r0 && [ -e "$(node_file "$1")" ]; }
-node_alive() { [ -n "${NODE_PID[$1]:-}" ] && kill -0 "${NODE_PID[$1]}" 2>/dev/null; }
+# Of children of this shell, and only as long as they run: soon the number of one that has ended is somebody else's.
+job_runs() { [ -n "$1" ] && [[ $'\n'"$(jobs -rp)"$'\n' == *$'\n'"$1"$'\n'* ]]; } # PID
+kill_jobs() { # SIGNAL PID...
+	local signal=$1 pid
+	shift
+	for pid in "$@"; do ! job_runs "$pid" || kill "-$signal" "$pid" 2>/dev/null; done
+	return 0
+}
+node_alive() { job_runs "${NODE_PID[$1]:-none}"; }
 
 node_start() { # NODE [extra drbdfs options]
 	local node=$1
@@ -116,7 +124,6 @@ node_start() { # NODE [extra drbdfs options]
 	setsid "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n "$node" -s "$CLUSTER_DIR/$node/control.sock" \
 		-f "$@" "$CLUSTER_DIR/$node/mnt" >>"$CLUSTER_DIR/$node/log" 2>&1 </dev/null &
 	NODE_PID[$node]=$!
-	disown "${NODE_PID[$node]}"
 	node_up_or_dead() { node_answers "$1" || ! node_alive "$1"; }
 	wait_for 60 "node $node to answer" node_up_or_dead "$node" && node_alive "$node" || {
 		echo "node $node did not start; the end of its log:" >&2
@@ -125,12 +132,12 @@ node_start() { # NODE [extra drbdfs options]
 	}
 }
 
-node_gone() { ! kill -0 "$1" 2>/dev/null; }
+node_gone() { ! job_runs "$1"; }
 
 node_stop() { # NODE: orderly
 	local pid=${NODE_PID[$1]:-}
 	[ -n "$pid" ] || return 0
-	kill -TERM "$pid" 2>/dev/null
+	kill_jobs TERM "$pid"
 	wait_for 60 "node $1 to end" node_gone "$pid" || return 1
 	unset "NODE_PID[$1]"
 }
@@ -138,8 +145,11 @@ node_stop() { # NODE: orderly
 node_kill() { # NODE: SIGKILL
 	local pid=${NODE_PID[$1]:-}
 	[ -n "$pid" ] || return 0
-	kill -KILL "$pid" 2>/dev/null
-	wait_for 60 "node $1 to be gone" node_gone "$pid"
+	# The shell says of a child that it was killed, here it is no news.
+	{
+		kill_jobs KILL "$pid"
+		wait "$pid"
+	} 2>/dev/null
 	unset "NODE_PID[$1]"
 }
 
@@ -180,9 +190,9 @@ cluster_cleanup() {
 	local node pid
 	for node in ${CLUSTER_NODES:-}; do
 		pid=${NODE_PID[$node]:-}
-		if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
-			kill -TERM "$pid" 2>/dev/null
-			wait_for 5 "node $node to end" node_gone "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
+		if [ -n "$pid" ]; then
+			kill_jobs TERM "$pid"
+			wait_for 5 "node $node to end" node_gone "$pid" 2>/dev/null || kill_jobs KILL "$pid"
 		fi
 		unset "NODE_PID[$node]"
 		if grep -qs " $CLUSTER_DIR/$node/mnt fuse" /proc/mounts; then
