@@ -425,6 +425,7 @@ struct app {
 	/* nodes that held all acknowledged data when they lost power, by whom it is still held */
 	unsigned suspect_holders[SIM_NODES_MAX]; /* mask, 0 with suspect off */
 	bool suspect[SIM_NODES_MAX];
+	bool suspect_copy[SIM_NODES_MAX]; /* only equals one that is */
 };
 
 void app_reset(struct world *w);

@@ -416,10 +416,47 @@ static bool both_current(struct world *w, unsigned a, unsigned b)
 	       status_peer_uptodate(node_status(w, b), a);
 }
 
+static bool sees_any(struct world *w, unsigned node, unsigned nodes)
+{
+	for (unsigned m = 0; m < w->node_count; m++) {
+		const struct status_peer *sp = nodes & 1U << m && m != node ?
+						       status_peer(node_status(w, node), m) : NULL;
+
+		if (sp && sp->conn == CONN_CONNECTED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who equals what a power loss has left has no more than that, and cannot know it while nobody is
+ * in sight who holds the rest.
+ */
+static void track_copies(struct world *w, unsigned of)
+{
+	struct app *app = &w->app;
+
+	for (unsigned m = 0; m < w->node_count; m++) {
+		if (app->suspect[m] || app->suspect_holders[of] & 1U << m ||
+		    !both_current(w, of, m) || sees_any(w, m, app->suspect_holders[of]) ||
+		    oracle_check_node(w, m) == SIM_NEVER)
+			continue;
+		app->suspect[m] = app->suspect_copy[m] = true;
+		app->suspect_holders[m] = app->suspect_holders[of];
+	}
+}
+
 void app_track_suspects(struct world *w)
 {
 	struct app *app = &w->app;
 
+	for (unsigned s = 0; s < w->node_count; s++) {
+		if (app->suspect[s] && w->nodes[s].up)
+			track_copies(w, s);
+		if (app->suspect_copy[s] && w->nodes[s].up &&
+		    sees_any(w, s, app->suspect_holders[s]))
+			app->suspect[s] = app->suspect_copy[s] = false;
+	}
 	for (unsigned s = 0; s < w->node_count; s++) {
 		for (unsigned m = 0; m < w->node_count && app->suspect[s]; m++) {
 			if (!(app->suspect_holders[s] & 1U << m))
@@ -446,6 +483,7 @@ void app_node_died(struct world *w, unsigned node, bool power)
 	/* Lost twice, and not yet repaired: the holders of the first time still count. */
 	if (power && !app->suspect[node] && oracle_check_node(w, node) == SIM_NEVER) {
 		app->suspect[node] = holders != 0;
+		app->suspect_copy[node] = false;
 		app->suspect_holders[node] = holders;
 		if (holders == 0)
 			oracle_relax(w);

@@ -408,7 +408,7 @@ Test(change, kinds_are_recognised)
 	cr_assert_eq(c.kind, TWOPC_DISK);
 }
 
-/* It was asked for by the loss of a Primary that is back, and without its disk goes on elsewhere. */
+/* The loss of a Primary asked for it that is back, and goes on elsewhere without its disk. */
 Test(twopc, an_empty_change_that_settles_nothing_leaves_room_for_others)
 {
 	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 2 });
