@@ -17,6 +17,9 @@ PORT=${PORT:-7789}
 SIZE=${SIZE:-64M}
 OWN_ID=${OWN_ID:-0}
 PING_DS=${PING_DS:-30} # ping-timeout in tenths of a second
+SLOW=${SLOW:-1}        # all limits times this
+eval "unhurried_$(declare -f wait_for)"
+wait_for() { unhurried_wait_for $(($1 * SLOW)) "${@:2}"; }
 THERE_ID=$((1 - OWN_ID))
 link_is_cut=
 kernel_trouble='BUG[: ]|Oops|WARNING: CPU|BAD!|ASSERTION .* FAILED|ASSERT FAILED|Call Trace'
@@ -186,12 +189,20 @@ here_load_start() {
 }
 here_load_stop() { rm -f "$WORK/load"; wait_for 60 "the load to end" node_gone "$load_pid"; }
 there_load_start() {
-	must there "rm -f /tmp/drbdfs-load.*; head -c 1M /dev/urandom >/tmp/drbdfs-load.data; touch /tmp/drbdfs-load"
-	must there "(while [ -e /tmp/drbdfs-load ]; do dd if=/tmp/drbdfs-load.data skip=\$((RANDOM % 256)) of=$THERE_DEV bs=4k count=\$((RANDOM % 16 + 1)) seek=\$((RANDOM % 14000)) oflag=direct conv=notrunc,nocreat status=none || break; echo >>/tmp/drbdfs-load.done; done; touch /tmp/drbdfs-load.end) </dev/null >/dev/null 2>&1 &"
+	must there "rm -f /tmp/drbdfs-load.*; dd if=/dev/urandom of=/tmp/drbdfs-load.data bs=64k count=16 iflag=fullblock status=none && touch /tmp/drbdfs-load"
+	must there "(while [ -e /tmp/drbdfs-load ]; do dd if=/tmp/drbdfs-load.data skip=\$((RANDOM % 256)) of=$THERE_DEV bs=4k count=16 seek=\$((RANDOM % 14000)) oflag=direct conv=notrunc,nocreat status=none || break; echo >>/tmp/drbdfs-load.done; done; touch /tmp/drbdfs-load.end) </dev/null >/dev/null 2>&1 &"
 }
-there_load_stop() { must there "rm -f /tmp/drbdfs-load" && wait_for 60 "the load to end" there "[ -e /tmp/drbdfs-load.end ]"; }
+there_load_stop() { must there "rm -f /tmp/drbdfs-load" && there_waits 60 "[ -e /tmp/drbdfs-load.end ]"; }
+# Polled on the peer: an emulated one is slow enough without being asked all the time.
+there_waits() { # LIMIT_S CONDITION
+	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
+}
 here_load_did() { [ "$(wc -l <"$WORK/load.done" 2>/dev/null || echo 0)" -ge "$1" ]; }
-there_load_did() { [ "$(there "wc -l </tmp/drbdfs-load.done")" -ge "$1" ]; }
+t# Polled on the peer: an emulated one is slow enough without being asked all the time.
+there_waits() { # LIMIT_S CONDITION
+	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
+}
+here_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
 
 # ---- end ----
 

@@ -17,7 +17,7 @@ must here_demote
 for round in 1 2; do
 	must there_promote
 	must there_load_start
-	must wait_for 60 "writes" there_load_did 30
+	must wait_for 60 "writes" there_load_did 5
 	must there_crash
 	must wait_for 60 "the loss here" not connected
 	if [ $round = 2 ]; then

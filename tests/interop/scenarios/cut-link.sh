@@ -4,7 +4,7 @@ world_equal C
 for primary in here there; do
 	must on $primary promote
 	must on $primary load_start
-	must wait_for 60 "writes" ${primary}_load_did 10
+	must wait_for 60 "writes" ${primary}_load_did 6
 	must cut_link
 	must wait_for 60 "the loss here" here_conn_is Connecting
 	must wait_for 60 "the loss there" not there_conn_is Connected

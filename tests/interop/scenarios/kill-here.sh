@@ -5,7 +5,7 @@ DISK_THERE='c-plan-ahead 0; resync-rate 6M; c-max-rate 6M; c-min-rate 6M;'
 world_equal C
 must there_promote
 must there_load_start
-must wait_for 60 "writes" there_load_did 20
+must wait_for 60 "writes" there_load_did 4
 must node_kill here
 must wait_for 60 "the loss there" not there_conn_is Connected
 must there_load_stop

@@ -6,7 +6,7 @@ for protocol in A B C; do
 		must on $side promote
 		for i in 1 2 3 4; do must on $side write "$i" $((i * 300)) $((i * i * 16)); done
 		must on $side load_start
-		must wait_for 60 "writes" ${side}_load_did 30
+		must wait_for 60 "writes" ${side}_load_did 6
 		must on $side load_stop
 		must on $side write 9 1000 512
 		must on $side demote

@@ -14,7 +14,7 @@ for source in here there; do
 		must wait_for 30 "the resync from $source" $([ $source = here ] && echo here_repl_is SyncSource || echo here_repl_is SyncTarget)
 		if [ $primary != $source ]; then must wait_for 30 "the target to be Primary" on $primary promote; fi
 		must on $primary load_start
-		must wait_for 60 "writes" ${primary}_load_did 20
+		must wait_for 60 "writes" ${primary}_load_did 6
 		must wait_for 120 "the end of the resync" here_repl_is Established
 		must on $primary load_stop
 		must wait_for 60 "both nodes settled" settled
