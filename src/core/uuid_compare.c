@@ -146,10 +146,11 @@ static bool missed_finish(const struct sync_input *in, const struct uuid_side *s
 
 	if ((source->flags | target->flags) & UUID_FLAG_SYNC_TARGET || in->again)
 		return false;
-	/* What a crash has left of the source is not what
-	 * the target got, from it or from a third node. */
+	/* What a crash has left of the source is not what the target got, from it or from a
+	 * third node. A DRBD kernel does not ask. */
 	if (source->flags & UUID_FLAG_CRASHED_PRIMARY &&
-	    !(target->flags & UUID_FLAG_CRASHED_PRIMARY))
+	    !(target->flags & UUID_FLAG_CRASHED_PRIMARY) &&
+	    source->flags & target->flags & UUID_FLAG_KEEPS_BITS)
 		return false;
 	if (in->apv >= 124 && !source->dirty_bits && !target->dirty_bits)
 		return false;

@@ -21,7 +21,9 @@ static void require(bool ok)
 /* The first input byte picks the agreed version; early packets are a case of their own. */
 static struct wire_ctx get_ctx(const uint8_t *p)
 {
-	return (struct wire_ctx){ .apv = p[0] % 5 ? APV_MIN - 1U + p[0] % 5U : 0,
+	unsigned version = p[0] % (APV_MAX - APV_MIN + 2U);
+
+	return (struct wire_ctx){ .apv = version ? APV_MIN - 1U + version : 0,
 				  .features = get_be16(p + 1) & FEATURES_ALL,
 				  .integrity_bytes = p[3] % (WIRE_DIGEST_MAX_BYTES + 1) };
 }

@@ -111,7 +111,7 @@ must ctl alpha adjust r0
 must wait_for 60 "both nodes settled" cluster_settled
 
 must run ctl alpha version
-said '^drbdctl [0-9]' '^drbdfs .*protocol 121-124'
+said '^drbdctl [0-9]' '^drbdfs .*protocol 118-124'
 pid=${NODE_PID[alpha]}
 must ctl alpha shutdown
 must wait_for 60 "alpha to end" node_gone "$pid"

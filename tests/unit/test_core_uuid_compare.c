@@ -134,6 +134,19 @@ Test(uuid_compare, rows_4_and_5_missed_finish)
 	expect(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
 }
 
+/* A kernel decides by row 4 whatever a crash has left of the source: both ends must agree. */
+Test(uuid_compare, missed_finish_of_a_crashed_primary)
+{
+	in.peer.current = X;
+	in.me.bitmap[1] = Z;
+	in.me.dirty_bits = 3;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.peer.flags &= ~UUID_FLAG_KEEPS_BITS;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_SOURCE_MISSED_FINISH);
+}
+
 Test(uuid_compare, missed_finish_without_bits_is_only_seen_before_124)
 {
 	in.peer.current = X;
