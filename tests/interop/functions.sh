@@ -198,11 +198,7 @@ there_waits() { # LIMIT_S CONDITION
 	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
 }
 here_load_did() { [ "$(wc -l <"$WORK/load.done" 2>/dev/null || echo 0)" -ge "$1" ]; }
-t# Polled on the peer: an emulated one is slow enough without being asked all the time.
-there_waits() { # LIMIT_S CONDITION
-	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
-}
-here_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
+there_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
 
 # ---- end ----
 
