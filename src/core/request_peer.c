@@ -104,6 +104,10 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "ack for unknown volume %u", pkt->vnr);
 		return;
 	}
+	if (pkt->type == P_NEG_ACK && peer->apv < 122 && block->block_id == UINT64_MAX) {
+		rx_rs_ack(core, peer, pkt); /* it could not write a resync reply */
+		return;
+	}
 	if (pkt->type == P_RECV_ACK)
 		event = NET_EV_RECV_ACK;
 	else if (pkt->type == P_NEG_ACK)

@@ -155,6 +155,8 @@ void rs_answer(struct core *core, const struct rs_request *rq, enum packet type)
 	struct peer *peer = core->peer[rq->p];
 	struct pkt pkt = { .type = (uint16_t)type, .vnr = core->vol[rq->v]->vnr };
 
+	if (type == P_RS_NEG_ACK && peer->apv < 122)
+		pkt.type = P_NEG_ACK;
 	pkt.u.block.sector = rq->sector;
 	pkt.u.block.bytes = rq->bytes;
 	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;

@@ -250,8 +250,14 @@ static struct rs_request *find_replied(const struct peer *peer, struct volume *v
 void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
-	struct rs_request *rq = vol ? find_replied(peer, vol, &pkt->u.block) : NULL;
+	struct rs_request *rq;
 
+	/* The ack of a write that leaves both in sync has a packet of its own from 122 on. */
+	if (peer->apv < 122 && pkt->u.block.block_id != UINT64_MAX) {
+		rx_block_ack(core, peer, pkt);
+		return;
+	}
+	rq = vol ? find_replied(peer, vol, &pkt->u.block) : NULL;
 	if (!rq) {
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
 			  "%s acknowledged a resync reply that was not sent: sector %llu, %u bytes",

@@ -374,6 +374,26 @@ RequestTest(resync_acks_clear_bits_only_when_all_is_written)
 	cr_assert(node_bit(&n, 1, 88));
 }
 
+/* Before 122 the ack of a write that leaves both in sync is that of a resync with an id. */
+RequestTest(acks_in_sync_before_122)
+{
+	struct pkt data;
+	uint64_t tag;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	n.core->peer[1]->apv = 121;
+	n.core->st.pd[1][0].repl = REPL_SYNC_SOURCE;
+	n.core->st.pd[1][0].pdsk = DISK_INCONSISTENT;
+	bitmap_set(n.core, n.vol, 1, 80, 8);
+	node_write(&n, 7, 80);
+	data = *node_sent(&n, 1, P_DATA, 0);
+	tag = node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag;
+	node_ack(&n, 1, P_RS_WRITE_ACK, &data);
+	cr_assert_not(node_failed(&n, 1));
+	node_disk_done(&n, tag, 0);
+	cr_assert_not(node_bit(&n, 1, 80));
+}
+
 RequestTest(out_of_sync_mode)
 {
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
