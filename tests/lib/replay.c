@@ -595,10 +595,12 @@ static bool is_target(const struct replay *r)
 	return false;
 }
 
-/* The pace of a resync is the target's own: the recording waits for ours to come to its end. */
-static void wait_for_resync(struct replay *r, const struct replay_pkt *p)
+/*
+ * The pace of a resync is the target's own: the recording waits for ours to come to its end. `p`, of
+ * this type, is gone when it has been matched.
+ */
+static void wait_for_resync(struct replay *r, const struct replay_pkt *p, unsigned type)
 {
-	unsigned type = p->d.pkt.type;
 	uint64_t was = r->now_ns, until = was + RESYNC_PATIENCE_NS;
 
 	if (type != P_FLUSH_REQUESTS && type != P_UUIDS110 && type != P_STATE)
@@ -651,7 +653,7 @@ static void own_packet(struct replay *r, struct replay_pkt *p)
 	next = r->now_ns + 2 * NS_PER_MS;
 	replay_pass_until(r, next);
 	match_all(r);
-	wait_for_resync(r, p);
+	wait_for_resync(r, p, type);
 }
 
 static void step(struct replay *r, const struct replay_step *s)
