@@ -392,6 +392,10 @@ RequestTest(acks_in_sync_before_122)
 	cr_assert_not(node_failed(&n, 1));
 	node_disk_done(&n, tag, 0);
 	cr_assert_not(node_bit(&n, 1, 80));
+	/* A refusal without an id is that of a resync reply; none was sent. */
+	data.u.block.block_id = UINT64_MAX;
+	node_ack(&n, 1, P_NEG_ACK, &data);
+	cr_assert(node_failed(&n, 1));
 }
 
 RequestTest(out_of_sync_mode)
