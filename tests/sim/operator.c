@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The operator of the healing phase: attaches disks, resolves
  * split brains (the last Primary keeps its data). */
+#include <string.h>
+
 #include "sim.h"
 
 #define LOOK_NS (2 * NS_SEC)
@@ -10,6 +12,14 @@ static bool is_standalone(struct world *w, unsigned node, unsigned peer)
 	const struct status_peer *sp = status_peer(node_status(w, node), peer);
 
 	return sp && sp->conn == CONN_STANDALONE;
+}
+
+/* Not one that was only disconnected: the generations tell which side of it is newer. */
+static bool is_split_brain(struct world *w, unsigned node, unsigned peer)
+{
+	const struct status_peer *sp = status_peer(node_status(w, node), peer);
+
+	return sp && sp->conn == CONN_STANDALONE && strstr(sp->reason, "split brain") != NULL;
 }
 
 static bool follows(struct world *w, unsigned node, unsigned authority)
@@ -41,14 +51,16 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 static void resolve(struct world *w, unsigned a, unsigned b)
 {
 	unsigned authority = w->app.last >= 0 ? (unsigned)w->app.last : 0;
-	bool keep_a, keep_b;
+	bool keep_a = true, keep_b = true;
 
 	if (!w->nodes[a].up || !w->nodes[b].up || !w->nodes[authority].up)
 		return;
 	if (!is_standalone(w, a, b) && !is_standalone(w, b, a))
 		return;
-	keep_a = follows(w, a, authority);
-	keep_b = follows(w, b, authority);
+	if (is_split_brain(w, a, b) || is_split_brain(w, b, a)) {
+		keep_a = follows(w, a, authority);
+		keep_b = follows(w, b, authority);
+	}
 	/* Two losers wait until one of them has met a winner. */
 	if (!keep_a && !keep_b)
 		return;
