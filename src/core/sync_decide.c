@@ -330,20 +330,29 @@ static enum repl_state repl_for(enum sync_strategy s)
 	return strategy_is_target(s) ? REPL_WF_BITMAP_T : REPL_ESTABLISHED;
 }
 
+/* A newer generation that is not on its disk yet may be lost with it, and then the target's is
+ * the newest one that is left. */
+static bool is_good_source(const struct uuid_side *source, const struct uuid_side *target)
+{
+	return source->disk > DISK_INCONSISTENT &&
+	       (!(source->flags & UUID_FLAG_NOT_DURABLE) ||
+		uuid_eq(source->current, target->current));
+}
+
 /* An Inconsistent disk cannot be a source, whatever its generation says: wait for a better one. */
-static void source_must_be_consistent(const struct sync_input *in, struct sync_decision *d)
+static void source_must_be_good(const struct sync_input *in, struct sync_decision *d)
 {
 	bool i_am_source = strategy_is_source(d->strategy);
-	enum disk_state source = i_am_source ? in->me.disk : in->peer.disk;
+	const struct uuid_side *source = i_am_source ? &in->me : &in->peer;
+	const struct uuid_side *target = i_am_source ? &in->peer : &in->me;
 
-	if ((!i_am_source && !strategy_is_target(d->strategy)) || source > DISK_INCONSISTENT)
+	if ((!i_am_source && !strategy_is_target(d->strategy)) || is_good_source(source, target))
 		return;
 	/* The kernel lets a target wait for a source that is a target itself. */
-	if ((i_am_source ? in->me.flags : in->peer.flags) & UUID_FLAG_SYNC_TARGET &&
+	if (source->flags & UUID_FLAG_SYNC_TARGET &&
 	    !(in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS))
 		return;
-	if (uuid_eq(in->me.current, in->peer.current) &&
-	    (i_am_source ? in->peer.disk : in->me.disk) > DISK_INCONSISTENT)
+	if (uuid_eq(source->current, target->current) && target->disk > DISK_INCONSISTENT)
 		d->strategy = i_am_source ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
 	else
 		d->strategy = SYNC_NONE;
@@ -397,7 +406,7 @@ struct sync_decision sync_decide(const struct sync_input *in)
 	}
 	primary_overrides(in, &d);
 	discard_my_data(in, &d);
-	source_must_be_consistent(in, &d);
+	source_must_be_good(in, &d);
 	rr_conflict(in, &d);
 	if (d.kind == VERDICT_GO)
 		d.repl = repl_for(d.strategy);

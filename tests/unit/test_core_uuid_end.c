@@ -238,6 +238,25 @@ Test(uuid_end, who_is_left_behind_follows_also_when_the_other_becomes_good_later
 	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
 }
 
+/* If its disk fails first, what is here is the newest that is left. */
+Test(uuid_end, who_is_left_behind_stays_whole_until_the_newer_generation_is_on_a_disk)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_RECONNECT | UUID_FLAG_KEEPS_BITS |
+						    UUID_FLAG_NOT_DURABLE);
+
+	open_as(ROLE_SECONDARY);
+	for (unsigned p = 1; p <= 3; p++)
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+	u.bitmap[0] = OLD;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
+	u.flags &= ~UUID_FLAG_NOT_DURABLE;
+	u.flags |= UUID_FLAG_RESYNC;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_T);
+}
+
 /* A Primary that goes on with what is here as well: that counts now. */
 Test(uuid_end, the_mark_of_a_crash_ends_with_the_next_primary)
 {
