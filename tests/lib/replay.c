@@ -596,8 +596,8 @@ static bool is_target(const struct replay *r)
 }
 
 /*
- * The pace of a resync is the target's own: the recording waits for ours to come to its end. `p`, of
- * this type, is gone when it has been matched.
+ * The pace of a resync is the target's own: the recording waits for ours to come to its end. `p`,
+ * of this type, is gone when it has been matched.
  */
 static void wait_for_resync(struct replay *r, const struct replay_pkt *p, unsigned type)
 {
