@@ -84,10 +84,13 @@ enum after_sb {
 	X(0x08, DATA_REQUEST)                                                                      \
 	X(0x09, RS_DATA_REQUEST)                                                                   \
 	X(0x0b, PROTOCOL)                                                                          \
+	X(0x0c, UUIDS)                                                                             \
 	X(0x0d, SIZES)                                                                             \
 	X(0x0e, STATE)                                                                             \
+	X(0x0f, SYNC_UUID)                                                                         \
 	X(0x10, AUTH_CHALLENGE)                                                                    \
 	X(0x11, AUTH_RESPONSE)                                                                     \
+	X(0x12, STATE_CHG_REQ)                                                                     \
 	X(0x13, PING)                                                                              \
 	X(0x14, PING_ACK)                                                                          \
 	X(0x15, RECV_ACK)                                                                          \
@@ -98,6 +101,7 @@ enum after_sb {
 	X(0x1a, NEG_DREPLY)                                                                        \
 	X(0x1b, NEG_RS_DREPLY)                                                                     \
 	X(0x1c, BARRIER_ACK)                                                                       \
+	X(0x1d, STATE_CHG_REPLY)                                                                   \
 	X(0x1e, OV_REQUEST)                                                                        \
 	X(0x1f, OV_REPLY)                                                                          \
 	X(0x20, OV_RESULT)                                                                         \
@@ -108,6 +112,8 @@ enum after_sb {
 	X(0x27, DELAY_PROBE)                                                                       \
 	X(0x28, OUT_OF_SYNC)                                                                       \
 	X(0x29, RS_CANCEL)                                                                         \
+	X(0x2a, CONN_ST_CHG_REQ)                                                                   \
+	X(0x2b, CONN_ST_CHG_REPLY)                                                                 \
 	X(0x2c, RETRY_WRITE)                                                                       \
 	X(0x2d, PROTOCOL_UPDATE)                                                                   \
 	X(0x2e, TWOPC_PREPARE)                                                                     \

@@ -81,6 +81,21 @@ struct pkt_current_uuid {
 	uint64_t weak_nodes;
 };
 
+/* P_UUIDS of protocols before 110: two nodes, so one reference, and a short history. */
+struct pkt_uuids_8 {
+	uint64_t current;
+	uint64_t bitmap;
+	uint64_t history[2];
+	uint64_t dirty_bits;
+	uint64_t flags;
+};
+
+/* P_STATE_CHG_REQ, P_CONN_ST_CHG_REQ: state words from the sender's view. */
+struct pkt_change {
+	uint32_t mask;
+	uint32_t val;
+};
+
 /*
  * Layouts data, trim, ack, req, rsreq and desc of 3.1 in one struct, plus the verify result.
  * Used by: DATA, DATA_REPLY, RS_DATA_REPLY, TRIM, ZEROES, *_REQUEST, *_REQ, all acks, OUT_OF_SYNC.
@@ -168,6 +183,10 @@ struct pkt {
 		struct pkt_sizes sizes;
 		const struct pkt_uuids *uuids; /* borrowed, as var */
 		struct pkt_current_uuid current_uuid;
+		struct pkt_uuids_8 uuids_8;
+		uint64_t sync_uuid;
+		struct pkt_change change;
+		int32_t change_result; /* P_*_CHG_REPLY: enum state_rv */
 		uint32_t state; /* P_STATE: state word */
 		struct pkt_block block;
 		struct pkt_barrier barrier;

@@ -70,6 +70,17 @@ static int get_rare_body(const struct wire_ctx *ctx, const struct wire_rule *rul
 	case LAYOUT_STATE:
 		out->u.state = get_be32(b);
 		return 0;
+	case LAYOUT_UUIDS_8:
+		return wire_get_uuids_8(b, &out->u.uuids_8);
+	case LAYOUT_SYNC_UUID:
+		out->u.sync_uuid = get_be64(b);
+		return 0;
+	case LAYOUT_CHANGE:
+		out->u.change = (struct pkt_change){ get_be32(b), get_be32(b + 4) };
+		return 0;
+	case LAYOUT_CHANGE_REPLY:
+		out->u.change_result = (int32_t)get_be32(b);
+		return 0;
 	case LAYOUT_TWOPC:
 		return wire_get_twopc(ctx, rule->type, b, &out->u.twopc);
 	case LAYOUT_TWOPC_REPLY:
@@ -159,7 +170,7 @@ int wire_decode_body(const struct wire_ctx *ctx, const struct wire_header *h, co
 		return WIRE_ERR_LENGTH;
 	clear_packet(out);
 	out->type = h->type;
-	out->vnr = h->vnr;
+	out->vnr = rule->vnr == VNR_IS_NONE ? VNR_NONE : h->vnr;
 	out->payload.bytes = payload_bytes;
 	if (has_var(rule) && n > rule->fixed_bytes) {
 		out->var = body + rule->fixed_bytes;
@@ -200,6 +211,19 @@ static void put_rare_body(const struct wire_ctx *ctx, const struct wire_rule *ru
 		return;
 	case LAYOUT_STATE:
 		put_be32(b, pkt->u.state);
+		return;
+	case LAYOUT_UUIDS_8:
+		wire_put_uuids_8(&pkt->u.uuids_8, b);
+		return;
+	case LAYOUT_SYNC_UUID:
+		put_be64(b, pkt->u.sync_uuid);
+		return;
+	case LAYOUT_CHANGE:
+		put_be32(b, pkt->u.change.mask);
+		put_be32(b + 4, pkt->u.change.val);
+		return;
+	case LAYOUT_CHANGE_REPLY:
+		put_be32(b, (uint32_t)pkt->u.change_result);
 		return;
 	case LAYOUT_TWOPC:
 		wire_put_twopc(ctx, rule->type, &pkt->u.twopc, b);

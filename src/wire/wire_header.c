@@ -142,13 +142,14 @@ static bool is_form_allowed(const struct wire_ctx *ctx, const struct wire_header
 	return !ctx->apv && h->form == WIRE_HEADER_80;
 }
 
-static bool is_vnr_allowed(const struct wire_rule *rule, uint16_t vnr)
+/* DRBD 8.4 puts 0 where no volume belongs. */
+static bool is_vnr_allowed(const struct wire_ctx *ctx, const struct wire_rule *rule, uint16_t vnr)
 {
 	switch ((enum wire_vnr)rule->vnr) {
 	case VNR_IS_VOLUME:
 		return vnr != VNR_NONE;
 	case VNR_IS_NONE:
-		return vnr == VNR_NONE;
+		return vnr == VNR_NONE || (vnr == 0 && ctx->apv < 110);
 	case VNR_IS_ANY:
 		return true;
 	}
@@ -197,7 +198,7 @@ int wire_check_header(const struct wire_ctx *ctx, const struct wire_header *h, e
 	rc = wire_check_agreed(ctx, rule);
 	if (rc)
 		return rc;
-	if (!is_vnr_allowed(rule, h->vnr))
+	if (!is_vnr_allowed(ctx, rule, h->vnr))
 		return WIRE_ERR_VOLUME;
 	return wire_check_length(ctx, rule, h->length, fixed_bytes, payload_bytes);
 }

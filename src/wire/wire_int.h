@@ -20,6 +20,10 @@
 	X(SIZES, 32)                                                                               \
 	X(UUIDS, 40)                                                                               \
 	X(CURRENT_UUID, 16)                                                                        \
+	X(UUIDS_8, 48)                                                                             \
+	X(SYNC_UUID, 8)                                                                            \
+	X(CHANGE, 8)                                                                               \
+	X(CHANGE_REPLY, 4)                                                                         \
 	X(STATE, 4)                                                                                \
 	X(DATA, 24)                                                                                \
 	X(TRIM, 28)                                                                                \
@@ -75,7 +79,7 @@ struct wire_rule {
 	uint8_t layout;       /* enum wire_layout */
 	uint8_t vnr;          /* enum wire_vnr */
 	uint8_t phase;        /* enum wire_phase */
-	uint8_t min_apv;
+	uint8_t min_apv, max_apv;
 	uint16_t features;    /* all of them must be agreed */
 	uint16_t fixed_bytes; /* of the layout; P_SIZES is longer with WSAME */
 	uint16_t var_min_bytes;
@@ -110,7 +114,7 @@ static inline int wire_check_agreed(const struct wire_ctx *ctx, const struct wir
 		return rule->phase == PHASE_AFTER ? WIRE_ERR_PHASE : 0;
 	if (rule->phase == PHASE_FEATURES)
 		return WIRE_ERR_PHASE;
-	if (ctx->apv < rule->min_apv)
+	if (ctx->apv < rule->min_apv || ctx->apv > rule->max_apv)
 		return WIRE_ERR_VERSION;
 	return (ctx->features & rule->features) == rule->features ? 0 : WIRE_ERR_FEATURE;
 }
@@ -144,6 +148,7 @@ int wire_get_protocol(const uint8_t *b, size_t n, struct pkt_protocol *f);
 int wire_get_sync_param(const uint8_t *b, struct pkt_sync_param *f);
 int wire_get_sizes(const struct wire_ctx *ctx, const uint8_t *b, struct pkt_sizes *f);
 int wire_get_uuids(const uint8_t *b, size_t n, struct pkt_uuids *f);
+int wire_get_uuids_8(const uint8_t *b, struct pkt_uuids_8 *f);
 int wire_get_block(const struct wire_ctx *ctx, const struct wire_rule *rule, const uint8_t *b,
 		   struct pkt *out);
 int wire_get_in_sync(const uint8_t *b, struct pkt_in_sync *f);
@@ -156,6 +161,7 @@ void wire_put_protocol(const struct pkt_protocol *f, uint8_t *b);
 void wire_put_sync_param(const struct pkt_sync_param *f, uint8_t *b);
 void wire_put_sizes(const struct wire_ctx *ctx, const struct pkt_sizes *f, uint8_t *b);
 void wire_put_uuids(const struct pkt_uuids *f, uint8_t *b);
+void wire_put_uuids_8(const struct pkt_uuids_8 *f, uint8_t *b);
 void wire_put_block(const struct wire_rule *rule, const struct pkt_block *f, uint8_t *b);
 void wire_put_in_sync(const struct pkt_in_sync *f, uint8_t *b);
 void wire_put_twopc(const struct wire_ctx *ctx, unsigned type, const struct pkt_twopc *f,

@@ -220,3 +220,24 @@ void wire_put_uuids(const struct pkt_uuids *f, uint8_t *b)
 	for (i = 0; i < HISTORY_UUIDS; i++, b += 8)
 		put_be64(b, f->history[i]);
 }
+
+int wire_get_uuids_8(const uint8_t *b, struct pkt_uuids_8 *f)
+{
+	f->current = get_be64(b);
+	f->bitmap = get_be64(b + 8);
+	f->history[0] = get_be64(b + 16);
+	f->history[1] = get_be64(b + 24);
+	f->dirty_bits = get_be64(b + 32);
+	f->flags = get_be64(b + 40);
+	return 0;
+}
+
+void wire_put_uuids_8(const struct pkt_uuids_8 *f, uint8_t *b)
+{
+	put_be64(b, f->current);
+	put_be64(b + 8, f->bitmap);
+	put_be64(b + 16, f->history[0]);
+	put_be64(b + 24, f->history[1]);
+	put_be64(b + 32, f->dirty_bits);
+	put_be64(b + 40, f->flags);
+}

@@ -20,10 +20,13 @@
 	X(DATA_REQUEST, ON_DATA, REQUEST, VOLUME, 0, 0, 0, 0)                                      \
 	X(RS_DATA_REQUEST, ON_DATA, REQUEST, VOLUME, 0, 0, 0, 0)                                   \
 	X(PROTOCOL, ON_DATA, PROTOCOL, NONE, 0, 0, 1, ALG_NAME_MAX)                                \
+	X(UUIDS, ON_DATA, UUIDS_8, VOLUME, 0, 0, 0, 0)                                             \
 	X(SIZES, ON_DATA, SIZES, VOLUME, 0, 0, 0, 0)                                               \
 	X(STATE, ON_DATA, STATE, ANY, 0, 0, 0, 0)                                                  \
+	X(SYNC_UUID, ON_DATA, SYNC_UUID, VOLUME, 96, 0, 0, 0)                                      \
 	X(AUTH_CHALLENGE, ON_DATA, AUTH, NONE, 0, 0, AUTH_CHALLENGE_BYTES, AUTH_CHALLENGE_BYTES)   \
 	X(AUTH_RESPONSE, ON_DATA, AUTH, NONE, 0, 0, 1, WIRE_DIGEST_MAX_BYTES)                      \
+	X(STATE_CHG_REQ, ON_DATA, CHANGE, VOLUME, 0, 0, 0, 0)                                      \
 	X(PING, ON_CONTROL, NONE, NONE, 0, 0, 0, 0)                                                \
 	X(PING_ACK, ON_CONTROL, NONE, NONE, 0, 0, 0, 0)                                            \
 	X(RECV_ACK, ON_CONTROL, ACK, VOLUME, 0, 0, 0, 0)                                           \
@@ -34,6 +37,7 @@
 	X(NEG_DREPLY, ON_CONTROL, ACK, VOLUME, 0, 0, 0, 0)                                         \
 	X(NEG_RS_DREPLY, ON_CONTROL, ACK, VOLUME, 0, 0, 0, 0)                                      \
 	X(BARRIER_ACK, ON_CONTROL, BARRIER_ACK, NONE, 0, 0, 0, 0)                                  \
+	X(STATE_CHG_REPLY, ON_CONTROL, CHANGE_REPLY, VOLUME, 0, 0, 0, 0)                           \
 	X(OV_REQUEST, ON_DATA, REQUEST, VOLUME, 88, 0, 0, 0)                                       \
 	X(OV_REPLY, ON_DATA, REQUEST, VOLUME, 88, 0, 1, WIRE_DIGEST_MAX_BYTES)                     \
 	X(OV_RESULT, ON_CONTROL, ACK, VOLUME, 88, 0, 0, 0)                                         \
@@ -45,6 +49,8 @@
 	X(DELAY_PROBE, ON_BOTH, DELAY_PROBE, ANY, 0, 0, 0, 0)                                      \
 	X(OUT_OF_SYNC, ON_DATA, RANGE, VOLUME, 96, 0, 0, 0)                                        \
 	X(RS_CANCEL, ON_CONTROL, ACK, VOLUME, 96, 0, 0, 0)                                         \
+	X(CONN_ST_CHG_REQ, ON_DATA, CHANGE, NONE, 100, 0, 0, 0)                                    \
+	X(CONN_ST_CHG_REPLY, ON_CONTROL, CHANGE_REPLY, NONE, 100, 0, 0, 0)                         \
 	X(RETRY_WRITE, ON_CONTROL, ACK, VOLUME, 100, 0, 0, 0)                                      \
 	X(PROTOCOL_UPDATE, ON_DATA, PROTOCOL, NONE, 100, 0, 1, ALG_NAME_MAX)                       \
 	X(TWOPC_PREPARE, ON_DATA, TWOPC, ANY, 110, 0, 0, 0)                                        \
@@ -83,10 +89,19 @@
 	X(ENABLE_REPLICATION_NEXT, ON_DATA, ENABLE, VOLUME, 0, F_ENABLE, 0, 0)                     \
 	X(ENABLE_REPLICATION, ON_DATA, ENABLE, VOLUME, 0, F_ENABLE, 0, 0)
 
+/* What two-phase commits and lists of generations took the place of. */
+#define MAX_APV_OF(type)                                                                           \
+	((type) == P_UUIDS || (type) == P_SYNC_UUID || (type) == P_STATE_CHG_REQ ||                \
+			 (type) == P_STATE_CHG_REPLY || (type) == P_CONN_ST_CHG_REQ ||             \
+			 (type) == P_CONN_ST_CHG_REPLY ?                                           \
+		 109U :                                                                            \
+		 UINT8_MAX)
+
 #define RULE(name_, stream_, layout_, vnr_, phase_, apv_, features_, least_, most_)                \
 	{                                                                                          \
 		.type = P_##name_, .streams = (stream_), .layout = LAYOUT_##layout_,               \
-		.vnr = (vnr_), .phase = (phase_), .min_apv = (apv_), .features = (features_),      \
+		.vnr = (vnr_), .phase = (phase_), .min_apv = (apv_),                               \
+		.max_apv = MAX_APV_OF(P_##name_), .features = (features_),                         \
 		.fixed_bytes = BYTES_##layout_, .var_min_bytes = (least_),                         \
 		.var_max_bytes = (most_), .known = true                                            \
 	}

@@ -214,6 +214,25 @@ static void put_twopc(struct line *l, unsigned type, const struct pkt_twopc *f)
 		put_hex64(l, " B=", (uint64_t)f->mask << 32 | f->val);
 }
 
+static void put_uuids_8(struct line *l, const struct pkt_uuids_8 *f)
+{
+	put_hex64(l, " cur=", f->current);
+	put_hex64(l, " bm=", f->bitmap);
+	put_hex64(l, " h0=", f->history[0]);
+	put_hex64(l, " h1=", f->history[1]);
+	put_dec(l, " dirty=", f->dirty_bits);
+	put_hex(l, " flags=0x", f->flags);
+}
+
+static void put_change(struct line *l, const struct pkt_change *f)
+{
+	put_hex(l, " mask=0x", f->mask);
+	put_hex(l, " val=0x", f->val);
+	put_text(l, " [");
+	put_state(l, f->val, f->mask);
+	put_char(l, ']');
+}
+
 static void put_twopc_reply(struct line *l, const struct pkt_twopc_reply *f)
 {
 	put_hex32(l, " tid=", f->tid);
@@ -311,6 +330,12 @@ static void put_small(struct line *l, const struct wire_rule *rule, const struct
 		put_name(l, " verify=", pkt->u.sync_param.verify_alg);
 		put_name(l, " csums=", pkt->u.sync_param.csums_alg);
 		return;
+	case LAYOUT_SYNC_UUID:
+		put_hex64(l, " uuid=", pkt->u.sync_uuid);
+		return;
+	case LAYOUT_CHANGE_REPLY:
+		put_signed(l, " ret=", pkt->u.change_result);
+		return;
 	case LAYOUT_ENABLE:
 		put_dec(l, " enable=", pkt->u.enable_replication);
 		return;
@@ -350,6 +375,12 @@ static void put_fields(struct line *l, const struct wire_rule *rule, const struc
 		return;
 	case LAYOUT_UUIDS:
 		put_uuids(l, pkt->u.uuids);
+		return;
+	case LAYOUT_UUIDS_8:
+		put_uuids_8(l, &pkt->u.uuids_8);
+		return;
+	case LAYOUT_CHANGE:
+		put_change(l, &pkt->u.change);
 		return;
 	case LAYOUT_STATE:
 		put_state(l, pkt->u.state, UINT32_MAX);

@@ -138,13 +138,16 @@ static void read_frames(struct capture *c, const char *path)
 
 static int stream_of_late(const struct capture_half *h)
 {
-	/* What all nodes of the recordings agreed on that began late. */
-	static const struct wire_ctx agreed = { .apv = 124, .features = 0x3ff };
+	/* The streams of a packet do not depend on what was agreed on, but its existence does. */
+	static const struct wire_ctx agreed[] = { { .apv = 124, .features = 0x3ff },
+						  { .apv = 101, .features = 0xf } };
 	struct decoded d;
 
-	return decode_packet(&agreed, STREAM_DATA, h->bytes, h->end, &d) == WIRE_ERR_STREAM ?
-		       STREAM_CONTROL :
-		       STREAM_DATA;
+	for (unsigned i = 0; i < 2; i++) {
+		if (decode_packet(&agreed[i], STREAM_DATA, h->bytes, h->end, &d) == WIRE_ERR_STREAM)
+			return STREAM_CONTROL;
+	}
+	return STREAM_DATA;
 }
 
 static bool is_reverse(const struct capture_half *a, const struct capture_half *b)
@@ -310,6 +313,23 @@ static int by_time(const void *a, const void *b)
 	if (!x->n != !y->n)
 		return x->n ? -1 : 1;
 	return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+void capture_agreed(const struct capture *c, struct wire_ctx *ctx)
+{
+	*ctx = (struct wire_ctx){ .apv = 124, .features = 0x3ff };
+	for (unsigned i = 0; i < c->packet_count; i++) {
+		const struct capture_packet *p = &c->packets[i];
+		static const struct wire_ctx early = { 0 };
+		struct decoded d;
+
+		if (!p->n || decode_packet(&early, STREAM_DATA, p->bytes, p->n, &d) ||
+		    d.pkt.type != P_CONNECTION_FEATURES)
+			continue;
+		if (d.pkt.u.features.protocol_max < ctx->apv)
+			ctx->apv = d.pkt.u.features.protocol_max;
+		ctx->features &= d.pkt.u.features.features;
+	}
 }
 
 struct capture *capture_read(const char *path)

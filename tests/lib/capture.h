@@ -64,6 +64,8 @@ struct capture *capture_read(const char *path);
 /* The form in which excerpts are kept in tests/vectors/replay. */
 struct capture *capture_read_text(const char *path);
 void capture_write_text(const struct capture *c, const char *path);
+/* What two nodes of the recording agreed on: both ends' first feature packets. */
+void capture_agreed(const struct capture *c, struct wire_ctx *ctx);
 void capture_free(struct capture *c);
 
 #endif

@@ -34,6 +34,8 @@ const struct sample_type sample_types[] = {
 	{ P_RS_DEALLOCATED_ID, D }, { P_FLUSH_REQUESTS, D },   { P_FLUSH_FORWARD, C },
 	{ P_FLUSH_REQUESTS_ACK, D }, { P_ENABLE_REPLICATION_NEXT, D },
 	{ P_ENABLE_REPLICATION, D }, { P_CONNECTION_FEATURES, D },
+	{ P_UUIDS, D },		  { P_SYNC_UUID, D },	       { P_STATE_CHG_REQ, D },
+	{ P_STATE_CHG_REPLY, C }, { P_CONN_ST_CHG_REQ, D },    { P_CONN_ST_CHG_REPLY, C },
 };
 const unsigned sample_type_count = ARRAY_LEN(sample_types);
 
@@ -292,6 +294,21 @@ static void fill_setup_packet(struct sample *s, struct prng *r, const struct wir
 	case P_STATE:
 		p->u.state = any32(r);
 		return;
+	case P_UUIDS:
+		p->u.uuids_8 = (struct pkt_uuids_8){ any64(r), any64(r),
+						     { any64(r), any64(r) }, any64(r), any64(r) };
+		return;
+	case P_SYNC_UUID:
+		p->u.sync_uuid = any64(r);
+		return;
+	case P_STATE_CHG_REQ:
+	case P_CONN_ST_CHG_REQ:
+		p->u.change = (struct pkt_change){ any32(r), any32(r) };
+		return;
+	case P_STATE_CHG_REPLY:
+	case P_CONN_ST_CHG_REPLY:
+		p->u.change_result = (int32_t)any32(r);
+		return;
 	case P_TWOPC_YES:
 	case P_TWOPC_NO:
 	case P_TWOPC_RETRY:
@@ -388,6 +405,8 @@ static bool is_connection_wide(unsigned type)
 	case P_FLUSH_REQUESTS_ACK:
 	case P_CONNECTION_FEATURES:
 	case P_UNPLUG_REMOTE:
+	case P_CONN_ST_CHG_REQ:
+	case P_CONN_ST_CHG_REPLY:
 		return true;
 	default:
 		return false;
@@ -399,6 +418,13 @@ static bool is_any_vnr(unsigned type)
 {
 	return type == P_STATE || (type >= P_TWOPC_PREPARE && type <= P_TWOPC_ABORT) ||
 	       (type >= P_TWOPC_YES && type <= P_TWOPC_RETRY);
+}
+
+bool sample_is_of_8_4(unsigned type)
+{
+	return type == P_UUIDS || type == P_SYNC_UUID || type == P_STATE_CHG_REQ ||
+	       type == P_STATE_CHG_REPLY || type == P_CONN_ST_CHG_REQ ||
+	       type == P_CONN_ST_CHG_REPLY;
 }
 
 void sample_packet(struct sample *s, struct prng *r, const struct wire_ctx *ctx, unsigned type)

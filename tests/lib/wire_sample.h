@@ -22,6 +22,8 @@ struct sample_type {
 extern const struct sample_type sample_types[];
 extern const unsigned sample_type_count;
 
+/* A packet of protocol 101 that later ones do not have. */
+bool sample_is_of_8_4(unsigned type);
 /* Fills *s with a packet of this type that is valid under ctx. */
 void sample_packet(struct sample *s, struct prng *r, const struct wire_ctx *ctx, unsigned type);
 

@@ -24,7 +24,13 @@ static const struct wire_ctx agreements[] = {
 /* Before the features exchange only for the packet that makes it. */
 static struct wire_ctx ctx_for(const struct wire_ctx *agreed, unsigned type)
 {
-	return type == P_CONNECTION_FEATURES ? (struct wire_ctx){ 0 } : *agreed;
+	struct wire_ctx ctx = *agreed;
+
+	if (type == P_CONNECTION_FEATURES)
+		return (struct wire_ctx){ 0 };
+	if (sample_is_of_8_4(type))
+		ctx.apv = 101;
+	return ctx;
 }
 
 static enum stream stream_of(const struct sample_type *t)

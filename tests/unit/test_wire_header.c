@@ -180,7 +180,14 @@ Test(wire_header, every_number_on_every_stream)
 				streams = sample_types[i].streams;
 		}
 		for (unsigned stream = 0; stream < STREAM_COUNT; stream++) {
-			int rc = check(&agreed, (enum stream)stream, type, 0, UINT32_MAX);
+			struct wire_ctx ctx = agreed;
+			int rc;
+
+			if (sample_is_of_8_4(type)) {
+				cr_assert_neq(check(&ctx, (enum stream)stream, type, 0, 0), 0);
+				ctx.apv = 101;
+			}
+			rc = check(&ctx, (enum stream)stream, type, 0, UINT32_MAX);
 
 			if (!streams)
 				cr_assert_eq(rc, WIRE_ERR_UNKNOWN, "0x%x", type);
@@ -192,6 +199,17 @@ Test(wire_header, every_number_on_every_stream)
 					  "0x%x", type);
 		}
 	}
+}
+
+/* DRBD 8.4 gives connection-wide packets a volume; later versions do not. */
+Test(wire_header, volume_0_before_110)
+{
+	struct wire_ctx old = { .apv = 101, .features = 0xf };
+
+	cr_assert_eq(check(&old, STREAM_DATA, P_BARRIER, 0, 8), 0);
+	cr_assert_eq(check(&old, STREAM_DATA, P_BARRIER, VNR_NONE, 8), 0);
+	cr_assert_eq(check(&old, STREAM_DATA, P_BARRIER, 1, 8), WIRE_ERR_VOLUME);
+	cr_assert_eq(check(&agreed, STREAM_DATA, P_BARRIER, 0, 8), WIRE_ERR_VOLUME);
 }
 
 Test(wire_header, lengths)
