@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 
 #define HMAC_MAX_BYTES 64U
 #define MESSAGE_BYTES (AUTH_CHALLENGE_BYTES + 4)
@@ -20,7 +21,8 @@ static size_t response_of(struct core *core, const struct peer *peer, const uint
 	memcpy(message, challenge, AUTH_CHALLENGE_BYTES);
 	put_be32(message + AUTH_CHALLENGE_BYTES, responder);
 	return crypto->hmac(crypto->ctx, net->cram_hmac_alg, net->shared_secret,
-			    strlen(net->shared_secret), message, sizeof(message), out);
+			    strlen(net->shared_secret), message,
+			    peer_is_drbd8(peer) ? AUTH_CHALLENGE_BYTES : sizeof(message), out);
 }
 
 /* Takes the same time wherever the difference is. */

@@ -4,6 +4,7 @@
 #include "base/vli.h"
 #include "core/bitmap_io.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/core_int.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -114,6 +115,11 @@ static void complete(struct core *core, struct peer_device *pd)
 	xfer_reset(pd);
 	if (target)
 		xfer_send(core, pd);
+	if (peer_is_drbd8(core->peer[pd->p])) {
+		if (target)
+			return; /* P_SYNC_UUID follows */
+		drbd8_send_sync_uuid(core, pd);
+	}
 	next = state_begin(core);
 	next->pd[pd->p][pd->v].repl = target ? REPL_SYNC_TARGET : REPL_SYNC_SOURCE;
 	state_end(core, STATE_HARD);

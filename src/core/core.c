@@ -8,6 +8,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/core_int.h"
 #include "core/state.h"
 
@@ -207,9 +208,16 @@ uint64_t core_random64(struct core *core)
 void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt)
 {
 	struct core_action *action;
+	struct pkt older;
 
 	if (!peer->streams_up)
 		return;
+	if (peer_is_drbd8(peer)) {
+		older = *pkt;
+		pkt = &older;
+		if (!drbd8_send(core, peer, &older))
+			return;
+	}
 	action = core_act(core, AC_SEND);
 	action->u.send.peer = peer->id;
 	action->u.send.stream = (uint8_t)stream;

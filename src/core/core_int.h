@@ -112,6 +112,7 @@ struct peer {
 	uint8_t my_challenge[AUTH_CHALLENGE_BYTES];
 	struct pkt_protocol protocol_rx;
 	uint64_t hs_deadline_ns;
+	uint16_t drbd8_reply, drbd8_reply_vnr; /* drbd8.c: what its request is answered with */
 	bool discard_their_data;    /* the peer announced discard-my-data */
 	uint64_t lost_primary_dagtag; /* P_PEER_DAGTAG inside the handshake (RECONCILE_RECONNECT) */
 	uint8_t lost_primary_node;    /* NODES_MAX = none named */

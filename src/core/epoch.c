@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Write epochs of the receiving side: barriers, draining, coalesced flushes, barrier acks. */
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/request.h"
 
 static struct rx_epoch *epoch_at(struct peer_rx *rx, uint64_t sequence)
@@ -33,6 +34,8 @@ static void acknowledge(struct core *core, struct peer *peer, uint64_t upto)
 		pkt.u.barrier.set_size = e->set_size;
 		core_send(core, peer, STREAM_CONTROL, &pkt);
 	}
+	if (peer_is_drbd8(peer))
+		drbd8_epochs_acknowledged(core, peer);
 }
 
 static void flush_volume(struct core *core, struct peer *peer, struct volume *vol)

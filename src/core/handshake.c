@@ -6,6 +6,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/state.h"
 
 /* Silence that ends a handshake, in ping-timeouts (1.5). */
@@ -35,7 +36,7 @@ void handshake_start(struct core *core, struct peer *peer)
 	peer->phase = HS_FEATURES;
 	deadline_arm(core, peer);
 	pkt.u.features = (struct pkt_features){
-		.protocol_min = APV_MIN,
+		.protocol_min = APV_8_4, /* what lies between is refused when it comes */
 		.protocol_max = APV_MAX,
 		.features = features_offered(peer),
 		.sender_node_id = core->self,
@@ -86,7 +87,7 @@ static const char *release_needed(uint32_t max)
 		return "it is newer than this program: update drbdfs here";
 	if (max > APV_8_4)
 		return "it needs DRBD 9.0.26 or later, or 9.1.0 or later";
-	return "it needs DRBD 9.0.26 or later, or drbdfs";
+	return "it needs DRBD 8.4.2 or later";
 }
 
 void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -94,7 +95,15 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 	const struct pkt_features *f = &pkt->u.features;
 	uint32_t max = f->protocol_max ? f->protocol_max : f->protocol_min;
 
-	if (f->sender_node_id != peer->id || f->receiver_node_id != core->self) {
+	if (max == APV_8_4 && core->peer_count > 1) {
+		peer_standalone(core, peer, false,
+				"%s runs DRBD 8.4, which is for two nodes; this resource has more",
+				peer->conf->name);
+		return;
+	}
+	/* 8.4 has no node ids. */
+	if (max != APV_8_4 &&
+	    (f->sender_node_id != peer->id || f->receiver_node_id != core->self)) {
 		peer_fail(core, peer, CONN_NETWORK_FAILURE,
 			  "node ids do not match: %s says it is node %u and we are node %u, "
 			  "configured are %u and %u",
@@ -102,7 +111,7 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 			  core->self);
 		return;
 	}
-	if (f->protocol_min > APV_MAX || max < APV_MIN) {
+	if (f->protocol_min > APV_MAX || (max < APV_MIN && max != APV_8_4)) {
 		peer_standalone(core, peer, false,
 				"no common protocol version: %u-%u here, %u-%u on %s; %s", APV_MIN,
 				APV_MAX, f->protocol_min, max, peer->conf->name,
@@ -196,7 +205,9 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 	peer->got_protocol = true;
 	peer->phase = HS_READY;
 	deadline_arm(core, peer);
-	if (core->self < peer->id)
+	if (peer_is_drbd8(peer))
+		handshake_exchange(core, peer);
+	else if (core->self < peer->id)
 		twopc_request_connect(core, peer);
 }
 
@@ -293,12 +304,17 @@ void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol
 
 	deadline_arm(core, peer);
 	/* Only counts behind this round's generations (2.8). */
-	if (!pd->have_uuids || !pd->have_sizes)
+	/* A diskless 8.4 sends none. */
+	if ((!pd->have_uuids && !peer_is_drbd8(peer)) || !pd->have_sizes)
 		return;
 	pd->have_state = true;
 	pd->state_word = word;
 	if (!handshake_complete(core, peer))
 		return;
+	if (peer_is_drbd8(peer)) {
+		drbd8_connect(core, peer);
+		return;
+	}
 	if (twopc_connects(core, peer)) {
 		twopc_handshake_done(core, peer);
 		return;

@@ -3,6 +3,7 @@
  * their reports change here (wire-protocol 2.8, 7). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/state.h"
 
 /* What a peer has to learn; the rest of the word is only our view of itself. */
@@ -210,13 +211,18 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state disk = believed_disk(core, pd, r);
-	struct state *next = state_begin(core);
-	struct state_peer_device *spd = &next->pd[peer->id][vol->v];
+	bool ended = target_ended(repl_of(core, pd), pd->conn_rx, r->conn);
+	struct state *next;
+	struct state_peer_device *spd;
 
+	if (ended && peer_is_drbd8(peer) && r->disk == DISK_UP_TO_DATE)
+		drbd8_source_finished(core, pd);
+	next = state_begin(core);
+	spd = &next->pd[peer->id][vol->v];
 	next->peer[peer->id].role = r->role;
 	spd->susp_peer = r->paused;
 	spd->pdsk = disk;
-	if (target_ended(spd->repl, pd->conn_rx, r->conn))
+	if (ended)
 		spd->repl = REPL_ESTABLISHED;
 	pd->conn_rx = (uint8_t)r->conn;
 	state_end(core, STATE_HARD);
@@ -286,16 +292,17 @@ static void rx_state_of_resource(struct core *core, struct peer *peer, uint32_t 
 void rx_state(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	uint32_t word = peer_is_drbd8(peer) ? drbd8_state_received(pkt->u.state) : pkt->u.state;
 
-	if (!word_valid(pkt->u.state)) {
+	if (!word_valid(word)) {
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s sent an impossible state 0x%x",
 			  peer->conf->name, pkt->u.state);
 		return;
 	}
 	if (!vol)
-		rx_state_of_resource(core, peer, pkt->u.state);
+		rx_state_of_resource(core, peer, word);
 	else if (peer_connected(core, peer))
-		rx_connected(core, peer, vol, pkt->u.state);
+		rx_connected(core, peer, vol, word);
 	else
-		handshake_rx_state(core, peer, vol, pkt->u.state);
+		handshake_rx_state(core, peer, vol, word);
 }

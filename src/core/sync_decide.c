@@ -69,7 +69,8 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 	if (mine == its || !comparable(mine) || !comparable(its))
 		return;
 	if (in->apv < 119 && (!one_inconsistent ||
-			      (d->rule != RULE_BOTH_OFF && d->strategy != SYNC_NONE)))
+			      (in->apv >= 110 && d->rule != RULE_BOTH_OFF &&
+			       d->strategy != SYNC_NONE)))
 		return;
 	if (in->apv >= 119 && !(rule_yields && is_if_both_failed(d->strategy)) &&
 	    !(d->strategy == SYNC_NONE && one_inconsistent))
@@ -294,7 +295,7 @@ static void missed_finish_primary_leads(const struct sync_input *in, struct sync
 /* Protocols before 124 cannot tell an end that left no bits from one that did (2.5 c). */
 static bool needs_newer_peer(const struct sync_input *in, struct sync_decision *d)
 {
-	if (in->apv >= 124 || in->me.dirty_bits || in->peer.dirty_bits)
+	if (in->apv >= 124 || in->apv < 110 || in->me.dirty_bits || in->peer.dirty_bits)
 		return false;
 	if (d->rule == RULE_SOURCE_MISSED_FINISH) {
 		d->strategy = SYNC_RETRY_CONNECT;

@@ -5,6 +5,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/core_int.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -171,6 +172,8 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	fill_me(core, peer, vol, &pd->sent, &in.me);
 	fill_peer(core, peer, pd, in.me.named_lost, &in.peer);
 	input_options(peer, again, &in);
+	if (peer_is_drbd8(peer))
+		drbd8_limit_input(&in);
 	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
 	refuse_other_data(core, vol, &in, &d);
@@ -211,6 +214,8 @@ static enum sync_strategy compare_now(const struct core *core, const struct peer
 	in.me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
 	fill_peer(core, peer, pd, false, &in.peer);
 	input_options(peer, true, &in);
+	if (peer_is_drbd8(peer))
+		drbd8_limit_input(&in);
 	return uuid_compare(&in).strategy;
 }
 

@@ -3,6 +3,7 @@
  * before and at its commit (wire-protocol 6.3, 6.6). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/state.h"
 #include "core/twopc.h"
 
@@ -342,6 +343,11 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 	FOR_EACH_PEER(core, peer) {
 		if (!(nodes & node_bit(peer->id)))
 			continue;
+		if (peer_is_drbd8(peer)) {
+			if (type == P_TWOPC_PREPARE)
+				drbd8_request_change(core, peer);
+			continue;
+		}
 		core_send(core, peer, STREAM_DATA, &pkt);
 		/* A node that cannot answer should be found out soon. */
 		if (type == P_TWOPC_PREPARE)

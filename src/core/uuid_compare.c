@@ -271,6 +271,27 @@ static struct sync_decision compare_different(const struct sync_input *in)
 	return decided(SYNC_UNRELATED_DATA, RULE_HISTORY_BOTH);
 }
 
+/* Before 110: who was source of a resync has a reference left if either did not see its end. */
+static struct sync_decision compare_equal_before_110(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	uint64_t mine = me->bitmap[peer->node_id], its = peer->bitmap[me->node_id];
+	bool i_crashed = me->flags & UUID_FLAG_CRASHED_PRIMARY;
+	bool it_crashed = peer->flags & UUID_FLAG_CRASHED_PRIMARY;
+
+	if (mine && !its)
+		return decided(SYNC_SOURCE_USE_BITMAP, RULE_SOURCE_MISSED_FINISH);
+	if (its && !mine)
+		return decided(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
+	if (!i_crashed && !it_crashed)
+		return decided(SYNC_NONE, RULE_BOTH_OFF);
+	if (i_crashed && it_crashed)
+		return decided(me->rc ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP,
+			       RULE_BOTH_OFF);
+	return decided(i_crashed ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP,
+		       RULE_BOTH_OFF);
+}
+
 struct sync_decision uuid_compare(const struct sync_input *in)
 {
 	bool i_am_new = just_created(&in->me), it_is_new = just_created(&in->peer);
@@ -282,7 +303,7 @@ struct sync_decision uuid_compare(const struct sync_input *in)
 	if (it_is_new)
 		return decided(SYNC_SOURCE_SET_BITMAP, RULE_JUST_CREATED_PEER);
 	if (uuid_eq(in->me.current, in->peer.current))
-		return compare_equal(in);
+		return in->apv < 110 ? compare_equal_before_110(in) : compare_equal(in);
 	return compare_different(in);
 }
 

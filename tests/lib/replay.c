@@ -46,6 +46,44 @@ static void answer_ping(struct replay *r, unsigned peer)
 	r->tail = &l->next;
 }
 
+static bool is_change_request(unsigned type)
+{
+	return type == P_STATE_CHG_REQ || type == P_CONN_ST_CHG_REQ;
+}
+
+/* The real node asks for the same, now or next. */
+static bool is_change_ahead(const struct replay *r, const struct pkt_change *change)
+{
+	for (unsigned i = r->at; i < r->cap->packet_count; i++) {
+		const struct capture_packet *c = &r->cap->packets[i];
+		struct decoded d;
+
+		if (c->from != r->rc->us || !c->n ||
+		    decode_packet(&r->agreed, STREAM_DATA, c->bytes, c->n, &d) ||
+		    !is_change_request(d.pkt.type))
+			continue;
+		return d.pkt.u.change.mask == change->mask && d.pkt.u.change.val == change->val;
+	}
+	return false;
+}
+
+/* 8.4 does not ask before a demotion, and agrees to every one. */
+static void answer_change(struct replay *r, const struct replay_pkt *p)
+{
+	static struct pkt reply;
+	struct replay_local *l = calloc(1, sizeof(*l));
+
+	reply = (struct pkt){ .vnr = p->d.pkt.vnr };
+	reply.type = p->d.pkt.type == P_STATE_CHG_REQ ? P_STATE_CHG_REPLY : P_CONN_ST_CHG_REPLY;
+	reply.u.change_result = SS_SUCCESS;
+	l->ev = (struct core_event){ .kind = EV_PKT };
+	l->ev.u.pkt.peer = p->peer;
+	l->ev.u.pkt.stream = STREAM_CONTROL;
+	l->ev.u.pkt.pkt = &reply;
+	*r->tail = l;
+	r->tail = &l->next;
+}
+
 static void mark(uint8_t *map, const struct replay *r, uint64_t sector, uint32_t bytes)
 {
 	for (uint64_t s = sector; map && s < sector + bytes / SECTOR_BYTES; s++) {
@@ -65,7 +103,8 @@ static bool is_repeated(char told[2][REPLAY_TEXT], const struct replay_pkt *p)
 	unsigned type = p->d.pkt.type;
 	char *last = told[type == P_STATE];
 
-	if ((type != P_STATE && type != P_UUIDS110) || p->d.pkt.vnr == VNR_NONE)
+	if ((type != P_STATE && type != P_UUIDS110 && type != P_UUIDS) ||
+	    p->d.pkt.vnr == VNR_NONE)
 		return false;
 	if (!strcmp(last, p->text))
 		return true;
@@ -86,6 +125,11 @@ void replay_sent(struct replay *r, struct replay_pkt *p)
 	}
 	if (p->d.pkt.type == P_PEER_ACK) {
 		link->acked_own = p->d.pkt.u.dagtag;
+		replay_pkt_free(p);
+		return;
+	}
+	if (is_change_request(p->d.pkt.type) && !is_change_ahead(r, &p->d.pkt.u.change)) {
+		answer_change(r, p);
 		replay_pkt_free(p);
 		return;
 	}
@@ -209,95 +253,6 @@ static void give_up(struct replay *r, unsigned peer, uint64_t older_than)
 		replay_note(r, DIFF_EXTRA, packet_name(p->d.pkt.type) + 2, "", "%s", p->text);
 		list_remove(&r->out, p);
 		replay_pkt_free(p);
-	}
-}
-
-/* ---- what operators and applications did ---- */
-
-static void command(struct replay *r, enum core_command cmd, unsigned peer, bool flag)
-{
-	struct core_event ev = { .kind = EV_COMMAND };
-
-	ev.u.command.cookie = ++r->cookie;
-	ev.u.command.cmd = cmd;
-	ev.u.command.peer = (uint8_t)peer;
-	ev.u.command.force = flag && cmd == CMD_PRIMARY;
-	ev.u.command.clear_bitmap = flag && cmd == CMD_NEW_CURRENT_UUID;
-	if (verbose())
-		printf("  %9.4f command %d peer %u\n", (double)(r->now_ns - r->base_ns) / 1e9,
-		       (int)cmd, peer);
-	replay_event(r, &ev);
-	replay_settle(r);
-}
-
-static void submit(struct replay *r, enum request_op op, uint64_t sector, uint32_t bytes,
-		   const uint8_t *data)
-{
-	struct core_event ev = { .kind = EV_SUBMIT };
-
-	ev.u.submit.cookie = ++r->cookie;
-	ev.u.submit.op = op;
-	ev.u.submit.sector = sector;
-	ev.u.submit.bytes = bytes;
-	if (data)
-		ev.u.submit.payload = replay_payload(r, data, bytes);
-	r->outstanding++;
-	replay_event(r, &ev);
-	replay_settle(r);
-}
-
-static void inject_transaction(struct replay *r, const struct pkt_twopc *t)
-{
-	uint32_t conn = (t->val & t->mask & SW_CONN_MASK) >> SW_CONN_SHIFT;
-
-	if (t->initiator != r->rc->us)
-		return;
-	if (t->mask & SW_ROLE_MASK && !(t->mask & SW_CONN_MASK))
-		command(r, (t->val & SW_ROLE_MASK) == ROLE_PRIMARY ? CMD_PRIMARY : CMD_SECONDARY,
-			0, t->mask & SW_DISK_MASK);
-	else if (t->mask & SW_CONN_MASK && conn == CONN_DISCONNECTING)
-		command(r, CMD_DISCONNECT, (unsigned)t->target, false);
-	else if (t->mask == SW_DISK_MASK)
-		command(r, (t->val & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_DETACHING ?
-				   CMD_DETACH :
-				   CMD_ATTACH,
-			0, false);
-}
-
-/* The recorded packet is the beginning of something that our node was not told yet. */
-static bool inject(struct replay *r, const struct replay_pkt *want)
-{
-	const struct pkt *pkt = &want->d.pkt;
-	const struct pkt_block *b = &pkt->u.block;
-
-	switch (pkt->type) {
-	case P_TWOPC_PREPARE:
-		inject_transaction(r, &pkt->u.twopc);
-		return true;
-	case P_DATA:
-		submit(r, OP_WRITE, b->sector, want->d.payload_bytes,
-		       want->bytes + want->n - want->d.payload_bytes);
-		return true;
-	case P_TRIM:
-		submit(r, OP_DISCARD, b->sector, b->bytes, NULL);
-		return true;
-	case P_ZEROES:
-		submit(r, OP_ZEROES, b->sector, b->bytes, NULL);
-		return true;
-	case P_DATA_REQUEST:
-		submit(r, OP_READ, b->sector, b->bytes, NULL);
-		return true;
-	case P_UUIDS110:
-		if (pkt->u.uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
-		    pkt->u.uuids->flags & UUID_FLAG_INCONSISTENT)
-			command(r, CMD_NEW_CURRENT_UUID, 0, true);
-		else if (pkt->u.uuids->flags & UUID_FLAG_NEW_DATAGEN)
-			submit(r, OP_READ, 0, BM_BLOCK_BYTES, NULL); /* local, so not seen */
-		else
-			return false;
-		return true;
-	default:
-		return false;
 	}
 }
 
@@ -515,7 +470,7 @@ static void link_up(struct replay *r, unsigned peer, unsigned connection)
 	if (link->up)
 		link_down(r, peer);
 	if (r->core->st.peer[peer].conn == CONN_STANDALONE)
-		command(r, CMD_CONNECT, peer, false);
+		replay_command(r, CMD_CONNECT, peer, false);
 	while (!link->attempt && r->now_ns < until)
 		replay_pass_until(r, r->now_ns + 10 * NS_PER_MS);
 	/* The pause before the next attempt is each node's own: the recording waits for ours. */
@@ -642,11 +597,15 @@ static void own_packet(struct replay *r, struct replay_pkt *p)
 		replay_pkt_free(p);
 		return;
 	}
+	/* 8.4 demotes itself without asking. */
+	if (type == P_STATE && r->agreed.apv < 110 && r->core->st.role == ROLE_PRIMARY &&
+	    (p->d.pkt.u.state & SW_ROLE_MASK) == ROLE_SECONDARY)
+		replay_command(r, CMD_SECONDARY, 0, false);
 	list_append(&r->want, p);
 	match_all(r);
 	if (!is_wanted(r, p))
 		return;
-	if (inject(r, p)) {
+	if (replay_inject(r, p)) {
 		match_all(r);
 		return;
 	}
@@ -660,19 +619,20 @@ static void step(struct replay *r, const struct replay_step *s)
 {
 	switch (s->what) {
 	case STEP_WRITE:
-		submit(r, OP_WRITE, s->sector, s->bytes, r->image + s->sector * SECTOR_BYTES);
+		replay_submit(r, OP_WRITE, s->sector, s->bytes,
+			      r->image + s->sector * SECTOR_BYTES);
 		return;
 	case STEP_COMMAND:
-		command(r, s->cmd, s->peer, false);
+		replay_command(r, s->cmd, s->peer, false);
 		return;
 	case STEP_CRASH:
 		replay_stop(r);
 		return;
 	case STEP_RESTART:
 		replay_start(r);
-		command(r, CMD_ATTACH, 0, false);
+		replay_command(r, CMD_ATTACH, 0, false);
 		for (unsigned i = 0; i < r->conf.peer_count; i++)
-			command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
+			replay_command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
 		return;
 	}
 }
@@ -761,18 +721,19 @@ void replay_run(const struct replay_case *rc, const char *dir, bool is_text,
 	r->rc = rc;
 	r->result = result;
 	r->cap = is_text ? capture_read_text(path) : capture_read(path);
+	capture_agreed(r->cap, &r->agreed);
 	r->base_ns = r->now_ns = 100 * NS_PER_S;
 	list_init_pkts(&r->out);
 	list_init_pkts(&r->want);
 	replay_prepare(r);
 	replay_start(r);
 	if (r->conf.volumes[0].disk.has_disk)
-		command(r, CMD_ATTACH, 0, false);
+		replay_command(r, CMD_ATTACH, 0, false);
 	if (rc->primary)
-		command(r, CMD_PRIMARY, 0, false);
+		replay_command(r, CMD_PRIMARY, 0, false);
 	for (unsigned i = 0; i < r->conf.peer_count; i++) {
 		r->core->peer[r->conf.peers[i].node_id]->was_connected = rc->reconnects;
-		command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
+		replay_command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
 	}
 	for (; r->at < r->cap->packet_count && !r->stopped; r->at++)
 		record(r, &r->cap->packets[r->at]);

@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "core/cluster.h"
 #include "core/core_int.h"
+#include "core/drbd8.h"
 #include "replay.h"
 #include "wire_check.h"
 
@@ -82,6 +83,7 @@ struct replay_link {
 struct replay {
 	const struct replay_case *rc;
 	struct capture *cap;
+	struct wire_ctx agreed;  /* by the recorded nodes */
 	unsigned at;             /* next record of the capture */
 	struct core_conf conf;
 	void *mem;
@@ -142,6 +144,13 @@ void replay_note(struct replay *r, enum replay_difference kind, const char *pack
 /* replay_prepare.c: node and disk as the real one began. */
 void replay_prepare(struct replay *r);
 void replay_end(struct replay *r);
+
+/* replay_inject.c */
+void replay_command(struct replay *r, enum core_command cmd, unsigned peer, bool flag);
+void replay_submit(struct replay *r, enum request_op op, uint64_t sector, uint32_t bytes,
+		   const uint8_t *data);
+/* The recorded packet is the beginning of something that our node was not told yet. */
+bool replay_inject(struct replay *r, const struct replay_pkt *want);
 
 /* replay.c */
 void replay_sent(struct replay *r, struct replay_pkt *p);

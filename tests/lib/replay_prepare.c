@@ -10,7 +10,7 @@
 /* The first packet of this type that the real node sent in a replayed connection; NULL = none. */
 static struct replay_pkt *first_own(const struct replay *r, unsigned type, unsigned peer)
 {
-	struct wire_ctx ctx = { .apv = 124, .features = 0x3ff };
+	struct wire_ctx ctx = r->agreed;
 
 	for (unsigned i = 0; i < r->cap->packet_count; i++) {
 		const struct capture_packet *p = &r->cap->packets[i];
@@ -158,6 +158,17 @@ static void super_used(struct replay *r, const struct pkt_uuids *u, uint32_t wor
 	}
 }
 
+static void uuids_of_8(const struct replay *r, struct decoded *d)
+{
+	const struct pkt_uuids_8 *f = &d->pkt.u.uuids_8;
+	unsigned peer = r->conf.peers[0].node_id;
+
+	d->uuids = (struct pkt_uuids){ .current = f->current, .bitmap_mask = node_bit(peer) };
+	d->uuids.bitmap[peer] = f->bitmap;
+	d->uuids.history[0] = f->history[0];
+	d->uuids.history[1] = f->history[1];
+}
+
 static void fill_bitmap(struct replay *r)
 {
 	for (unsigned i = 0; i < REPLAY_SLOTS; i++)
@@ -168,6 +179,7 @@ static void prepare_store(struct replay *r)
 {
 	struct replay_pkt *sizes = first_own(r, P_SIZES, NODES_MAX);
 	struct replay_pkt *uuids = first_own(r, P_UUIDS110, NODES_MAX);
+	struct replay_pkt *uuids_8 = first_own(r, P_UUIDS, NODES_MAX);
 	struct replay_pkt *state = first_own(r, P_STATE, NODES_MAX);
 
 	r->store.sectors = sizes && sizes->d.pkt.u.sizes.d_sectors ?
@@ -175,6 +187,12 @@ static void prepare_store(struct replay *r)
 				   32688;
 	replay_init(r);
 	super_empty(r);
+	if (uuids_8) {
+		uuids = uuids_8;
+		uuids_of_8(r, &uuids->d);
+	}
+	if (state && r->agreed.apv < 110)
+		state->d.pkt.u.state = drbd8_state_received(state->d.pkt.u.state);
 	if (uuids && state && uuids->d.uuids.current != UUID_JUST_CREATED)
 		super_used(r, &uuids->d.uuids, state->d.pkt.u.state,
 			   sizes->d.pkt.u.sizes.c_sectors);
@@ -192,7 +210,7 @@ static void prepare_store(struct replay *r)
 static void read_image(struct replay *r)
 {
 	uint8_t *written = calloc(r->store.sectors, 1);
-	struct wire_ctx ctx = { .apv = 124, .features = 0x3ff };
+	struct wire_ctx ctx = r->agreed;
 
 	r->image = calloc(r->store.sectors, SECTOR_BYTES);
 	for (unsigned i = 0; i < r->cap->packet_count; i++) {

@@ -204,7 +204,8 @@ Test(features, versions)
 		{ 86, 117, 0xf, 0 },
 		{ 125, 130, FEATURES_OFFERED, 0 },
 		{ 124, 0, FEATURES_OFFERED, 124 },
-		{ 86, 101, 0xf, 0 },
+		{ 86, 101, 0xf, 101 },
+		{ 86, 100, 0xf, 0 },
 		{ 0, 0, 0, 0 },
 		{ UINT32_MAX, UINT32_MAX, UINT32_MAX, 0 },
 		{ 86, 121, 0xf, 121 }, /* 9.1.4 to 9.1.12: first layout of two-phase commit */
@@ -237,6 +238,7 @@ Test(features, refusal_names_the_release_that_is_needed)
 		const char *text;
 	} cases[] = {
 		{ 86, 117, "DRBD 9.0.26 or later" },
+		{ 86, 100, "DRBD 8.4.2 or later" },
 		{ 125, 130, "update drbdfs here" },
 	};
 
@@ -250,6 +252,25 @@ Test(features, refusal_names_the_release_that_is_needed)
 		cr_assert(strstr(reason(p, 0, 1), cases[i].text), "%s", reason(p, 0, 1));
 		pair_free(p);
 	}
+}
+
+/* It has no node ids; without auth everything of the exchange follows at once. */
+Test(features, drbd_8_4)
+{
+	struct pair *p = half_open(NULL);
+	struct pkt pkt = features();
+
+	pkt.u.features.protocol_max = 101;
+	pkt.u.features.features = 0xf;
+	pkt.u.features.sender_node_id = 0;
+	say(p, STREAM_DATA, &pkt);
+	pkt = protocol();
+	say(p, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_core(p, 0)->peer[1]->phase, HS_READY);
+	cr_assert_neq(pair_core(p, 0)->peer[1]->pd[0].state_word_sent, 0);
+	cr_assert_eq(pair_core(p, 0)->twopc.phase, TWOPC_IDLE);
+	cr_assert_eq(pair_core(p, 0)->twopc.want_connect, 0);
+	pair_free(p);
 }
 
 Test(features, wrong_node_id_is_tried_again)

@@ -169,7 +169,8 @@ static unsigned check_half(const struct capture_half *h, struct wire_ctx agreed,
 			agreed.integrity_bytes = 4; /* crc32c */
 		wire_format(&p.pkt, line, sizeof(line));
 		cr_assert_lt(dir->at, dir->count, "%s: %s has no more: %s", where, key, line);
-		compare(dir->line[dir->at++], line, p.header.form == WIRE_HEADER_100 && agreed.apv >= 110, where);
+		compare(dir->line[dir->at++], line,
+			p.header.form == WIRE_HEADER_100 && agreed.apv >= 110, where);
 		at += p.header.bytes + p.header.length;
 		n++;
 	}
