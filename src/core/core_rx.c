@@ -14,6 +14,8 @@ enum rx_when {
 	/* control stream: may overtake the COMMIT that makes the connection Connected */
 	RX_EARLY,
 	RX_CONNECTED,
+	RX_READY_8,   /* of DRBD 8.4 only */
+	RX_CONNECTED_8,
 	RX_ANY,
 };
 
@@ -23,7 +25,6 @@ struct rx_entry {
 	uint8_t when;
 	uint8_t volume;
 	void (*rx)(struct core *core, struct peer *peer, const struct pkt *pkt);
-	bool drbd8; /* only before 110 */
 };
 
 static void rx_ignored(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -43,7 +44,7 @@ static void rx_uuids_any(struct core *core, struct peer *peer, const struct pkt 
 }
 
 /* P_CONNECTION_FEATURES, the only number beyond the table. */
-static const struct rx_entry rx_first = { RX_FEATURES, NO_VOLUME, rx_features, false };
+static const struct rx_entry rx_first = { RX_FEATURES, NO_VOLUME, rx_features };
 
 /* By packet number; what is not listed is never legal. */
 #define RX_TABLE_SIZE 0x60U
@@ -70,12 +71,12 @@ static const struct rx_entry rx_table[RX_TABLE_SIZE] = {
 	[P_UUIDS110] = { RX_READY, SKIPS_UNKNOWN, rx_uuids_any },
 	[P_CURRENT_UUID] = { RX_READY, SKIPS_UNKNOWN, rx_uuids_any },
 	[P_STATE] = { RX_READY, SKIPS_UNKNOWN, rx_state },
-	[P_UUIDS] = { RX_READY, SKIPS_UNKNOWN, rx_drbd8_uuids, true },
-	[P_SYNC_UUID] = { RX_CONNECTED, NEEDS_VOLUME, rx_drbd8_sync_uuid, true },
-	[P_STATE_CHG_REQ] = { RX_CONNECTED, NEEDS_VOLUME, rx_drbd8_change, true },
-	[P_CONN_ST_CHG_REQ] = { RX_CONNECTED, NO_VOLUME, rx_drbd8_change, true },
-	[P_STATE_CHG_REPLY] = { RX_CONNECTED, MAY_HAVE_VOLUME, rx_drbd8_change_reply, true },
-	[P_CONN_ST_CHG_REPLY] = { RX_CONNECTED, NO_VOLUME, rx_drbd8_change_reply, true },
+	[P_UUIDS] = { RX_READY_8, SKIPS_UNKNOWN, rx_drbd8_uuids },
+	[P_SYNC_UUID] = { RX_CONNECTED_8, NEEDS_VOLUME, rx_drbd8_sync_uuid },
+	[P_STATE_CHG_REQ] = { RX_CONNECTED_8, NEEDS_VOLUME, rx_drbd8_change },
+	[P_CONN_ST_CHG_REQ] = { RX_CONNECTED_8, NO_VOLUME, rx_drbd8_change },
+	[P_STATE_CHG_REPLY] = { RX_CONNECTED_8, MAY_HAVE_VOLUME, rx_drbd8_change_reply },
+	[P_CONN_ST_CHG_REPLY] = { RX_CONNECTED_8, NO_VOLUME, rx_drbd8_change_reply },
 
 	[P_PEERS_IN_SYNC] = { RX_EARLY, NEEDS_VOLUME, rx_peers_in_sync },
 	[P_FLUSH_FORWARD] = { RX_EARLY, NO_VOLUME, rx_flush_forward },
@@ -128,6 +129,10 @@ static bool legal_now(const struct core *core, const struct peer *peer, enum rx_
 		return peer->phase == HS_READY;
 	case RX_CONNECTED:
 		return peer_connected(core, peer);
+	case RX_READY_8:
+		return peer->phase == HS_READY && peer_is_drbd8(peer);
+	case RX_CONNECTED_8:
+		return peer_connected(core, peer) && peer_is_drbd8(peer);
 	case RX_ANY:
 		return true;
 	}
@@ -165,7 +170,7 @@ static bool volume_fits(struct core *core, struct peer *peer, const struct rx_en
 
 static const struct rx_entry *rx_entry_of(unsigned type)
 {
-	static const struct rx_entry never = { RX_NEVER, NO_VOLUME, NULL, false };
+	static const struct rx_entry never = { RX_NEVER, NO_VOLUME, NULL };
 
 	if (type == P_CONNECTION_FEATURES)
 		return &rx_first;
@@ -187,7 +192,7 @@ void rx_packet(struct core *core, const struct ev_pkt *ev)
 		keepalive_rx(core, peer);
 	else
 		peer->received_bytes += PKT_OVERHEAD_BYTES + payload.bytes + ev->pkt->var_bytes;
-	if (!legal_now(core, peer, (enum rx_when)e->when) || (e->drbd8 && !peer_is_drbd8(peer))) {
+	if (!legal_now(core, peer, (enum rx_when)e->when)) {
 		core_payload_put(core, &payload);
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "unexpected packet %s (0x%x)%s",
 			  name ? name : "of unknown type", ev->pkt->type,

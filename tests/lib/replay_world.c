@@ -28,7 +28,7 @@ struct payload replay_payload(struct replay *r, const uint8_t *data, uint32_t by
 		memcpy(b->data, data, bytes);
 		return (struct payload){ .id = id, .bytes = bytes };
 	}
-	ASSERT(!"payloads leak");
+	ASSERT(false); /* payloads leak */
 	abort();
 }
 

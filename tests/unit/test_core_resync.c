@@ -7,7 +7,7 @@
 #include "core/core_int.h"
 #include "core/resync_int.h"
 #include "core/state.h"
-#include "../lib/core_pair.h"
+#include "../lib/core_pair_int.h"
 
 #define BLOCKS (PAIR_SECTORS / BM_BLOCK_SECTORS)
 
@@ -584,5 +584,50 @@ Test(third_node, a_generation_that_an_absent_node_has_got_elsewhere_is_not_writt
 	cr_assert_eq(pair_disk_tag(p, 2, 16), 302);
 	pair_heal(p, 0, 1);
 	expect_healthy(p, 3);
+	pair_free(p);
+}
+
+/* The ack of a write that waits in the queue from node 1 to 0. */
+static struct pkt *held_ack(struct pair *p)
+{
+	primary(p, 0);
+	pair_core(p, 0)->peer[1]->apv = 121;
+	pair_core(p, 1)->peer[0]->apv = 121;
+	pair_hold(p, 1, 0, STREAM_CONTROL, true);
+	pair_submit_write(p, 0, 0, 8, 100);
+	pair_run(p);
+	for (struct msg *m = p->queue[1][0][STREAM_CONTROL].head; m != NULL; m = m->next)
+		if (!m->down && m->pkt.type == P_WRITE_ACK)
+			return &m->pkt;
+	cr_assert_fail("no ack: %s", pair_describe(p));
+	return NULL;
+}
+
+/* Before 122 a block that a resync wanted as well is acknowledged under the resync's number. */
+Test(resync, before_122_the_block_id_tells_what_is_acknowledged)
+{
+	struct pair *p = start(2);
+
+	held_ack(p)->type = P_RS_WRITE_ACK;
+	pair_hold(p, 1, 0, STREAM_CONTROL, false);
+	pair_run(p);
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_CONNECTED, "%s", pair_describe(p));
+	cr_assert_eq(pair_outstanding(p), 0);
+	cr_assert_eq(pair_last_error(p), 0);
+	pair_free(p);
+}
+
+/* As above, of a write that failed there: no resync block, for it has an id. */
+Test(resync, before_122_a_write_that_failed_is_told_from_a_resync_block)
+{
+	struct pair *p = start(2);
+
+	held_ack(p)->type = P_NEG_ACK;
+	pair_hold(p, 1, 0, STREAM_CONTROL, false);
+	pair_run(p);
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_CONNECTED, "%s", pair_describe(p));
+	cr_assert_eq(pair_outstanding(p), 0);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_DATA_REPLY), 1); /* out of sync, and mended at once */
+	expect_healthy(p, 2);
 	pair_free(p);
 }
