@@ -230,7 +230,18 @@ static bool believe(struct core *core, struct volume *vol, unsigned sender_slot,
 	return changed;
 }
 
-/* A write at the disk now may be missing at those nodes: leave its extent out. */
+static bool any_marked(const struct volume *vol, uint32_t slots, uint64_t bit, uint64_t bits)
+{
+	for (; slots; slots &= slots - 1)
+		if (bits_any(vol->bm.store.slot[__builtin_ctz(slots)], bit, bits))
+			return true;
+	return false;
+}
+
+/*
+ * A write at the disk now may be missing at those nodes, and one that was marked before its peer
+ * ack, which a Primary that makes the claim counts on: leave their extents out.
+ */
 static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned sender_slot,
 				 uint32_t slots, uint64_t bit, uint64_t end)
 {
@@ -238,11 +249,14 @@ static bool believe_idle_extents(struct core *core, struct volume *vol, unsigned
 
 	while (bit < end) {
 		uint64_t next = (bit / EXTENT_BITS + 1) * EXTENT_BITS;
+		uint64_t sector = bit * BM_BLOCK_SECTORS, sectors;
 
 		if (next > end)
 			next = end;
-		if (!hold_write_overlaps(vol, bit * BM_BLOCK_SECTORS,
-					 (next - bit) * BM_BLOCK_SECTORS))
+		sectors = (next - bit) * BM_BLOCK_SECTORS;
+		if (any_marked(vol, slots, bit, next - bit) &&
+		    !hold_write_overlaps(vol, sector, sectors) &&
+		    !peer_writes_marked_early(core, vol, sector, sectors))
 			changed |= believe(core, vol, sender_slot, slots, bit, next);
 		bit = next;
 	}

@@ -108,6 +108,9 @@ bool local_flush_is_clean(const struct volume *vol);
  * before say no more that what is here is what others have. */
 void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64_t sector,
 			     uint32_t sectors);
+/* A write there was marked as missing at the others before its peer ack, which is still to come. */
+bool peer_writes_marked_early(const struct core *core, const struct volume *vol, uint64_t sector,
+			      uint64_t sectors);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
 /* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are

@@ -107,6 +107,27 @@ bool peer_write_relieve_al(struct core *core, struct volume *vol)
 	return gave;
 }
 
+static bool lies_in(const struct peer_request *preq, const struct volume *vol, uint64_t sector,
+		    uint64_t sectors)
+{
+	return preq->v == vol->v && preq->sector < sector + sectors &&
+	       sector < preq->sector + preq->bytes / SECTOR_BYTES;
+}
+
+bool peer_writes_marked_early(const struct core *core, const struct volume *vol, uint64_t sector,
+			      uint64_t sectors)
+{
+	FOR_EACH_PEER(core, peer) {
+		LIST_FOR_EACH(it, &peer->rx.writes) {
+			const struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+			if (preq->settled && lies_in(preq, vol, sector, sectors))
+				return true;
+		}
+	}
+	return false;
+}
+
 void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64_t sector,
 			     uint32_t sectors)
 {
@@ -114,8 +135,7 @@ void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64
 		LIST_FOR_EACH(it, &peer->rx.writes) {
 			struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
 
-			if (preq->v == vol->v && preq->sector < sector + sectors &&
-			    sector < preq->sector + preq->bytes / SECTOR_BYTES)
+			if (lies_in(preq, vol, sector, sectors))
 				preq->overwritten = true;
 		}
 	}

@@ -464,6 +464,39 @@ PeerWriteTest(full_activity_log_does_not_wait_for_peer_acks)
 	cr_assert_eq(n.core->req.peer_slab.used, 0);
 }
 
+/* The Primary counts on its peer acks to mark what the third node lacks: it may be lost before. */
+PeerWriteTest(a_claim_does_not_clear_what_was_marked_early)
+{
+	struct pkt claim = { .type = P_PEERS_IN_SYNC };
+
+	open_secondary();
+	n.vol->size_sectors = n.vol->data_sectors = UINT64_C(1) << 30;
+	for (unsigned p = FROM; p <= THIRD; p++) {
+		struct peer_device *pd = &n.core->peer[p]->pd[0];
+
+		pd->uuids.current = n.vol->md.current_uuid;
+		pd->uuids_valid = true;
+		pd->fence.current = n.vol->md.current_uuid & ~UUID_PRIMARY;
+	}
+	for (unsigned i = 0; i <= AL_EXTENTS_MIN; i++) {
+		rx_write((uint64_t)i * AL_EXTENT_SECTORS, i);
+		flush_for_log();
+		node_disk_done(&n, tag_of(AC_DISK_WRITE), 0);
+	}
+	bitmap_set(n.core, n.vol, bitmap_slots_of(n.vol, UINT64_C(1) << THIRD),
+		   800 * AL_EXTENT_SECTORS, 8);
+	claim.u.in_sync.bytes = UINT32_C(1) << 30;
+	claim.u.in_sync.mask = 1 | 1U << THIRD;
+	node_rx(&n, FROM, STREAM_CONTROL, &claim);
+	claim.u.in_sync.sector = 800 * AL_EXTENT_SECTORS;
+	node_rx(&n, FROM, STREAM_CONTROL, &claim);
+	cr_assert_not(node_bit(&n, THIRD, 800 * AL_EXTENT_SECTORS));
+	cr_assert(node_bit(&n, THIRD, 0));
+	rx_ack(7, 8 * (AL_EXTENTS_MIN + 1));
+	cr_assert_not(node_failed(&n, FROM));
+	cr_assert_not(node_bit(&n, THIRD, 0));
+}
+
 PeerWriteTest(full_activity_log_with_all_writes_in_flight)
 {
 	uint64_t tags[AL_EXTENTS_MIN];
