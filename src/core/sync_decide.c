@@ -190,15 +190,25 @@ static void split_brain(const struct sync_input *in, struct sync_decision *d)
 
 /* ---- discard-my-data, rr-conflict (2.5 j, k) ---- */
 
+/* The data that a Primary with an Outdated disk has shown
+ * are those of others; on its own disk is what was before. */
+static bool can_be_preferred(const struct sync_input *in, const struct uuid_side *source)
+{
+	bool kept = in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
+
+	if (kept && source->role == ROLE_PRIMARY && source->disk == DISK_OUTDATED)
+		return false;
+	return source->disk > DISK_INCONSISTENT;
+}
+
 static void discard_my_data(const struct sync_input *in, struct sync_decision *d)
 {
 	bool mine = in->me.flags & UUID_FLAG_DISCARD_MY_DATA;
 	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
 	enum sync_strategy reverse = strategy_reverse(d->strategy);
-	enum disk_state source_disk = mine ? in->peer.disk : in->me.disk;
 
 	if (in->apv < 121 || mine == its || reverse == SYNC_NONE ||
-	    source_disk <= DISK_INCONSISTENT)
+	    !can_be_preferred(in, mine ? &in->peer : &in->me))
 		return;
 	if ((mine && strategy_is_source(d->strategy)) || (its && strategy_is_target(d->strategy)))
 		d->strategy = reverse;

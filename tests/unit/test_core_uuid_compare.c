@@ -432,6 +432,20 @@ Test(sync_decide, discard_my_data_chooses_the_victim)
 	decide(SYNC_TARGET_SET_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/* It has lost its disk, and written on at ours: what its disk has is of before. */
+Test(sync_decide, my_data_are_not_discarded_for_the_outdated_disk_of_a_primary)
+{
+	in.me.bitmap[1] = Y; /* the peer is behind */
+	in.me.flags |= UUID_FLAG_DISCARD_MY_DATA;
+	in.peer.disk = DISK_OUTDATED;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.role = ROLE_PRIMARY;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.disk = DISK_UP_TO_DATE;
+	in.rr_conflict = ASB_VIOLENTLY;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, before_124_a_missed_finish_without_bits_is_noted_first)
 {
 	in.apv = 123;
