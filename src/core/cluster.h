@@ -103,6 +103,9 @@ void volume_run(struct core *core);
 bool volume_await_peers(struct core *core, struct volume *vol, bool pending);
 /* Commit of the attach transaction: introduces the disk to the connected peers. */
 void volume_introduce(struct core *core, struct volume *vol);
+/* The peers have been told what our disk has, which is what they have shown us: one of them may
+ * follow it already, and overwrite what we write there in another generation. */
+bool volume_may_lead(const struct core *core, const struct volume *vol);
 /* The first or a further peer's answer to our attach; word carries its disk state. */
 void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, uint32_t word);
 /* The disk state that the metadata flags imply (on-disk-metadata 5.1). */

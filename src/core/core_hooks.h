@@ -187,7 +187,7 @@ uint64_t bitmap_deadline(const struct core *core);
 void bitmap_time(struct core *core);
 
 /* Is a new generation needed before the first write (1.6)? Then starts making it; the data path
- * holds application I/O while uuid_bump_running(), WORK_REQUESTS follows. */
+ * holds application I/O while this is true, WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
 /* The generation that a Primary without a good disk has made last is on the peer's disk. */

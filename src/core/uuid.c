@@ -251,19 +251,25 @@ bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol)
 
 bool uuid_bump_if_wanted(struct core *core)
 {
+	bool wait = false;
+
 	if (core->st.role != ROLE_PRIMARY)
 		return false;
 	FOR_EACH_VOLUME(core, vol) {
 		if (!vol->new_uuid_wanted || vol->bump_seq ||
 		    !state_data_accessible(core, &core->st, vol->v))
 			continue;
+		if (volume_may_lead(core, vol)) {
+			wait = true;
+			continue;
+		}
 		vol->new_uuid_wanted = false;
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE)
 			bump_disk(core, vol, 0, false, UUID_FLAG_NEW_DATAGEN);
 		else
 			bump_diskless(core, vol);
 	}
-	return uuid_bump_running(core);
+	return wait || uuid_bump_running(core);
 }
 
 /* A Primary counts on what is on our disk: it does not answer before. */

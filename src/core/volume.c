@@ -185,6 +185,12 @@ void volume_introduce(struct core *core, struct volume *vol)
 	}
 }
 
+bool volume_may_lead(const struct core *core, const struct volume *vol)
+{
+	return disk_of(core, vol) == DISK_NEGOTIATING &&
+	       uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
+}
+
 /* What our disk is worth, given what the handshake with one peer said. */
 static enum disk_state negotiated(const struct core *core, const struct volume *vol,
 				  const struct sync_verdict *verdict, enum disk_state pdsk)

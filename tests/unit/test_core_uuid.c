@@ -110,6 +110,22 @@ Test(uuid, no_new_generation_with_all_peers_present)
 	cr_assert_not(n.vol->new_uuid_wanted);
 }
 
+/* The peers are told what the disk has, and may follow that without what is written meanwhile. */
+Test(uuid, no_new_generation_while_the_disk_is_compared)
+{
+	open_as(ROLE_PRIMARY);
+	use_up_day_0();
+	n.vol->exposed_uuid = NEW;
+	n.vol->new_uuid_wanted = true;
+	n.core->st.vol[0].disk = DISK_NEGOTIATING;
+	cr_assert(uuid_bump_if_wanted(n.core));
+	cr_assert_eq(n.vol->exposed_uuid, NEW);
+	/* Another generation is in use already: this disk cannot lead. */
+	n.vol->exposed_uuid = A;
+	cr_assert_not(uuid_bump_if_wanted(n.core));
+	cr_assert_neq(n.vol->exposed_uuid, A);
+}
+
 Test(uuid, writes_wait_until_the_generation_is_durable_and_announced)
 {
 	open_as(ROLE_PRIMARY);
