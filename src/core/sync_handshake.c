@@ -138,7 +138,9 @@ static void input_options(const struct peer *peer, bool again, struct sync_input
 static void refuse_other_data(const struct core *core, const struct volume *vol,
 			      const struct sync_input *in, struct sync_decision *d)
 {
-	if (core->st.role != ROLE_PRIMARY || disk_of(core, vol) != DISK_INCONSISTENT ||
+	enum disk_state disk = disk_of(core, vol);
+
+	if (core->st.role != ROLE_PRIMARY || disk < DISK_INCONSISTENT || disk > DISK_OUTDATED ||
 	    d->kind != VERDICT_GO || !strategy_is_target(d->strategy) || !vol->exposed_uuid ||
 	    uuid_eq(vol->exposed_uuid, in->peer.current))
 		return;

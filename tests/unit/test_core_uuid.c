@@ -648,6 +648,12 @@ Test(uuid, a_primary_without_a_good_disk_takes_no_other_generation)
 	peer_send_state(n.core, n.core->peer[1], 0);
 	sync_handshake(n.core, n.core->peer[1], n.vol);
 	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
+	/* Nor one that was attached while nobody who has it was in sight. */
+	n.core->st.vol[0].disk = DISK_OUTDATED;
+	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	peer_send_state(n.core, n.core->peer[1], 0);
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
 	n.vol->exposed_uuid = A | UUID_PRIMARY;
 	sync_handshake(n.core, n.core->peer[1], n.vol);
 	cr_assert_eq(pd->verdict.kind, VERDICT_GO);
