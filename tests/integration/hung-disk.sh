@@ -29,6 +29,13 @@ ln -sf "$WORK/below/r0" "$(node_disk alpha)"
 # The first close asks the file system below whether it wants to know; later ones, by who ends, need not wait for it.
 head -c 4096 "$WORK/below/r0" >/dev/null
 
+# A request that one of its threads still took, and does not answer, is waited for by the kernel, whoever is killed.
+stands_still() { [ -z "$(grep -L '^State:[[:space:]]*T' /proc/"$below_pid"/task/*/status)" ]; }
+stop_below() {
+	kill -STOP "$below_pid"
+	must wait_for 10 "what is below to stand still" stands_still
+}
+
 # The bound is 15 s in the daemon.
 ends_in_time() { # WHAT
 	local pid=${NODE_PID[alpha]} before=$SECONDS
@@ -48,7 +55,7 @@ must put_random alpha 0 1024
 # The command in whose middle it hangs is answered by nobody, and keeps the end waiting no longer.
 must wait_for 30 "alpha to demote" role_is alpha Secondary
 must ctl alpha detach r0
-kill -STOP "$below_pid"
+stop_below
 ctl alpha attach r0 >"$WORK/attach" 2>&1 &
 attach=$!
 on_exit 'kill_jobs TERM $attach'
@@ -75,7 +82,7 @@ for hangs in upper lower; do
 		must put_random alpha 2048 64
 		must wait_for 30 "alpha to be idle" eval '[ "$(field alpha "[.devices[0].\"upper-pending\", .connections[0].peer_devices[0].unacked] | add")" = 0 ]'
 	fi
-	kill -STOP "$below_pid"
+	stop_below
 	put_random alpha 2048 64 2>/dev/null 3>&- &
 	writer=$!
 	on_exit 'kill_jobs TERM $writer'
@@ -89,7 +96,7 @@ for hangs in upper lower; do
 done
 
 # In the middle of what a peer writes. The peer goes on without it.
-kill -STOP "$below_pid"
+stop_below
 must put_random beta 4096 64
 must wait_for 30 "alpha to be given up" eval '! conn_is beta alpha Connected || [ "$(peer_field beta alpha ".peer_devices[0].\"peer-disk-state\"")" != UpToDate ]'
 answers_at_once
