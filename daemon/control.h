@@ -59,6 +59,11 @@ struct status_snapshot {
 	struct status_resource *resources;
 };
 
+/*
+ * Replaces the pictures by those of this moment, so that who asks sees what he has just done.
+ * A shard that does not answer at once is not waited for longer than 100 ms: the last ones stay.
+ */
+void daemon_snapshot_refresh(struct daemon *d);
 /* Never waits on I/O or on a shard's work. Release with daemon_snapshot_put(). */
 const struct status_snapshot *daemon_snapshot_get(struct daemon *d);
 void daemon_snapshot_put(struct daemon *d, const struct status_snapshot *s);

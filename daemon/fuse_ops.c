@@ -87,8 +87,6 @@ static void open_replied(struct pending *p, int rc, const char *text)
 		.open_flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES,
 	};
 
-	/* Whoever asks for the status after an open shall see what it did. */
-	shard_publish(o->vol->res);
 	if (rc) {
 		log_info("%s/%u: open%s: %s", o->vol->res->name, o->vol->vnr,
 			 o->write ? " for writing" : "", text);

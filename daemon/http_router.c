@@ -120,10 +120,12 @@ void http_reply_unknown(struct http_server *s, struct evhttp_request *req, const
 
 static void reply_status(struct http_server *s, struct evhttp_request *req, const char *resource)
 {
-	const struct status_snapshot *snapshot = daemon_snapshot_get(s->daemon);
+	const struct status_snapshot *snapshot;
 	json_t *out = json_array();
 	bool found = !resource[0];
 
+	daemon_snapshot_refresh(s->daemon);
+	snapshot = daemon_snapshot_get(s->daemon);
 	for (unsigned i = 0; i < snapshot->resource_count; i++) {
 		const struct status_resource *r = &snapshot->resources[i];
 

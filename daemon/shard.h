@@ -42,6 +42,10 @@ int shard_start(struct shard *shard, struct err *err);
 void shard_stop(struct shard *shard);
 void shard_free(struct shard *shard);
 
+/* Control thread: publishes what has changed. Waits for at most SHARD_REFRESH_MAX_MS. */
+#define SHARD_REFRESH_MAX_MS 100
+void shard_refresh(struct shard *shard);
+
 /*
  * The functions below are called on the control thread. Each leads to one call of `done` there,
  * later; when the inbox is full -EAGAIN is returned and `done` is not called.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Publishes pictures of the resources for the control
  * thread, at most ten a second unless one is asked for. */
+#include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -77,4 +79,54 @@ void shard_publish_step(struct resource *res)
 		shard_publish(res);
 	else if (shard->publish_ns == SHARD_NEVER_NS)
 		shard->publish_ns = shard->now_ns + interval_ns;
+}
+
+/* Freed by the last of the two who know it. */
+struct refresh_msg {
+	struct inbox_msg msg;
+	struct shard *shard;
+	unsigned user_count;
+	sem_t published;
+};
+
+static void refresh_put(struct refresh_msg *m)
+{
+	if (__atomic_sub_fetch(&m->user_count, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	sem_destroy(&m->published);
+	free(m);
+}
+
+static void run_refresh(struct inbox_msg *msg)
+{
+	struct refresh_msg *m = CONTAINER_OF(msg, struct refresh_msg, msg);
+
+	shard_publish_due(m->shard);
+	sem_post(&m->published);
+	refresh_put(m);
+}
+
+void shard_refresh(struct shard *shard)
+{
+	struct refresh_msg *m = calloc(1, sizeof(*m));
+	struct timespec until;
+
+	if (!m)
+		return;
+	m->msg.run = run_refresh;
+	list_init(&m->msg.link);
+	m->shard = shard;
+	m->user_count = 2;
+	sem_init(&m->published, 0, 0);
+	if (inbox_post(&shard->inbox, &m->msg)) {
+		m->user_count = 1;
+	} else {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += SHARD_REFRESH_MAX_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		while (sem_clockwait(&m->published, CLOCK_MONOTONIC, &until) && errno == EINTR)
+			;
+	}
+	refresh_put(m);
 }

@@ -136,6 +136,11 @@ static int by_name(const void *a, const void *b)
 		      ((const struct status_resource *)b)->name);
 }
 
+void daemon_snapshot_refresh(struct daemon *d)
+{
+	shard_refresh(d->shard);
+}
+
 const struct status_snapshot *daemon_snapshot_get(struct daemon *d)
 {
 	const struct conf *conf = d->conf->conf;

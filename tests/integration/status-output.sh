@@ -53,6 +53,16 @@ must node_kill beta
 must wait_for 60 "alpha to notice" conn_is alpha beta Connecting
 must wait_for 60 "status to tell of it" status_shows alpha '^r0: DEGRADED: beta is Connecting' '^  beta connection:Connecting$'
 
+# Status shows what is done when it is asked, however short ago: here blocks written while the file stays open.
+exec 3<>"$(node_file alpha)"
+before=$(peer_field alpha beta '.peer_devices[0]."out-of-sync"')
+for i in $(seq 1 20); do
+	dd if=/dev/urandom bs=64k count=1 conv=notrunc,fsync status=none >&3
+	now=$(peer_field alpha beta '.peer_devices[0]."out-of-sync"')
+	[ "$now" = $((before + 64 * i)) ] || fail "status shows $now KiB out of sync after $i synced writes of 64 KiB, $before KiB before"
+done
+exec 3>&-
+
 # --watch in a pipe: prints the state, and again when it changes; ends with SIGTERM.
 "$B/drbdctl" -s "$WORK/alpha/control.sock" status --watch >"$WORK/watch" &
 watch=$!

@@ -99,6 +99,11 @@ void daemon_shutdown(struct daemon *d)
 	(void)event_base_loopbreak(d->base);
 }
 
+void daemon_snapshot_refresh(struct daemon *d)
+{
+	(void)d;
+}
+
 const struct status_snapshot *daemon_snapshot_get(struct daemon *d)
 {
 	return &d->snapshot;
