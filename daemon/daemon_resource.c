@@ -166,16 +166,16 @@ int daemon_down(struct daemon *d, const char *resource, bool force, control_done
 
 /* ---- adjust ---- */
 
-static bool same_core(const struct conf *a, const struct conf_resource *ra, const struct conf *b,
-		      const struct conf_resource *rb, uint8_t id)
+static bool options_fit(const struct conf *a, const struct conf_resource *ra,
+			const struct conf *b, const struct conf_resource *rb, uint8_t id)
 {
 	struct core_conf *ca = calloc(1, sizeof(*ca)), *cb = calloc(1, sizeof(*cb));
-	bool same = ca && cb && !conf_to_core(a, ra, id, ca, NULL) &&
-		    !conf_to_core(b, rb, id, cb, NULL) && !memcmp(ca, cb, sizeof(*ca));
+	bool fit = ca && cb && !conf_to_core(a, ra, id, ca, NULL) &&
+		   !conf_to_core(b, rb, id, cb, NULL) && core_conf_fits(ca, cb);
 
 	free(ca);
 	free(cb);
-	return same;
+	return fit;
 }
 
 static bool same_volumes(const struct conf_resource *ra, const struct conf_node *na,
@@ -210,17 +210,31 @@ static bool same_paths(const struct conf_resource *ra, const struct conf_resourc
 	return true;
 }
 
-/* Whether what runs is what the new configuration says, as far as this node is concerned. */
-static bool unchanged(struct daemon *d, const struct daemon_resource *running,
-		      const struct conf_resource *rb)
+/* Whether what runs can take the new configuration over, as far as this node is concerned. */
+static bool fits(struct daemon *d, const struct daemon_resource *running,
+		 const struct conf_resource *rb)
 {
 	const struct conf *a = running->conf->conf, *b = d->conf->conf;
 	const struct conf_resource *ra = conf_resource_find(a, running->name);
 	const struct conf_node *na = conf_node_find(ra, d->options.node);
 	const struct conf_node *nb = conf_node_find(rb, d->options.node);
 
-	return na->node_id == nb->node_id && same_core(a, ra, b, rb, na->node_id) &&
+	return na->node_id == nb->node_id && options_fit(a, ra, b, rb, na->node_id) &&
 	       same_volumes(ra, na, rb, nb) && same_paths(ra, rb, na->node_id);
+}
+
+static int take_over(struct daemon *d, struct daemon_resource *running,
+		     const struct conf_resource *res, control_done done, void *ctx)
+{
+	const struct conf_node *node = conf_node_find(res, d->options.node);
+	int rc = shard_configure(d->shard, d->conf->conf, res, node->node_id, done, ctx);
+
+	if (rc)
+		return rc;
+	conf_ref_put(running->conf);
+	running->conf = d->conf;
+	running->conf->user_count++;
+	return 0;
 }
 
 /* The errors in one line, as many as there is room for. */
@@ -301,8 +315,10 @@ int daemon_adjust(struct daemon *d, const char *resource, control_done done, voi
 	res = configured(d, resource);
 	if (!res && !running)
 		return -ENOENT;
-	if (res && (!running || unchanged(d, running, res)))
+	if (res && !running)
 		return daemon_resource_up(d, res, done, ctx);
+	if (res && fits(d, running, res))
+		return take_over(d, running, res, done, ctx);
 	op = operation_new(d, resource, done, ctx);
 	if (!op)
 		return -ENOMEM;

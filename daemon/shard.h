@@ -58,6 +58,9 @@ int shard_up(struct shard *shard, const struct conf *conf, const struct conf_res
 int shard_down(struct shard *shard, const char *resource, bool force, control_done done, void *ctx);
 int shard_command(struct shard *shard, const char *resource, const struct ev_command *cmd,
 		  control_done done, void *ctx);
+/* Other options, which fit (core_conf_fits()), are copied; then as shard_complete(). */
+int shard_configure(struct shard *shard, const struct conf *conf, const struct conf_resource *res,
+		    uint8_t own_node_id, control_done done, void *ctx);
 /* Attaches and connects whatever is not. */
 int shard_complete(struct shard *shard, const char *resource, control_done done, void *ctx);
 

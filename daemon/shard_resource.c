@@ -57,6 +57,7 @@ struct shard_msg {
 	bool force;
 	struct resource *res;         /* up: taken */
 	struct net_conn_conf *conns;  /* up: peer_count of them */
+	struct core_conf *options;    /* configure */
 	struct fuse_session *session;
 };
 
@@ -253,6 +254,12 @@ static bool address_shared(const struct conf_resource *cr, uint8_t of, uint8_t o
 	return false;
 }
 
+static uint32_t sock_check_ms(const struct core_net_conf *net)
+{
+	return 100 * (net->socket_check_timeout_ds ? net->socket_check_timeout_ds :
+						     net->ping_timeout_ds);
+}
+
 static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t peer,
 			    struct net_conn_conf *out)
 {
@@ -265,9 +272,7 @@ static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t
 	out->own_node_id = own;
 	out->peer_node_id = peer;
 	out->connect_int_s = cc->net.connect_int_s;
-	out->sock_check_ms = 100 * cc->net.socket_check_timeout_ds;
-	if (out->sock_check_ms == 0)
-		out->sock_check_ms = 100 * cc->net.ping_timeout_ds;
+	out->sock_check_ms = sock_check_ms(&cc->net);
 	out->path_count = count < NET_PATHS_MAX ? count : NET_PATHS_MAX;
 	for (unsigned i = 0; i < out->path_count; i++) {
 		out->paths[i].local = paths[i].local.ss;
@@ -544,6 +549,47 @@ int shard_complete(struct shard *shard, const char *resource, control_done done,
 	rc = post(shard, m, run_complete, done, ctx);
 	if (rc)
 		free(m);
+	return rc;
+}
+
+static void run_configure(struct inbox_msg *msg)
+{
+	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
+	struct resource *res = find(m->shard, m->name);
+	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = m->options };
+
+	if (res) {
+		for (unsigned i = 0; i < m->options->peer_count; i++) {
+			const struct core_peer_conf *peer = &m->options->peers[i];
+
+			net_conn_set_times(res->by_node[peer->node_id]->conn,
+					   peer->net.connect_int_s, sock_check_ms(&peer->net));
+		}
+		resource_step(res, &ev);
+		attach_and_connect(res, m->reply, true);
+	} else {
+		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
+	}
+	free(m->options);
+	free(m);
+}
+
+int shard_configure(struct shard *shard, const struct conf *conf, const struct conf_resource *cr,
+		    uint8_t own_node_id, control_done done, void *ctx)
+{
+	struct shard_msg *m = calloc(1, sizeof(*m));
+	int rc = -ENOMEM;
+
+	if (!m)
+		return rc;
+	str_copy(m->name, sizeof(m->name), cr->name);
+	m->options = calloc(1, sizeof(*m->options));
+	if (m->options && !conf_to_core(conf, cr, own_node_id, m->options, NULL))
+		rc = post(shard, m, run_configure, done, ctx);
+	if (!rc)
+		return 0;
+	free(m->options);
+	free(m);
 	return rc;
 }
 

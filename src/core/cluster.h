@@ -31,6 +31,12 @@ void peer_time(struct core *core);
 uint64_t peer_deadline(const struct core *core);
 void rx_disconnect(struct core *core, struct peer *peer, const struct pkt *pkt);
 
+/* ---- configure.c ---- */
+
+void core_configure(struct core *core, const struct core_conf *to);
+/* The options of a connection, to be changed. */
+struct core_net_conf *configure_net(struct core *core, const struct peer *peer);
+
 /* ---- handshake.c, auth.c ---- */
 
 void handshake_start(struct core *core, struct peer *peer);
@@ -41,6 +47,8 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt);
 void handshake_send_protocol(struct core *core, struct peer *peer);
+/* The same while connected: the peer takes over what has changed. */
+void handshake_send_protocol_update(struct core *core, struct peer *peer);
 void auth_start(struct core *core, struct peer *peer);
 void rx_auth_challenge(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_auth_response(struct core *core, struct peer *peer, const struct pkt *pkt);

@@ -348,6 +348,9 @@ static void dispatch(struct core *core, const struct core_event *event)
 	case EV_COMMAND:
 		command_submit(core, &event->u.command);
 		return;
+	case EV_CONFIGURE:
+		core_configure(core, event->u.configure);
+		return;
 	}
 	assert_fail("unknown event", __FILE__, __LINE__);
 }

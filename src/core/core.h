@@ -131,6 +131,7 @@ enum core_event_kind {
 	EV_ATTACHED,     /* answer to AC_ATTACH */
 	EV_DETACHED,     /* answer to AC_DETACH */
 	EV_COMMAND,
+	EV_CONFIGURE,    /* u.configure: other options; core_conf_fits() holds */
 };
 
 enum request_op { OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES, OP_FLUSH };
@@ -223,6 +224,7 @@ struct core_event {
 		struct ev_attached attached;
 		uint16_t detached_vnr;
 		struct ev_command command;
+		const struct core_conf *configure; /* borrowed */
 	} u;
 };
 
@@ -324,6 +326,11 @@ struct core;
 
 /* Bytes of memory that core_create() needs for this configuration. */
 size_t core_mem_bytes(const struct core_conf *conf);
+/*
+ * Whether a core with the options `from` can go on with those of `to` (EV_CONFIGURE): volumes,
+ * peers and who has a disk must be the same, size and al-extents too; bounds, crypto and log stay.
+ */
+bool core_conf_fits(const struct core_conf *from, const struct core_conf *to);
 /* Builds the core in `mem` (64-byte aligned). The configuration is copied. Never fails. */
 struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes);
 void core_step(struct core *core, const struct core_event *event);

@@ -49,6 +49,8 @@ bool keepalive_answered(const struct peer *peer, uint32_t number);
  * request, holds and actlog parts of peers and volumes. */
 size_t request_mem_bytes(const struct core_conf *conf);
 void request_create(struct core *core);
+/* Options have changed. */
+void request_configure(struct core *core);
 void request_submit(struct core *core, const struct ev_submit *ev);
 void request_cancel(struct core *core, uint64_t cookie);
 unsigned request_room(const struct core *core);

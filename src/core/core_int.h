@@ -110,7 +110,6 @@ struct peer {
 	uint32_t features;
 	bool got_features, got_challenge, got_auth_ok, sent_response, got_protocol;
 	uint8_t my_challenge[AUTH_CHALLENGE_BYTES];
-	struct pkt_protocol protocol_rx;
 	uint64_t hs_deadline_ns;
 	uint16_t drbd8_reply, drbd8_reply_vnr; /* drbd8.c: what its request is answered with */
 	bool discard_their_data;    /* the peer announced discard-my-data */

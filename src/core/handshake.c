@@ -139,20 +139,32 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 
 /* ---- P_PROTOCOL ---- */
 
-void handshake_send_protocol(struct core *core, struct peer *peer)
+static void protocol_send(struct core *core, struct peer *peer, enum packet type,
+			  uint32_t conn_flags)
 {
 	const struct core_net_conf *net = &peer->conf->net;
-	struct pkt pkt = { .type = P_PROTOCOL, .vnr = VNR_NONE };
+	struct pkt pkt = { .type = type, .vnr = VNR_NONE };
 
-	peer->phase = HS_PROTOCOL;
-	deadline_arm(core, peer);
 	pkt.u.protocol.protocol = (uint32_t)net->protocol;
 	pkt.u.protocol.after_sb_0p = (uint32_t)net->after_sb_0p;
 	pkt.u.protocol.after_sb_1p = (uint32_t)net->after_sb_1p;
 	pkt.u.protocol.after_sb_2p = (uint32_t)net->after_sb_2p;
-	pkt.u.protocol.conn_flags = peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0;
+	pkt.u.protocol.conn_flags = conn_flags;
 	memcpy(pkt.u.protocol.integrity_alg, net->data_integrity_alg, ALG_NAME_MAX);
 	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void handshake_send_protocol(struct core *core, struct peer *peer)
+{
+	peer->phase = HS_PROTOCOL;
+	deadline_arm(core, peer);
+	protocol_send(core, peer, P_PROTOCOL,
+		      peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0);
+}
+
+void handshake_send_protocol_update(struct core *core, struct peer *peer)
+{
+	protocol_send(core, peer, P_PROTOCOL_UPDATE, 0);
 }
 
 /* "discard-local" on one node is "discard-remote" on the other. */
@@ -201,7 +213,6 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 				"discard-my-data was given on both nodes: nothing would be left");
 		return;
 	}
-	peer->protocol_rx = *p;
 	peer->got_protocol = true;
 	peer->phase = HS_READY;
 	deadline_arm(core, peer);
@@ -211,14 +222,33 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 		twopc_request_connect(core, peer);
 }
 
+/*
+ * The protocol is one setting of both nodes, whoever changes it. A policy that discards data is
+ * not taken over from anybody: it has to be the same at the next connect. Digests need a new
+ * agreement on the features.
+ */
 void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
-	const char *option = protocol_mismatch(&peer->conf->net, &pkt->u.protocol);
+	const struct pkt_protocol *p = &pkt->u.protocol;
+	struct core_net_conf *net = configure_net(core, peer);
+	const char *option = protocol_mismatch(net, p);
 
-	if (option)
+	if (!option)
+		return;
+	if (strcmp(p->integrity_alg, net->data_integrity_alg) != 0) {
 		peer_standalone(core, peer, true,
-				"%s changed option %s; change it here too and connect again",
-				peer->conf->name, option);
+				"%s changed option data-integrity-alg; change it here too and "
+				"connect again",
+				peer->conf->name);
+		return;
+	}
+	core_log(core, LOG_LEVEL_WARNING,
+		 "%s %s: option %s was changed there: change it in the configuration here, too, or "
+		 "the next connect fails",
+		 core->conf.name, peer->conf->name, option);
+	if (p->protocol >= PROTOCOL_A && p->protocol <= PROTOCOL_C)
+		net->protocol = (enum wire_protocol)p->protocol;
+	core->notify = true;
 }
 
 void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt)

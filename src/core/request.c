@@ -48,7 +48,6 @@ size_t request_mem_bytes(const struct core_conf *conf)
 static void create_peer(struct core *core, struct peer *peer)
 {
 	const struct core_conf *conf = &core->conf;
-	struct requests *rq = &core->req;
 
 	peer->tx.barriers =
 		core_arena(core, ring_size(conf->requests_max) * sizeof(struct tx_barrier));
@@ -58,8 +57,19 @@ static void create_peer(struct core *core, struct peer *peer)
 	list_init(&peer->rx.orphans);
 	list_init(&peer->rx.reads);
 	list_init(&peer->rx.drain);
-	if (peer->conf->net.max_epoch_size > 0 && peer->conf->net.max_epoch_size < rq->epoch_max)
-		rq->epoch_max = peer->conf->net.max_epoch_size;
+}
+
+void request_configure(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	rq->epoch_max = UINT32_MAX;
+	FOR_EACH_PEER(core, peer) {
+		uint32_t max = peer->conf->net.max_epoch_size;
+
+		if (max > 0 && max < rq->epoch_max)
+			rq->epoch_max = max;
+	}
 }
 
 void request_create(struct core *core)
@@ -81,7 +91,7 @@ void request_create(struct core *core)
 	list_init(&rq->flushes);
 	list_init(&rq->split);
 	rq->barrier_ring = ring_size(n);
-	rq->epoch_max = UINT32_MAX;
+	request_configure(core);
 	rq->barrier_at_ns = NEVER_NS;
 	rq->ack_at_ns = NEVER_NS;
 	FOR_EACH_VOLUME(core, vol) {

@@ -71,6 +71,8 @@ void net_set_trace(struct net *net, bool on);
 /* Opens the listeners that the paths need. -EADDRINUSE and others: err says which address. */
 int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
 		 struct net_conn **out, struct err *err);
+/* connect_int_s and sock_check_ms from now on. */
+void net_conn_set_times(struct net_conn *conn, uint32_t connect_int_s, uint32_t sock_check_ms);
 /* Sends what is queued and closes in the background; no callback any more. */
 void net_conn_free(struct net_conn *conn);
 

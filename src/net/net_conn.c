@@ -206,6 +206,12 @@ void net_conn_fail(struct net_conn *conn, const char *fmt, ...)
 	conn->net->cb->down(conn->ctx, reason);
 }
 
+void net_conn_set_times(struct net_conn *conn, uint32_t connect_int_s, uint32_t sock_check_ms)
+{
+	conn->conf.connect_int_s = connect_int_s;
+	conn->conf.sock_check_ms = sock_check_ms;
+}
+
 void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt)
 {
 	struct net_stream *s = conn->streams[stream];

@@ -61,9 +61,24 @@ change
 for n in alpha beta; do must ctl $n adjust all; done
 must wait_for 60 "both nodes settled" cluster_settled
 
-# In use: refused with the reason, and nothing happens.
+# In use, options change under way: nobody is disconnected, and the protocol changes on both nodes.
 exec 3<>"$(node_file alpha)"
-change 's/ping-int = 1;/ping-int = 2;/'
+incarnations() { grep -c 'Connecting -> Connected' "$WORK/alpha/log"; }
+before=$(incarnations)
+change 's/ping-int = 1;/ping-int = 2; connect-int = 3; protocol = "A";/; s/connect-int = 2;//; s/^  disk = {/  disk = { c-max-rate = "8M";/'
+must ctl alpha adjust r0
+[ "$(peer_field alpha beta .protocol)" = A ] || fail "the protocol is $(peer_field alpha beta .protocol)"
+must wait_for 30 "beta to take the protocol over" eval '[ "$(peer_field beta alpha .protocol)" = A ]'
+must put_random alpha 0 512
+must ctl beta adjust r0
+change
+must ctl beta adjust r0
+must wait_for 30 "alpha to take the protocol over" eval '[ "$(peer_field alpha beta .protocol)" = C ]'
+must ctl alpha adjust r0
+[ "$(incarnations)" = "$before" ] || fail "an adjust of options disturbed the connection"
+
+# What the volumes are made of needs down and up: refused with the reason, and nothing happens.
+change 's/^  disk = {/  disk = { al-extents = 67;/'
 must_fail 11 ctl alpha adjust r0
 said 'adjust r0: the changes need the resource to go down and up: the file of volume 0 is open'
 conn_is alpha beta Connected || fail "a refused adjust disturbed the connection"

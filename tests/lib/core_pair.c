@@ -314,6 +314,17 @@ int pair_command(struct pair *p, unsigned node, const struct ev_command *command
 	return rc;
 }
 
+void pair_configure(struct pair *p, unsigned node, void (*change)(struct core_conf *conf))
+{
+	static struct core_conf conf;
+	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = &conf };
+
+	conf = p->node[node].core->conf;
+	change(&conf);
+	world_step(p, node, &ev);
+	ASSERT(pair_run(p));
+}
+
 int pair_simple(struct pair *p, unsigned node, enum core_command cmd)
 {
 	struct ev_command ev = { .cmd = cmd };

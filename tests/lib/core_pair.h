@@ -57,6 +57,9 @@ const char *pair_text(const struct pair *p);
 uint64_t pair_submit_command(struct pair *p, unsigned node, const struct ev_command *command);
 bool pair_replied(const struct pair *p, uint64_t cookie, int *rc);
 
+/* Other options for a running node (EV_CONFIGURE). */
+void pair_configure(struct pair *p, unsigned node, void (*change)(struct core_conf *conf));
+
 /* Whole operation; 0 or -errno. Contents are one tag per sector. */
 int pair_write(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors, uint64_t tag);
 int pair_read(struct pair *p, unsigned node, uint64_t sector, uint32_t sectors, uint64_t *tags);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Other options for a core that runs (EV_CONFIGURE): which ones may change, and what follows. */
+#include <string.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+
+/* ---- what may change: each of these copies all of that, and nothing else ---- */
+
+static void take_resource(struct core_conf *to, const struct core_conf *from)
+{
+	to->auto_promote = from->auto_promote;
+	to->auto_promote_timeout_ds = from->auto_promote_timeout_ds;
+	to->twopc_timeout_ds = from->twopc_timeout_ds;
+	to->twopc_retry_timeout_ds = from->twopc_retry_timeout_ds;
+}
+
+static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)
+{
+	to->on_io_error = from->on_io_error;
+	to->resync_rate_kib = from->resync_rate_kib;
+	to->c_plan_ahead_ds = from->c_plan_ahead_ds;
+	to->c_delay_target_ds = from->c_delay_target_ds;
+	to->c_fill_target_sectors = from->c_fill_target_sectors;
+	to->c_max_rate_kib = from->c_max_rate_kib;
+}
+
+static bool disk_fits(const struct core_disk_conf *from, const struct core_disk_conf *to)
+{
+	struct core_disk_conf changed;
+
+	memcpy(&changed, from, sizeof(changed));
+	take_disk(&changed, to);
+	return !memcmp(&changed, to, sizeof(changed));
+}
+
+bool core_conf_fits(const struct core_conf *from, const struct core_conf *to)
+{
+	if (strcmp(from->name, to->name) != 0 || from->node_id != to->node_id ||
+	    from->volume_count != to->volume_count || from->peer_count != to->peer_count)
+		return false;
+	for (unsigned v = 0; v < from->volume_count; v++) {
+		if (from->volumes[v].vnr != to->volumes[v].vnr ||
+		    !disk_fits(&from->volumes[v].disk, &to->volumes[v].disk))
+			return false;
+	}
+	for (unsigned i = 0; i < from->peer_count; i++) {
+		const struct core_peer_conf *a = &from->peers[i], *b = &to->peers[i];
+
+		if (a->node_id != b->node_id || strcmp(a->name, b->name) != 0 ||
+		    memcmp(a->has_disk, b->has_disk, sizeof(a->has_disk)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- connections: everything may change ---- */
+
+/* What P_PROTOCOL says of both nodes' options. */
+static bool agreed_options_differ(const struct core_net_conf *a, const struct core_net_conf *b)
+{
+	return a->protocol != b->protocol || a->after_sb_0p != b->after_sb_0p ||
+	       a->after_sb_1p != b->after_sb_1p || a->after_sb_2p != b->after_sb_2p;
+}
+
+static void configure_peer(struct core *core, struct peer *peer, struct core_net_conf *net,
+			   const struct core_net_conf *to)
+{
+	bool digest = strcmp(net->data_integrity_alg, to->data_integrity_alg) != 0;
+	bool tell = agreed_options_differ(net, to);
+
+	*net = *to;
+	if (!peer->streams_up)
+		return;
+	/* Features depend on it: it takes a new agreement. */
+	if (digest)
+		peer_fail(core, peer, CONN_NETWORK_FAILURE, "data-integrity-alg was changed here");
+	else if (tell && peer->phase == HS_READY)
+		handshake_send_protocol_update(core, peer);
+	else if (tell)
+		peer_fail(core, peer, CONN_NETWORK_FAILURE, "options were changed here");
+}
+
+struct core_net_conf *configure_net(struct core *core, const struct peer *peer)
+{
+	return &core->conf.peers[peer->conf - core->conf.peers].net;
+}
+
+void core_configure(struct core *core, const struct core_conf *to)
+{
+	ASSERT(core_conf_fits(&core->conf, to));
+	take_resource(&core->conf, to);
+	for (unsigned v = 0; v < to->volume_count; v++)
+		take_disk(&core->conf.volumes[v].disk, &to->volumes[v].disk);
+	for (unsigned i = 0; i < to->peer_count; i++)
+		configure_peer(core, core->peer[to->peers[i].node_id], &core->conf.peers[i].net,
+			       &to->peers[i].net);
+	request_configure(core);
+	/* Allowed remote reads may open a gate. */
+	core_work(core, WORK_SEND_STATE | WORK_REQUESTS);
+	core->notify = true;
+}
