@@ -101,12 +101,13 @@ $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS)): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $
 
 # ---- what people call ----
 
-.PHONY: soak help deps deps-test demo check check-unit check-san check-integration lint sim fuzz bench install uninstall clean
+.PHONY: soak help deps deps-test demo check check-kernel lint sim fuzz bench install uninstall clean
 
 help:
 	@echo "make            build drbdfs and drbdctl into $(B)/"
 	@echo "make demo       the main job in one terminal: three nodes, a crash, a resync (KEEP=1 leaves it running)"
 	@echo "make check      all tests; ends with their counts"
+	@echo "make check-kernel  our node against the DRBD 8.4 of Debian's kernel in an emulated machine (SCENARIOS=\"...\")"
 	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
@@ -146,6 +147,16 @@ check: deps-test
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all
+
+# The emulated machine is made of Debian packages and kept in $(B)/kernel-guest.
+SCENARIOS ?=
+check-kernel:
+	@packaging/deps.sh kernel
+	@$(MAKE) --no-print-directory -s -j$(shell nproc) all $(if $(filter x86_64,$(shell uname -m)),$(B)/tests/interop/guest/tsc)
+	@B=$(B) tests/interop/check-kernel.sh $(SCENARIOS)
+
+$(B)/tests/interop/guest/tsc: $(B)/tests/interop/guest/tsc.o
+	$(Q)$(CC) $(LDFLAGS) -o $@ $<
 
 # Random faults on real daemons, more than in make check: ROUNDS=24 SEED=n THING=name.
 ROUNDS ?= 24

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Installs the Debian 12 packages that a set of targets needs; does nothing when all are there.
-# Usage: packaging/deps.sh build|demo|test|bench ...
+# Usage: packaging/deps.sh build|demo|test|kernel|bench ...
 set -eu
 
 build="gcc make pkg-config libc6-dev libfuse3-dev fuse3 libevent-dev libcurl4-openssl-dev
 	libconfig-dev libjansson-dev libssl-dev"
 demo="e2fsprogs util-linux jq"
 test="libcriterion-dev fio curl clang libclang-rt-14-dev python3-minimal drbd-utils groff-base"
+kernel="qemu-system-x86 iproute2 kmod cpio zstd drbd-utils"
 bench="fio jq"
 
 want=
@@ -16,14 +17,15 @@ for set in "$@"; do
 	build) want="$want $build" ;;
 	demo) want="$want $build $demo" ;;
 	test) want="$want $build $demo $test" ;;
+	kernel) want="$want $build $demo $kernel" ;;
 	bench) want="$want $build $bench" ;;
 	*)
-		echo "deps.sh: unknown set '$set' (build, demo, test, bench)" >&2
+		echo "deps.sh: unknown set '$set' (build, demo, test, kernel, bench)" >&2
 		exit 2
 		;;
 	esac
 done
-[ -n "$want" ] || { echo "usage: deps.sh build|demo|test|bench ..." >&2; exit 2; }
+[ -n "$want" ] || { echo "usage: deps.sh build|demo|test|kernel|bench ..." >&2; exit 2; }
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "deps.sh: this is not a Debian system; install the counterparts of:" $want >&2

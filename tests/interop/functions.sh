@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What every interop scenario starts from: our node "here", the peer machine "there" with kernel DRBD 9. Sourced.
+# What every interop scenario starts from: our node "here", the peer machine "there" with kernel DRBD. Sourced.
 #
 # From run.sh, in the environment: PEER_RUN (runs its argument as a line of shell on the peer), PEER_ADDRESS, OWN_ADDRESS,
-# PEER_DISK, and where given PEER_CRASH, PEER_IMAGE, LINK_CUT, LINK_HEAL; OWN_ID (0 or 1); B.
+# PEER_DISK, and where given PEER_CRASH, PEER_IMAGE, PEER_CONSOLE, LINK_CUT, LINK_HEAL; OWN_ID (0 or 1); B.
+# drbd8.sh has what is different with DRBD 8.4.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 . tests/lib/cluster.sh
@@ -22,7 +23,7 @@ eval "unhurried_$(declare -f wait_for)"
 wait_for() { unhurried_wait_for $(($1 * SLOW)) "${@:2}"; }
 THERE_ID=$((1 - OWN_ID))
 link_is_cut=
-kernel_trouble='BUG[: ]|Oops|WARNING: CPU|BAD!|ASSERTION .* FAILED|ASSERT FAILED|Call Trace'
+kernel_trouble='BUG[: ]|Oops|WARNING: CPU|BAD!|ASSERTION .* FAILED|ASSERT FAILED|ASSERT\(|Call Trace'
 our_trouble='Sanitizer|runtime error:|this must always hold'
 
 skip() { echo "$*"; exit 77; }
@@ -37,11 +38,10 @@ there_put() { there "echo $(base64 -w0 "$1") | base64 -d >$2"; } # FILE PATH
 adm() { there "drbdadm -c $THERE_CONF $*"; }
 there_up() { adm up r0; }
 there_down() { adm down r0; }
-there_log() { there "dmesg | tail -n ${1:-40}"; }
 
-# A value of `drbdsetup status`.
+there_status() { there "drbdsetup status r0 --json --statistics"; }
 there_field() { # JQ
-	there "drbdsetup status r0 --json --statistics" 2>/dev/null | jq -r ".[0] | $1" 2>/dev/null
+	there_status 2>/dev/null | jq -r ".[0] | $1" 2>/dev/null
 }
 
 there_crash() { # the machine is lost without warning and comes back without its resource
@@ -100,9 +100,10 @@ world_new() { # [PROTOCOL]
 	conf_here
 	must conf_there
 	must there "blkdiscard -f -z $PEER_DISK 2>&1"
-	must ctl here create-md r0 --max-peers 3
-	must adm create-md --force --max-peers=3 r0
+	must ctl here create-md r0 --max-peers ${MAX_PEERS:-3}
+	must there_create_md
 }
+there_create_md() { adm create-md --force --max-peers=${MAX_PEERS:-3} r0; }
 
 both_up() {
 	must node_start here
@@ -228,9 +229,15 @@ cut_link() {
 }
 heal_link() { $LINK_HEAL && link_is_cut=; }
 
-there_trouble() { # appends what the peer's kernel complained about
-	there "dmesg" 2>/dev/null >>"$WORK/there.log"
+there_trouble() { # appends what the peer's kernel has said since the last time
+	if [ -n "${PEER_CONSOLE:-}" ]; then
+		tail -c +$((console_read + 1)) "$PEER_CONSOLE" >>"$WORK/there.log"
+		console_read=$(stat -c %s "$PEER_CONSOLE")
+	else
+		there "dmesg" 2>/dev/null >>"$WORK/there.log"
+	fi
 }
+[ -z "${PEER_CONSOLE:-}" ] || console_read=$(stat -c %s "$PEER_CONSOLE")
 
 finish() {
 	local rc=$?
@@ -245,7 +252,8 @@ finish() {
 		node_alive here && ctl here status --verbose
 		tail -n 40 "$WORK/here/log"
 		echo "--- there: status and end of the kernel's log"
-		there "rm -f /tmp/drbdfs-load; drbdsetup status --verbose --statistics"
+		there "rm -f /tmp/drbdfs-load"
+		there_status
 		tail -n 60 "$WORK/there.log"
 	fi
 	cluster_cleanup
@@ -256,3 +264,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+THERE_VERSION=$(there "sed -n 's/^version: \([0-9.]*\).*/\1/p' /proc/drbd")
+[[ $THERE_VERSION != 8.* ]] || . tests/interop/drbd8.sh
+needs_drbd8() { [[ $THERE_VERSION = 8.* ]] || skip "DRBD $THERE_VERSION: $1"; } # WHY
+needs_drbd9() { [[ $THERE_VERSION != 8.* ]] || skip "DRBD $THERE_VERSION: $1"; } # WHY

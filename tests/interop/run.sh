@@ -1,21 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs the scenarios against a machine with kernel DRBD 9; README.md here says how. The last line is "N passed, N failed, N skipped".
+# Runs the scenarios against a machine with kernel DRBD; README.md here says how. The last line is "N passed, N failed, N skipped".
 #
 # run.sh --peer-run COMMAND --peer ADDRESS --own ADDRESS --peer-disk DEVICE [OPTIONS] [SCENARIO...]
 #   --peer-run COMMAND    runs its last argument as a line of shell on the peer, e.g. "ssh root@10.1.0.2"
 #   --peer, --own         addresses that the two nodes use
 #   --peer-disk DEVICE    block device on the peer, at least 64 MiB; OVERWRITTEN
 #   --peer-image FILE     the same device as a file here, if there is one: compared directly
+#   --peer-console FILE   its kernel log as a file here: searched for complaints instead of dmesg
 #   --peer-crash COMMAND  resets the peer without warning and returns when it answers again, DRBD loaded
 #   --link-cut COMMAND, --link-heal COMMAND
 #   --own-id 0|1          our node id; default: every scenario with both
 #   --build DIR           default build
+# A SCENARIO with a slash is a file of its own.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 ids="0 1"
 export B=${B:-build}
-usage() { sed -n '5,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '5,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
 	[[ $1 = --* ]] || break
 	[ $# -ge 2 ] || usage
@@ -25,6 +27,7 @@ while [ $# -gt 0 ]; do
 	--own) export OWN_ADDRESS=$2 ;;
 	--peer-disk) export PEER_DISK=$2 ;;
 	--peer-image) export PEER_IMAGE=$2 ;;
+	--peer-console) export PEER_CONSOLE=$2 ;;
 	--peer-crash) export PEER_CRASH=$2 ;;
 	--link-cut) export LINK_CUT=$2 ;;
 	--link-heal) export LINK_HEAL=$2 ;;
@@ -42,9 +45,11 @@ passed=0 failed=0 skipped=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 for name in "$@"; do
+	file=$name
+	[[ $name = */* ]] || file=$here/scenarios/$name.sh
 	for id in $ids; do
 		rc=0 start=$SECONDS
-		OWN_ID=$id timeout -k 10 "${LIMIT:-420}" bash -c '. "$1" && . "$2"' scenario "$here/functions.sh" "$here/scenarios/$name.sh" >"$out" 2>&1 </dev/null || rc=$?
+		OWN_ID=$id timeout -k 10 "${LIMIT:-420}" bash -c '. "$1" && . "$2"' scenario "$here/functions.sh" "$file" >"$out" 2>&1 </dev/null || rc=$?
 		label="$name (our id $id)"
 		case $rc in
 		0) passed=$((passed + 1)); printf '  %-46s ok, %s s\n' "$label" $((SECONDS - start)) ;;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A disk goes from the kernel to us and back, with its metadata: it is taken up without a resync, and what changed in between is marked.
+needs_drbd9 "its disks have to be converted: move-disk-v08"
 [ -n "${PEER_IMAGE:-}" ] || skip "the peer's disk cannot be read here (PEER_IMAGE)"
 swap_disks() {
 	must node_stop here

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Wrong node ids are refused, for ever retried, and the connection is made when they are right.
+needs_drbd9 "there are no node ids"
 world_new C
 sed -i "s/node-id $OWN_ID;/node-id 5;/" "$WORK/there.conf"
 must there_put "$WORK/there.conf" $THERE_CONF
