@@ -8,7 +8,6 @@
 #include "core/resync_int.h"
 #include "core/state.h"
 
-#define SYNC_UUID_STEP (UINT64_C(1) << 48) /* from the old reference to the new one */
 #define HISTORY_8 2U
 #define FLAGS_8 (UINT64_C(0xf) | UUID_FLAG_STABLE)
 
@@ -47,11 +46,15 @@ void drbd8_send_sync_uuid(struct core *core, struct peer_device *pd)
 	uint64_t reference = vol->md.peers[pd->p].bitmap_uuid;
 	struct pkt pkt = { .type = P_SYNC_UUID, .vnr = vol->vnr };
 
-	if (reference && !uuid_eq(reference, UUID_JUST_CREATED))
-		reference += SYNC_UUID_STEP;
-	else
-		reference = core_random64(core) & ~UUID_PRIMARY;
-	set_reference(core, vol, peer, reference);
+	/* One that did not reach the target is told once more. */
+	if (!uuid_eq(vol->md.history[0] + SYNC_UUID_STEP, reference) ||
+	    !uuid_eq(vol->md.history[0], pd->uuids.current)) {
+		if (reference && !uuid_eq(reference, UUID_JUST_CREATED))
+			reference += SYNC_UUID_STEP;
+		else
+			reference = core_random64(core) & ~UUID_PRIMARY;
+		set_reference(core, vol, peer, reference);
+	}
 	pkt.u.sync_uuid = reference;
 	core_send(core, peer, STREAM_DATA, &pkt);
 }

@@ -59,8 +59,16 @@ static bool is_survivor_of(const struct uuid_side *side, const struct uuid_side 
 	       side->flags & crashed->flags & UUID_FLAG_KEEPS_BITS;
 }
 
+static bool is_full(enum sync_strategy s)
+{
+	return s == SYNC_SOURCE_SET_BITMAP || s == SYNC_TARGET_SET_BITMAP;
+}
+
 static void disk_states_override(const struct sync_input *in, struct sync_decision *d)
 {
+	/* Before 110 only the direction changes. */
+	bool full = in->apv < 110 &&
+		    (is_full(d->strategy) || d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT);
 	enum disk_state mine = in->me.disk, its = in->peer.disk;
 	bool rule_yields = d->rule == RULE_RECONNECTED || d->rule == RULE_LOST_QUORUM ||
 			   d->rule == RULE_BOTH_OFF;
@@ -77,11 +85,11 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 		return;
 	if (is_survivor_of(&in->me, &in->peer) || is_survivor_of(&in->peer, &in->me))
 		return;
-	if (mine > its) {
-		d->strategy = override_source(&in->me, &in->peer, &d->copy_from);
-		return;
-	}
-	d->strategy = strategy_mirror(override_source(&in->peer, &in->me, &d->copy_from));
+	d->strategy = mine > its ?
+			      override_source(&in->me, &in->peer, &d->copy_from) :
+			      strategy_mirror(override_source(&in->peer, &in->me, &d->copy_from));
+	if (full)
+		d->strategy = strategy_full(d->strategy);
 }
 
 /* ---- bits left at equal generations (2.6, and rule 4 of reliability 3.5) ---- */

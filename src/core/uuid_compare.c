@@ -218,6 +218,15 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 	return decided(SYNC_NONE, RULE_BOTH_OFF);
 }
 
+/* The source has taken its step, and P_SYNC_UUID did not reach the target (before 110). */
+static bool lost_sync_uuid(const struct sync_input *in, const struct uuid_side *source,
+			   const struct uuid_side *target)
+{
+	return in->apv < 110 && source->history[0] &&
+	       uuid_eq(source->history[0], target->current) &&
+	       uuid_eq(source->history[0] + SYNC_UUID_STEP, source->bitmap[target->node_id]);
+}
+
 static bool knows(const struct uuid_side *side, uint64_t uuid)
 {
 	return in_history(side, uuid) || other_bitmap(side, uuid, NODES_MAX) < NODES_MAX;
@@ -260,6 +269,10 @@ static struct sync_decision compare_different(const struct sync_input *in)
 		d.copy_from = (uint8_t)n;
 		return d;
 	}
+	if (lost_sync_uuid(in, peer, me))
+		return decided(SYNC_TARGET_USE_BITMAP, RULE_BITMAP_PEER);
+	if (lost_sync_uuid(in, me, peer))
+		return decided(SYNC_SOURCE_USE_BITMAP, RULE_BITMAP_SELF);
 	if (in_history(peer, me->current) && !in_history(me, peer->current))
 		return decided(SYNC_TARGET_SET_BITMAP, RULE_HISTORY_PEER);
 	if (in_history(me, peer->current) && !in_history(peer, me->current))
@@ -285,6 +298,13 @@ static struct sync_decision compare_equal_before_110(const struct sync_input *in
 		return decided(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
 	if (!i_crashed && !it_crashed)
 		return decided(SYNC_NONE, RULE_BOTH_OFF);
+	/* Who is Primary now has gone on from there, whoever was it before the crash. */
+	if (me->role == ROLE_PRIMARY && peer->role == ROLE_PRIMARY)
+		return decided(SYNC_SPLIT_BRAIN_DISCONNECT, RULE_BOTH_OFF);
+	if (me->role == ROLE_PRIMARY)
+		return decided(SYNC_SOURCE_USE_BITMAP, RULE_BOTH_OFF);
+	if (peer->role == ROLE_PRIMARY)
+		return decided(SYNC_TARGET_USE_BITMAP, RULE_BOTH_OFF);
 	if (i_crashed && it_crashed)
 		return decided(me->rc ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP,
 			       RULE_BOTH_OFF);

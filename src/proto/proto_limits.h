@@ -17,6 +17,7 @@
 #define HISTORY_UUIDS 32
 #define UUID_JUST_CREATED UINT64_C(4)
 #define UUID_PRIMARY UINT64_C(1)        /* marker bit, masked in every comparison */
+#define SYNC_UUID_STEP (UINT64_C(1) << 48) /* before 110: from a reference to that of its resync */
 #define UUID_UNKNOWN UINT64_MAX         /* "not in the sender's mask" */
 #define SHARED_SECRET_MAX 64            /* with the NUL */
 #define ALG_NAME_MAX 64                 /* with the NUL */

@@ -528,3 +528,44 @@ Test(split_brain, names)
 	cr_assert_str_eq(sync_rule_name(RULE_BITMAP_BOTH), "bitmap-both");
 	cr_assert_str_eq(sync_rule_name((enum sync_rule)99), "?");
 }
+
+/* ---- before 110: DRBD 8.4 ---- */
+
+Test(uuid_compare, before_110_a_present_primary_leads_after_a_crash)
+{
+	in.apv = 101;
+	in.me.flags = in.peer.flags = UUID_FLAG_STABLE;
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_BOTH_OFF);
+	in.peer.role = ROLE_PRIMARY;
+	expect(SYNC_TARGET_USE_BITMAP, RULE_BOTH_OFF);
+	in.me.role = ROLE_PRIMARY;
+	expect(SYNC_SPLIT_BRAIN_DISCONNECT, RULE_BOTH_OFF);
+	in.me.flags = UUID_FLAG_STABLE;
+	in.peer.role = ROLE_SECONDARY;
+	expect(SYNC_NONE, RULE_BOTH_OFF);
+}
+
+Test(uuid_compare, before_110_a_lost_sync_uuid_leaves_the_bitmap_valid)
+{
+	in.apv = 101;
+	in.me.flags = in.peer.flags = UUID_FLAG_STABLE;
+	in.me.history[0] = Y;
+	in.me.bitmap[1] = Y + SYNC_UUID_STEP;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_BITMAP_SELF);
+	in.me.bitmap[1] = Z;
+	expect(SYNC_SOURCE_SET_BITMAP, RULE_HISTORY_SELF);
+}
+
+Test(sync_decide, before_110_a_full_sync_stays_full_when_disks_choose_the_source)
+{
+	in.apv = 101;
+	in.me.flags = in.peer.flags = UUID_FLAG_STABLE;
+	in.peer.current = UUID_JUST_CREATED;
+	in.peer.disk = DISK_INCONSISTENT;
+	decide(SYNC_SOURCE_SET_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.current = Y;
+	in.me.bitmap[1] = Y;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
