@@ -23,6 +23,7 @@
 #define CONF_DISK_THREADS_DEFAULT 8
 #define CONF_DISK_THREADS_MAX 64
 #define CONF_MESSAGES_MAX 64
+#define CONF_FINGERPRINT_BYTES 32U /* SHA-256 of a public key (SPKI) */
 
 /* Bounds given to every core by conf_to_core(). */
 #define CONF_REQUESTS_MAX 8192U
@@ -55,6 +56,8 @@ struct conf_node {
 	char name[NAME_MAX_BYTES];
 	uint8_t node_id;
 	struct conf_addr address;   /* may be absent when every connection has paths */
+	bool has_fingerprint;       /* tls-fingerprint */
+	uint8_t fingerprint[CONF_FINGERPRINT_BYTES];
 	/* conf_resource.volume_count of them, same order as vnr[] */
 	struct conf_node_volume *volumes;
 	unsigned line;
@@ -92,6 +95,21 @@ struct conf_resource {
 	struct conf_connection *connections;
 };
 
+/* common.tls: who a node is towards its peers, and whom it believes. */
+struct conf_tls {
+	char file[CONF_PATH_MAX];   /* where it stands; line 0 = nowhere */
+	unsigned line;
+	bool by_fingerprint;        /* verify = "fingerprint" */
+	char certificate[CONF_PATH_MAX], private_key[CONF_PATH_MAX]; /* "" = the usual place */
+	char ca[CONF_PATH_MAX];
+};
+
+/* The same for one node, complete. */
+struct conf_tls_files {
+	char certificate[CONF_PATH_MAX], private_key[CONF_PATH_MAX];
+	char ca[CONF_PATH_MAX];     /* "" = none is needed: by fingerprint */
+};
+
 struct conf {
 	char file[CONF_PATH_MAX];
 	/* node = { ... }; "" where not given */
@@ -102,6 +120,7 @@ struct conf {
 	unsigned control_user_count; /* security.allowed-control-users */
 	uid_t control_users[CONF_CONTROL_USERS_MAX];
 	char secret_file[CONF_PATH_MAX]; /* security.secret-file: read by conf_to_core() */
+	struct conf_tls tls;
 	unsigned resource_count;
 	struct conf_resource *resources; /* byte order of their names */
 };
@@ -117,6 +136,8 @@ struct conf_messages {
 	} *items;
 };
 
+void conf_message_add(struct conf_messages *messages, bool warning, const char *file, unsigned line,
+		      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void conf_messages_clear(struct conf_messages *messages);
 /* "error: FILE:LINE: ..." lines to a stdio stream, with a last line when some were left out. */
 void conf_messages_print(const struct conf_messages *messages, FILE *out);
@@ -134,9 +155,17 @@ void conf_free(struct conf *conf);
 int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_MAX_BYTES],
 		     struct err *err);
 /* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular
- * files or block devices, none is used twice (also under another name), and the secret-file can be
- * read. False when errors were added. */
+ * files or block devices, none is used twice (also under another name), and the secret-file and the
+ * files of TLS can be read. False when errors were added. */
 bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages);
+
+/* Whether a connection of `node` is encrypted. */
+bool conf_uses_tls(const struct conf *conf, const char *node);
+/* False when a path would be too long. */
+bool conf_tls_files(const struct conf *conf, const char *node, struct conf_tls_files *out);
+/* What is wrong with the contents of the files: a message at the place that speaks of them. */
+void conf_tls_error(const struct conf *conf, const char *node, const char *text,
+		    struct conf_messages *messages);
 
 /* NULL when there is none. */
 const struct conf_resource *conf_resource_find(const struct conf *conf, const char *name);

@@ -265,6 +265,7 @@ void conf_model_check(const struct conf *conf, struct conf_messages *m)
 		conf_message_add(m, false, conf->file, 0,
 				 "security.secret-file is given, but no connection has a "
 				 "cram-hmac-alg: nobody would be authenticated");
+	conf_tls_check(conf, m);
 }
 
 static void store_exists(const struct conf_resource *res, const struct conf_node *node,
@@ -302,6 +303,7 @@ bool conf_check_node(const struct conf *conf, const char *node, struct conf_mess
 	unsigned errors_before = messages->error_count;
 
 	secret_file_check(conf, messages);
+	conf_tls_check_node(conf, node, messages);
 	for (unsigned r = 0; r < conf->resource_count; r++) {
 		const struct conf_resource *res = &conf->resources[r];
 		const struct conf_node *self = conf_node_find(res, node);

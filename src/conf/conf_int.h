@@ -42,8 +42,6 @@ struct conf_loader {
 
 /* ---- conf_msg.c ---- */
 
-void conf_message_add(struct conf_messages *messages, bool warning, const char *file, unsigned line,
-		      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Message at a setting; the file is found through it. */
 void conf_error_at(struct conf_loader *l, const config_setting_t *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -115,6 +113,22 @@ void conf_connections_build(struct conf_loader *l, const config_setting_t *group
 /* The template of that name, NULL if there is none. */
 const config_setting_t *conf_template_find(const struct conf_loader *l, const char *name);
 void conf_resource_free(struct conf_resource *res);
+
+/* Text of a member into out; a message when it is too long, or not absolute. */
+void conf_text_take(struct conf_loader *l, const config_setting_t *group, const char *key,
+		    bool absolute, char *out, size_t bytes);
+
+/* ---- conf_tls.c ---- */
+
+/* The group common.tls; NULL = not given. */
+void conf_tls_take(struct conf_loader *l, const config_setting_t *group);
+/* "ab12...", 64 hexadecimal digits, colons between pairs allowed. */
+bool conf_fingerprint_parse(const char *text, uint8_t out[CONF_FINGERPRINT_BYTES]);
+/* Rules over the whole model. */
+void conf_tls_check(const struct conf *conf, struct conf_messages *messages);
+/* What needs this machine. */
+void conf_tls_check_node(const struct conf *conf, const char *node,
+			 struct conf_messages *messages);
 
 /* ---- conf_check.c ---- */
 

@@ -19,8 +19,8 @@ const config_setting_t *conf_template_find(const struct conf_loader *l, const ch
 	return NULL;
 }
 
-static void take_text(struct conf_loader *l, const config_setting_t *group, const char *key,
-		      bool absolute, char *out, size_t bytes)
+void conf_text_take(struct conf_loader *l, const config_setting_t *group, const char *key,
+		    bool absolute, char *out, size_t bytes)
 {
 	const config_setting_t *s = conf_member(group, key, KEY_TEXT);
 
@@ -65,14 +65,14 @@ static void node_take(struct conf_loader *l)
 	if (name && name_problem(name))
 		conf_error_at(l, conf_member(l->node, "name", KEY_TEXT), "node: the name %s",
 			      name_problem(name));
-	take_text(l, l->node, "name", false, c->node_name, sizeof(c->node_name));
-	take_text(l, l->node, "control-socket", true, c->control_socket,
-		  sizeof(c->control_socket));
+	conf_text_take(l, l->node, "name", false, c->node_name, sizeof(c->node_name));
+	conf_text_take(l, l->node, "control-socket", true, c->control_socket,
+		       sizeof(c->control_socket));
 	if (log && !is_word && log[0] != '/')
 		conf_error_at(l, conf_member(l->node, "log", KEY_TEXT),
 			      "log: must be \"stderr\", \"syslog\" or an absolute path");
 	else
-		take_text(l, l->node, "log", false, c->log, sizeof(c->log));
+		conf_text_take(l, l->node, "log", false, c->log, sizeof(c->log));
 	take_disk_threads(l);
 }
 
@@ -109,7 +109,7 @@ static void security_take(struct conf_loader *l)
 
 	if (!l->security || !conf_keys_check(l, l->security, "security", keys, ARRAY_LEN(keys)))
 		return;
-	take_text(l, l->security, "secret-file", true, c->secret_file, sizeof(c->secret_file));
+	conf_text_take(l, l->security, "secret-file", true, c->secret_file, sizeof(c->secret_file));
 	for (unsigned i = 0; i < conf_length(users); i++) {
 		const config_setting_t *s = conf_elem(users, i);
 
@@ -133,11 +133,13 @@ static void common_take(struct conf_loader *l, struct conf_opts *opts)
 		{ "net", KEY_GROUP, false },
 		{ "disk", KEY_GROUP, false },
 		{ "options", KEY_GROUP, false },
+		{ "tls", KEY_GROUP, false },
 	};
 
 	if (!l->common)
 		return;
 	(void)conf_keys_check(l, l->common, "common", keys, ARRAY_LEN(keys));
+	conf_tls_take(l, conf_member(l->common, "tls", KEY_GROUP));
 	for (int g = GROUP_NET; g <= GROUP_OPTIONS; g++) {
 		const char *name = conf_group_name((enum conf_group)g);
 		const config_setting_t *s = conf_member(l->common, name, KEY_GROUP);

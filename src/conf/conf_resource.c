@@ -219,10 +219,11 @@ static void node_build(struct build *b, const config_setting_t *group, struct co
 	static const struct conf_key keys[] = {
 		{ "name", KEY_TEXT, true },	{ "node-id", KEY_INT, true },
 		{ "address", KEY_TEXT, false }, { "volumes", KEY_LIST, false },
-		{ "diskless", KEY_BOOL, false },
+		{ "diskless", KEY_BOOL, false }, { "tls-fingerprint", KEY_TEXT, false },
 	};
 	const char *name = conf_text(group, "name");
 	const char *address = conf_text(group, "address");
+	const char *fingerprint = conf_text(group, "tls-fingerprint");
 	struct err err = ERR_INIT;
 	char what[WHAT_MAX];
 	unsigned id = CONF_ID_NONE;
@@ -240,6 +241,11 @@ static void node_build(struct build *b, const config_setting_t *group, struct co
 	if (address && conf_addr_parse(address, &node->address, &err))
 		conf_error_at(b->l, conf_member(group, "address", KEY_TEXT), "%s: %s", what,
 			      err.text);
+	node->has_fingerprint = fingerprint != NULL;
+	if (fingerprint && !conf_fingerprint_parse(fingerprint, node->fingerprint))
+		conf_error_at(b->l, conf_member(group, "tls-fingerprint", KEY_TEXT),
+			      "%s: tls-fingerprint: not 64 hexadecimal digits (SHA-256 of the "
+			      "public key)", what);
 	overrides_check(b, group, what);
 	for (unsigned i = 0; i < b->res->volume_count; i++)
 		node_volume_build(b, group, i, what, &node->volumes[i]);

@@ -67,6 +67,7 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 			   const struct core_net_conf *to)
 {
 	bool digest = strcmp(net->data_integrity_alg, to->data_integrity_alg) != 0;
+	bool tls = net->tls != to->tls;
 	bool tell = agreed_options_differ(net, to);
 
 	*net = *to;
@@ -75,6 +76,8 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 	/* Features depend on it: it takes a new agreement. */
 	if (digest)
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "data-integrity-alg was changed here");
+	else if (tls)
+		peer_fail(core, peer, CONN_NETWORK_FAILURE, "tls was changed here");
 	else if (tell && peer->phase == HS_READY)
 		handshake_send_protocol_update(core, peer);
 	else if (tell)

@@ -75,6 +75,7 @@ struct core_net_conf {
 	char cram_hmac_alg[ALG_NAME_MAX]; /* "" = no authentication */
 	char shared_secret[SHARED_SECRET_MAX];
 	char data_integrity_alg[ALG_NAME_MAX]; /* "" = none */
+	bool tls;                  /* the driver's: the core does not know how bytes travel */
 };
 
 struct core_peer_conf {

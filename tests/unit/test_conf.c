@@ -342,9 +342,9 @@ Test(conf, unknown_keys_with_the_nearest)
 	EXPECT("versoin = 1;\n" RESOURCE("quorum = 1;\n"),
 	       ":1: top level: unknown key 'versoin'; did you mean 'version'?",
 	       ":6: resource 'r0': unknown key 'quorum'");
-	EXPECT(RESOURCE("net = { ping-timout = 3;\n tls = true; al-extents = 67; };\n"),
+	EXPECT(RESOURCE("net = { ping-timout = 3;\n tls-keyring = 1; al-extents = 67; };\n"),
 	       ":5: resource 'r0', net: unknown key 'ping-timout'; did you mean 'ping-timeout'?",
-	       ":6: resource 'r0', net: unknown key 'tls'",
+	       ":6: resource 'r0', net: unknown key 'tls-keyring'",
 	       ":6: resource 'r0', net: unknown key 'al-extents'; it belongs into 'disk'");
 	EXPECT("common = { handlers = { }; };\ntemplates = ( { name = \"t\"; disk = { }; } );\n"
 	       RESOURCE(""),
