@@ -27,10 +27,10 @@ WARN += -Wno-maybe-uninitialized
 endif
 
 # Only asked for when a link needs it, so that `make deps` works on a bare machine.
-PKG_CFLAGS = $(shell pkg-config --cflags fuse3 libevent libcurl libconfig jansson libcrypto 2>/dev/null)
-LIBS_DAEMON = $(shell pkg-config --libs fuse3 libevent libconfig jansson libcrypto) -pthread
+PKG_CFLAGS = $(shell pkg-config --cflags fuse3 libevent libcurl libconfig jansson libssl libcrypto 2>/dev/null)
+LIBS_DAEMON = $(shell pkg-config --libs fuse3 libevent libconfig jansson libssl libcrypto) -pthread
 LIBS_CTL = $(shell pkg-config --libs libcurl libconfig jansson libcrypto) -pthread
-LIBS_TEST = $(shell pkg-config --libs fuse3 libevent libcurl libconfig jansson libcrypto criterion) -pthread
+LIBS_TEST = $(shell pkg-config --libs fuse3 libevent libcurl libconfig jansson libssl libcrypto criterion) -pthread
 
 CPPFLAGS += -Isrc -D_GNU_SOURCE -DDRBDFS_VERSION='"$(VERSION)"'
 CFLAGS += $(CSTD) $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread

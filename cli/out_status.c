@@ -244,6 +244,13 @@ static void connection_extras(struct printer *p, const json_t *c)
 	field_int(p, c, "sent-bytes");
 	field_int(p, c, "received-bytes");
 	line_end(p);
+	if (!get_bool(c, "tls"))
+		return;
+	line_begin(p, 6);
+	field(p, "tls-peer-expires", get_text(c, "tls-peer-expires"), PLAIN, false);
+	field(p, "tls-cipher", get_text(c, "tls-cipher"), PLAIN, false);
+	field(p, "tls-kernel", get_bool(c, "tls-kernel") ? "yes" : "no", PLAIN, false);
+	line_end(p);
 }
 
 static void connection_put(struct printer *p, const json_t *c, bool show_volume)
@@ -262,6 +269,8 @@ static void connection_put(struct printer *p, const json_t *c, bool show_volume)
 		field(p, "connection", conn, conn_shade(conn), true);
 	if (up) {
 		field(p, "role", role, role_shade(role), false);
+		if (verbose || get_bool(c, "tls"))
+			field(p, "tls", get_bool(c, "tls") ? "yes" : "no", PLAIN, false);
 		if (verbose || get_bool(c, "congested"))
 			field(p, "congested", get_bool(c, "congested") ? "yes" : "no", PLAIN,
 			      false);

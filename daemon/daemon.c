@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "daemon_int.h"
 #include "disk/disk_pool.h"
+#include "net/net.h"
 
 STATIC_ASSERT(CONF_DISK_THREADS_MAX <= DISK_POOL_THREADS_MAX,
 	      "every allowed number can be started");
@@ -115,6 +116,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 	(void)what;
 	if (signal_number == SIGHUP && d->hung_up) {
 		d->hung_up(d->start_ctx);
+		daemon_tls_reload(d);
 		return;
 	}
 	log_notice("received %s, ending", sigabbrev_np((int)signal_number));
@@ -270,7 +272,11 @@ static int start_shard(struct daemon *d, struct err *err)
 	};
 
 	d->shard = shard_new(&conf, err);
-	return d->shard ? shard_start(d->shard, err) : -ENOMEM;
+	if (!d->shard)
+		return -ENOMEM;
+	daemon_tls_use(d, d->options.identity);
+	d->options.identity = NULL;
+	return shard_start(d->shard, err);
 }
 
 static bool wants_nonempty(const char *options)
@@ -287,6 +293,7 @@ struct daemon *daemon_new(const struct daemon_options *options, struct conf *con
 		if (d)
 			free(d->conf);
 		conf_free(conf);
+		net_identity_free(options->identity);
 		free(d);
 		return NULL;
 	}
@@ -331,6 +338,7 @@ void daemon_free(struct daemon *d)
 	inbox_close(&d->replies);
 	snapshot_clear(d);
 	conf_ref_put(d->conf);
+	net_identity_free(d->options.identity);
 	if (d->base)
 		event_base_free(d->base);
 	free(d);

@@ -19,6 +19,7 @@
 #define DAEMON_DOWN_DEADLINE_S 15
 
 struct fuse_session;
+struct net_identity;
 
 struct daemon_options {
 	char config_file[PATH_MAX];
@@ -27,6 +28,7 @@ struct daemon_options {
 	char mountpoint[PATH_MAX];
 	const char *fuse_options;   /* NULL = none */
 	bool trace_wire;
+	struct net_identity *identity; /* to begin with; daemon_new() takes it */
 };
 
 /* A configuration that running resources were made from. */
@@ -83,7 +85,7 @@ struct daemon {
 };
 
 /* daemon.c */
-/* Takes conf. NULL: err says why. */
+/* Takes conf and options->identity. NULL: err says why. */
 struct daemon *daemon_new(const struct daemon_options *options, struct conf *conf, struct err *err);
 /* Until it ends; returns the exit code. */
 int daemon_run(struct daemon *d);
@@ -100,6 +102,18 @@ int daemon_resource_up(struct daemon *d, const struct conf_resource *res, contro
 		       void *ctx);
 int daemon_resource_down(struct daemon *d, const char *name, bool force, control_done done,
 			 void *ctx);
+
+/* daemon_tls.c */
+/*
+ * What the configuration says of the node's certificate; *out is NULL when nothing is encrypted.
+ * False: a message says why it cannot be used.
+ */
+bool daemon_tls_load(const struct conf *conf, const char *node, struct net_identity **out,
+		     struct conf_messages *messages);
+/* Takes the identity (NULL: none), for new connections. */
+void daemon_tls_use(struct daemon *d, struct net_identity *identity);
+/* Reads the files again; the configuration stays as it is. */
+void daemon_tls_reload(struct daemon *d);
 
 /* snapshot.c */
 void snapshot_init(struct daemon *d);

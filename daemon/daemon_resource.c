@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/str.h"
 #include "daemon_int.h"
+#include "net/net.h"
 
 struct conf_ref *conf_ref_new(struct conf *conf)
 {
@@ -260,9 +261,11 @@ int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
 {
 	struct conf_messages messages = { .error_count = 0 };
 	struct conf *conf = conf_load(d->options.config_file, &messages);
+	struct net_identity *identity = NULL;
 	struct conf_ref *ref;
 
-	if (!conf || !conf_check_node(conf, d->options.node, &messages)) {
+	if (!conf || !conf_check_node(conf, d->options.node, &messages) ||
+	    !daemon_tls_load(conf, d->options.node, &identity, &messages)) {
 		errors_text(&messages, text, text_bytes);
 		conf_free(conf);
 		conf_messages_clear(&messages);
@@ -271,12 +274,14 @@ int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
 	conf_messages_clear(&messages);
 	ref = conf_ref_new(conf);
 	if (!ref) {
+		net_identity_free(identity);
 		conf_free(conf);
 		str_copy(text, text_bytes, "no memory");
 		return -ENOMEM;
 	}
 	conf_ref_put(d->conf);
 	d->conf = ref;
+	daemon_tls_use(d, identity);
 	http_server_allow(d->http, conf->control_users, conf->control_user_count);
 	return 0;
 }

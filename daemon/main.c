@@ -19,6 +19,7 @@
 #include "base/std_fds.h"
 #include "base/str.h"
 #include "daemon_int.h"
+#include "net/net.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -291,7 +292,8 @@ static struct conf *load(struct command_line *cl)
 		fprintf(stderr, "drbdfs: %s\n", err.text);
 		conf_free(conf);
 		conf = NULL;
-	} else if (conf && !conf_check_node(conf, o->node, &messages)) {
+	} else if (conf && (!conf_check_node(conf, o->node, &messages) ||
+			    !daemon_tls_load(conf, o->node, &o->identity, &messages))) {
 		conf_free(conf);
 		conf = NULL;
 	}
@@ -338,6 +340,7 @@ static int run(struct command_line *cl, struct conf *conf)
 		rc = go_to_background(&starter);
 		if (rc) {
 			fprintf(stderr, "drbdfs: going to the background: %s\n", strerror(-rc));
+			net_identity_free(cl->options.identity);
 			conf_free(conf);
 			return EXIT_ERROR;
 		}
@@ -384,6 +387,7 @@ int main(int argc, char **argv)
 		return EXIT_ERROR;
 	if (resolve(&cl, conf, argv[optind + 1], &err)) {
 		fprintf(stderr, "drbdfs: %s\n", err.text);
+		net_identity_free(cl.options.identity);
 		conf_free(conf);
 		return EXIT_ERROR;
 	}

@@ -18,6 +18,7 @@
 struct shard;
 struct fuse_session;
 struct fuse_lowlevel_ops;
+struct net_identity;
 
 struct shard_conf {
 	struct daemon *daemon;
@@ -61,6 +62,8 @@ int shard_command(struct shard *shard, const char *resource, const struct ev_com
 /* Other options, which fit (core_conf_fits()), are copied; then as shard_complete(). */
 int shard_configure(struct shard *shard, const struct conf *conf, const struct conf_resource *res,
 		    uint8_t own_node_id, control_done done, void *ctx);
+/* Before shard_start(), or on the control thread. Takes the identity, also when it fails. */
+int shard_set_identity(struct shard *shard, struct net_identity *identity);
 /* Attaches and connects whatever is not. */
 int shard_complete(struct shard *shard, const char *resource, control_done done, void *ctx);
 

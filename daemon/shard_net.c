@@ -47,9 +47,18 @@ static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
 	resource_step(peer->res, &ev);
 }
 
+static void on_tls_problem(void *ctx)
+{
+	struct peer *peer = ctx;
+
+	peer->res->notify = true;
+	shard_publish_step(peer->res);
+}
+
 const struct net_callbacks shard_net_callbacks = {
 	.up = on_up,
 	.down = on_down,
 	.packet = on_packet,
 	.tx_done = on_tx_done,
+	.tls_problem = on_tls_problem,
 };

@@ -12,6 +12,7 @@
 #include "net/net_addr.h"
 #include "shard_int.h"
 
+STATIC_ASSERT(NET_FINGERPRINT_BYTES == CONF_FINGERPRINT_BYTES, "one kind of fingerprint");
 STATIC_ASSERT((int)LOG_LEVEL_ERR == LOG_LEVEL_ERR && (int)LOG_LEVEL_DEBUG == LOG_LEVEL_DEBUG,
 	      "levels of the core are those of the log");
 
@@ -56,9 +57,10 @@ struct shard_msg {
 	struct ev_command cmd;
 	bool force;
 	struct resource *res;         /* up: taken */
-	struct net_conn_conf *conns;  /* up: peer_count of them */
+	struct net_conn_conf *conns;  /* up, configure: peer_count of them */
 	struct core_conf *options;    /* configure */
 	struct fuse_session *session;
+	struct net_identity *identity; /* taken */
 };
 
 static int post(struct shard *shard, struct shard_msg *m, void (*run)(struct inbox_msg *msg),
@@ -254,12 +256,6 @@ static bool address_shared(const struct conf_resource *cr, uint8_t of, uint8_t o
 	return false;
 }
 
-static uint32_t sock_check_ms(const struct core_net_conf *net)
-{
-	return 100 * (net->socket_check_timeout_ds ? net->socket_check_timeout_ds :
-						     net->ping_timeout_ds);
-}
-
 static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t peer,
 			    struct net_conn_conf *out)
 {
@@ -272,7 +268,13 @@ static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t
 	out->own_node_id = own;
 	out->peer_node_id = peer;
 	out->connect_int_s = cc->net.connect_int_s;
-	out->sock_check_ms = sock_check_ms(&cc->net);
+	out->sock_check_ms = 100 * cc->net.socket_check_timeout_ds;
+	if (out->sock_check_ms == 0)
+		out->sock_check_ms = 100 * cc->net.ping_timeout_ds;
+	out->tls = cc->net.tls;
+	out->tls_handshake_ms = 100 * cc->net.timeout_ds;
+	str_copy(out->peer_name, sizeof(out->peer_name), node->name);
+	memcpy(out->peer_fingerprint, node->fingerprint, sizeof(out->peer_fingerprint));
 	out->path_count = count < NET_PATHS_MAX ? count : NET_PATHS_MAX;
 	for (unsigned i = 0; i < out->path_count; i++) {
 		out->paths[i].local = paths[i].local.ss;
@@ -559,17 +561,15 @@ static void run_configure(struct inbox_msg *msg)
 	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = m->options };
 
 	if (res) {
-		for (unsigned i = 0; i < m->options->peer_count; i++) {
-			const struct core_peer_conf *peer = &m->options->peers[i];
-
-			net_conn_set_times(res->by_node[peer->node_id]->conn,
-					   peer->net.connect_int_s, sock_check_ms(&peer->net));
-		}
+		for (unsigned i = 0; i < m->options->peer_count; i++)
+			net_conn_configure(res->by_node[m->options->peers[i].node_id]->conn,
+					   &m->conns[i]);
 		resource_step(res, &ev);
 		attach_and_connect(res, m->reply, true);
 	} else {
 		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
 	}
+	free(m->conns);
 	free(m->options);
 	free(m);
 }
@@ -584,12 +584,47 @@ int shard_configure(struct shard *shard, const struct conf *conf, const struct c
 		return rc;
 	str_copy(m->name, sizeof(m->name), cr->name);
 	m->options = calloc(1, sizeof(*m->options));
-	if (m->options && !conf_to_core(conf, cr, own_node_id, m->options, NULL))
+	m->conns = calloc(NODES_MAX, sizeof(*m->conns));
+	if (m->options && m->conns && !conf_to_core(conf, cr, own_node_id, m->options, NULL)) {
+		for (unsigned i = 0; i < m->options->peer_count; i++)
+			fill_connection(cr, own_node_id, m->options->peers[i].node_id,
+					&m->conns[i]);
 		rc = post(shard, m, run_configure, done, ctx);
+	}
 	if (!rc)
 		return 0;
+	free(m->conns);
 	free(m->options);
 	free(m);
+	return rc;
+}
+
+/* ---- the certificate ---- */
+
+static void run_identity(struct inbox_msg *msg)
+{
+	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
+
+	net_set_identity(m->shard->net, m->identity);
+	free(m);
+}
+
+int shard_set_identity(struct shard *shard, struct net_identity *identity)
+{
+	struct shard_msg *m = calloc(1, sizeof(*m));
+	int rc = -ENOMEM;
+
+	if (m) {
+		m->shard = shard;
+		m->identity = identity;
+		m->msg.run = run_identity;
+		list_init(&m->msg.link);
+		rc = inbox_post(&shard->inbox, &m->msg);
+	}
+	if (rc) {
+		net_identity_free(identity);
+		free(m);
+	}
 	return rc;
 }
 

@@ -13,12 +13,24 @@
 #include "shard_int.h"
 
 /* What the core does not know of its connections. */
-static void fill_congested(const struct resource *res, struct resource_status *status)
+static void fill_connections(const struct resource *res, struct resource_status *status)
 {
 	for (unsigned i = 0; i < status->peer_count; i++) {
-		const struct peer *peer = res->by_node[status->peers[i].node_id];
+		struct status_peer *out = &status->peers[i];
+		const struct peer *peer = res->by_node[out->node_id];
+		struct net_tls_info tls;
 
-		status->peers[i].congested = peer && net_conn_congested(peer->conn);
+		if (!peer)
+			continue;
+		out->congested = net_conn_congested(peer->conn);
+		net_conn_tls_info(peer->conn, &tls);
+		out->tls = tls.on;
+		out->tls_kernel = tls.kernel;
+		out->tls_peer_expires_s = tls.peer_expires_s;
+		str_copy(out->tls_cipher, sizeof(out->tls_cipher), tls.cipher);
+		if (net_conn_tls_problem(peer->conn)[0])
+			str_copy(out->reason, sizeof(out->reason),
+				 net_conn_tls_problem(peer->conn));
 	}
 }
 
@@ -42,7 +54,7 @@ void shard_publish(struct resource *res)
 	str_copy(s->name, sizeof(s->name), res->name);
 	s->up = true;
 	core_status(res->core, &s->core);
-	fill_congested(res, &s->core);
+	fill_connections(res, &s->core);
 	for (unsigned i = 0; i < res->volume_count; i++) {
 		const struct volume *vol = &res->volumes[i];
 

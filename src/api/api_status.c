@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/str.h"
 
@@ -163,6 +164,18 @@ static json_t *paths_json(const struct api_paths *paths, bool established)
 	return out;
 }
 
+/* "2027-11-29T14:00:00Z" */
+static json_t *time_json(int64_t unix_s)
+{
+	time_t t = (time_t)unix_s;
+	char text[32];
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return json_null();
+	return json_string(text);
+}
+
 static json_t *connection_json(const struct resource_status *s, const struct status_peer *p,
 			       const struct api_paths *paths)
 {
@@ -171,16 +184,19 @@ static json_t *connection_json(const struct resource_status *s, const struct sta
 	for (unsigned i = 0; i < p->device_count; i++)
 		(void)json_array_append_new(devices, peer_device_json(s, &p->devices[i]));
 	return json_pack("{s:i, s:o, s:s, s:b, s:s, s:b, s:I, s:I, s:o, s:o,"
-			 " s:o, s:s, s:i, s:I, s:I}",
+			 " s:o, s:s, s:i, s:I, s:I, s:o, s:o, s:b}",
 			 "peer-node-id", (int)p->node_id, "name", api_text(p->name),
 			 "connection-state", conn_state_name(p->conn), "congested",
-			 (int)p->congested, "peer-role", role_name(p->role), "tls", 0,
+			 (int)p->congested, "peer-role", role_name(p->role), "tls", (int)p->tls,
 			 "ap-in-flight", (json_int_t)p->ap_in_flight_sectors, "rs-in-flight",
 			 (json_int_t)p->rs_in_flight_sectors, "paths",
 			 paths_json(paths, p->conn == CONN_CONNECTED), "peer_devices", devices,
 			 "reason", api_text(p->reason), "protocol", protocol_name(p->protocol),
 			 "agreed-protocol", (int)p->apv, "sent-bytes", (json_int_t)p->sent_bytes,
-			 "received-bytes", (json_int_t)p->received_bytes);
+			 "received-bytes", (json_int_t)p->received_bytes, "tls-peer-expires",
+			 p->tls ? time_json(p->tls_peer_expires_s) : json_null(), "tls-cipher",
+			 p->tls ? json_string(p->tls_cipher) : json_null(), "tls-kernel",
+			 (int)p->tls_kernel);
 }
 
 /* ---- volumes ---- */

@@ -28,11 +28,14 @@
 struct event_base;
 struct net;
 struct net_conn;
+struct net_identity;
 
 struct net_path {
 	struct sockaddr_storage local, remote; /* with ports; same family */
 	socklen_t local_len, remote_len;
 };
+
+#define NET_FINGERPRINT_BYTES 32U   /* SHA-256 of the public key (SPKI) of a certificate */
 
 struct net_conn_conf {
 	char name[NAME_MAX_BYTES];  /* "resource:peer", for logs */
@@ -46,6 +49,26 @@ struct net_conn_conf {
 	struct net_path paths[NET_PATHS_MAX];
 	uint32_t connect_int_s;
 	uint32_t sock_check_ms;     /* both streams exist this long before they count as up */
+	bool tls;                   /* nothing but TLS; net_set_identity() comes first */
+	uint32_t tls_handshake_ms;  /* for the handshakes on both streams */
+	char peer_name[NAME_MAX_BYTES];
+	/* of the peer's key, where the identity goes by fingerprints */
+	uint8_t peer_fingerprint[NET_FINGERPRINT_BYTES];
+};
+
+/* Who this node is towards its peers, and whom it believes. */
+struct net_identity_conf {
+	const char *own_name;       /* the certificate is for this node */
+	const char *certificate, *private_key; /* PEM files; the certificate with its chain */
+	/* Peers: with their name, signed by a certificate in this file. NULL: by fingerprint. */
+	const char *ca;
+};
+
+struct net_tls_info {
+	bool on;                    /* false: all else is zero */
+	bool kernel;                /* what is sent is encrypted by the kernel */
+	int64_t peer_expires_s;     /* end of the peer's certificate, Unix time */
+	char cipher[40];
 };
 
 /* `ctx` is that of net_conn_new(). None of them is called from within a net_conn_*() function. */
@@ -58,6 +81,8 @@ struct net_callbacks {
 	void (*packet)(void *ctx, enum stream stream, const struct pkt *pkt);
 	/* `bytes` left the send queue. */
 	void (*tx_done)(void *ctx, enum stream stream, uint32_t bytes);
+	/* net_conn_tls_problem() has changed. NULL: nobody wants to know. */
+	void (*tls_problem)(void *ctx);
 };
 
 /* pool: payloads are received into it and sent from it; both outlive the net. NULL: no memory. */
@@ -68,11 +93,20 @@ void net_free(struct net *net);
 /* A log line per packet. */
 void net_set_trace(struct net *net, bool on);
 
+/* Reads and checks the files; err names the one that cannot be used, and why. Any thread. */
+int net_identity_new(const struct net_identity_conf *conf, struct net_identity **out,
+		     struct err *err);
+void net_identity_free(struct net_identity *identity);
+/* End of the own certificate, Unix time. */
+int64_t net_identity_expires_s(const struct net_identity *identity);
+/* Takes the identity, for handshakes from now on; what is connected stays as it is. */
+void net_set_identity(struct net *net, struct net_identity *identity);
+
 /* Opens the listeners that the paths need. -EADDRINUSE and others: err says which address. */
 int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
 		 struct net_conn **out, struct err *err);
-/* connect_int_s and sock_check_ms from now on. */
-void net_conn_set_times(struct net_conn *conn, uint32_t connect_int_s, uint32_t sock_check_ms);
+/* Times, and who is believed, for what is connected from now on; names and paths stay. */
+void net_conn_configure(struct net_conn *conn, const struct net_conn_conf *conf);
 /* Sends what is queued and closes in the background; no callback any more. */
 void net_conn_free(struct net_conn *conn);
 
@@ -83,6 +117,10 @@ void net_conn_connect(struct net_conn *conn);
 void net_conn_disconnect(struct net_conn *conn);
 /* "connecting to 10.0.0.2:7000: Connection refused" while not up; "" otherwise. */
 const char *net_conn_problem(const struct net_conn *conn);
+/* The same if the last attempt ended in the TLS handshake; "" otherwise. */
+const char *net_conn_tls_problem(const struct net_conn *conn);
+/* Of the data stream; all zero while not up. */
+void net_conn_tls_info(const struct net_conn *conn, struct net_tls_info *info);
 /* The data stream has more to send than its socket takes at present. */
 bool net_conn_congested(const struct net_conn *conn);
 
@@ -97,9 +135,10 @@ void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *w
 
 /* At the end of a turn: one sendmsg per stream with something to send; calls tx_done and down. */
 void net_flush(struct net *net);
-/* True when net_flush() would do something. */
+/* True when net_flush() or net_resume() would do something. */
 bool net_has_output(const struct net *net);
-/* Buffers came back to the pool: streams that waited for one go on. */
+/* At the beginning of a turn: buffers may have come back to the pool, streams that waited for one
+ * go on, and those that have read more than they were allowed to deliver. */
 void net_resume(struct net *net);
 
 #endif

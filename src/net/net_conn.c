@@ -36,6 +36,7 @@ struct net *net_new(struct event_base *base, struct buf_pool *pool,
 	list_init(&net->starved);
 	list_init(&net->lingering);
 	list_init(&net->graves);
+	list_init(&net->unread);
 	return net;
 }
 
@@ -49,7 +50,15 @@ void net_free(struct net *net)
 			LIST_ENTRY(list_first(&net->lingering), struct net_stream, link));
 	net_stream_bury(net);
 	net_tx_free_chunks(net);
+	net_identity_free(net->identity);
+	net_tls_net_free(net);
 	free(net);
+}
+
+void net_set_identity(struct net *net, struct net_identity *identity)
+{
+	net_identity_free(net->identity);
+	net->identity = identity;
 }
 
 void net_set_trace(struct net *net, bool on)
@@ -152,11 +161,26 @@ void net_conn_disconnect(struct net_conn *conn)
 	else
 		net_connect_stop(conn);
 	conn->problem[0] = '\0';
+	conn->tls_refused = false;
 }
 
 const char *net_conn_problem(const struct net_conn *conn)
 {
 	return conn->phase == NET_UP ? "" : conn->problem;
+}
+
+const char *net_conn_tls_problem(const struct net_conn *conn)
+{
+	return conn->tls_refused ? net_conn_problem(conn) : "";
+}
+
+void net_conn_tls_info(const struct net_conn *conn, struct net_tls_info *info)
+{
+	const struct net_stream *data = conn->streams[STREAM_DATA];
+
+	*info = (struct net_tls_info){ .on = false };
+	if (conn->phase == NET_UP && data && data->tls)
+		net_tls_info(data->tls, info);
 }
 
 bool net_conn_congested(const struct net_conn *conn)
@@ -172,15 +196,20 @@ void net_conn_established(struct net_conn *conn)
 	bool failed = false;
 
 	for (unsigned i = 0; i < STREAM_COUNT; i++) {
-		conn->streams[i] = net_stream_new(conn, i, conn->half[i].fd);
+		struct net_half *half = &conn->half[i];
+
+		conn->streams[i] = net_stream_new(conn, i, half->fd, half->tls);
 		if (!conn->streams[i]) {
-			close(conn->half[i].fd);
+			close(half->fd);
+			net_tls_free(half->tls);
 			failed = true;
 		}
-		conn->half[i].fd = -1;
+		half->fd = -1;
+		half->tls = NULL;
 	}
 	conn->phase = NET_UP;
 	conn->problem[0] = '\0';
+	conn->tls_refused = false;
 	conn->failed_tries = 0;
 	if (failed) {
 		net_conn_fail(conn, "no memory for the streams");
@@ -202,14 +231,19 @@ void net_conn_fail(struct net_conn *conn, const char *fmt, ...)
 	ASSERT(conn->phase == NET_UP);
 	end_incarnation(conn, false);
 	str_copy(conn->problem, sizeof(conn->problem), reason);
+	conn->tls_refused = false;
 	log_notice("%s: connection lost: %s", conn->conf.name, reason);
 	conn->net->cb->down(conn->ctx, reason);
 }
 
-void net_conn_set_times(struct net_conn *conn, uint32_t connect_int_s, uint32_t sock_check_ms)
+void net_conn_configure(struct net_conn *conn, const struct net_conn_conf *conf)
 {
-	conn->conf.connect_int_s = connect_int_s;
-	conn->conf.sock_check_ms = sock_check_ms;
+	conn->conf.connect_int_s = conf->connect_int_s;
+	conn->conf.sock_check_ms = conf->sock_check_ms;
+	conn->conf.tls = conf->tls;
+	conn->conf.tls_handshake_ms = conf->tls_handshake_ms;
+	memcpy(conn->conf.peer_fingerprint, conf->peer_fingerprint,
+	       sizeof(conn->conf.peer_fingerprint));
 }
 
 void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt)
@@ -240,7 +274,8 @@ void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *w
 
 bool net_has_output(const struct net *net)
 {
-	return !list_empty(&net->output) || !list_empty(&net->graves);
+	return !list_empty(&net->output) || !list_empty(&net->graves) ||
+	       !list_empty(&net->unread);
 }
 
 /*
@@ -250,10 +285,11 @@ bool net_has_output(const struct net *net)
  */
 static void end_lingering_output(struct net_stream *s)
 {
-	if (s->tx.count > 0 || s->write_ended || (s->kind == STREAM_CONTROL && s->partner))
+	if (s->tx.count > 0 || s->layer->write_held(s) || s->write_ended ||
+	    (s->kind == STREAM_CONTROL && s->partner))
 		return;
 	s->write_ended = true;
-	shutdown(s->fd, SHUT_WR);
+	s->layer->end(s);
 }
 
 static void flush_stream(struct net_stream *s)
@@ -268,12 +304,14 @@ static void flush_stream(struct net_stream *s)
 	sent = net_tx_run(s);
 	if (sent < 0) {
 		if (s->conn)
-			net_conn_fail(s->conn, "%s stream: %s", kind, strerror((int)-sent));
+			net_conn_fail(s->conn, "%s stream: %s", kind,
+				      s->layer->error_text(s, (int)sent));
 		else
 			net_stream_close(s);
 		return;
 	}
-	if (s->tx.count > 0 && !s->tx.blocked && !list_linked(&s->output_link))
+	if (!s->tx.blocked && (s->tx.count > 0 || s->layer->write_held(s)) &&
+	    !list_linked(&s->output_link))
 		list_push_back(&s->net->output, &s->output_link);
 	if (!s->conn)
 		end_lingering_output(s);
@@ -309,6 +347,13 @@ void net_resume(struct net *net)
 
 		list_del(first);
 		event_add(&s->ev_read, NULL);
-		net_rx_run(s, NET_RX_BYTES_PER_TURN);
+		net_stream_readable(s);
+	}
+	list_splice_back(&now, &net->unread);
+	while (!list_empty(&now)) {
+		struct list *first = list_first(&now);
+
+		list_del(first);
+		net_stream_readable(LIST_ENTRY(first, struct net_stream, unread_link));
 	}
 }

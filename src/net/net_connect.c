@@ -6,7 +6,8 @@
  * its first connect, the other one the control stream; who has one stream and lacks the other opens
  * that one. If two streams of one kind cross, each end keeps the one that it accepted; a coin
  * decides whether it waits or tries again, so that two ends in step fall out of step. When both
- * streams have existed for sock_check_ms and are still alive, the connection is up.
+ * streams have existed for sock_check_ms and are still alive, the connection is up; or, with TLS,
+ * handshakes follow (net_secure.c).
  *
  * How the acceptor knows which peer it is. A kernel peer is known by its source address alone, its
  * port is ephemeral. That is not enough when nodes of one resource share an address and differ in
@@ -26,6 +27,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "net/net_addr.h"
 #include "net/net_int.h"
 
@@ -58,6 +60,8 @@ static void half_close(struct net_half *half)
 	if (half->fd >= 0)
 		close(half->fd);
 	half->fd = -1;
+	net_tls_free(half->tls);
+	half->tls = NULL;
 }
 
 static void arm(struct net_conn *conn, uint64_t ms)
@@ -137,7 +141,10 @@ static void check_halves(struct net_conn *conn)
 		close(conn->try_fd);
 		conn->try_fd = -1;
 	}
-	net_conn_established(conn);
+	if (conn->conf.tls)
+		net_secure_start(conn);
+	else
+		net_conn_established(conn);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -148,11 +155,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (conn->phase == NET_CHECKING)
 		check_halves(conn);
+	else if (conn->phase == NET_SECURING)
+		net_secure_timeout(conn);
 	else if (conn->phase == NET_TRYING && conn->try_fd < 0)
 		try_connect(conn);
 }
 
 /* ---- the active side ---- */
+
+/* One line per kind of failure, not one per try. */
+static void tell_problem(struct net_conn *conn, enum log_level level, const char *problem)
+{
+	if (strcmp(problem, conn->problem))
+		log_print(level, "%s: %s; going on trying", conn->conf.name, problem);
+	str_copy(conn->problem, sizeof(conn->problem), problem);
+}
 
 static void try_failed(struct net_conn *conn, int error)
 {
@@ -161,10 +178,9 @@ static void try_failed(struct net_conn *conn, int error)
 
 	net_addr_format(&conn->conf.paths[conn->try_path_idx].remote, text);
 	snprintf(problem, sizeof(problem), "connecting to %s: %s", text, strerror(error));
-	/* One line per kind of failure, not one per try. */
-	if (strcmp(problem, conn->problem))
-		log_info("%s: %s; going on trying", conn->conf.name, problem);
-	memcpy(conn->problem, problem, sizeof(problem));
+	/* What was wrong when the peer could be reached is worth more. */
+	if (!conn->tls_refused)
+		tell_problem(conn, LOG_LEVEL_INFO, problem);
 	if (conn->try_fd >= 0)
 		close(conn->try_fd);
 	conn->try_fd = -1;
@@ -324,7 +340,7 @@ void net_connect_inbound(struct net_conn *conn, enum stream kind, uint8_t path_i
 
 	if (kind == STREAM_DATA)
 		set_keepalive(fd);
-	if (conn->phase == NET_IDLE || conn->phase == NET_UP) {
+	if (conn->phase == NET_IDLE || conn->phase == NET_SECURING || conn->phase == NET_UP) {
 		keep_early(conn, kind, path_idx, fd);
 		return;
 	}
@@ -351,10 +367,9 @@ void net_connect_init(struct net_conn *conn)
 	event_assign(&conn->ev_early, conn->net->base, -1, EV_TIMEOUT, on_early_expired, conn);
 }
 
-void net_connect_start(struct net_conn *conn)
+/* Begins with what the peer has opened already. */
+static void take_early(struct net_conn *conn)
 {
-	conn->phase = NET_TRYING;
-	conn->failed_tries = 0;
 	event_del(&conn->ev_early);
 	for (unsigned i = 0; i < STREAM_COUNT; i++) {
 		conn->half[i] = conn->early[i];
@@ -365,11 +380,39 @@ void net_connect_start(struct net_conn *conn)
 	if (have(conn, STREAM_DATA) && have(conn, STREAM_CONTROL) &&
 	    conn->half[STREAM_DATA].path_idx != conn->half[STREAM_CONTROL].path_idx)
 		half_close(&conn->half[STREAM_CONTROL]);
+}
+
+void net_connect_start(struct net_conn *conn)
+{
+	conn->phase = NET_TRYING;
+	conn->failed_tries = 0;
+	take_early(conn);
 	progress(conn, true);
+}
+
+void net_connect_refused(struct net_conn *conn, const char *problem)
+{
+	bool told = conn->tls_refused && !strcmp(problem, conn->problem);
+
+	for (unsigned i = 0; i < STREAM_COUNT; i++)
+		half_close(&conn->half[i]);
+	tell_problem(conn, LOG_LEVEL_WARNING, problem);
+	conn->tls_refused = true;
+	conn->phase = NET_TRYING;
+	take_early(conn);
+	if (have(conn, STREAM_DATA) || have(conn, STREAM_CONTROL))
+		progress(conn, true);
+	else
+		arm(conn, backoff_ms(conn));
+	conn->failed_tries++;
+	if (!told && conn->net->cb->tls_problem)
+		conn->net->cb->tls_problem(conn->ctx);
 }
 
 void net_connect_stop(struct net_conn *conn)
 {
+	if (conn->phase == NET_SECURING)
+		net_secure_stop(conn);
 	event_del(&conn->ev_timer);
 	event_del(&conn->ev_early);
 	if (conn->try_fd >= 0) {

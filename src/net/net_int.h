@@ -16,15 +16,38 @@
 struct net_stream;
 
 /*
- * What carries the bytes of a stream. Both functions move as much as they can without blocking and
+ * What carries the bytes of a stream. read and write move as much as they can without blocking and
  * return the count; 0 from read = orderly end; -EAGAIN = later; other -errno = lost.
  */
 struct net_layer {
 	ssize_t (*read)(struct net_stream *s, const struct iovec *iov, int iov_count);
 	ssize_t (*write)(struct net_stream *s, const struct iovec *iov, int iov_count);
+	/* A read would find something although the socket has nothing. */
+	bool (*read_ready)(const struct net_stream *s);
+	/* write() took bytes that the socket has not; writing nothing (0 bytes) goes on. */
+	bool (*write_held)(const struct net_stream *s);
+	/* Nothing more will be written. */
+	void (*end)(struct net_stream *s);
+	/* What `error`, returned by read or write, means. */
+	const char *(*error_text)(const struct net_stream *s, int error);
 };
 
-extern const struct net_layer net_layer_plain;
+extern const struct net_layer net_layer_plain, net_layer_tls;
+
+/* ---- TLS ---- */
+
+struct net_identity {
+	struct ssl_ctx_st *ctx;
+	bool by_fingerprint;        /* of the peer's key; nobody's signature is asked for */
+	int64_t expires_s;
+};
+
+/* TLS of one TCP connection (net_tls.c). */
+
+struct net_tls;
+struct x509_store_ctx_st;
+
+enum net_tls_step { NET_TLS_FAILED, NET_TLS_DONE, NET_TLS_WANTS_READ, NET_TLS_WANTS_WRITE };
 
 /* ---- digests ---- */
 
@@ -86,6 +109,7 @@ struct net_stream {
 	struct net_conn *conn;      /* NULL: it lingers */
 	enum stream kind;
 	const struct net_layer *layer;
+	struct net_tls *tls;        /* NULL: plain */
 	int fd;
 	bool closed;                /* freed at the end of the turn */
 	bool starved;               /* on net->starved: no buffer for a payload */
@@ -96,6 +120,7 @@ struct net_stream {
 	struct list link;           /* net->lingering or net->graves */
 	struct list output_link;    /* net->output */
 	struct list starved_link;
+	struct list unread_link;    /* net->unread */
 	struct net_rx rx;
 	struct net_tx tx;
 };
@@ -107,12 +132,14 @@ struct net_half {
 	int fd;                     /* -1 = none */
 	bool accepted;
 	uint8_t path_idx;
+	struct net_tls *tls;        /* NET_SECURING */
 };
 
 enum net_phase {
 	NET_IDLE,
 	NET_TRYING,                 /* at least one half is missing */
 	NET_CHECKING,               /* both exist, sock_check_ms run */
+	NET_SECURING,               /* both exist, TLS handshakes run on them */
 	NET_UP,
 };
 
@@ -129,7 +156,9 @@ struct net_conn {
 	uint8_t try_path_idx;
 	uint32_t failed_tries;
 	struct event ev_try, ev_timer, ev_early;
+	struct event ev_secure[STREAM_COUNT];
 	char problem[ERR_TEXT_MAX];
+	bool tls_refused;           /* the problem is one of TLS */
 	/* while NET_UP */
 	struct net_stream *streams[STREAM_COUNT];
 	struct wire_ctx wire_rx, wire_tx;
@@ -169,7 +198,10 @@ struct net {
 	unsigned inbound_count;
 	time_t strangers_since_s;   /* of the lines about who is no peer (yet) */
 	unsigned strangers_count;
+	struct net_identity *identity; /* NULL: no TLS */
+	struct bio_method_st *records; /* net_tls.c's; NULL until one is needed */
 	struct list output, starved, lingering, graves;
+	struct list unread;         /* streams that read on without an event */
 	struct net_chunk *free_chunks;
 	unsigned free_chunk_count;
 	struct pkt_uuids uuids;     /* of the packet being delivered */
@@ -189,6 +221,8 @@ void net_connect_start(struct net_conn *conn);
 void net_connect_stop(struct net_conn *conn);
 /* A peer opened a stream to us; takes the fd. */
 void net_connect_inbound(struct net_conn *conn, enum stream kind, uint8_t path_idx, int fd);
+/* Both streams exist, but cannot be used: closes them and tries again later. */
+void net_connect_refused(struct net_conn *conn, const char *problem);
 void net_set_nonblocking_options(int fd);
 
 /* net_conn.c */
@@ -198,8 +232,32 @@ void net_conn_fail(struct net_conn *conn, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void net_trace(const struct net_stream *s, const char *arrow, const struct pkt *pkt);
 
+/* net_secure.c */
+/* Both halves are alive: TLS handshakes on them, then net_conn_established(). */
+void net_secure_start(struct net_conn *conn);
+void net_secure_timeout(struct net_conn *conn);
+void net_secure_stop(struct net_conn *conn);
+
+/* net_tls.c */
+void net_tls_net_free(struct net *net);
+/* The fd stays the caller's. NULL: no memory. */
+struct net_tls *net_tls_new(const struct net_conn *conn, int fd, bool accepted);
+void net_tls_free(struct net_tls *tls);
+/* On NET_TLS_FAILED `why` is filled. */
+enum net_tls_step net_tls_handshake(struct net_tls *tls, char why[ERR_TEXT_MAX]);
+bool net_tls_done(const struct net_tls *tls);
+/* OpenSSL's question whether a certificate is that of the peer. */
+int net_tls_check_peer(struct x509_store_ctx_st *store, void *arg);
+void net_tls_info(const struct net_tls *tls, struct net_tls_info *info);
+/* The first bytes of a stream are TLS. */
+bool net_tls_is_record(const uint8_t *bytes, size_t count);
+
 /* net_stream.c */
-struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int fd);
+/* Takes fd and tls (may be NULL) when it succeeds. */
+struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int fd,
+				  struct net_tls *tls);
+/* Something can be read. */
+void net_stream_readable(struct net_stream *s);
 /* The fd is closed now, the memory freed by net_stream_bury(). */
 void net_stream_close(struct net_stream *s);
 /* Detaches from its connection; sends what is queued, then closes. */

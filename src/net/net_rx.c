@@ -113,6 +113,7 @@ static bool deliver(struct net_stream *s, const uint8_t *body)
 static int parse_header(struct net_stream *s)
 {
 	struct net_rx *rx = &s->rx;
+	bool is_tls;
 	size_t need;
 	int rc;
 
@@ -120,9 +121,12 @@ static int parse_header(struct net_stream *s)
 	if (rc == WIRE_MORE)
 		return 0;
 	if (rc) {
+		is_tls = net_tls_is_record(rx->bytes + rx->start, rx->end - rx->start);
 		memset(&rx->header, 0, sizeof(rx->header));
-		net_conn_fail(s->conn, "%s stream: what arrived is no packet: %s",
-			      s->kind == STREAM_DATA ? "data" : "control", wire_error_text(rc));
+		net_conn_fail(s->conn, "%s stream: what arrived is %s%s",
+			      s->kind == STREAM_DATA ? "data" : "control",
+			      is_tls ? "TLS; tls must be set on both nodes, or on none" :
+				       "no packet: ", is_tls ? "" : wire_error_text(rc));
 		return -1;
 	}
 	rc = wire_check_header(&s->conn->wire_rx, &rx->header, s->kind, &rx->fixed_bytes,
@@ -248,7 +252,7 @@ static void ended(struct net_stream *s, ssize_t rc)
 	if (rc == 0)
 		net_conn_fail(s->conn, "the peer closed the %s stream", kind);
 	else
-		net_conn_fail(s->conn, "%s stream: %s", kind, strerror((int)-rc));
+		net_conn_fail(s->conn, "%s stream: %s", kind, s->layer->error_text(s, (int)rc));
 }
 
 void net_rx_run(struct net_stream *s, uint32_t max_bytes)

@@ -3,6 +3,7 @@
  * close, deferred freeing; the plain byte layer. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,7 +34,31 @@ static ssize_t plain_write(struct net_stream *s, const struct iovec *iov, int io
 	return n < 0 ? -errno : n;
 }
 
-const struct net_layer net_layer_plain = { .read = plain_read, .write = plain_write };
+static bool plain_never(const struct net_stream *s)
+{
+	(void)s;
+	return false;
+}
+
+static void plain_end(struct net_stream *s)
+{
+	shutdown(s->fd, SHUT_WR);
+}
+
+static const char *plain_error_text(const struct net_stream *s, int error)
+{
+	(void)s;
+	return strerror(-error);
+}
+
+const struct net_layer net_layer_plain = {
+	.read = plain_read,
+	.write = plain_write,
+	.read_ready = plain_never,
+	.write_held = plain_never,
+	.end = plain_end,
+	.error_text = plain_error_text,
+};
 
 /* While it lingers: throws away what still arrives; the peer's end of stream ends it. */
 static void linger_read(struct net_stream *s)
@@ -50,18 +75,24 @@ static void linger_read(struct net_stream *s)
 	}
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+void net_stream_readable(struct net_stream *s)
 {
-	struct net_stream *s = arg;
-
-	(void)fd;
-	(void)what;
 	if (s->closed)
 		return;
 	if (s->conn)
 		net_rx_run(s, NET_RX_BYTES_PER_TURN);
 	else
 		linger_read(s);
+	/* The socket will not tell of what has been taken out of it already. */
+	if (!s->closed && !s->starved && s->layer->read_ready(s) && !list_linked(&s->unread_link))
+		list_push_back(&s->net->unread, &s->unread_link);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	net_stream_readable(arg);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -84,7 +115,8 @@ static void on_linger_end(evutil_socket_t fd, short what, void *arg)
 	net_stream_close(arg);
 }
 
-struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int fd)
+struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int fd,
+				  struct net_tls *tls)
 {
 	struct net_stream *s = calloc(1, sizeof(*s));
 
@@ -93,11 +125,12 @@ struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int f
 	s->net = conn->net;
 	s->conn = conn;
 	s->kind = kind;
-	s->layer = &net_layer_plain;
+	s->layer = tls ? &net_layer_tls : &net_layer_plain;
 	s->fd = fd;
 	list_init(&s->link);
 	list_init(&s->output_link);
 	list_init(&s->starved_link);
+	list_init(&s->unread_link);
 	if (net_rx_init(s)) {
 		free(s);
 		return NULL;
@@ -110,6 +143,9 @@ struct net_stream *net_stream_new(struct net_conn *conn, enum stream kind, int f
 		free(s);
 		return NULL;
 	}
+	s->tls = tls;
+	if (s->layer->read_ready(s))
+		list_push_back(&s->net->unread, &s->unread_link);
 	return s;
 }
 
@@ -134,6 +170,7 @@ void net_stream_close(struct net_stream *s)
 	s->fd = -1;
 	list_del(&s->output_link);
 	list_del(&s->starved_link);
+	list_del(&s->unread_link);
 	net_tx_clear(s);
 	/* A packet callback may be running above us: the receive state is freed later. */
 	list_del(&s->link);
@@ -164,6 +201,7 @@ void net_stream_bury(struct net *net)
 
 		list_del(&s->link);
 		net_rx_clear(s);
+		net_tls_free(s->tls);
 		free(s);
 	}
 }

@@ -270,7 +270,7 @@ int64_t net_tx_run(struct net_stream *s)
 	struct iovec iov[IOV_MAX_COUNT];
 	int64_t total = 0;
 
-	while (tx->count > 0 && total < NET_TX_BYTES_PER_TURN) {
+	while ((tx->count > 0 || s->layer->write_held(s)) && total < NET_TX_BYTES_PER_TURN) {
 		uint64_t offered = 0;
 		int count = 0;
 		ssize_t n;
@@ -290,7 +290,7 @@ int64_t net_tx_run(struct net_stream *s)
 			advance(s, (uint64_t)n);
 			total += n;
 		}
-		if (n < 0 || (uint64_t)n < offered) {
+		if (n < 0 || (uint64_t)n < offered || s->layer->write_held(s)) {
 			tx->blocked = true;
 			event_add(&s->ev_write, NULL);
 			break;

@@ -47,6 +47,9 @@ struct status_peer {
 	uint32_t features;
 	enum wire_protocol protocol;
 	bool congested;           /* more to send than the socket takes */
+	bool tls, tls_kernel;     /* encrypted; by the kernel, as far as it is sent */
+	int64_t tls_peer_expires_s; /* end of the peer's certificate, Unix time */
+	char tls_cipher[40];
 	uint64_t ap_in_flight_sectors;
 	uint64_t rs_in_flight_sectors;
 	uint64_t sent_bytes;      /* data stream, since the core was created */

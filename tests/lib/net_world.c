@@ -12,6 +12,8 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "certs.h"
+#include "scratch.h"
 
 #define LIMIT_MS 5000
 
@@ -139,12 +141,50 @@ static void open_end(struct world *w, uint8_t node, uint8_t peer)
 	};
 
 	snprintf(conf.name, sizeof(conf.name), "%u:%u", node, peer);
+	snprintf(conf.peer_name, sizeof(conf.peer_name), "node%u", peer);
+	conf.tls = w->tls[node];
+	conf.tls_handshake_ms = 1000;
+	memcpy(conf.peer_fingerprint, w->fingerprints[peer], sizeof(conf.peer_fingerprint));
 	address(w, node, &conf.paths[0].local, &conf.paths[0].local_len);
 	address(w, peer, &conf.paths[0].remote, &conf.paths[0].remote_len);
 	end->world = w;
 	end->node = node;
 	end->peer = peer;
 	ASSERT(net_conn_new(w->nets[node], &conf, end, &end->conn, &err) == 0);
+}
+
+void world_identity(struct world *w, uint8_t node, const char *stem, const char *ca)
+{
+	char name[16], certificate[512], key[512];
+	struct net_identity_conf conf = {
+		.own_name = name, .certificate = certificate, .private_key = key, .ca = ca,
+	};
+	struct net_identity *identity;
+	struct err err = ERR_INIT;
+
+	snprintf(name, sizeof(name), "node%u", node);
+	snprintf(certificate, sizeof(certificate), "%s.pem", stem);
+	snprintf(key, sizeof(key), "%s.key", stem);
+	if (net_identity_new(&conf, &identity, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		ASSERT(false);
+	}
+	net_set_identity(w->nets[node], identity);
+	w->tls[node] = true;
+}
+
+void world_use_tls(struct world *w)
+{
+	scratch_begin();
+	certs_ca(scratch_path("ca"));
+	for (uint8_t i = 0; i < w->node_count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "node%u", i);
+		certs_node(scratch_path("ca"), scratch_path(name), name, -3600, 3600);
+		world_identity(w, i, scratch_path(name), scratch_path("ca.pem"));
+	}
+	scratch_end();
 }
 
 void world_link(struct world *w, uint8_t a, uint8_t b)

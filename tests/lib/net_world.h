@@ -39,12 +39,19 @@ struct world {
 	struct net *nets[WORLD_NODES_MAX];
 	struct world_end ends[WORLD_NODES_MAX][WORLD_NODES_MAX];
 	bool timed_out;
+	/* for what is linked from now on */
+	bool tls[WORLD_NODES_MAX];
+	uint8_t fingerprints[WORLD_NODES_MAX][NET_FINGERPRINT_BYTES];
 };
 
 /* Nodes 0 .. count-1 on 127.0.0.1, ports ascending
  * with the node id; a budget for received payload. */
 void world_open(struct world *w, unsigned count, uint64_t peer_budget_bytes);
 void world_close(struct world *w);
+/* TLS on all nodes, with certificates for "node0", "node1", ... made in a scratch directory. */
+void world_use_tls(struct world *w);
+/* Files STEM.pem and STEM.key in the scratch directory; ca: NULL = by fingerprint. */
+void world_identity(struct world *w, uint8_t node, const char *stem, const char *ca);
 /* Creates the two ends (listeners exist then); nothing connects yet. */
 void world_link(struct world *w, uint8_t a, uint8_t b);
 /* Runs turns until cond(ctx); false after five seconds. */

@@ -57,10 +57,19 @@ static bool has_packets(void *ctx)
 	return c->end->packet_count >= c->packets;
 }
 
-static void open_pair(uint64_t budget)
+/* test_net_packets_tls.c runs all of this once more. */
+static void open_world(uint64_t budget)
 {
 	world_open(&w, 2, budget);
+#ifdef TEST_TLS
+	world_use_tls(&w);
+#endif
 	world_link(&w, 0, 1);
+}
+
+static void open_pair(uint64_t budget)
+{
+	open_world(budget);
 	cr_assert(world_connect(&w, 0, 1));
 	cr_assert(world_agree(&w, 0, 1));
 	w.ends[0][1].packet_count = w.ends[1][0].packet_count = 0;
@@ -267,8 +276,7 @@ Test(net_packets, before_features)
 	struct pkt protocol = { .type = P_DATA, .vnr = 0 };
 	struct buf *buf;
 
-	world_open(&w, 2, 1 << 20);
-	world_link(&w, 0, 1);
+	open_world(1 << 20);
 	cr_assert(world_connect(&w, 0, 1));
 	buf = buf_get(w.pools[0], BUF_APP, 512);
 	memset(buf->data, 0, 512);
