@@ -65,6 +65,8 @@ static const char *target_text(enum cli_target target)
 		return " RES:PEER[/VOL] GI";
 	case TARGET_COMMAND_OPTIONAL:
 		return " [COMMAND]";
+	case TARGET_TLS:
+		return " init|issue NODE|all";
 	}
 	ASSERT(false); /* target in range */
 	return "";
@@ -167,6 +169,11 @@ static bool needs_operand(enum cli_target t)
 	return t == TARGET_VOLUME_FILE || t == TARGET_PEER_GI;
 }
 
+static bool takes_operand(enum cli_target t)
+{
+	return needs_operand(t) || t == TARGET_TLS;
+}
+
 /* Splits RES[:PEER][/VOL]. */
 static int target_parse(struct cli *cli, const char *given)
 {
@@ -177,6 +184,10 @@ static int target_parse(struct cli *cli, const char *given)
 
 	if (t == TARGET_COMMAND_OPTIONAL)
 		return str_copy(cli->resource, sizeof(cli->resource), given) ?
+			       EXIT_OK : target_fail(cli, given);
+	if (t == TARGET_TLS)
+		return (str_eq(given, "init") || str_eq(given, "issue")) &&
+				       str_copy(cli->resource, sizeof(cli->resource), given) ?
 			       EXIT_OK : target_fail(cli, given);
 	if (t == TARGET_NONE || !str_copy(text, sizeof(text), given))
 		return target_fail(cli, given);
@@ -344,7 +355,7 @@ static int word_take(struct cli *cli, const char *word, bool *have_target)
 		cli->command_name = word;
 		return cli->command ? EXIT_OK : args_command_unknown(word);
 	}
-	if (*have_target && needs_operand(cli->command->target) && !cli->operand[0]) {
+	if (*have_target && takes_operand(cli->command->target) && !cli->operand[0]) {
 		cli->operand = word;
 		return EXIT_OK;
 	}

@@ -21,6 +21,7 @@ enum cli_target {
 	TARGET_VOLUME_FILE,      /* RES/VOL FILE */
 	TARGET_PEER_GI,          /* RES:PEER[/VOL] GI */
 	TARGET_COMMAND_OPTIONAL, /* help [COMMAND] */
+	TARGET_TLS,              /* init, or issue NODE */
 };
 
 #define OPT_JSON 0x001U

@@ -36,6 +36,9 @@ int cmd_offline_get_gi(struct cli *cli);
 int cmd_offline_show_gi(struct cli *cli);
 int cmd_offline_set_gi(struct cli *cli);
 
+/* cmd_tls.c */
+int cmd_tls(struct cli *cli);
+
 /* main.c */
 int cmd_help(struct cli *cli);
 

@@ -29,6 +29,8 @@ const struct cli_command cli_commands[] = {
 	{ "show-gi", cmd_offline_show_gi, TARGET_PEER_VOLUMES, 0, "the same, explained" },
 	{ "set-gi", cmd_offline_set_gi, TARGET_PEER_GI, OPT_FORCE,
 	  "change the generations of a volume that is down" },
+	{ "tls", cmd_tls, TARGET_TLS, 0,
+	  "make a certificate authority (init), and certificates for nodes (issue)" },
 	{ "status", cmd_status, TARGET_RES_OPTIONAL,
 	  OPT_JSON | OPT_VERBOSE | OPT_STATISTICS | OPT_WATCH,
 	  "how resources, volumes and connections are" },
