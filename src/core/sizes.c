@@ -97,6 +97,17 @@ void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt)
 				peer->conf->name, vol->vnr);
 		return;
 	}
+	/* What is in sync here would never fill a bit there, and the resync would not end. */
+	if ((peer->features & FEATURE_BM_BLOCK_SHIFT) &&
+	    pkt->u.sizes.bm_block_shift_minus_12 != 0) {
+		peer_standalone(core, peer, true,
+				"bitmap-block-size of volume %u on %s is %u KiB, only %u are "
+				"supported; create its metadata anew and connect again",
+				vol->vnr, peer->conf->name,
+				BM_BLOCK_BYTES / 1024 << pkt->u.sizes.bm_block_shift_minus_12,
+				BM_BLOCK_BYTES / 1024);
+		return;
+	}
 	pd->sizes = pkt->u.sizes;
 	pd->have_sizes = true;
 	if (peer_connected(core, peer))

@@ -528,6 +528,24 @@ Test(sizes, impossible_ones_end_the_connection)
 	}
 }
 
+Test(sizes, a_coarser_bitmap_is_refused)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ 0 });
+	struct pkt pkt = { .type = P_SIZES, .vnr = 0 };
+
+	pair_up_to_date(p);
+	pkt.u.sizes = (struct pkt_sizes){
+		.d_sectors = PAIR_SECTORS,
+		.c_sectors = PAIR_SECTORS,
+		.max_bio_bytes = BIO_MAX_BYTES,
+		.bm_block_shift_minus_12 = 2,
+	};
+	say(p, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_STANDALONE, "%s", pair_describe(p));
+	cr_assert(strstr(reason(p, 0, 1), "is 16 KiB, only 4"), "%s", reason(p, 0, 1));
+	pair_free(p);
+}
+
 /* Block sizes are told but not used to divide by (H75). */
 Test(sizes, odd_block_sizes_do_no_harm)
 {
