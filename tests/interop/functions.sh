@@ -95,6 +95,7 @@ world_new() { # [PROTOCOL]
 	mkdir -p "$WORK/here/mnt"
 	rm -f "$WORK/here/disk.img"
 	truncate -s "$SIZE" "$WORK/here/disk.img"
+	[ -z "${THERE_NAME:-}" ] || there_trouble
 	there "drbdsetup down r0; dmesg -C; true" >/dev/null 2>&1 || fail "the peer does not answer"
 	THERE_NAME=$(there "uname -n")
 	conf_here
@@ -142,6 +143,7 @@ settled() { node_settled here && there_settled; }
 # KiB of data that came from the peer / went to it.
 here_received() { here_peer '.peer_devices[0].received'; }
 here_sent() { here_peer '.peer_devices[0].sent'; }
+here_moved() { echo $(($(here_received) + $(here_sent))); }
 here_file() { echo "$WORK/here/mnt/r0"; }
 
 # ---- writing ----
@@ -178,12 +180,13 @@ there_disconnect() { adm disconnect r0; }
 here_connect() { ctl here connect r0; }
 there_connect() { adm connect r0; }
 
-# Writes all over the place until load_stop; the model does not follow.
+# Writes into the first LOAD_BLOCKS blocks of 4 KiB until load_stop; the model does not follow.
+LOAD_BLOCKS=14000
 here_load_start() {
+	rm -f "$WORK/load.done"
 	: >"$WORK/load"
-	( i=0
-	while [ -e "$WORK/load" ]; do
-		head -c 65536 /dev/urandom | dd of="$(here_file)" bs=64k iflag=fullblock oflag=seek_bytes,direct seek=$((RANDOM % 14000 * 4096)) conv=notrunc,nocreat status=none || break
+	( while [ -e "$WORK/load" ]; do
+		head -c 65536 /dev/urandom | dd of="$(here_file)" bs=64k iflag=fullblock oflag=seek_bytes,direct seek=$((RANDOM % LOAD_BLOCKS * 4096)) conv=notrunc,nocreat status=none || break
 		echo >>"$WORK/load.done"
 	done ) >"$WORK/load.out" 2>&1 &
 	load_pid=$!
@@ -191,7 +194,7 @@ here_load_start() {
 here_load_stop() { rm -f "$WORK/load"; wait_for 60 "the load to end" node_gone "$load_pid"; }
 there_load_start() {
 	must there "rm -f /tmp/drbdfs-load.*; dd if=/dev/urandom of=/tmp/drbdfs-load.data bs=64k count=16 iflag=fullblock status=none && touch /tmp/drbdfs-load"
-	must there "(while [ -e /tmp/drbdfs-load ]; do dd if=/tmp/drbdfs-load.data skip=\$((RANDOM % 256)) of=$THERE_DEV bs=4k count=16 seek=\$((RANDOM % 14000)) oflag=direct conv=notrunc,nocreat status=none || break; echo >>/tmp/drbdfs-load.done; done; touch /tmp/drbdfs-load.end) </dev/null >/dev/null 2>&1 &"
+	must there "(while [ -e /tmp/drbdfs-load ]; do dd if=/tmp/drbdfs-load.data skip=\$((RANDOM % 256)) of=$THERE_DEV bs=4k count=16 seek=\$((RANDOM % $LOAD_BLOCKS)) oflag=direct conv=notrunc,nocreat status=none || break; echo >>/tmp/drbdfs-load.done; done; touch /tmp/drbdfs-load.end) </dev/null >/dev/null 2>&1 &"
 }
 there_load_stop() { must there "rm -f /tmp/drbdfs-load" && there_waits 60 "[ -e /tmp/drbdfs-load.end ]"; }
 # Polled on the peer: an emulated one is slow enough without being asked all the time.
@@ -200,6 +203,19 @@ there_waits() { # LIMIT_S CONDITION
 }
 here_load_did() { [ "$(wc -l <"$WORK/load.done" 2>/dev/null || echo 0)" -ge "$1" ]; }
 there_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
+
+# ---- moving ----
+
+# Of two nodes that are down each gets the other's disk, with its metadata and so with its node id.
+swap_disks() {
+	must cp --sparse=never "$PEER_IMAGE" "$WORK/moved"
+	must dd if="$WORK/here/disk.img" of="$PEER_IMAGE" bs=1M conv=notrunc status=none
+	must mv "$WORK/moved" "$WORK/here/disk.img"
+	OWN_ID=$THERE_ID THERE_ID=$((1 - THERE_ID))
+	conf_here
+	must conf_there
+	there "blockdev --flushbufs $PEER_DISK" >/dev/null 2>&1
+}
 
 # ---- end ----
 

@@ -16,7 +16,7 @@ must there_demote
 for round in 1 2; do
 	must here_promote
 	must here_load_start
-	must wait_for 60 "writes" here_load_did $((round * 30))
+	must wait_for 60 "writes" here_load_did 30
 	must node_kill here
 	must here_load_stop
 	if [ $round = 2 ]; then
