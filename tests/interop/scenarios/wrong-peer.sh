@@ -12,7 +12,7 @@ for wrong in $OWN_ID $THERE_ID; do
 	must there_down
 	must conf_there
 	# A disk keeps the node id that it was used with.
-	[ "$wrong" = "$OWN_ID" ] || must adm create-md --force --max-peers=3 r0
+	[ "$wrong" = "$OWN_ID" ] || must there_create_md
 	must there_up
 	must wait_for 60 "the connection" connected
 	must node_stop here
