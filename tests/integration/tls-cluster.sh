@@ -101,5 +101,44 @@ must node_stop gamma
 must node_start gamma
 must wait_for 60 "all nodes settled" cluster_settled
 
+# In operation, by adjust: off and on again, on all nodes; and with pinned keys instead of an authority.
+everywhere() { # SED-SCRIPT TLS
+	sed -i -E "$1" "$conf"
+	for n in alpha beta gamma; do must ctl "$n" adjust all; done
+	as_wanted() { local n; for n in alpha beta gamma; do [ "$(field "$n" '[.connections[].tls] | unique | join(",")')" = "$1" ] || return 1; done; }
+	must wait_for 60 "tls $2 everywhere" as_wanted "$2"
+	must wait_for 60 "all nodes settled" cluster_settled
+}
+everywhere 's/tls = true;/tls = false;/' false
+must put_random alpha 20000 100
+everywhere 's/tls = false;/tls = true;/' true
+pin() { openssl x509 -in "$tls/$1.pem" -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum | cut -c 1-64; }
+everywhere "s/^common = \\{/common = { tls = { verify = \"fingerprint\"; };/
+	s/name = \"alpha\";/& tls-fingerprint = \"$(pin alpha)\";/; s/name = \"beta\";/& tls-fingerprint = \"$(pin beta)\";/
+	s/name = \"gamma\";/& tls-fingerprint = \"$(pin gamma)\";/" true
+for n in alpha beta gamma; do must ctl "$n" disconnect r0; done
+for n in alpha beta gamma; do must ctl "$n" connect r0; done
+must wait_for 60 "all nodes settled" cluster_settled
+must put_random alpha 30000 100
+
 stop_all
 must_equal_model alpha beta gamma
+
+# Certificates that cannot work are found before anything starts.
+sed -i -E 's/ tls = \{ verify = "fingerprint"; \};//; s/ tls-fingerprint = "[0-9a-f]+";//' "$conf"
+. tests/lib/tls.sh
+bad() { # REGEX
+	must_fail 10 mount_alpha
+	said "drbdfs.conf:[0-9]+: .*$1"
+	! grep -q " $WORK/alpha/mnt " /proc/mounts || fail "something was mounted"
+}
+must tls_cert "$tls/ca" "$tls/alpha" alpha -1
+bad "certificate $tls/alpha.pem: expired on 20"
+must tls_cert "$tls/ca" "$tls/alpha" omega
+bad "certificate $tls/alpha.pem: is not for node 'alpha', but for '/CN=omega'"
+must tls_cert "$tls/ca" "$tls/alpha" alpha
+cp "$tls/beta.key" "$tls/alpha.key"
+bad "private-key $tls/alpha.key: does not belong to certificate $tls/alpha.pem"
+must tls_cert "$tls/ca" "$tls/alpha" alpha
+echo nonsense >"$tls/ca.pem"
+bad "ca $tls/ca.pem: "

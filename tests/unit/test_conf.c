@@ -314,6 +314,89 @@ Test(conf, secret_file)
 	conf_free(conf);
 }
 
+#define KEY_OF_ALPHA "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:" \
+	"00112233445566778899AABBCCDDEEFF"
+#define PINNED "resources = ( { name = \"r0\"; net = { tls = true; };\n" VOLUMES              \
+	"nodes = ( { name = \"alpha\"; node-id = 0; address = \"10.0.0.1:7000\";\n"              \
+	" tls-fingerprint = \"" KEY_OF_ALPHA "\"; },\n"                                           \
+	" { name = \"beta\"; node-id = 1; address = \"10.0.0.2:7000\"; } ); } );\n"
+
+/* Where the files are when nobody says, and when somebody does. */
+Test(conf, tls)
+{
+	struct conf *conf = load_good("common = { net = { tls = true; }; };\n" RESOURCE(""));
+	struct conf_tls_files files;
+	char path[128];
+
+	cr_assert(conf->resources[0].connections[0].net.tls);
+	cr_assert(conf_uses_tls(conf, "alpha"));
+	cr_assert_not(conf_uses_tls(conf, "gamma"));
+	cr_assert(conf_tls_files(conf, "beta", &files));
+	(void)snprintf(path, sizeof(path), "%s/tls/beta.pem", dir);
+	cr_assert_str_eq(files.certificate, path);
+	(void)snprintf(path, sizeof(path), "%s/tls/beta.key", dir);
+	cr_assert_str_eq(files.private_key, path);
+	(void)snprintf(path, sizeof(path), "%s/tls/ca.pem", dir);
+	cr_assert_str_eq(files.ca, path);
+	conf_free(conf);
+
+	conf = load_good("common = { tls = { certificate = \"/x/n.pem\";"
+			 " private-key = \"/x/n.key\"; ca = \"/x/ca.pem\"; verify = \"name\"; }; };\n"
+			 RESOURCE("connections = ( { nodes = [ \"alpha\", \"beta\" ];"
+				  " net = { tls = true; }; } );\n"));
+	cr_assert(conf_tls_files(conf, "beta", &files));
+	cr_assert_str_eq(files.certificate, "/x/n.pem");
+	cr_assert_str_eq(files.private_key, "/x/n.key");
+	cr_assert_str_eq(files.ca, "/x/ca.pem");
+	conf_free(conf);
+}
+
+Test(conf, tls_mistakes)
+{
+	EXPECT("common = { tls = { ca = \"/x\"; psk-file = \"/y\"; }; };\n" RESOURCE(""),
+	       ":1: common, tls: unknown key 'psk-file'");
+	EXPECT("common = { net = { tls = true; };\ntls = { verify = \"none\"; }; };\n" RESOURCE(""),
+	       ":2: common, tls: verify: \"none\" is not a valid value; allowed are \"name\" | "
+	       "\"fingerprint\"");
+	EXPECT("common = { net = { tls = true; }; tls = { ca = \"ca.pem\"; }; };\n" RESOURCE(""),
+	       ":1: ca: \"ca.pem\" is not an absolute path");
+	EXPECT("common = { tls = { ca = \"/x\"; }; };\n" RESOURCE(""),
+	       ":1: common.tls is given, but no connection has tls = true in its net: nothing "
+	       "would be encrypted");
+	EXPECT(PINNED, ":3: resource 'r0', node 'alpha': tls-fingerprint is used with "
+		       "common.tls.verify = \"fingerprint\" only");
+	EXPECT("common = { tls = { verify = \"fingerprint\"; ca = \"/x\"; }; };" PINNED,
+	       ":1: common, tls: ca: with verify = \"fingerprint\" nobody's signature is asked "
+	       "for; leave it out",
+	       ":5: resource 'r0', node 'beta': tls-fingerprint is missing (common.tls.verify is "
+	       "\"fingerprint\")");
+	EXPECT("common = { tls = { verify = \"fingerprint\"; }; net = { tls = true; }; };\n"
+	       "resources = ( { name = \"r0\";" VOLUMES
+	       "nodes = ( { name = \"alpha\"; node-id = 0; address = \"10.0.0.1:7000\";\n"
+	       " tls-fingerprint = \"0123\"; } ); } );\n",
+	       ":4: resource 'r0', node 'alpha': tls-fingerprint: not 64 hexadecimal digits "
+	       "(SHA-256 of the public key)");
+}
+
+/* Files that this node would need and cannot read. */
+Test(conf, tls_files)
+{
+	struct conf *conf = load_good("common = { net = { tls = true; }; };\n" RESOURCE(""));
+	struct conf_messages m = { 0 };
+	char at[128], want[640];
+
+	(void)str_copy(at, sizeof(at), conf->file);
+	cr_assert_not(conf_check_node(conf, "alpha", &m));
+	(void)snprintf(want, sizeof(want), "%s:2: resource 'r0': tls: certificate "
+		       "%s/tls/alpha.pem: No such file or directory; 'drbdctl tls issue alpha' makes one", at, dir);
+	cr_assert_geq(m.count, 3);
+	cr_assert_str_eq(m.items[0].text, want);
+	cr_assert(strstr(m.items[1].text, "private-key "));
+	cr_assert(strstr(m.items[2].text, "'drbdctl tls init' makes one"));
+	conf_messages_clear(&m);
+	conf_free(conf);
+}
+
 Test(conf, includes)
 {
 	char sub[96];
