@@ -341,7 +341,8 @@ Test(conf, tls)
 	conf_free(conf);
 
 	conf = load_good("common = { tls = { certificate = \"/x/n.pem\";"
-			 " private-key = \"/x/n.key\"; ca = \"/x/ca.pem\"; verify = \"name\"; }; };\n"
+			 " private-key = \"/x/n.key\"; ca = \"/x/ca.pem\";"
+			 " verify = \"name\"; }; };\n"
 			 RESOURCE("connections = ( { nodes = [ \"alpha\", \"beta\" ];"
 				  " net = { tls = true; }; } );\n"));
 	cr_assert(conf_tls_files(conf, "beta", &files));
@@ -388,7 +389,8 @@ Test(conf, tls_files)
 	(void)str_copy(at, sizeof(at), conf->file);
 	cr_assert_not(conf_check_node(conf, "alpha", &m));
 	(void)snprintf(want, sizeof(want), "%s:2: resource 'r0': tls: certificate "
-		       "%s/tls/alpha.pem: No such file or directory; 'drbdctl tls issue alpha' makes one", at, dir);
+		       "%s/tls/alpha.pem: No such file or directory; 'drbdctl tls issue alpha' "
+		       "makes one", at, dir);
 	cr_assert_geq(m.count, 3);
 	cr_assert_str_eq(m.items[0].text, want);
 	cr_assert(strstr(m.items[1].text, "private-key "));
