@@ -9,6 +9,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/core_int.h"
+#include "core/drbd8.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -192,16 +193,18 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 /* Some configured disk does not take part in what is written from now on. */
 static bool somebody_is_missing(const struct core *core, const struct volume *vol)
 {
-	if (vol->conf->disk.has_disk)
-		return true;
+	bool missing = vol->conf->disk.has_disk;
+
 	FOR_EACH_PEER(core, peer) {
 		enum disk_state pdsk = pdsk_of(core, &peer->pd[vol->v]);
 
-		if (peer->conf->has_disk[vol->v] && pdsk != DISK_UP_TO_DATE &&
-		    repl_of(core, &peer->pd[vol->v]) < REPL_WF_BITMAP_S)
-			return true;
+		/* It makes one itself when nobody else has the data. */
+		if (peer_connected(core, peer) && peer_is_drbd8(peer))
+			return false;
+		missing |= peer->conf->has_disk[vol->v] && pdsk != DISK_UP_TO_DATE &&
+			   repl_of(core, &peer->pd[vol->v]) < REPL_WF_BITMAP_S;
 	}
-	return false;
+	return missing;
 }
 
 static void send_current(struct core *core, struct peer *peer, unsigned v)

@@ -313,3 +313,22 @@ Test(uuid_end, an_initial_sync_can_be_resumed)
 	uuid_resync_start(n.core, pd);
 	cr_assert_eq(n.vol->md.current_uuid, A);
 }
+
+static uint64_t promised_to_itself(unsigned apv)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	n.core->peer[1]->apv = apv;
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+	n.vol->new_uuid_wanted = true;
+	cr_assert_not(uuid_bump_if_wanted(n.core));
+	return n.core->peer[1]->pd[0].rs.promised_uuid;
+}
+
+/* Before 110 there is no packet that would tell it, and its source would never take part in it. */
+Test(uuid_end, a_target_that_is_primary_makes_no_generation_with_8_4)
+{
+	cr_assert_eq(promised_to_itself(101), 0);
+	teardown();
+	cr_assert_neq(promised_to_itself(124), 0);
+}
