@@ -4,7 +4,7 @@
 conf_there() {
 	cat >"$WORK/there.conf" <<CONF
 resource r0 {
-	net { protocol $PROTOCOL; ping-int $((PING_DS / 10 + 1)); ping-timeout $PING_DS; connect-int 2; ${NET_THERE:-} }
+	net { protocol $PROTOCOL; ping-int $((PING_DS / 10 + 1)); ping-timeout $PING_DS; connect-int 2; socket-check-timeout 5; ${NET_THERE:-} }
 	disk { ${DISK_THERE:-} }
 	on here { address $OWN_ADDRESS:$PORT; device minor $THERE_MINOR; disk /dev/none; meta-disk internal; }
 	on $THERE_NAME { address $PEER_ADDRESS:$PORT; device minor $THERE_MINOR; disk $PEER_DISK; meta-disk internal; }

@@ -11,7 +11,7 @@
 # GUEST_DIR: vmlinuz and initrd (image.sh) and all that the running guest has here; GUEST_KHZ: this machine's time stamp counter.
 set -u
 D=$GUEST_DIR
-pause() { read -r -t "$1" <> <(:); } # SECONDS
+pause() { read -r -t "$1" <> <(:) || true; } # SECONDS
 
 network() {
 	ip link set lo up &&
