@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Digests before bulk payloads (data-integrity-alg, wire-protocol 4.2). */
+/* Digests of data: of payloads (data-integrity-alg), of blocks (verify-alg, csums-alg). */
+#include "net/net_digest.h"
+
 #include <openssl/evp.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "net/net_int.h"
 
 #define CRC32C_BYTES 4U
 
-STATIC_ASSERT(WIRE_DIGEST_MAX_BYTES >= EVP_MAX_MD_SIZE, "every digest fits");
+STATIC_ASSERT(DIGEST_MAX_BYTES >= EVP_MAX_MD_SIZE, "every digest fits");
 
 bool net_digest_set(struct net_digest *digest, const char *alg)
 {
@@ -29,7 +30,7 @@ bool net_digest_set(struct net_digest *digest, const char *alg)
 }
 
 void net_digest_of(const struct net_digest *digest, const void *data, uint32_t bytes,
-		   uint8_t out[WIRE_DIGEST_MAX_BYTES])
+		   uint8_t out[DIGEST_MAX_BYTES])
 {
 	int done;
 

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/prng.h"
 #include "net/net.h"
+#include "net/net_digest.h"
 #include "net/net_event.h"
 #include "wire/wire.h"
 
@@ -48,14 +49,6 @@ struct net_tls;
 struct x509_store_ctx_st;
 
 enum net_tls_step { NET_TLS_FAILED, NET_TLS_DONE, NET_TLS_WANTS_READ, NET_TLS_WANTS_WRITE };
-
-/* ---- digests ---- */
-
-/* Of the payloads in one direction (data-integrity-alg). */
-struct net_digest {
-	uint32_t bytes;             /* 0 = none */
-	const struct evp_md_st *md; /* NULL: crc32c */
-};
 
 /* ---- receiving ---- */
 
@@ -279,12 +272,5 @@ void net_tx_bitmap(struct net_stream *s, const struct wire_ctx *wire, uint16_t v
 /* Sends what the socket takes. Returns the bytes sent or -errno; -EAGAIN is not an error. */
 int64_t net_tx_run(struct net_stream *s);
 void net_tx_free_chunks(struct net *net);
-
-/* net_digest.c */
-/* What alg ("" = none) stands for; false: there is no such algorithm here. */
-bool net_digest_set(struct net_digest *digest, const char *alg);
-/* Writes digest->bytes bytes. */
-void net_digest_of(const struct net_digest *digest, const void *data, uint32_t bytes,
-		   uint8_t out[WIRE_DIGEST_MAX_BYTES]);
 
 #endif

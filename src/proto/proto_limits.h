@@ -21,6 +21,7 @@
 #define UUID_UNKNOWN UINT64_MAX         /* "not in the sender's mask" */
 #define SHARED_SECRET_MAX 64            /* with the NUL */
 #define ALG_NAME_MAX 64                 /* with the NUL */
+#define DIGEST_MAX_BYTES 64
 #define AUTH_CHALLENGE_BYTES 64U
 #define NAME_MAX_BYTES 128              /* resource and node names, with the NUL */
 
