@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random numbers and HMAC for the core, by the kernel and by OpenSSL. */
+/* Random numbers, HMAC and digests for the core, by the kernel and by OpenSSL. */
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "core/core.h"
+#include "net/net_digest.h"
 #include "shard_int.h"
 
 static void random_bytes(void *ctx, void *out, size_t bytes)
@@ -67,4 +68,13 @@ static size_t hmac(void *ctx, const char *alg, const void *key, size_t key_bytes
 	return bytes;
 }
 
-const struct core_crypto crypto_openssl = { .random = random_bytes, .hmac = hmac };
+static size_t digest_bytes(void *ctx, const char *alg)
+{
+	struct net_digest digest;
+
+	(void)ctx;
+	return net_digest_set(&digest, alg) ? digest.bytes : 0;
+}
+
+const struct core_crypto crypto_openssl = { .random = random_bytes, .hmac = hmac,
+					    .digest_bytes = digest_bytes };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Disk and metadata actions as jobs. A store with memory behind it (tmpfs) is served on the shard's
- * own thread, at the end of the turn: a hand-off to a worker costs more than the call. All others
- * go to the pool, metadata of one volume in order; a few small transfers at a time the kernel does
- * without it.
+ * own thread, at the end of the turn: a hand-off to a worker costs more than the call. All others,
+ * and reads with a digest, go to the pool, metadata of one volume in order; a few small transfers
+ * at a time the kernel does without it.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -85,6 +85,8 @@ static void run_job(struct disk_job *base)
 	switch (job->kind) {
 	case JOB_READ:
 		rc = backing_read(b, job->sector, job->buf->data, job->bytes);
+		if (!rc && job->digest.bytes)
+			net_digest_of(&job->digest, job->buf->data, job->bytes, job->digest_value);
 		break;
 	case JOB_WRITE:
 		rc = backing_write(b, job->sector, job->buf->data, job->bytes, job->fua);
@@ -200,14 +202,16 @@ static void job_done(struct disk_job *base)
 		return;
 	}
 	ev.kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE;
-	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error };
+	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error,
+				      .digest = job->digest_value,
+				      .digest_bytes = base->error ? 0 : job->digest.bytes };
 	if (job->kind == JOB_READ && !base->error)
 		ev.u.done.payload = (struct payload){ .id = job->buf->id, .bytes = job->bytes };
 	else if (job->buf)
 		buf_put(job->buf);
 	job->buf = NULL;
-	job_free(job);
 	resource_step(vol->res, &ev);
+	job_free(job);
 	if (vol->closing && vol->jobs == 0)
 		start_detach(vol);
 }
@@ -261,7 +265,7 @@ static void take_read_buffer(struct job *job)
 static bool is_transfer(struct job *job)
 {
 	return (job->kind == JOB_READ || (job->kind == JOB_WRITE && !job->fua)) &&
-	       job->bytes <= TRANSFER_BYTES_MAX &&
+	       !job->digest.bytes && job->bytes <= TRANSFER_BYTES_MAX &&
 	       backing_transfer(job->vol->backing, job->kind == JOB_WRITE, job->sector,
 				job->buf->data, job->bytes, &job->base.transfer);
 }
@@ -272,7 +276,9 @@ static void submit(struct job *job)
 	struct shard *shard = vol->res->shard;
 
 	vol->jobs++;
-	if (vol->mode == DISK_INLINE || (!vol->store && job->kind != JOB_ATTACH)) {
+	/* A digest takes longer than the hand-off. */
+	if ((vol->mode == DISK_INLINE && !job->digest.bytes) ||
+	    (!vol->store && job->kind != JOB_ATTACH)) {
 		list_push_back(&shard->inline_jobs, &job->base.link);
 		shard->inline_bytes += job->kind <= JOB_WRITE ? job->bytes : 0;
 		return;
@@ -297,6 +303,8 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 	job->bytes = a->bytes;
 	job->fua = a->fua;
 	job->unmap = a->unmap;
+	if (a->digest_alg)
+		(void)net_digest_set(&job->digest, a->digest_alg);
 	if (kind == JOB_WRITE) {
 		job->buf = buf_by_id(res->shard->bufs, a->payload.id);
 		ASSERT(job->buf->capacity_bytes >= a->bytes);

@@ -12,6 +12,7 @@
 #include "disk/disk_pool.h"
 #include "disk/md_store.h"
 #include "net/net.h"
+#include "net/net_digest.h"
 #include "net/net_event.h"
 
 #define SHARD_INBOX_MAX 4096U
@@ -115,6 +116,8 @@ struct job {
 	uint32_t bytes;
 	bool fua, unmap;
 	struct buf *buf;              /* a reference of ours */
+	struct net_digest digest;     /* of what is read, .bytes 0 = none */
+	uint8_t digest_value[DIGEST_MAX_BYTES];
 	uint64_t page;
 	struct attach_work *attach;   /* JOB_ATTACH */
 	uint8_t *block;               /* MD_PAGE_BYTES, allocated with the first metadata job */

@@ -86,8 +86,12 @@ static void sync_details_add(json_t *out, const struct status_resync *r, uint64_
 	(void)json_object_set_new(out, "rs-dt1-ms", json_integer(1000));
 	(void)json_object_set_new(out, "rs-db1-sectors",
 				  json_integer((json_int_t)(r->rate_bytes_s / SECTOR_BYTES)));
-	(void)json_object_set_new(out, "rs-failed", json_integer(bits_to_sectors(r->failed_bits)));
-	(void)json_object_set_new(out, "rs-same-csum", json_integer(0));
+	if (!r->verify) {
+		(void)json_object_set_new(out, "rs-failed",
+					  json_integer(bits_to_sectors(r->failed_bits)));
+		(void)json_object_set_new(out, "rs-same-csum",
+					  json_integer(bits_to_sectors(r->same_bits)));
+	}
 	(void)json_object_set_new(out, "want",
 				  json_real(two_decimals((double)r->want_kib_s / 1024)));
 	(void)json_object_set_new(out, "db0/dt0 [MiB/s]", json_real(two_decimals(average)));
@@ -97,6 +101,23 @@ static void sync_details_add(json_t *out, const struct status_resync *r, uint64_
 				  json_integer(eta < 0 ? NO_ETA : eta));
 	(void)json_object_set_new(out, "percent-resync-done",
 				  json_real(percent(api_resync_percent(r))));
+}
+
+static void verify_details_add(json_t *out, const struct status_peer_device *d)
+{
+	const struct status_verify *v = &d->verify;
+
+	(void)json_object_set_new(out, "ov-start-sector",
+				  json_integer((json_int_t)v->start_sector));
+	(void)json_object_set_new(out, "ov-stop-sector",
+				  json_integer((json_int_t)v->stop_sector));
+	(void)json_object_set_new(out, "ov-position",
+				  json_integer((json_int_t)v->position_sector));
+	(void)json_object_set_new(out, "ov-left",
+				  json_integer(bits_to_sectors(d->resync.left_bits)));
+	(void)json_object_set_new(out, "ov-skipped",
+				  json_integer(bits_to_sectors(v->skipped_bits)));
+	(void)json_object_set_new(out, "ov-found", json_integer(bits_to_sectors(v->found_bits)));
 }
 
 static json_t *peer_device_json(const struct resource_status *s,
@@ -116,10 +137,12 @@ static json_t *peer_device_json(const struct resource_status *s,
 			kib(d->received_sectors), "sent", kib(d->sent_sectors), "out-of-sync",
 			kib(d->out_of_sync_sectors), "pending", (int)d->pending, "unacked",
 			(int)d->unacked, "has-sync-details", (int)d->resync.running,
-			"has-online-verify-details", 0, "percent-in-sync",
+			"has-online-verify-details", (int)d->resync.verify, "percent-in-sync",
 			in_sync_percent(d, size_sectors), "bitmap-uuid", hex(d->bitmap_uuid));
 	if (out && d->resync.running)
 		sync_details_add(out, &d->resync, s->now_ns);
+	if (out && d->resync.verify)
+		verify_details_add(out, d);
 	return out;
 }
 

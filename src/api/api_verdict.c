@@ -123,6 +123,27 @@ static bool find_split_brain(const struct resource_status *s, struct api_verdict
 	return false;
 }
 
+/* What a verify has found and nobody has decided about. */
+static bool find_difference(const struct resource_status *s, struct api_verdict *out)
+{
+	for (unsigned i = 0; i < s->peer_count; i++) {
+		for (unsigned k = 0; k < s->peers[i].device_count; k++) {
+			const struct status_peer_device *d = &s->peers[i].devices[k];
+
+			if (!d->verify.unresolved)
+				continue;
+			return str_format(out->reason, sizeof(out->reason),
+					  "volume %u: verify found %llu KiB that differ on %s; "
+					  "'drbdctl invalidate %s/%u --reset-bitmap=no' on the "
+					  "node that is wrong",
+					  d->vnr,
+					  (unsigned long long)d->out_of_sync_sectors / 2,
+					  s->peers[i].name, s->name, d->vnr);
+		}
+	}
+	return false;
+}
+
 /* The first thing that is not as it should be; resyncs under way do not count. */
 static bool find_degraded(const struct resource_status *s, struct api_verdict *out)
 {
@@ -155,7 +176,7 @@ static bool find_degraded(const struct resource_status *s, struct api_verdict *o
 					  disk_state_name(d->peer_disk), s->peers[i].name);
 		}
 	}
-	return false;
+	return find_difference(s, out);
 }
 
 static bool find_syncing(const struct resource_status *s, struct api_verdict *out)
@@ -170,7 +191,7 @@ static bool find_syncing(const struct resource_status *s, struct api_verdict *ou
 			int64_t eta = api_resync_eta_s(&d->resync);
 			bool from = d->repl == REPL_SYNC_TARGET || d->repl == REPL_PAUSED_SYNC_T;
 
-			if (!d->resync.running)
+			if (!d->resync.running || d->resync.verify)
 				continue;
 			if (!sum.running)
 				(void)str_format(out->reason, sizeof(out->reason),

@@ -80,6 +80,9 @@ static const char checksum[] = "crc32c";
 	TEXT(NET, "shared-secret", net.shared_secret, TYPE_SECRET)                                 \
 	TEXT(NET, "data-integrity-alg", net.data_integrity_alg, TYPE_CHECKSUM)                     \
 	FLAG(NET, "tls", net.tls, false)                                                           \
+	TEXT(NET, "verify-alg", net.verify_alg, TYPE_CHECKSUM)                                     \
+	TEXT(NET, "csums-alg", net.csums_alg, TYPE_CHECKSUM)                                       \
+	FLAG(NET, "csums-after-crash-only", net.csums_after_crash_only, false)                     \
 	WORD(DISK, "on-io-error", disk.on_io_error, words_on_io_error, IOERR_DETACH)               \
 	NUM(DISK, "al-extents", disk.al_extents, UNIT_ONE, AL_EXTENTS_MIN, AL_EXTENTS_MAX,         \
 	    AL_EXTENTS_DEFAULT)                                                                    \

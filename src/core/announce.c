@@ -197,7 +197,8 @@ static uint64_t believable(const struct core *core, const struct volume *vol, ui
 		const struct peer_device *pd = &peer->pd[vol->v];
 		enum disk_state pdsk = pdsk_of(core, pd);
 
-		if (repl_of(core, pd) == REPL_ESTABLISHED && pdsk >= DISK_INCONSISTENT &&
+		if (repl_is_settled(repl_of(core, pd)) && !pd->ov.found &&
+		    pdsk >= DISK_INCONSISTENT &&
 		    pdsk != DISK_UNKNOWN && same_generation(pd, vol))
 			known |= node_bit(peer->id);
 	}

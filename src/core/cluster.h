@@ -49,6 +49,8 @@ void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt);
 void handshake_send_protocol(struct core *core, struct peer *peer);
 /* The same while connected: the peer takes over what has changed. */
 void handshake_send_protocol_update(struct core *core, struct peer *peer);
+/* verify-alg and csums-alg have changed here: the peer follows. */
+void handshake_send_digests(struct core *core, struct peer *peer);
 void auth_start(struct core *core, struct peer *peer);
 void rx_auth_challenge(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_auth_response(struct core *core, struct peer *peer, const struct pkt *pkt);

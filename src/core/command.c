@@ -125,6 +125,8 @@ static enum command_progress run_head(struct core *core, const struct ev_command
 	case CMD_INVALIDATE:
 	case CMD_INVALIDATE_REMOTE:
 		return command_invalidate(core, ev);
+	case CMD_VERIFY:
+		return command_verify(core, ev);
 	case CMD_NEW_CURRENT_UUID:
 		return command_new_uuid(core, ev);
 	case CMD_OPEN:

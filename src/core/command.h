@@ -37,6 +37,7 @@ bool command_io_settled(struct core *core);
 enum command_progress command_attach(struct core *core, const struct ev_command *ev);
 enum command_progress command_detach(struct core *core, const struct ev_command *ev);
 enum command_progress command_invalidate(struct core *core, const struct ev_command *ev);
+enum command_progress command_verify(struct core *core, const struct ev_command *ev);
 enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev);
 
 /* command_net.c */

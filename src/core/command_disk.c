@@ -201,9 +201,12 @@ enum command_progress command_detach(struct core *core, const struct ev_command 
 
 enum { INVALIDATE_BEGIN, INVALIDATE_AGREED };
 
-static struct peer *good_source(struct core *core, const struct volume *vol)
+/* The first one; by bitmap, the first one that differs. */
+static struct peer *good_source(struct core *core, const struct volume *vol, bool marked)
 {
 	FOR_EACH_PEER(core, peer) {
+		if (marked && !bitmap_weight(vol, peer->id))
+			continue;
 		if (repl_of(core, &peer->pd[vol->v]) == REPL_ESTABLISHED &&
 		    pdsk_of(core, &peer->pd[vol->v]) == DISK_UP_TO_DATE)
 			return peer;
@@ -216,12 +219,16 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 {
 	bool remote = ev->cmd == CMD_INVALIDATE_REMOTE;
 	struct twopc_change change = { .kind = TWOPC_REPL, .mask = SW_CONN_MASK };
+	enum repl_state begin = remote ? REPL_STARTING_SYNC_S : REPL_STARTING_SYNC_T;
 	struct peer *peer;
 
+	/* The bits as they are: what a verify has found. */
+	if (ev->keep_bitmap)
+		begin = remote ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
 	if (remote)
 		peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
 	else
-		peer = good_source(core, vol);
+		peer = good_source(core, vol, ev->keep_bitmap);
 	if (!peer) {
 		command_reply(core, remote ? SS_NO_NET_CONFIG : SS_NO_REMOTE_DISK,
 			      remote ? "no such peer" :
@@ -245,8 +252,7 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 	}
 	change.target = (int8_t)peer->id;
 	change.vnr = vol->vnr;
-	change.val = (uint32_t)(remote ? REPL_STARTING_SYNC_S : REPL_STARTING_SYNC_T)
-		     << SW_CONN_SHIFT;
+	change.val = (uint32_t)begin << SW_CONN_SHIFT;
 	command_twopc(core, &change, INVALIDATE_AGREED);
 	return COMMAND_WAITS;
 }
@@ -255,16 +261,109 @@ enum command_progress command_invalidate(struct core *core, const struct ev_comm
 {
 	struct volume *vol = volume_of(core, ev);
 	enum state_rv rv = core->commands.twopc_rv;
+	const char *what = ev->keep_bitmap ? "resync by bitmap" : "full sync";
 
 	if (!vol)
 		return COMMAND_DONE;
 	if (core->commands.step == INVALIDATE_BEGIN)
 		return invalidate_begin(core, ev, vol);
 	if (rv < SS_SUCCESS)
-		command_reply(core, rv, "cannot start a full sync of volume %u: %s", vol->vnr,
+		command_reply(core, rv, "cannot start a %s of volume %u: %s", what, vol->vnr,
 			      state_rv_text(rv));
 	else
-		command_reply(core, SS_SUCCESS, "full sync of volume %u started", vol->vnr);
+		command_reply(core, SS_SUCCESS, "%s of volume %u started", what, vol->vnr);
+	return COMMAND_DONE;
+}
+
+/* ---- verify ---- */
+
+enum { VERIFY_BEGIN, VERIFY_AGREED };
+
+static enum state_rv may_verify(const struct core *core, const struct peer *peer,
+				const struct volume *vol)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	if (repl_of(core, pd) < REPL_ESTABLISHED)
+		return SS_NEED_CONNECTION;
+	if (repl_of(core, pd) > REPL_ESTABLISHED)
+		return SS_RESYNC_RUNNING;
+	if (disk_of(core, vol) != DISK_UP_TO_DATE || pdsk_of(core, pd) != DISK_UP_TO_DATE)
+		return SS_NO_UP_TO_DATE_DISK;
+	return peer->verify_alg[0] ? SS_SUCCESS : SS_NO_VERIFY_ALG;
+}
+
+static enum command_progress verify_abort(struct core *core, struct peer *peer,
+					  const struct volume *vol)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (repl_of(core, pd) != REPL_VERIFY_S) {
+		command_reply(core, SS_NOTHING_TO_DO,
+			      "this node runs no verify of volume %u with %s", vol->vnr,
+			      peer->conf->name);
+		return COMMAND_DONE;
+	}
+	state_begin(core)->pd[peer->id][vol->v].repl = REPL_ESTABLISHED;
+	state_end(core, STATE_HARD);
+	command_reply(core, SS_SUCCESS, "verify of volume %u with %s ended at sector %llu",
+		      vol->vnr, peer->conf->name,
+		      (unsigned long long)(pd->ov.next_bit * BM_BLOCK_SECTORS));
+	return COMMAND_DONE;
+}
+
+static enum command_progress verify_begin(struct core *core, const struct ev_command *ev,
+					  struct peer *peer, struct volume *vol)
+{
+	struct twopc_change change = { .kind = TWOPC_REPL, .target = (int8_t)peer->id,
+				       .vnr = vol->vnr, .mask = SW_CONN_MASK,
+				       .val = (uint32_t)REPL_VERIFY_S << SW_CONN_SHIFT };
+	struct verify *ov = &peer->pd[vol->v].ov;
+	enum state_rv rv = may_verify(core, peer, vol);
+
+	if (rv < SS_SUCCESS) {
+		command_reply(core, rv, "cannot verify volume %u with %s: %s", vol->vnr,
+			      peer->conf->name, state_rv_text(rv));
+		return COMMAND_DONE;
+	}
+	if (ev->has_start && (ev->start_sector >= vol->size_sectors ||
+			      (ev->stop_sector && ev->stop_sector <= ev->start_sector))) {
+		command_reply(core, SS_UNKNOWN_ERROR,
+			      "nothing to verify from sector %llu on: volume %u has %llu sectors, "
+			      "and the stop has to come behind the start",
+			      (unsigned long long)ev->start_sector, vol->vnr,
+			      (unsigned long long)vol->size_sectors);
+		return COMMAND_DONE;
+	}
+	ov->start_bit = ev->has_start ? ev->start_sector / BM_BLOCK_SECTORS : ov->next_bit;
+	ov->end_bit = ev->stop_sector ? (ev->stop_sector + BM_BLOCK_SECTORS - 1) /
+						BM_BLOCK_SECTORS : UINT64_MAX;
+	command_twopc(core, &change, VERIFY_AGREED);
+	return COMMAND_WAITS;
+}
+
+enum command_progress command_verify(struct core *core, const struct ev_command *ev)
+{
+	struct volume *vol = volume_of(core, ev);
+	struct peer *peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
+	enum state_rv rv = core->commands.twopc_rv;
+
+	if (!vol)
+		return COMMAND_DONE;
+	if (!peer) {
+		command_reply(core, SS_NO_NET_CONFIG, "no such peer");
+		return COMMAND_DONE;
+	}
+	if (ev->abort)
+		return verify_abort(core, peer, vol);
+	if (core->commands.step == VERIFY_BEGIN)
+		return verify_begin(core, ev, peer, vol);
+	if (rv < SS_SUCCESS)
+		command_reply(core, rv, "cannot verify volume %u with %s: %s", vol->vnr,
+			      peer->conf->name, state_rv_text(rv));
+	else
+		command_reply(core, SS_SUCCESS, "verify of volume %u with %s started", vol->vnr,
+			      peer->conf->name);
 	return COMMAND_DONE;
 }
 

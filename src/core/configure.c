@@ -63,12 +63,18 @@ static bool agreed_options_differ(const struct core_net_conf *a, const struct co
 	       a->after_sb_1p != b->after_sb_1p || a->after_sb_2p != b->after_sb_2p;
 }
 
+static bool digests_differ(const struct core_net_conf *a, const struct core_net_conf *b)
+{
+	return strcmp(a->verify_alg, b->verify_alg) != 0 || strcmp(a->csums_alg, b->csums_alg) != 0;
+}
+
 static void configure_peer(struct core *core, struct peer *peer, struct core_net_conf *net,
 			   const struct core_net_conf *to)
 {
 	bool digest = strcmp(net->data_integrity_alg, to->data_integrity_alg) != 0;
 	bool tls = net->tls != to->tls;
 	bool tell = agreed_options_differ(net, to);
+	bool digests = digests_differ(net, to);
 
 	*net = *to;
 	if (!peer->streams_up)
@@ -78,10 +84,12 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "data-integrity-alg was changed here");
 	else if (tls)
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "tls was changed here");
-	else if (tell && peer->phase == HS_READY)
-		handshake_send_protocol_update(core, peer);
-	else if (tell)
+	else if ((tell && peer->phase != HS_READY) || (digests && !peer_connected(core, peer)))
 		peer_fail(core, peer, CONN_NETWORK_FAILURE, "options were changed here");
+	else if (tell)
+		handshake_send_protocol_update(core, peer);
+	if (digests && peer_connected(core, peer))
+		handshake_send_digests(core, peer);
 }
 
 struct core_net_conf *configure_net(struct core *core, const struct peer *peer)

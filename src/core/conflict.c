@@ -138,3 +138,15 @@ bool hold_write_overlaps(struct volume *vol, uint64_t sector, uint64_t sectors)
 			return true;
 	return false;
 }
+
+bool hold_write_known(struct volume *vol, uint64_t sector, uint64_t sectors)
+{
+	LIST_FOR_EACH(it, &vol->holds.waiting) {
+		const struct hold *hold = LIST_ENTRY(it, struct hold, waiting);
+
+		if (hold->kind == HOLD_WRITE && hold->range.sector < sector + sectors &&
+		    sector < hold->range.sector + hold->range.sectors)
+			return true;
+	}
+	return hold_write_overlaps(vol, sector, sectors);
+}

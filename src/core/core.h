@@ -76,6 +76,9 @@ struct core_net_conf {
 	char shared_secret[SHARED_SECRET_MAX];
 	char data_integrity_alg[ALG_NAME_MAX]; /* "" = none */
 	bool tls;                  /* the driver's: the core does not know how bytes travel */
+	char verify_alg[ALG_NAME_MAX]; /* online verify, "" = none */
+	char csums_alg[ALG_NAME_MAX];  /* resync by checksums, "" = none */
+	bool csums_after_crash_only;
 };
 
 struct core_peer_conf {
@@ -92,6 +95,8 @@ struct core_crypto {
 	/* HMAC of msg; writes at most 64 bytes, returns their count, 0 = unknown algorithm. */
 	size_t (*hmac)(void *ctx, const char *alg, const void *key, size_t key_bytes,
 		       const void *msg, size_t msg_bytes, uint8_t out[64]);
+	/* Size of a digest that AC_DISK_READ can make; 0 = unknown algorithm. */
+	size_t (*digest_bytes)(void *ctx, const char *alg);
 };
 
 struct core_conf {
@@ -169,6 +174,8 @@ struct ev_done {
 	uint64_t tag;            /* of the action */
 	int error;               /* 0 or -errno */
 	struct payload payload;  /* AC_DISK_READ */
+	const uint8_t *digest;   /* of what was read, if one was asked for; borrowed */
+	uint32_t digest_bytes;
 };
 
 /* Where the in-core bitmap lives: one run of words per slot, allocated by the driver. */
@@ -195,8 +202,10 @@ enum core_command {
 	CMD_DISCONNECT,          /* peer, force */
 	CMD_PRIMARY,             /* force */
 	CMD_SECONDARY,           /* force */
-	CMD_INVALIDATE,          /* vnr: the local copy */
-	CMD_INVALIDATE_REMOTE,   /* vnr, peer */
+	CMD_INVALIDATE,          /* vnr, keep_bitmap: the local copy */
+	CMD_INVALIDATE_REMOTE,   /* vnr, peer, keep_bitmap */
+	/* vnr, peer, start_sector, stop_sector; or abort: ends the one that runs */
+	CMD_VERIFY,
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
@@ -210,6 +219,11 @@ struct ev_command {
 	uint8_t peer;
 	bool force, write, discard_my_data, clear_bitmap;
 	bool nonblock;           /* CMD_OPEN with O_NONBLOCK */
+	bool keep_bitmap;        /* only what is marked is resynced */
+	bool abort;
+	bool has_start;          /* else a verify goes on where the last one was ended */
+	uint64_t start_sector;
+	uint64_t stop_sector;    /* 0 = the end of the device */
 };
 
 struct core_event {
@@ -281,6 +295,7 @@ struct ac_disk {
 	bool fua;
 	bool unmap;              /* AC_DISK_ZEROES: deallocating is allowed */
 	struct payload payload;  /* AC_DISK_WRITE */
+	const char *digest_alg;  /* AC_DISK_READ: a digest of the data is wanted too; or NULL */
 };
 
 struct ac_meta {

@@ -249,12 +249,19 @@ void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t secto
 void resync_dagtag_reached(struct core *core, struct peer *peer);
 /* BITMAP COMPRESSED_BITMAP */
 void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt);
-/* RS_DATA_REQUEST RS_DAGTAG_REQ */
+/* RS_DATA_REQUEST RS_DAGTAG_REQ CSUM_RS_REQUEST RS_CSUM_DAGTAG_REQ OV_REQUEST OV_DAGTAG_REQ */
 void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* RS_DATA_REPLY */
 void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
-/* NEG_RS_DREPLY RS_CANCEL RS_CANCEL_AHEAD RS_IS_IN_SYNC */
+/* NEG_RS_DREPLY RS_CANCEL RS_CANCEL_AHEAD */
 void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_rs_is_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* Ends the verifies with this peer that run from here. */
+void verify_alg_changed(struct core *core, struct peer *peer);
+/* OV_REPLY OV_DAGTAG_REPLY */
+void rx_ov_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* OV_RESULT OV_RESULT_ID */
+void rx_ov_result(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* RS_WRITE_ACK RS_NEG_ACK */
 void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_out_of_sync(struct core *core, struct peer *peer, const struct pkt *pkt);

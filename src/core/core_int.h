@@ -78,6 +78,7 @@ struct peer_device {
 	struct bitmap_rx bm_rx;
 	struct resync rs;
 	struct claim_fence fence;
+	struct verify ov; /* verify.c */
 	/* request.c, peer_write.c: statistics and the packet counters of wire-protocol 4.6 */
 	uint32_t seq_tx;
 	uint64_t sent_sectors, received_sectors;
@@ -115,6 +116,7 @@ struct peer {
 	bool discard_their_data;    /* the peer announced discard-my-data */
 	uint64_t lost_primary_dagtag; /* P_PEER_DAGTAG inside the handshake (RECONCILE_RECONNECT) */
 	uint8_t lost_primary_node;    /* NODES_MAX = none named */
+	char verify_alg[ALG_NAME_MAX], csums_alg[ALG_NAME_MAX]; /* as agreed on, "" = none */
 	/* keepalive.c */
 	uint64_t ping_at_ns, ping_deadline_ns;
 	uint32_t ping_sent, ping_acked; /* counts; see keepalive_ping() */
@@ -195,7 +197,7 @@ enum tag_kind {
 	TAG_APP_FLUSH,     /* request.c */
 	TAG_PEER_REQUEST,  /* peer_write.c: write or read on behalf of a peer */
 	TAG_EPOCH_FLUSH,   /* epoch.c */
-	TAG_RS_READ,       /* resync_source.c */
+	TAG_RS_READ,       /* resync_source.c, verify.c */
 	TAG_RS_WRITE,      /* resync_target.c */
 	TAG_MD_SUPER,      /* md.c */
 	TAG_AL,            /* actlog.c */
@@ -242,6 +244,7 @@ struct core {
 	struct requests req;
 	/* uuid.c, resync_reconcile.c */
 	struct reconcile reconcile;
+	bool resync_wants_uuid;     /* verify.c: a lost DRBD 8.4 has to differ when it is back */
 	/* core.c: action ring, scratch memory that lives until the next step, arena of creation */
 	struct core_action *ring;
 	uint32_t ring_size, ring_head, ring_tail;
@@ -318,6 +321,11 @@ static inline enum disk_state pdsk_of(const struct core *core, const struct peer
 static inline bool peer_connected(const struct core *core, const struct peer *peer)
 {
 	return core->st.peer[peer->id].conn == CONN_CONNECTED;
+}
+/* Connected, and no resync under way: what is compared meanwhile stays in use. */
+static inline bool repl_is_settled(enum repl_state repl)
+{
+	return repl == REPL_ESTABLISHED || repl == REPL_VERIFY_S || repl == REPL_VERIFY_T;
 }
 /* Own disk is attached and its metadata usable. */
 static inline bool vol_has_md(const struct volume *vol)

@@ -251,16 +251,51 @@ void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *
 	core->notify = true;
 }
 
+static bool digest_known(const struct core *core, const char *alg)
+{
+	const struct core_crypto *crypto = &core->conf.crypto;
+
+	return !alg[0] || crypto->digest_bytes(crypto->ctx, alg) > 0;
+}
+
+/* Digests of before and after do not compare. */
+static void take_digests(struct core *core, struct peer *peer, const char *csums_alg,
+			 const char *verify_alg)
+{
+	if (strcmp(peer->verify_alg, verify_alg) != 0)
+		verify_alg_changed(core, peer);
+	snprintf(peer->csums_alg, sizeof(peer->csums_alg), "%s", csums_alg);
+	snprintf(peer->verify_alg, sizeof(peer->verify_alg), "%s", verify_alg);
+}
+
 void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	const struct pkt_sync_param *p = &pkt->u.sync_param;
+	const struct core_net_conf *net = &peer->conf->net;
+	bool same_verify = !strcmp(p->verify_alg, net->verify_alg);
 
-	/* Verify and checksum-based resync have no counterpart
-	 * here; the rates are the target's own. */
-	if (p->verify_alg[0] || p->csums_alg[0])
+	if (!peer_connected(core, peer) && strcmp(p->csums_alg, net->csums_alg) != 0) {
 		peer_standalone(core, peer, true,
-				"%s sets %s, which is not supported here; remove the option there",
-				peer->conf->name, p->verify_alg[0] ? "verify-alg" : "csums-alg");
+				"option csums-alg is \"%s\" here and \"%s\" on %s; make both the "
+				"same",
+				net->csums_alg, p->csums_alg, peer->conf->name);
+		return;
+	}
+	if (!digest_known(core, p->verify_alg) || !digest_known(core, p->csums_alg)) {
+		peer_standalone(core, peer, true,
+				"%s sets verify-alg or csums-alg to \"%s\", which is unknown here",
+				peer->conf->name,
+				digest_known(core, p->csums_alg) ? p->verify_alg : p->csums_alg);
+		return;
+	}
+	if (!peer_connected(core, peer) && !same_verify)
+		core_log(core, LOG_LEVEL_WARNING,
+			 "%s %s: verify-alg is \"%s\" here and \"%s\" there: no verify until "
+			 "both are the same",
+			 core->conf.name, peer->conf->name, net->verify_alg, p->verify_alg);
+	/* Changed while it is connected, it is followed: by a DRBD kernel, too. */
+	take_digests(core, peer, p->csums_alg,
+		     same_verify || peer_connected(core, peer) ? p->verify_alg : "");
 }
 
 /* ---- the exchange of 2.1 step 7 ---- */
@@ -275,7 +310,18 @@ static void send_sync_param(struct core *core, struct peer *peer, const struct v
 	pkt.u.sync_param.c_delay_target = disk->c_delay_target_ds;
 	pkt.u.sync_param.c_fill_target = disk->c_fill_target_sectors;
 	pkt.u.sync_param.c_max_rate = disk->c_max_rate_kib;
+	memcpy(pkt.u.sync_param.verify_alg, peer->conf->net.verify_alg, ALG_NAME_MAX);
+	memcpy(pkt.u.sync_param.csums_alg, peer->conf->net.csums_alg, ALG_NAME_MAX);
 	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+void handshake_send_digests(struct core *core, struct peer *peer)
+{
+	const struct core_net_conf *net = &peer->conf->net;
+
+	take_digests(core, peer, net->csums_alg, net->verify_alg);
+	FOR_EACH_VOLUME(core, vol)
+		send_sync_param(core, peer, vol);
 }
 
 /* So that both know which of them got more of its last writes (2.6). */

@@ -50,5 +50,7 @@ bool hold_acquire(struct core *core, struct volume *vol, struct hold *hold);
 void hold_release(struct core *core, struct volume *vol, struct hold *hold);
 /* An active write hold overlaps the range. */
 bool hold_write_overlaps(struct volume *vol, uint64_t sector, uint64_t sectors);
+/* Or a queued one does. */
+bool hold_write_known(struct volume *vol, uint64_t sector, uint64_t sectors);
 
 #endif

@@ -15,7 +15,7 @@ static bool same_data(const struct core *core, const struct volume *vol,
 {
 	enum disk_state pdsk = pdsk_of(core, pd);
 
-	return repl_of(core, pd) == REPL_ESTABLISHED && pdsk >= DISK_OUTDATED &&
+	return repl_is_settled(repl_of(core, pd)) && pdsk >= DISK_OUTDATED &&
 	       pdsk != DISK_UNKNOWN && pd->uuids_valid &&
 	       !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) &&
 	       uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
@@ -73,14 +73,18 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 		return 0;
 	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
 		return UNSETTLED_NS;
-	return bitmap_weight(vol, pd->p) ? LEFTOVER_NS : 0;
+	return bitmap_weight(vol, pd->p) && !pd->ov.found ? LEFTOVER_NS : 0;
 }
 
 void leftover_run(struct core *core, struct peer_device *pd)
 {
+	const struct volume *vol = core->vol[pd->v];
 	uint64_t *at = &pd->fence.leftover_at_ns;
-	uint64_t wait = unsettled_for(core, core->vol[pd->v], pd);
+	uint64_t wait;
 
+	if (pd->ov.found && !bitmap_weight(vol, pd->p))
+		pd->ov.found = false;
+	wait = unsettled_for(core, vol, pd);
 	if (!wait)
 		*at = 0;
 	else if (!*at)

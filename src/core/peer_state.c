@@ -97,10 +97,10 @@ static enum disk_state believed_disk(const struct core *core, const struct peer_
 	    r->conn < REPL_SYNC_SOURCE)
 		return DISK_INCONSISTENT;
 	/* Finished here, and its report of the same is on its way. */
-	if (repl == REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+	if (repl_is_settled(repl) && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
 	    r->disk == DISK_INCONSISTENT && r->conn > REPL_SYNC_SOURCE)
 		return DISK_UP_TO_DATE;
-	if (pd->left_behind && repl == REPL_ESTABLISHED && r->disk > DISK_OUTDATED)
+	if (pd->left_behind && repl_is_settled(repl) && r->disk > DISK_OUTDATED)
 		return DISK_OUTDATED;
 	return r->disk;
 }
@@ -195,14 +195,17 @@ static bool wants_decision(const struct core *core, const struct peer_device *pd
 
 /*
  * The target says that it is through, or has given up. A source does not end a resync: what it
- * reports about an earlier one may cross with the beginning of the next.
+ * reports about an earlier one may cross with the beginning of the next. A verify is ended by its
+ * source, whose reports and beginnings come in one order.
  */
-static bool target_ended(enum repl_state repl, unsigned was, unsigned is)
+static bool peer_ended(enum repl_state repl, unsigned was, unsigned is, bool drbd8)
 {
 	if (is != REPL_ESTABLISHED)
 		return false;
 	if (repl == REPL_WF_BITMAP_S)
 		return was == REPL_WF_BITMAP_T;
+	if (repl == REPL_VERIFY_T)
+		return was == REPL_VERIFY_S || drbd8;
 	return is_source(repl) && was > REPL_ESTABLISHED;
 }
 
@@ -211,11 +214,12 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state disk = believed_disk(core, pd, r);
-	bool ended = target_ended(repl_of(core, pd), pd->conn_rx, r->conn);
+	bool ended = peer_ended(repl_of(core, pd), pd->conn_rx, r->conn, peer_is_drbd8(peer));
 	struct state *next;
 	struct state_peer_device *spd;
 
-	if (ended && peer_is_drbd8(peer) && r->disk == DISK_UP_TO_DATE)
+	if (ended && peer_is_drbd8(peer) && r->disk == DISK_UP_TO_DATE &&
+	    is_source(repl_of(core, pd)))
 		drbd8_source_finished(core, pd);
 	next = state_begin(core);
 	spd = &next->pd[peer->id][vol->v];
@@ -274,6 +278,8 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 		volume_negotiate(core, peer, vol, (uint32_t)r.disk << SW_DISK_SHIFT);
 	else if (attached_unseen(core, pd, vol, was))
 		settle_unseen(core, peer, vol, &r);
+	else if (twopc_starts_resync(core, peer, vol))
+		return;
 	else if (wants_decision(core, pd, vol, &r))
 		consider_resync(core, peer, vol, &r);
 	else if (vol_has_md(vol))

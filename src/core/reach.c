@@ -66,7 +66,7 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 			return false;
 		/* A good disk with newer data: they will come from there. */
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&
-		    st->pd[peer->id][v].repl == REPL_ESTABLISHED &&
+		    repl_is_settled(st->pd[peer->id][v].repl) &&
 		    st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE && sync_is_newer(core, peer, vol))
 			return false;
 	}

@@ -132,7 +132,8 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 		return mine > its ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
 	/* Both have every write that the lost Primary sent:
 	 * what was marked for them is on both disks. */
-	if (!vol->md.peers[peer->id].bitmap_uuid && bitmap_slot(vol, peer->id) >= 0)
+	if (!vol->md.peers[peer->id].bitmap_uuid && bitmap_slot(vol, peer->id) >= 0 &&
+	    !pd->ov.found)
 		bitmap_clear_slot(core, vol, (unsigned)bitmap_slot(vol, peer->id));
 	return REPL_ESTABLISHED;
 }

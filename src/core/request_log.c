@@ -101,9 +101,9 @@ enum write_mode request_mode(const struct core *core, const struct peer_device *
 		return MODE_DATA;
 	case DISK_CONSISTENT:
 		/* It has all that we have, and is about to learn whether that is the latest. */
-		return repl == REPL_ESTABLISHED ? MODE_DATA : MODE_OUT_OF_SYNC;
+		return repl_is_settled(repl) ? MODE_DATA : MODE_OUT_OF_SYNC;
 	case DISK_INCONSISTENT:
-		if (repl == REPL_ESTABLISHED || (repl >= REPL_WF_BITMAP_T && repl < REPL_AHEAD))
+		if (repl_is_settled(repl) || (repl >= REPL_WF_BITMAP_T && repl < REPL_AHEAD))
 			return MODE_DATA;
 		return MODE_OUT_OF_SYNC;
 	case DISK_OUTDATED:

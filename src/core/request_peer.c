@@ -86,7 +86,7 @@ static void disk_failed(struct core *core, const struct peer *peer, const struct
 	const struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state pdsk = pdsk_of(core, pd);
 
-	if (repl_of(core, pd) != REPL_ESTABLISHED || pdsk <= DISK_INCONSISTENT ||
+	if (!repl_is_settled(repl_of(core, pd)) || pdsk <= DISK_INCONSISTENT ||
 	    pdsk == DISK_UNKNOWN)
 		return;
 	state_begin(core)->pd[peer->id][vol->v].pdsk = DISK_FAILED;

@@ -63,6 +63,8 @@ static void create_volume(struct core *core, struct volume *vol)
 	list_init(&rs->wait_dagtag);
 	list_init(&rs->wait_window);
 	list_init(&rs->serving);
+	list_init(&rs->ov_asked);
+	list_init(&rs->ov_again);
 	range_map_init(&rs->target_map);
 	range_map_init(&rs->source_map);
 	rs->announce_at_ns = NEVER_NS;
@@ -99,7 +101,10 @@ static struct rs_request *take(struct list *free, struct range_map *map, uint64_
 	rq = LIST_ENTRY(entry, struct rs_request, link);
 	rq->sector = sector;
 	rq->bytes = bytes;
-	rq->superseded = rq->dirtied = rq->failed = rq->orphan = false;
+	rq->superseded = rq->overwritten = rq->dirtied = rq->failed = rq->orphan = false;
+	rq->kind = RS_DATA;
+	rq->tries = 0;
+	rq->digest_bytes = 0;
 	rq->dagtag_node = NODES_MAX;
 	rq->dagtag = 0;
 	rq->payload = (struct payload){ .id = 0 };
@@ -129,12 +134,17 @@ struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t b
 	return rq;
 }
 
-struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes)
+struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes,
+				 enum rs_kind kind)
 {
 	struct rs_request *rq = take(&vol->rs.source_free, &vol->rs.source_map, sector, bytes);
 
-	if (rq)
-		vol->rs.source_count++;
+	if (!rq)
+		return NULL;
+	rq->kind = (uint8_t)kind;
+	vol->rs.source_count++;
+	if (kind >= RS_OV_SOURCE)
+		vol->rs.verify_count++;
 	return rq;
 }
 
@@ -147,7 +157,33 @@ void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq)
 void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	vol->rs.source_count--;
+	if (rq->kind >= RS_OV_SOURCE)
+		vol->rs.verify_count--;
+	if (rq->kind == RS_OV_SOURCE)
+		verify_source_freed(core, vol, rq);
 	give_back(core, vol, rq, &vol->rs.source_map, &vol->rs.source_free);
+}
+
+uint64_t rs_block_id(struct volume *vol, const struct rs_request *rq)
+{
+	return (uint64_t)(++vol->rs.serial & INT32_MAX) << 32 | rq->index;
+}
+
+void rs_set_dependency(const struct core *core, struct pkt_block *block)
+{
+	if (core->st.role == ROLE_PRIMARY) {
+		block->dagtag_node = core->self;
+		block->dagtag = request_own_dagtag(core);
+		return;
+	}
+	FOR_EACH_PEER(core, primary) {
+		if (peer_connected(core, primary) &&
+		    core->st.peer[primary->id].role == ROLE_PRIMARY) {
+			block->dagtag_node = primary->id;
+			block->dagtag = primary->rx.dagtag_heard ? peer_rx_dagtag(primary) : 0;
+			return;
+		}
+	}
 }
 
 void rs_answer(struct core *core, const struct rs_request *rq, enum packet type)
@@ -180,13 +216,28 @@ bool rs_range_ok(const struct volume *vol, const struct pkt_block *block)
 
 /* ---- writes and bits that meet requests under way ---- */
 
+static void write_meets_verify(struct volume *vol, uint64_t sector, uint64_t sectors)
+{
+	struct range *r = NULL;
+
+	while ((r = range_map_overlap(&vol->rs.source_map, sector, sectors, r))) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		rq->superseded = true;
+		rq->overwritten |= sector <= rq->sector &&
+				   sector + sectors >= rq->sector + rq->bytes / SECTOR_BYTES;
+	}
+}
+
 void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
 {
 	struct range *r = NULL;
 
 	(void)core;
-	if (!vol->rs.target_count)
+	if (!(vol->rs.target_count | vol->rs.verify_count))
 		return;
+	if (vol->rs.verify_count)
+		write_meets_verify(vol, sector, sectors);
 	while ((r = range_map_overlap(&vol->rs.target_map, sector, sectors, r))) {
 		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 
@@ -263,6 +314,8 @@ bool resync_same_primaries(const struct core *core, const struct peer_device *pd
 
 uint64_t resync_left(const struct core *core, const struct peer_device *pd)
 {
+	if (verify_is_running(repl_of(core, pd)))
+		return pd->ov.left_bits;
 	return bitmap_weight(core->vol[pd->v], pd->p);
 }
 
@@ -277,11 +330,13 @@ void resync_begin(struct core *core, struct peer_device *pd)
 	struct resync *rs = &pd->rs;
 	uint32_t in_flight = rs->in_flight;
 	uint64_t in_flight_sectors = rs->in_flight_sectors;
+	uint32_t flushes = rs->flushes;
 
 	memset(rs, 0, sizeof(*rs));
 	/* Of a resync that was given up: their replies still come. */
 	rs->in_flight = in_flight;
 	rs->in_flight_sectors = in_flight_sectors;
+	rs->flushes = flushes;
 	rs->running = true;
 	rs->total_bits = resync_left(core, pd);
 	rs->started_ns = core->now_ns;
@@ -317,6 +372,7 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 
 	switch (repl) {
 	case REPL_WF_BITMAP_S:
+		pd->ov.found = false;
 		xfer_expect(pd);
 		request_record_pending(core, pd);
 		/* A peer that follows our state must expect the bitmap before it comes. */
@@ -324,10 +380,12 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 		xfer_send(core, pd);
 		return;
 	case REPL_WF_BITMAP_T:
+		pd->ov.found = false;
 		xfer_expect(pd);
 		return;
 	case REPL_STARTING_SYNC_S:
 	case REPL_STARTING_SYNC_T:
+		pd->ov.found = false;
 		bitmap_set_all(core, vol, node_bit(pd->p), repl == REPL_STARTING_SYNC_T);
 		return;
 	case REPL_SYNC_TARGET:
@@ -344,6 +402,10 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 		if (!resync_is_source(old))
 			resync_begin(core, pd);
 		note_pause(core, &pd->rs, repl == REPL_PAUSED_SYNC_S);
+		return;
+	case REPL_VERIFY_S:
+	case REPL_VERIFY_T:
+		verify_enter(core, pd);
 		return;
 	default:
 		return;
@@ -365,6 +427,8 @@ static void leave(struct core *core, struct peer_device *pd, enum repl_state old
 		source_drop(core, pd, connected);
 		pd->rs.running = false;
 	}
+	if (verify_is_running(old))
+		verify_leave(core, pd, old, connected);
 }
 
 void sync_repl_changed(struct core *core, struct peer_device *pd, enum repl_state old)
@@ -388,6 +452,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		source_drop(core, pd, false);
 		pd->rs.running = false;
 		pd->rs.tick_at_ns = NEVER_NS;
+		verify_peer_lost(core, pd);
 	}
 	source_dependency_lost(core, peer->id);
 	finish_peer_lost(core, peer);
@@ -450,10 +515,16 @@ void resync_run(struct core *core)
 				start_full(core, pd);
 			else if (repl == REPL_SYNC_TARGET)
 				target_run(core, pd);
+			else if (verify_is_running(repl))
+				verify_run(core, pd);
 			else if (repl == REPL_ESTABLISHED && pd->rs.again)
 				once_more(core, pd);
 		}
 		source_run(core, vol);
+	}
+	if (core->resync_wants_uuid) {
+		core->resync_wants_uuid = false;
+		uuid_bump_if_wanted(core);
 	}
 	outdated_run(core);
 }
@@ -482,6 +553,8 @@ void resync_time(struct core *core)
 			leftover_time(core, pd);
 			if (repl_of(core, pd) == REPL_SYNC_TARGET)
 				target_time(core, pd);
+			else if (repl_of(core, pd) == REPL_VERIFY_S)
+				verify_time(core, pd);
 		}
 		announce_time(core, vol);
 		source_time(core, vol);

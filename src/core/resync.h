@@ -26,6 +26,7 @@
 enum rs_state {
 	RS_FREE,
 	/* target */
+	RS_DIGESTING,  /* the own data are read, for a request by checksum */
 	RS_REQUESTED,  /* reply awaited */
 	RS_REPLY_HERE, /* waits until the bits that it needs are being written */
 	RS_MARKING,    /* they are being written */
@@ -33,15 +34,26 @@ enum rs_state {
 	RS_WRITING,    /* at the disk */
 	RS_WRITTEN,    /* waits for the next flush */
 	RS_SETTLING,   /* in the running one */
-	/* source */
+	/* verify source */
+	RS_OV_AGAIN,   /* writes were in the way: to be asked for later */
+	RS_OV_ASKED,   /* the peer's digest awaited */
+	/* source, and both sides of a verify */
 	RS_WAIT_DAGTAG,
 	RS_WAIT_WINDOW,
 	RS_WAIT_READ,  /* waits for its hold */
 	RS_READING,
-	RS_REPLIED,    /* ack awaited */
+	RS_REPLIED,    /* ack or result awaited */
 };
 
-/* One request, at the target or at the source. */
+/* What is read for whom. */
+enum rs_kind {
+	RS_DATA,
+	RS_CHECKSUM,   /* data only where they differ from the target's digest */
+	RS_OV_SOURCE,  /* verify: compared with the digest of the peer */
+	RS_OV_TARGET,  /* verify: the digest for the peer */
+};
+
+/* One request: at the target, or where something is read on account of a peer. */
 struct rs_request {
 	struct hold hold;      /* its range covers the request in every state */
 	struct range watch;    /* in volume's watch map while in use */
@@ -49,9 +61,13 @@ struct rs_request {
 	uint32_t index;
 	uint32_t serial;       /* makes block ids unique */
 	uint8_t state;         /* enum rs_state */
+	uint8_t kind;          /* enum rs_kind */
+	uint8_t tries;         /* verify: writes were in the way so often */
 	uint8_t p;             /* peer */
 	uint8_t v;
-	bool superseded;       /* target: a newer write covers it, the reply is not written */
+	/* target: a newer write covers it, the reply is not written; verify: a write came since */
+	bool superseded;
+	bool overwritten;      /* verify: and that write covers all of it */
 	bool dirtied;          /* bits were set explicitly meanwhile: do not clear them */
 	bool failed;           /* target: write error */
 	bool orphan;           /* connection or resync gone: free it when the disk returns it */
@@ -61,22 +77,31 @@ struct rs_request {
 	uint64_t dagtag;
 	uint64_t since_ns;     /* RS_WAIT_DAGTAG */
 	uint8_t dagtag_node;   /* NODES_MAX = none */
+	uint8_t digest_bytes;
+	uint8_t digest[DIGEST_MAX_BYTES]; /* of the peer's data; target: of its own */
 	struct payload payload;
 };
 
-/* Requests of one volume: as target (one active source) and as source (all targets). */
+/*
+ * Requests of one volume: as target (one active source); and as source (all targets), which the
+ * two sides of a verify share, since they read in the same order.
+ */
 struct rs_volume {
 	struct rs_request *target, *source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
 	struct list target_free, source_free;
-	struct list asked;          /* target: RS_REQUESTED, RS_WAIT_HOLD, RS_WRITING */
+	/* target: RS_DIGESTING, RS_REQUESTED, RS_WAIT_HOLD, RS_WRITING */
+	struct list asked;
 	struct list replied;        /* target: RS_REPLY_HERE */
 	struct list marking;        /* target: RS_MARKING */
 	struct list written;        /* target: RS_WRITTEN */
 	struct list settling;       /* target: RS_SETTLING */
 	struct list wait_dagtag, wait_window;
 	struct list serving;        /* source: RS_WAIT_READ .. RS_REPLIED */
+	struct list ov_asked;       /* RS_OV_ASKED */
+	struct list ov_again;       /* RS_OV_AGAIN */
 	struct range_map target_map, source_map;
 	uint32_t target_count, source_count;
+	uint32_t verify_count;      /* of the latter: of a verify */
 	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
 	bool flush_running;         /* target: disk flush for `settling` */
 	int settle_error;
@@ -94,6 +119,7 @@ struct resync {
 	bool running;          /* repl is SyncTarget/Source or Paused */
 	uint64_t total_bits;   /* out of sync when it started */
 	uint64_t failed_bits;
+	uint64_t same_bits;    /* by checksum */
 	uint64_t started_ns;
 	uint64_t paused_since_ns, paused_ns;
 	uint64_t mark_ns[RS_MARKS], mark_left[RS_MARKS];
@@ -111,7 +137,8 @@ struct resync {
 	bool again;            /* one more handshake was asked for meanwhile */
 	bool aborted;
 	bool released;         /* paused, and the source that is done with was enough */
-	bool reconciliation;
+	bool checksums;        /* target: asks by digest of its own data */
+	uint32_t flushes;      /* first of them: what was here before is not durable yet */
 	uint64_t target_since_ns; /* active, not paused */
 	uint64_t cursor_bit;
 	uint64_t tick_at_ns, last_tick_ns;
@@ -127,6 +154,22 @@ struct resync {
 	uint64_t flush_wait[NODES_MAX]; /* by Primary: nodes whose ack is missing */
 	uint64_t finish_seq;   /* superblock that must be durable before the end is told */
 	bool finish_uuids;     /* generation adopted with it */
+};
+
+/* Online verify with one peer device: verify.c. */
+struct verify {
+	uint64_t start_bit, end_bit; /* of the one that runs */
+	uint64_t next_bit;     /* source: asked for next; where one goes on that was ended */
+	uint64_t left_bits;
+	uint64_t found_bits, skipped_bits;
+	uint64_t range_sector, range_sectors; /* the last difference, until it is logged */
+	uint32_t requests;     /* source: in use */
+	bool target_started;   /* the first request is here, it tells the start */
+	/*
+	 * Bits are set that a verify found. Which side is right only the operator knows: they stay
+	 * until a resync is asked for, or the connection ends.
+	 */
+	bool found;
 };
 
 /*

@@ -220,7 +220,7 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 	FOR_EACH_PEER(core, other) {
 		struct state_peer_device *spd = &next->pd[other->id][v];
 
-		if (other->id == pd->p || spd->repl != REPL_ESTABLISHED ||
+		if (other->id == pd->p || !repl_is_settled(spd->repl) ||
 		    spd->pdsk <= DISK_OUTDATED || !is_behind(core->vol[v], &other->pd[v]))
 			continue;
 		other->pd[v].left_behind = true;

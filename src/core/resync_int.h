@@ -32,7 +32,8 @@ bool resync_is_source(enum repl_state repl);
 void resync_begin(struct core *core, struct peer_device *pd);
 /* Requests of a volume; in the watch map of their kind while in use. NULL = none free. */
 struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t bytes);
-struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes);
+struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes,
+				 enum rs_kind kind);
 void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq);
 void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq);
 /* Acks and negative answers on the control stream; the block id travels from protocol 122 on. */
@@ -41,6 +42,11 @@ void rs_answer(struct core *core, const struct rs_request *rq, enum packet type)
 bool rs_id_matches(const struct peer *peer, const struct rs_request *rq, uint64_t block_id);
 /* Range of a packet: whole sectors, not empty, at most 1 MiB, within the volume. */
 bool rs_range_ok(const struct volume *vol, const struct pkt_block *block);
+
+/* Makes ids of requests unique. */
+uint64_t rs_block_id(struct volume *vol, const struct rs_request *rq);
+/* The stream position that the peer must have reached before it reads (5.4). */
+void rs_set_dependency(const struct core *core, struct pkt_block *block);
 
 /* ---- resync_target.c ---- */
 
@@ -66,6 +72,43 @@ void source_time(struct core *core, struct volume *vol);
 uint64_t source_deadline(const struct volume *vol);
 /* Reads that waited for the window. */
 void source_run(struct core *core, struct volume *vol);
+/* What the packet says about a read: stream position, digest. */
+void source_note(struct rs_request *rq, const struct pkt *pkt);
+/* The read is due as soon as the stream position is reached. */
+void source_queue(struct core *core, struct volume *vol, struct rs_request *rq);
+/* Once more, in the same place of the window. */
+void source_read(struct core *core, struct volume *vol, struct rs_request *rq);
+void source_leave_window(struct volume *vol, const struct rs_request *rq);
+/* Takes the request off; `answer` 0 = none. */
+void source_end(struct core *core, struct volume *vol, struct rs_request *rq, unsigned answer);
+/* The request of this peer that the packet is about; NULL = none. */
+struct rs_request *source_find(const struct peer *peer, struct volume *vol,
+			       const struct pkt_block *block, enum rs_state state,
+			       bool (*is_kind)(enum rs_kind kind), bool by_id);
+
+/* ---- verify.c ---- */
+
+bool verify_is_running(enum repl_state repl);
+void verify_enter(struct core *core, struct peer_device *pd);
+void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old, bool connected);
+void verify_peer_lost(struct core *core, struct peer_device *pd);
+/* Looks whether it is finished, or has to end. */
+void verify_run(struct core *core, struct peer_device *pd);
+/* Sends what the controller allows now. */
+void verify_time(struct core *core, struct peer_device *pd);
+/* As its target: a request is here. */
+void verify_requested(struct core *core, struct peer_device *pd, uint64_t sector);
+/* What was to be read for a verify is read; digest NULL = it cannot be read. */
+void verify_read_done(struct core *core, struct volume *vol, struct rs_request *rq,
+		      const uint8_t *digest, uint32_t digest_bytes);
+/* As its source: this block is not compared now. */
+void verify_skip(struct core *core, struct volume *vol, struct rs_request *rq);
+/* A request of its source goes back. */
+void verify_source_freed(struct core *core, const struct volume *vol,
+			 const struct rs_request *rq);
+/* A negative answer to a request for a digest; false = there is none. */
+bool verify_refused(struct core *core, struct peer *peer, struct volume *vol,
+		    const struct pkt_block *block);
 
 /* ---- resync_rate.c ---- */
 

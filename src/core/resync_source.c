@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The source's side of a resync: reads for targets,
- * replies, acknowledgements (wire-protocol 5.4, 5.5). */
+/* The source's side of a resync, and the reads of a verify: reads on account
+ * of peers, replies, acknowledgements (wire-protocol 5.4, 5.5). */
+#include <string.h>
+
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
@@ -15,45 +17,83 @@ static uint32_t sectors_of(const struct rs_request *rq)
 
 /* ---- ends ---- */
 
-/* Takes the request off; `answer` 0 = none. */
-static void end(struct core *core, struct volume *vol, struct rs_request *rq, unsigned answer)
+void source_leave_window(struct volume *vol, const struct rs_request *rq)
+{
+	if (rq->state >= RS_WAIT_READ)
+		vol->rs.source_window -= sectors_of(rq);
+}
+
+void source_end(struct core *core, struct volume *vol, struct rs_request *rq, unsigned answer)
 {
 	if (answer && !rq->orphan)
 		rs_answer(core, rq, (enum packet)answer);
-	if (rq->state >= RS_WAIT_READ)
-		vol->rs.source_window -= sectors_of(rq);
+	source_leave_window(vol, rq);
 	rs_source_put(core, vol, rq);
 	core_work(core, WORK_SYNC);
 }
 
+/* It is not served. */
+static void cancel(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	if (rq->kind == RS_OV_SOURCE)
+		verify_skip(core, vol, rq);
+	else
+		source_end(core, vol, rq, P_RS_CANCEL);
+}
+
 /* ---- reading ---- */
 
-static bool serves(const struct core *core, const struct peer_device *pd)
+static bool serves(const struct core *core, const struct peer_device *pd, enum rs_kind kind)
 {
 	const struct volume *vol = core->vol[pd->v];
 
-	return vol_has_md(vol) && disk_of(core, vol) >= DISK_OUTDATED &&
-	       resync_is_source(repl_of(core, pd));
+	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_OUTDATED)
+		return false;
+	if (kind == RS_OV_TARGET)
+		return core->peer[pd->p]->verify_alg[0];
+	if (kind == RS_OV_SOURCE)
+		return repl_of(core, pd) == REPL_VERIFY_S;
+	return resync_is_source(repl_of(core, pd));
+}
+
+/* What is wanted of the data that are read; NULL = nothing. */
+static const char *digest_alg(const struct peer *peer, enum rs_kind kind)
+{
+	if (kind == RS_DATA || (kind == RS_CHECKSUM && !peer->csums_alg[0]))
+		return NULL;
+	return kind == RS_CHECKSUM ? peer->csums_alg : peer->verify_alg;
 }
 
 static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct rs_request *rq = CONTAINER_OF(hold, struct rs_request, hold);
+	struct peer *peer = core->peer[rq->p];
 	struct core_action *action;
 
-	if (!serves(core, &core->peer[rq->p]->pd[vol->v])) {
-		end(core, vol, rq, P_RS_CANCEL);
+	if (!serves(core, &peer->pd[vol->v], (enum rs_kind)rq->kind)) {
+		cancel(core, vol, rq);
 		return;
 	}
 	rq->state = RS_READING;
 	/* What is marked from here on may not be in what we read. */
 	rq->dirtied = false;
+	if (rq->kind == RS_OV_TARGET)
+		rq->superseded = false;
 	action = core_act(core, AC_DISK_READ);
 	action->u.disk.tag = tag_make(TAG_RS_READ, (uint64_t)vol->v << 32 | rq->index);
 	action->u.disk.vnr = vol->vnr;
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
+	action->u.disk.digest_alg = digest_alg(peer, (enum rs_kind)rq->kind);
 	request_local_begin(vol);
+}
+
+void source_read(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	rq->state = RS_WAIT_READ;
+	hold_init(&rq->hold, HOLD_RS_READ, rq->sector, sectors_of(rq), read_ready);
+	if (hold_acquire(core, vol, &rq->hold))
+		read_ready(core, vol, &rq->hold);
 }
 
 static void start_read(struct core *core, struct volume *vol, struct rs_request *rq)
@@ -61,10 +101,7 @@ static void start_read(struct core *core, struct volume *vol, struct rs_request 
 	list_del(&rq->link);
 	list_push_back(&vol->rs.serving, &rq->link);
 	vol->rs.source_window += sectors_of(rq);
-	rq->state = RS_WAIT_READ;
-	hold_init(&rq->hold, HOLD_RS_READ, rq->sector, sectors_of(rq), read_ready);
-	if (hold_acquire(core, vol, &rq->hold))
-		read_ready(core, vol, &rq->hold);
+	source_read(core, vol, rq);
 }
 
 void source_run(struct core *core, struct volume *vol)
@@ -81,7 +118,7 @@ void source_run(struct core *core, struct volume *vol)
 	}
 }
 
-/* The stream that the target refers to has reached the position here (5.4). */
+/* The stream that the peer refers to has reached the position here (5.4). */
 static bool dependency_met(const struct core *core, const struct rs_request *rq)
 {
 	const struct peer *primary;
@@ -94,7 +131,7 @@ static bool dependency_met(const struct core *core, const struct rs_request *rq)
 	       peer_rx_dagtag(primary) >= rq->dagtag;
 }
 
-static void queue_read(struct core *core, struct volume *vol, struct rs_request *rq)
+void source_queue(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	list_del(&rq->link);
 	if (dependency_met(core, rq)) {
@@ -115,7 +152,7 @@ void resync_dagtag_reached(struct core *core, struct peer *peer)
 			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
 
 			if (rq->dagtag_node == peer->id && dependency_met(core, rq))
-				queue_read(core, vol, rq);
+				source_queue(core, vol, rq);
 		}
 	}
 }
@@ -132,8 +169,8 @@ uint64_t source_deadline(const struct volume *vol)
 void source_time(struct core *core, struct volume *vol)
 {
 	while (core->now_ns >= source_deadline(vol))
-		end(core, vol, LIST_ENTRY(vol->rs.wait_dagtag.next, struct rs_request, link),
-		    P_RS_CANCEL);
+		cancel(core, vol,
+		       LIST_ENTRY(vol->rs.wait_dagtag.next, struct rs_request, link));
 }
 
 void source_dependency_lost(struct core *core, unsigned node)
@@ -143,14 +180,14 @@ void source_dependency_lost(struct core *core, unsigned node)
 			struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
 
 			if (rq->dagtag_node == node)
-				end(core, vol, rq, P_RS_CANCEL);
+				cancel(core, vol, rq);
 		}
 	}
 }
 
 /* ---- packets ---- */
 
-static void cancel(struct core *core, struct peer *peer, const struct volume *vol,
+static void refuse(struct core *core, struct peer *peer, const struct volume *vol,
 		   const struct pkt_block *block)
 {
 	struct rs_request rq = {
@@ -164,33 +201,53 @@ static void cancel(struct core *core, struct peer *peer, const struct volume *vo
 	rs_answer(core, &rq, P_RS_CANCEL);
 }
 
+static enum rs_kind kind_of(unsigned type)
+{
+	if (type == P_OV_REQUEST || type == P_OV_DAGTAG_REQ)
+		return RS_OV_TARGET;
+	return type == P_CSUM_RS_REQUEST || type == P_RS_CSUM_DAGTAG_REQ ? RS_CHECKSUM : RS_DATA;
+}
+
+void source_note(struct rs_request *rq, const struct pkt *pkt)
+{
+	const struct pkt_block *block = &pkt->u.block;
+
+	/* Without the feature both are 0. */
+	rq->dagtag = block->dagtag;
+	rq->dagtag_node = block->dagtag_node < NODES_MAX ? (uint8_t)block->dagtag_node : NODES_MAX;
+	rq->digest_bytes = 0;
+	if (pkt->var_bytes && pkt->var_bytes <= DIGEST_MAX_BYTES) {
+		rq->digest_bytes = (uint8_t)pkt->var_bytes;
+		memcpy(rq->digest, pkt->var, pkt->var_bytes);
+	}
+}
+
 void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	const struct pkt_block *block = &pkt->u.block;
+	enum rs_kind kind = kind_of(pkt->type);
 	struct rs_request *rq = NULL;
 
 	if (!vol || !rs_range_ok(vol, block)) {
 		peer_fail(
 			core, peer, CONN_PROTOCOL_ERROR,
-			"%s asked to resync sector %llu, %u bytes: beyond the device or too large",
+			"%s asked for sector %llu, %u bytes: beyond the device or too large",
 			peer->conf->name, (unsigned long long)block->sector, block->bytes);
 		return;
 	}
-	if (serves(core, &peer->pd[vol->v]))
-		rq = rs_source_get(vol, block->sector, block->bytes);
+	if (kind == RS_OV_TARGET)
+		verify_requested(core, &peer->pd[vol->v], block->sector);
+	if (serves(core, &peer->pd[vol->v], kind))
+		rq = rs_source_get(vol, block->sector, block->bytes, kind);
 	if (!rq) {
-		cancel(core, peer, vol, block);
+		refuse(core, peer, vol, block);
 		return;
 	}
 	rq->p = peer->id;
 	rq->block_id = block->block_id;
-	if (pkt->type == P_RS_DAGTAG_REQ) {
-		rq->dagtag = block->dagtag;
-		rq->dagtag_node = block->dagtag_node < NODES_MAX ? (uint8_t)block->dagtag_node
-								 : NODES_MAX;
-	}
-	queue_read(core, vol, rq);
+	source_note(rq, pkt);
+	source_queue(core, vol, rq);
 }
 
 static void send_reply(struct core *core, struct volume *vol, struct rs_request *rq,
@@ -207,6 +264,35 @@ static void send_reply(struct core *core, struct volume *vol, struct rs_request 
 	rq->state = RS_REPLIED;
 }
 
+static void read_failed(struct core *core, struct volume *vol, struct rs_request *rq, int error)
+{
+	volume_io_error(core, vol, error, "read for a peer");
+	bitmap_set(core, vol, SLOTS_ALL, rq->sector, sectors_of(rq));
+	if (rq->kind < RS_OV_SOURCE)
+		source_end(core, vol, rq, P_NEG_RS_DREPLY);
+	else
+		verify_read_done(core, vol, rq, NULL, 0);
+}
+
+static bool is_same(const struct rs_request *rq, const struct ev_done *done)
+{
+	return rq->kind == RS_CHECKSUM && done->digest_bytes &&
+	       done->digest_bytes == rq->digest_bytes &&
+	       !memcmp(done->digest, rq->digest, done->digest_bytes);
+}
+
+/* The target has the same already. */
+static void reply_in_sync(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	struct peer *peer = core->peer[rq->p];
+
+	bitmap_clear(core, vol, bitmap_slots_of(vol, node_bit(peer->id)), rq->sector,
+		     sectors_of(rq));
+	peer->pd[vol->v].rs.same_bits += (sectors_of(rq) + BM_BLOCK_SECTORS - 1) /
+					 BM_BLOCK_SECTORS;
+	source_end(core, vol, rq, P_RS_IS_IN_SYNC);
+}
+
 void resync_read_done(struct core *core, const struct ev_done *done)
 {
 	uint64_t rest = tag_rest(done->tag);
@@ -216,23 +302,25 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 
 	ASSERT(rq->state == RS_READING);
 	hold_release(core, vol, &rq->hold);
-	if (rq->orphan) {
-		end(core, vol, rq, 0);
-	} else if (done->error) {
-		volume_io_error(core, vol, done->error, "read for a resync");
-		bitmap_set(core, vol, SLOTS_ALL, rq->sector, sectors_of(rq));
-		end(core, vol, rq, P_NEG_RS_DREPLY);
-	} else if (!serves(core, &core->peer[rq->p]->pd[vol->v])) {
-		end(core, vol, rq, P_RS_CANCEL);
-	} else {
+	if (rq->orphan)
+		source_end(core, vol, rq, 0);
+	else if (done->error)
+		read_failed(core, vol, rq, done->error);
+	else if (!serves(core, &core->peer[rq->p]->pd[vol->v], (enum rs_kind)rq->kind))
+		cancel(core, vol, rq);
+	else if (rq->kind >= RS_OV_SOURCE)
+		verify_read_done(core, vol, rq, done->digest, done->digest_bytes);
+	else if (is_same(rq, done) && !rq->dirtied)
+		reply_in_sync(core, vol, rq);
+	else
 		send_reply(core, vol, rq, payload);
-	}
 	core_payload_put(core, &payload);
 	request_local_end(core, vol);
 }
 
-static struct rs_request *find_replied(const struct peer *peer, struct volume *vol,
-				       const struct pkt_block *block)
+struct rs_request *source_find(const struct peer *peer, struct volume *vol,
+			       const struct pkt_block *block, enum rs_state state,
+			       bool (*is_kind)(enum rs_kind kind), bool by_id)
 {
 	struct range *r = NULL;
 
@@ -240,11 +328,17 @@ static struct rs_request *find_replied(const struct peer *peer, struct volume *v
 				      block->bytes / SECTOR_BYTES, r))) {
 		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 
-		if (rq->p == peer->id && rq->state == RS_REPLIED && rq->sector == block->sector &&
-		    rq->bytes == block->bytes && rs_id_matches(peer, rq, block->block_id))
+		if (rq->p == peer->id && rq->state == state && is_kind((enum rs_kind)rq->kind) &&
+		    rq->sector == block->sector && rq->bytes == block->bytes &&
+		    (!by_id || rs_id_matches(peer, rq, block->block_id)))
 			return rq;
 	}
 	return NULL;
+}
+
+static bool is_resync(enum rs_kind kind)
+{
+	return kind < RS_OV_SOURCE;
 }
 
 void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -257,7 +351,7 @@ void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		rx_block_ack(core, peer, pkt);
 		return;
 	}
-	rq = vol ? find_replied(peer, vol, &pkt->u.block) : NULL;
+	rq = vol ? source_find(peer, vol, &pkt->u.block, RS_REPLIED, is_resync, true) : NULL;
 	if (!rq) {
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
 			  "%s acknowledged a resync reply that was not sent: sector %llu, %u bytes",
@@ -268,7 +362,7 @@ void rx_rs_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 	if (pkt->type == P_RS_WRITE_ACK && !rq->dirtied)
 		bitmap_clear(core, vol, bitmap_slots_of(vol, node_bit(peer->id)), rq->sector,
 			     sectors_of(rq));
-	end(core, vol, rq, 0);
+	source_end(core, vol, rq, 0);
 }
 
 /* ---- the end of serving ---- */
@@ -283,8 +377,10 @@ static void drop_list(struct core *core, struct volume *vol, struct list *list, 
 			continue;
 		if (rq->state == RS_READING)
 			rq->orphan |= !connected;
-		else if (rq->state != RS_REPLIED || !connected)
-			end(core, vol, rq, connected ? P_RS_CANCEL : 0);
+		else if (!connected)
+			source_end(core, vol, rq, 0);
+		else if (rq->state != RS_REPLIED && rq->state != RS_OV_ASKED)
+			cancel(core, vol, rq);
 	}
 }
 
@@ -295,4 +391,6 @@ void source_drop(struct core *core, struct peer_device *pd, bool connected)
 	drop_list(core, vol, &vol->rs.wait_dagtag, pd->p, connected);
 	drop_list(core, vol, &vol->rs.wait_window, pd->p, connected);
 	drop_list(core, vol, &vol->rs.serving, pd->p, connected);
+	drop_list(core, vol, &vol->rs.ov_asked, pd->p, connected);
+	drop_list(core, vol, &vol->rs.ov_again, pd->p, connected);
 }

@@ -2,6 +2,7 @@
 /* The target's side of a resync: requests, replies,
  * writes, acknowledgements (wire-protocol 5.4, 5.5). */
 #include <errno.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "core/bitmap_io.h"
@@ -13,8 +14,10 @@
 
 #define KICK_NS (10 * NS_PER_MS)
 #define REQUEST_MAX_BITS (RS_REQUEST_MAX_BYTES / BM_BLOCK_BYTES)
-/* Tag of the disk flush of a settling, among the indexes of requests. */
+/* Tags of disk flushes, among the indexes of requests: of a settling; before the first digest of
+ * a resync with node n, + n. */
 #define FLUSH_INDEX UINT32_MAX
+#define FIRST_FLUSH_INDEX (UINT32_MAX - NODES_MAX)
 
 static uint64_t write_tag(const struct volume *vol, uint32_t index)
 {
@@ -28,52 +31,90 @@ static uint32_t source_slot(const struct volume *vol, unsigned p)
 
 /* ---- asking ---- */
 
+static bool uses_checksums(const struct core *core, const struct peer_device *pd)
+{
+	const struct peer *peer = core->peer[pd->p];
+	bool crashed = core->vol[pd->v]->crashed_primary ||
+		       pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY;
+
+	return peer->csums_alg[0] && (crashed || !peer->conf->net.csums_after_crash_only);
+}
+
+/*
+ * The source takes an equal digest for an acknowledgement: what an earlier resync has written and
+ * did not come to flush must be durable before it counts.
+ */
+static void flush_first(struct core *core, struct peer_device *pd)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct core_action *action = core_act(core, AC_DISK_FLUSH);
+
+	pd->rs.flushes++;
+	action->u.disk.tag = write_tag(vol, FIRST_FLUSH_INDEX + pd->p);
+	action->u.disk.vnr = vol->vnr;
+	request_local_begin(vol);
+}
+
 void target_start(struct core *core, struct peer_device *pd)
 {
 	rate_reset(core, pd);
+	pd->rs.checksums = uses_checksums(core, pd);
+	if (pd->rs.checksums)
+		flush_first(core, pd);
 	pd->rs.target_since_ns = core->now_ns;
 	pd->rs.tick_at_ns = core->now_ns;
 	core_work(core, WORK_SYNC);
-}
-
-/* The stream position that the source must have reached before it reads (5.4). */
-static void set_dependency(const struct core *core, struct pkt_block *block)
-{
-	if (core->st.role == ROLE_PRIMARY) {
-		block->dagtag_node = core->self;
-		block->dagtag = request_own_dagtag(core);
-		return;
-	}
-	FOR_EACH_PEER(core, primary) {
-		if (peer_connected(core, primary) &&
-		    core->st.peer[primary->id].role == ROLE_PRIMARY) {
-			block->dagtag_node = primary->id;
-			block->dagtag = primary->rx.dagtag_heard ? peer_rx_dagtag(primary) : 0;
-			return;
-		}
-	}
 }
 
 static void send_request(struct core *core, struct peer_device *pd, struct volume *vol,
 			 struct rs_request *rq)
 {
 	struct peer *peer = core->peer[pd->p];
+	bool dagtag = peer->features & FEATURE_RESYNC_DAGTAG;
 	struct pkt pkt = { .type = P_RS_DATA_REQUEST, .vnr = vol->vnr };
 
-	rq->p = pd->p;
+	if (rq->digest_bytes)
+		pkt.type = dagtag ? P_RS_CSUM_DAGTAG_REQ : P_CSUM_RS_REQUEST;
+	else if (dagtag)
+		pkt.type = P_RS_DAGTAG_REQ;
 	rq->state = RS_REQUESTED;
-	rq->block_id = (uint64_t)(++vol->rs.serial & INT32_MAX) << 32 | rq->index;
-	list_push_back(&vol->rs.asked, &rq->link);
-	pd->rs.in_flight++;
-	pd->rs.in_flight_sectors += rq->bytes / SECTOR_BYTES;
+	rq->block_id = rs_block_id(vol, rq);
 	pkt.u.block.sector = rq->sector;
 	pkt.u.block.bytes = rq->bytes;
 	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
-	if (peer->features & FEATURE_RESYNC_DAGTAG) {
-		pkt.type = P_RS_DAGTAG_REQ;
-		set_dependency(core, &pkt.u.block);
-	}
+	if (dagtag)
+		rs_set_dependency(core, &pkt.u.block);
+	pkt.var = rq->digest_bytes ? rq->digest : NULL;
+	pkt.var_bytes = rq->digest_bytes;
 	core_send(core, peer, STREAM_DATA, &pkt);
+}
+
+/* The own data are read first: what is the same there need not travel. */
+static void read_own(struct core *core, struct peer_device *pd, struct volume *vol,
+		     struct rs_request *rq)
+{
+	struct core_action *action = core_act(core, AC_DISK_READ);
+
+	rq->state = RS_DIGESTING;
+	action->u.disk.tag = write_tag(vol, rq->index);
+	action->u.disk.vnr = vol->vnr;
+	action->u.disk.sector = rq->sector;
+	action->u.disk.bytes = rq->bytes;
+	action->u.disk.digest_alg = core->peer[pd->p]->csums_alg;
+	request_local_begin(vol);
+}
+
+static void request(struct core *core, struct peer_device *pd, struct volume *vol,
+		    struct rs_request *rq)
+{
+	rq->p = pd->p;
+	list_push_back(&vol->rs.asked, &rq->link);
+	pd->rs.in_flight++;
+	pd->rs.in_flight_sectors += rq->bytes / SECTOR_BYTES;
+	if (pd->rs.checksums)
+		read_own(core, pd, vol, rq);
+	else
+		send_request(core, pd, vol, rq);
 }
 
 static bool requested(const struct volume *vol, uint64_t bit, uint64_t bits)
@@ -132,7 +173,7 @@ static enum ask ask_next(struct core *core, struct peer_device *pd, struct volum
 		return NO_ROOM;
 	}
 	rs->cursor_bit = bit + bits;
-	send_request(core, pd, vol, rq);
+	request(core, pd, vol, rq);
 	return ASKED;
 }
 
@@ -163,7 +204,8 @@ static bool may_ask(const struct core *core, const struct peer_device *pd)
 
 	return vol_has_md(vol) && vol->size_sectors &&
 	       disk_of(core, vol) == DISK_INCONSISTENT && !pd->rs.finish_seq &&
-	       vol->md_durable_seq >= pd->rs.begin_seq && !awaits_primary(core, pd);
+	       vol->md_durable_seq >= pd->rs.begin_seq && !awaits_primary(core, pd) &&
+	       (!pd->rs.checksums || !pd->rs.flushes);
 }
 
 /* Asks for at least `budget_sectors` where there is that much;
@@ -225,9 +267,9 @@ void target_time(struct core *core, struct peer_device *pd)
 
 uint64_t target_deadline(const struct core *core, const struct peer_device *pd)
 {
-	if (repl_of(core, pd) != REPL_SYNC_TARGET)
-		return NEVER_NS;
-	return pd->rs.tick_at_ns;
+	enum repl_state repl = repl_of(core, pd);
+
+	return repl == REPL_SYNC_TARGET || repl == REPL_VERIFY_S ? pd->rs.tick_at_ns : NEVER_NS;
 }
 
 void target_run(struct core *core, struct peer_device *pd)
@@ -294,7 +336,8 @@ static void drop_list(struct core *core, struct volume *vol, struct list *list, 
 			continue;
 		}
 		orphan(core, vol, rq);
-		if (rq->state != RS_WRITING && rq->state != RS_SETTLING)
+		if (rq->state != RS_DIGESTING && rq->state != RS_WRITING &&
+		    rq->state != RS_SETTLING)
 			rs_target_put(core, vol, rq);
 	}
 }
@@ -512,18 +555,12 @@ static struct rs_request *find_request(const struct peer *peer, struct volume *v
 	return NULL;
 }
 
-/* The request that the packet answers, or NULL after failing the connection. */
-static struct rs_request *answered(struct core *core, struct peer *peer, const struct pkt *pkt,
-				   struct volume *vol)
+static void no_such_request(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
-	struct rs_request *rq = vol ? find_request(peer, vol, &pkt->u.block) : NULL;
-
-	if (!rq)
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
-			  "%s answered (%s) a resync request that does not exist: sector %llu, %u "
-			  "bytes", peer->conf->name, packet_name(pkt->type),
-			  (unsigned long long)pkt->u.block.sector, pkt->u.block.bytes);
-	return rq;
+	peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+		  "%s answered (%s) a request that does not exist: sector %llu, %u bytes",
+		  peer->conf->name, packet_name(pkt->type),
+		  (unsigned long long)pkt->u.block.sector, pkt->u.block.bytes);
 }
 
 void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -532,7 +569,9 @@ void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	struct payload payload = pkt->payload;
 	struct rs_request *rq;
 
-	rq = answered(core, peer, pkt, vol);
+	rq = find_request(peer, vol, &pkt->u.block);
+	if (!rq)
+		no_such_request(core, peer, pkt);
 	if (!rq || payload.bytes != rq->bytes || !vol_has_md(vol) ||
 	    disk_of(core, vol) < DISK_INCONSISTENT) {
 		core_payload_put(core, &payload);
@@ -551,6 +590,41 @@ void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	mark(core, vol);
 }
 
+static void first_flush_done(struct core *core, struct volume *vol, unsigned p, int error)
+{
+	struct resync *rs = &core->peer[p]->pd[vol->v].rs;
+
+	rs->flushes--;
+	if (error) {
+		rs->checksums = false;
+		volume_io_error(core, vol, error, "flush before a resync");
+	}
+	core_work(core, WORK_SYNC);
+	request_local_end(core, vol);
+}
+
+static void own_read(struct core *core, struct volume *vol, struct rs_request *rq,
+		     const struct ev_done *done)
+{
+	struct peer_device *pd = &core->peer[rq->p]->pd[vol->v];
+	struct payload payload = done->payload;
+
+	core_payload_put(core, &payload);
+	rq->digest_bytes = 0;
+	if (!done->error && done->digest_bytes <= DIGEST_MAX_BYTES) {
+		rq->digest_bytes = (uint8_t)done->digest_bytes;
+		memcpy(rq->digest, done->digest, done->digest_bytes);
+	}
+	if (done->error)
+		volume_io_error(core, vol, done->error, "read of the own data for a resync");
+	/* What a write has changed since is asked for again. */
+	if (rq->orphan || rq->failed || rq->superseded || repl_of(core, pd) != REPL_SYNC_TARGET)
+		finished(core, vol, rq);
+	else
+		send_request(core, pd, vol, rq);
+	request_local_end(core, vol);
+}
+
 void resync_write_done(struct core *core, const struct ev_done *done)
 {
 	uint64_t rest = tag_rest(done->tag);
@@ -562,7 +636,15 @@ void resync_write_done(struct core *core, const struct ev_done *done)
 		flush_done(core, vol, done->error);
 		return;
 	}
+	if (index >= FIRST_FLUSH_INDEX) {
+		first_flush_done(core, vol, index - FIRST_FLUSH_INDEX, done->error);
+		return;
+	}
 	rq = &vol->rs.target[index];
+	if (rq->state == RS_DIGESTING) {
+		own_read(core, vol, rq, done);
+		return;
+	}
 	ASSERT(rq->state == RS_WRITING);
 	hold_release(core, vol, &rq->hold);
 	core_payload_put(core, &rq->payload);
@@ -580,10 +662,13 @@ void resync_write_done(struct core *core, const struct ev_done *done)
 void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
-	struct rs_request *rq = answered(core, peer, pkt, vol);
+	struct rs_request *rq = find_request(peer, vol, &pkt->u.block);
 
-	if (!rq)
+	if (!rq) {
+		if (!verify_refused(core, peer, vol, &pkt->u.block))
+			no_such_request(core, peer, pkt);
 		return;
+	}
 	if (pkt->type == P_NEG_RS_DREPLY) {
 		peer->pd[vol->v].rs.failed_bits +=
 			(rq->bytes + BM_BLOCK_BYTES - 1) / BM_BLOCK_BYTES;
@@ -591,5 +676,24 @@ void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt)
 			 core->conf.name, vol->vnr, peer->conf->name,
 			 (unsigned long long)rq->sector, rq->bytes);
 	}
+	finished(core, vol, rq);
+}
+
+/* The source has the same: both clear their bits, for what no write has changed meanwhile. */
+void rx_rs_is_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct rs_request *rq = find_request(peer, vol, &pkt->u.block);
+	struct resync *rs = &peer->pd[vol->v].rs;
+
+	if (!rq || !rq->digest_bytes) {
+		no_such_request(core, peer, pkt);
+		return;
+	}
+	rs->in_sectors += rq->bytes / SECTOR_BYTES;
+	rs->same_bits += (rq->bytes + BM_BLOCK_BYTES - 1) / BM_BLOCK_BYTES;
+	if (!rq->failed && !rq->superseded && !rq->dirtied)
+		bitmap_clear(core, vol, source_slot(vol, peer->id), rq->sector,
+			     rq->bytes / SECTOR_BYTES);
 	finished(core, vol, rq);
 }

@@ -141,6 +141,21 @@ static bool is_target(enum repl_state repl)
 	return repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
 }
 
+static bool verifies(enum repl_state repl)
+{
+	return repl == REPL_VERIFY_S || repl == REPL_VERIFY_T;
+}
+
+/* Rules 21, 25, 26: begin of a verify. */
+static enum state_rv check_verify(const struct peer *peer, enum repl_state was)
+{
+	if (!peer->verify_alg[0])
+		return SS_NO_VERIFY_ALG;
+	if (was < REPL_ESTABLISHED)
+		return SS_NEED_CONNECTION;
+	return was > REPL_ESTABLISHED ? SS_RESYNC_RUNNING : SS_SUCCESS;
+}
+
 /* Rules 18, 19, 23, 24, 27, 28, 29: replication to one peer. */
 static enum state_rv check_peer_device(const struct core *core, const struct peer *peer,
 				       unsigned v, const struct state *old,
@@ -169,7 +184,7 @@ static enum state_rv check_peer_device(const struct core *core, const struct pee
 	if ((is_source(is->repl) || is_target(is->repl)) && was->repl < REPL_OFF)
 		return SS_NEED_CONNECTION;
 	(void)core;
-	return SS_SUCCESS;
+	return verifies(is->repl) ? check_verify(peer, was->repl) : SS_SUCCESS;
 }
 
 enum state_rv state_check_soft(const struct core *core, const struct state *old,

@@ -5,6 +5,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/resync_int.h"
 
 static void copy_text(char *dst, size_t dst_bytes, const char *src)
 {
@@ -33,7 +34,9 @@ static void fill_resync(const struct core *core, const struct volume *vol,
 	if (!rs->running)
 		return;
 	out->running = true;
-	out->left_bits = vol_has_md(vol) ? bitmap_weight(vol, pd->p) : 0;
+	out->verify = verify_is_running(repl_of(core, pd));
+	out->left_bits = vol_has_md(vol) ? resync_left(core, pd) : 0;
+	out->same_bits = rs->same_bits;
 	/* Writes meanwhile may have set more bits than there were at the start. */
 	out->total_bits = rs->total_bits > out->left_bits ? rs->total_bits : out->left_bits;
 	out->failed_bits = rs->failed_bits;
@@ -41,6 +44,22 @@ static void fill_resync(const struct core *core, const struct volume *vol,
 	out->paused_ns = rs->paused_ns;
 	out->rate_bytes_s = rate_of(core, rs, out->left_bits);
 	out->want_kib_s = rs->want_kib_s;
+}
+
+static void fill_verify(const struct core *core, const struct volume *vol,
+			const struct peer_device *pd, struct status_verify *out)
+{
+	const struct verify *ov = &pd->ov;
+	uint64_t end = ov->end_bit * BM_BLOCK_SECTORS;
+
+	out->found_bits = ov->found_bits;
+	out->unresolved = ov->found;
+	out->skipped_bits = ov->skipped_bits;
+	if (!verify_is_running(repl_of(core, pd)))
+		return;
+	out->start_sector = ov->start_bit * BM_BLOCK_SECTORS;
+	out->stop_sector = end < vol->size_sectors ? end : vol->size_sectors;
+	out->position_sector = (ov->end_bit - ov->left_bits) * BM_BLOCK_SECTORS;
 }
 
 static void fill_peer_device(const struct core *core, const struct peer *peer,
@@ -65,6 +84,7 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 		out->bitmap_uuid = vol->md.peers[peer->id].bitmap_uuid;
 	}
 	fill_resync(core, vol, pd, &out->resync);
+	fill_verify(core, vol, pd, &out->verify);
 }
 
 static void fill_peer(const struct core *core, const struct peer *peer, struct status_peer *out)

@@ -197,7 +197,8 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 
 	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
 			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
-	decide(core, peer, vol, counts_stale);
+	/* What a verify has found says nothing about the side that is right. */
+	decide(core, peer, vol, counts_stale || pd->ov.found);
 }
 
 /* What the generations say now. */

@@ -23,6 +23,16 @@ bool twopc_connects(const struct core *core, const struct peer *peer)
 	       (tp->change.initiator == peer->id && tp->change.target == core->self);
 }
 
+bool twopc_starts_resync(const struct core *core, const struct peer *peer,
+			 const struct volume *vol)
+{
+	const struct twopc *tp = &core->twopc;
+
+	return tp->phase == TWOPC_ANSWERED && tp->change.kind == TWOPC_REPL &&
+	       tp->change.initiator == peer->id && tp->change.target == core->self &&
+	       tp->change.vnr == vol->vnr;
+}
+
 void twopc_request_command(struct core *core, const struct twopc_change *change)
 {
 	struct twopc *tp = &core->twopc;
@@ -129,7 +139,8 @@ static bool commit_goes_first(const struct twopc_change *c)
 	case TWOPC_ROLE:
 		return (c->val & SW_ROLE_MASK) == ROLE_SECONDARY;
 	case TWOPC_REPL:
-		return (c->val & SW_CONN_MASK) >> SW_CONN_SHIFT == REPL_WF_BITMAP_S;
+		return (c->val & SW_CONN_MASK) >> SW_CONN_SHIFT == REPL_WF_BITMAP_S ||
+		       (c->val & SW_CONN_MASK) >> SW_CONN_SHIFT == REPL_VERIFY_S;
 	case TWOPC_CONNECT:
 	case TWOPC_DISCONNECT:
 	case TWOPC_DISK:

@@ -12,6 +12,7 @@
 
 struct peer;
 struct state;
+struct volume;
 
 /* What a cluster-wide change is about (6.3). */
 enum twopc_kind {
@@ -85,6 +86,10 @@ void twopc_peer_lost(struct core *core, struct peer *peer);
 void twopc_handshake_done(struct core *core, struct peer *peer);
 /* The running transaction connects us to this peer. */
 bool twopc_connects(const struct core *core, const struct peer *peer);
+/* We agreed to a resync or verify with this peer, its decision is to come: it may report the state
+ * that it leads to before. */
+bool twopc_starts_resync(const struct core *core, const struct peer *peer,
+			 const struct volume *vol);
 /* Own transaction: all answers are in, or one that decides. */
 void twopc_decide(struct core *core);
 /* Gives up the own transaction with this result; tells the others. */

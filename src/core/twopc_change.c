@@ -42,7 +42,9 @@ bool twopc_change_parse(const struct pkt *pkt, struct twopc_change *change)
 						    (t->val & SW_ROLE_MASK) == ROLE_SECONDARY);
 	} else if (t->mask & SW_CONN_MASK) {
 		change->kind = TWOPC_REPL;
-		return t->target >= 0 && conn >= REPL_STARTING_SYNC_S && conn <= REPL_WF_BITMAP_T;
+		return t->target >= 0 &&
+		       ((conn >= REPL_STARTING_SYNC_S && conn <= REPL_WF_BITMAP_T) ||
+			conn == REPL_VERIFY_S);
 	} else {
 		change->kind = TWOPC_DISK;
 		return (t->mask & SW_DISK_MASK) && mask_disk(t->val) <= DISK_UP_TO_DATE;
@@ -62,6 +64,8 @@ static enum repl_state repl_mirrored(enum repl_state repl)
 		return REPL_WF_BITMAP_T;
 	case REPL_WF_BITMAP_T:
 		return REPL_WF_BITMAP_S;
+	case REPL_VERIFY_S:
+		return REPL_VERIFY_T;
 	default:
 		return repl;
 	}

@@ -310,7 +310,7 @@ void uuid_forced_primary(struct core *core)
 		FOR_EACH_PEER(core, peer) {
 			const struct peer_device *pd = &peer->pd[vol->v];
 
-			if (repl_of(core, pd) == REPL_ESTABLISHED &&
+			if (repl_is_settled(repl_of(core, pd)) &&
 			    pdsk_of(core, pd) == DISK_INCONSISTENT)
 				weak |= node_bit(peer->id);
 		}
@@ -483,7 +483,7 @@ static bool in_live_group(const struct core *core, const struct peer *but, const
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
-		if (peer != but && repl_of(core, pd) == REPL_ESTABLISHED &&
+		if (peer != but && repl_is_settled(repl_of(core, pd)) &&
 		    pdsk_of(core, pd) == DISK_UP_TO_DATE && pd->uuids_valid &&
 		    uuid_eq(pd->uuids.current, vol->md.current_uuid))
 			return true;
@@ -714,7 +714,7 @@ static void tell_stable(struct core *core, struct volume *vol)
 
 static bool both_good(const struct state *st, unsigned p, unsigned v)
 {
-	return st->pd[p][v].repl == REPL_ESTABLISHED && st->pd[p][v].pdsk == DISK_UP_TO_DATE &&
+	return repl_is_settled(st->pd[p][v].repl) && st->pd[p][v].pdsk == DISK_UP_TO_DATE &&
 	       st->vol[v].disk == DISK_UP_TO_DATE;
 }
 
@@ -744,7 +744,7 @@ static bool crash_is_over(const struct core *core, const struct volume *vol)
 		const struct peer_device *pd = &peer->pd[vol->v];
 
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY &&
-		    repl_of(core, pd) == REPL_ESTABLISHED &&
+		    repl_is_settled(repl_of(core, pd)) &&
 		    pdsk_of(core, pd) == DISK_UP_TO_DATE && !bitmap_weight(vol, peer->id))
 			return true;
 	}
@@ -752,7 +752,7 @@ static bool crash_is_over(const struct core *core, const struct volume *vol)
 		const struct peer_device *pd = &peer->pd[vol->v];
 
 		if (peer->conf->has_disk[vol->v] &&
-		    (repl_of(core, pd) != REPL_ESTABLISHED ||
+		    (!repl_is_settled(repl_of(core, pd)) ||
 		     pdsk_of(core, pd) != DISK_UP_TO_DATE || bitmap_weight(vol, peer->id)))
 			return false;
 	}

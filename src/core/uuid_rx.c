@@ -46,7 +46,7 @@ static void remember_for_target(struct core *core, struct volume *vol, const str
 {
 	finish_promised(core, vol, sender->id, uuid, weak);
 	FOR_EACH_PEER(core, other) {
-		if (repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
+		if (repl_is_settled(repl_of(core, &other->pd[vol->v])))
 			uuid_send(core, other, vol->v, 0, 0);
 	}
 }
@@ -73,7 +73,7 @@ static bool wants_to_know(const struct core *core, const struct peer_device *pd,
 
 	if (repl < REPL_ESTABLISHED)
 		return false;
-	return rotated || repl == REPL_ESTABLISHED || resync_is_source(repl) ||
+	return rotated || repl_is_settled(repl) || resync_is_source(repl) ||
 	       repl == REPL_WF_BITMAP_S || pdsk_of(core, pd) == DISK_DISKLESS;
 }
 
@@ -88,7 +88,7 @@ static void leave_behind(struct core *core, struct volume *vol, const struct pee
 		enum disk_state *pdsk = &next->pd[other->id][vol->v].pdsk;
 
 		if (other == sender || !(weak & node_bit(other->id)) ||
-		    repl_of(core, pd) != REPL_ESTABLISHED || *pdsk <= DISK_OUTDATED)
+		    !repl_is_settled(repl_of(core, pd)) || *pdsk <= DISK_OUTDATED)
 			continue;
 		pd->left_behind = true;
 		*pdsk = DISK_OUTDATED;
@@ -173,7 +173,7 @@ static void forget_caught_up(struct core *core, struct volume *vol, struct peer 
 	uuid_forget_bitmap_uuid(core, vol, peer->id);
 	FOR_EACH_PEER(core, other) {
 		if (had && other != peer && core->st.peer[other->id].role == ROLE_PRIMARY &&
-		    repl_of(core, &other->pd[vol->v]) == REPL_ESTABLISHED)
+		    repl_is_settled(repl_of(core, &other->pd[vol->v])))
 			uuid_send(core, other, vol->v, 0, 0);
 	}
 }

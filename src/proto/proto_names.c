@@ -105,7 +105,7 @@ const char *state_rv_text(enum state_rv rv)
 	case SS_NO_NET_CONFIG:
 		return "the connection is not configured";
 	case SS_NO_VERIFY_ALG:
-		return "no verify-alg is configured";
+		return "no verify-alg, or not the same on both nodes";
 	case SS_NEED_CONNECTION:
 		return "needs an established connection";
 	case SS_LOWER_THAN_OUTDATED:

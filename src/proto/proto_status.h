@@ -11,16 +11,24 @@
 
 #define STATUS_REASON_MAX 160
 
-/* Progress of a resync; all zero when none runs. */
+/* Progress of a resync, or of a verify; all zero when none runs. */
 struct status_resync {
 	bool running;
-	uint64_t total_bits;      /* out of sync when it started */
+	bool verify;
+	uint64_t total_bits;      /* out of sync when it started; to be compared */
 	uint64_t left_bits;
+	uint64_t same_bits;       /* by checksum */
 	uint64_t failed_bits;
 	uint64_t started_ns;      /* core time */
 	uint64_t paused_ns;
 	uint64_t rate_bytes_s;    /* over the last marks, 0 = unknown */
 	uint64_t want_kib_s;      /* what the controller asks for */
+};
+
+struct status_verify {
+	uint64_t start_sector, stop_sector, position_sector;
+	uint64_t skipped_bits, found_bits; /* also of the last one */
+	bool unresolved;          /* what it has found waits for the operator */
 };
 
 struct status_peer_device {
@@ -36,6 +44,7 @@ struct status_peer_device {
 	uint32_t unacked;         /* received, not yet acknowledged */
 	uint64_t bitmap_uuid;
 	struct status_resync resync;
+	struct status_verify verify;
 };
 
 struct status_peer {

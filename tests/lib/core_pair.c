@@ -185,6 +185,7 @@ static void conf_node(struct pair *p, unsigned id)
 	conf->crypto.ctx = p;
 	conf->crypto.random = world_random_bytes;
 	conf->crypto.hmac = world_toy_hmac;
+	conf->crypto.digest_bytes = world_digest_bytes;
 	if (p->opts.verbose) {
 		conf->log = world_log_line;
 		conf->log_ctx = n;

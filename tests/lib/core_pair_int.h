@@ -37,6 +37,7 @@ struct queue {
 struct local {
 	struct local *next;
 	struct core_event ev;
+	uint8_t digest[DIGEST_MAX_BYTES];
 };
 
 /* What survives a crash. */
@@ -97,6 +98,7 @@ uint64_t world_next_random(struct pair *p);
 void world_random_bytes(void *ctx, void *out, size_t bytes);
 size_t world_toy_hmac(void *ctx, const char *alg, const void *key, size_t key_bytes,
 		       const void *msg, size_t msg_bytes, uint8_t out[64]);
+size_t world_digest_bytes(void *ctx, const char *alg);
 void world_log_line(void *ctx, enum log_level level, const char *line);
 struct payload world_blob_new(struct pair *p, uint32_t sectors);
 void world_blob_put(struct pair *p, struct payload pl);

@@ -47,6 +47,22 @@ size_t world_toy_hmac(void *ctx, const char *alg, const void *key, size_t key_by
 	return 20;
 }
 
+size_t world_digest_bytes(void *ctx, const char *alg)
+{
+	(void)ctx;
+	return !strcmp(alg, "crc32c") || !strcmp(alg, "sha1") ? 8 : 0;
+}
+
+/* Of tags, in place of what they stand for. */
+static void digest_of(const char *alg, const uint64_t *tags, uint32_t sectors, uint8_t *out)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325) + (uint8_t)alg[0];
+
+	for (uint32_t i = 0; i < sectors; i++)
+		h = (h ^ tags[i]) * UINT64_C(0x100000001b3) + i;
+	memcpy(out, &h, sizeof(h));
+}
+
 void world_log_line(void *ctx, enum log_level level, const char *line)
 {
 	const struct node *n = ctx;
@@ -132,6 +148,10 @@ static void local_push(struct node *n, const struct core_event *ev)
 	struct local *l = calloc(1, sizeof(*l));
 
 	l->ev = *ev;
+	if (ev->kind == EV_DISK_DONE && ev->u.done.digest_bytes) {
+		memcpy(l->digest, ev->u.done.digest, ev->u.done.digest_bytes);
+		l->ev.u.done.digest = l->digest;
+	}
 	*n->tail = l;
 	n->tail = &l->next;
 }
@@ -234,6 +254,7 @@ static void disk_action(struct pair *p, struct node *n, const struct core_action
 	const struct ac_disk *d = &a->u.disk;
 	struct core_event ev = { .kind = EV_DISK_DONE };
 	uint32_t sectors = d->bytes / SECTOR_BYTES;
+	uint8_t digest[DIGEST_MAX_BYTES];
 
 	ev.u.done.tag = d->tag;
 	if (n->broken) {
@@ -248,6 +269,11 @@ static void disk_action(struct pair *p, struct node *n, const struct core_action
 		ev.u.done.payload = world_blob_new(p, sectors);
 		memcpy(p->blob[ev.u.done.payload.id].tags, n->store.tags + d->sector,
 		       sectors * sizeof(uint64_t));
+		if (d->digest_alg) {
+			digest_of(d->digest_alg, n->store.tags + d->sector, sectors, digest);
+			ev.u.done.digest = digest;
+			ev.u.done.digest_bytes = 8;
+		}
 		break;
 	case AC_DISK_WRITE:
 		ASSERT(d->payload.id && p->blob[d->payload.id].sectors >= sectors);

@@ -95,7 +95,13 @@ static void mark(uint8_t *map, const struct replay *r, uint64_t sector, uint32_t
 static bool is_resync_request(unsigned type)
 {
 	return type == P_RS_DATA_REQUEST || type == P_RS_DAGTAG_REQ ||
-	       type == P_RS_THIN_DAGTAG_REQ || type == P_RS_THIN_REQ;
+	       type == P_RS_THIN_DAGTAG_REQ || type == P_RS_THIN_REQ ||
+	       type == P_CSUM_RS_REQUEST || type == P_RS_CSUM_DAGTAG_REQ;
+}
+
+static bool is_digest(unsigned type)
+{
+	return type == P_OV_REPLY || type == P_OV_DAGTAG_REPLY;
 }
 
 static bool is_repeated(char told[2][REPLAY_TEXT], const struct replay_pkt *p)
@@ -150,6 +156,9 @@ void replay_sent(struct replay *r, struct replay_pkt *p)
 		list_append(&link->asked, p);
 		return;
 	}
+	if (p->d.pkt.type == P_OV_REQUEST || p->d.pkt.type == P_OV_DAGTAG_REQ)
+		list_append(&link->digest_asked,
+			    replay_pkt_new(&link->tx, p->peer, p->stream, p->bytes, p->n));
 	list_append(&r->out, p);
 }
 
@@ -295,6 +304,35 @@ static void answer_requests(struct replay *r, unsigned peer)
 	}
 }
 
+/* A verify goes at our pace: recorded digests wait for our requests, or these for them. */
+static void answer_digests(struct replay *r, unsigned peer)
+{
+	struct replay_link *link = &r->link[peer];
+	struct replay_pkt *asked, *next;
+
+	for (asked = link->digest_asked.head; asked; asked = next) {
+		struct replay_pkt *p = list_find_block(&link->digests, &asked->d.pkt.u.block);
+		struct core_event ev = { .kind = EV_PKT };
+
+		next = asked->next;
+		if (!p)
+			continue;
+		list_remove(&link->digests, p);
+		list_remove(&link->digest_asked, asked);
+		p->d.pkt.u.block.block_id = asked->d.pkt.u.block.block_id;
+		ev.u.pkt.peer = p->peer;
+		ev.u.pkt.stream = p->stream;
+		ev.u.pkt.pkt = &p->d.pkt;
+		say(r, "<--", p);
+		r->result->fed++;
+		replay_event(r, &ev);
+		replay_settle(r);
+		replay_pkt_free(p);
+		replay_pkt_free(asked);
+		next = link->digest_asked.head;
+	}
+}
+
 static void resync_data(struct replay *r, unsigned peer, const struct replay_pkt *p)
 {
 	struct replay_link *link = &r->link[peer];
@@ -326,10 +364,6 @@ static void feed_now(struct replay *r, struct replay_pkt *p)
 	case P_RS_DEALLOCATED_ID:
 		resync_data(r, p->peer, p);
 		return;
-	case P_SYNC_PARAM89: /* online verify and checksum-based resync are not there yet */
-		memset(pkt.u.sync_param.verify_alg, 0, ALG_NAME_MAX);
-		memset(pkt.u.sync_param.csums_alg, 0, ALG_NAME_MAX);
-		break;
 	case P_RS_THIN_DAGTAG_REQ: /* a feature that we do not offer */
 		pkt.type = P_RS_DAGTAG_REQ;
 		break;
@@ -355,6 +389,11 @@ static void feed(struct replay *r, struct replay_pkt *p)
 {
 	struct replay_list *late = &r->link[p->peer].late[p->stream];
 
+	if (is_digest(p->d.pkt.type)) {
+		list_append(&r->link[p->peer].digests, p);
+		answer_digests(r, p->peer);
+		return;
+	}
 	if (late->head || pkt_answers_later(r, &p->d.pkt)) {
 		p->at_ns = r->now_ns;
 		list_append(late, p);
@@ -414,12 +453,9 @@ static void forget_connection(struct replay *r, unsigned peer)
 	memset(link->wanted_own, 0, r->store.sectors);
 	memset(link->wanted_rec, 0, r->store.sectors);
 	memset(link->arrived, 0, r->store.sectors);
-	while (link->asked.head) {
-		struct replay_pkt *p = link->asked.head;
-
-		list_remove(&link->asked, p);
-		replay_pkt_free(p);
-	}
+	list_drop(&link->asked);
+	list_drop(&link->digests);
+	list_drop(&link->digest_asked);
 }
 
 static void link_down(struct replay *r, unsigned peer)
@@ -428,14 +464,8 @@ static void link_down(struct replay *r, unsigned peer)
 	struct core_event ev = { .kind = EV_STREAMS_DOWN };
 
 	match_all(r);
-	for (unsigned s = 0; s < STREAM_COUNT; s++) {
-		while (link->late[s].head) {
-			struct replay_pkt *p = link->late[s].head;
-
-			list_remove(&link->late[s], p);
-			replay_pkt_free(p);
-		}
-	}
+	for (unsigned s = 0; s < STREAM_COUNT; s++)
+		list_drop(&link->late[s]);
 	give_up(r, peer, UINT64_MAX);
 	forget_connection(r, peer);
 	if (!link->up)
@@ -541,10 +571,13 @@ static bool is_wanted(const struct replay *r, const struct replay_pkt *p)
 	return false;
 }
 
-static bool is_target(const struct replay *r)
+/* As target of a resync or source of a verify. */
+static bool sets_the_pace(const struct replay *r)
 {
 	for (unsigned i = 0; i < r->conf.peer_count; i++) {
-		if (r->core->st.pd[r->conf.peers[i].node_id][0].repl == REPL_SYNC_TARGET)
+		enum repl_state repl = r->core->st.pd[r->conf.peers[i].node_id][0].repl;
+
+		if (repl == REPL_SYNC_TARGET || repl == REPL_VERIFY_S)
 			return true;
 	}
 	return false;
@@ -560,10 +593,12 @@ static void wait_for_resync(struct replay *r, const struct replay_pkt *p, unsign
 
 	if (type != P_FLUSH_REQUESTS && type != P_UUIDS110 && type != P_STATE)
 		return;
-	while (is_wanted(r, p) && is_target(r) && r->now_ns < until) {
+	while (is_wanted(r, p) && sets_the_pace(r) && r->now_ns < until) {
 		replay_pass_until(r, r->now_ns + 5 * NS_PER_MS);
-		for (unsigned i = 0; i < r->conf.peer_count; i++)
+		for (unsigned i = 0; i < r->conf.peer_count; i++) {
 			answer_requests(r, r->conf.peers[i].node_id);
+			answer_digests(r, r->conf.peers[i].node_id);
+		}
 		match_all(r);
 	}
 	r->base_ns += r->now_ns - was;
@@ -624,6 +659,14 @@ static void step(struct replay *r, const struct replay_step *s)
 		return;
 	case STEP_COMMAND:
 		replay_command(r, s->cmd, s->peer, false);
+		return;
+	case STEP_CHANGE:
+		for (uint32_t i = 0; i < s->bytes; i++) {
+			size_t n = strlen(s->text), at = i % (n + 1);
+
+			r->store.data[s->sector * SECTOR_BYTES + i] =
+				(uint8_t)(at == n ? '\n' : s->text[at]);
+		}
 		return;
 	case STEP_CRASH:
 		replay_stop(r);
@@ -731,6 +774,7 @@ void replay_run(const struct replay_case *rc, const char *dir, bool is_text,
 		replay_command(r, CMD_ATTACH, 0, false);
 	if (rc->primary)
 		replay_command(r, CMD_PRIMARY, 0, false);
+	r->core->req.dagtag = rc->dagtag;
 	for (unsigned i = 0; i < r->conf.peer_count; i++) {
 		r->core->peer[r->conf.peers[i].node_id]->was_connected = rc->reconnects;
 		replay_command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);

@@ -16,11 +16,13 @@
 /* What the recording does not show: done before the recording's time `at_ms`. */
 struct replay_step {
 	uint32_t at_ms;
-	enum { STEP_WRITE, STEP_COMMAND, STEP_CRASH, STEP_RESTART } what;
+	/* STEP_CHANGE: behind the node's back, or before the recording */
+	enum { STEP_WRITE, STEP_COMMAND, STEP_CRASH, STEP_RESTART, STEP_CHANGE } what;
 	uint64_t sector;
 	uint32_t bytes;
 	enum core_command cmd;
 	uint8_t peer;
+	const char *text; /* STEP_CHANGE: lines of this fill the bytes */
 };
 
 struct replay_case {
@@ -30,6 +32,7 @@ struct replay_case {
 	bool alone;            /* it wrote alone since the connection before: with `primary` */
 	bool primary;          /* since before the first connection that is replayed */
 	bool reconnects;       /* there was a connection before it */
+	uint64_t dagtag;       /* what it had written as Primary before */
 	enum wire_protocol protocol; /* 0 = C */
 	const char *cram_hmac_alg, *secret;
 	const char *integrity_alg;

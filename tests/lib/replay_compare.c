@@ -114,6 +114,25 @@ void list_remove(struct replay_list *l, struct replay_pkt *p)
 		l->tail = at;
 }
 
+void list_drop(struct replay_list *l)
+{
+	while (l->head) {
+		struct replay_pkt *p = l->head;
+
+		list_remove(l, p);
+		replay_pkt_free(p);
+	}
+}
+
+struct replay_pkt *list_find_block(struct replay_list *l, const struct pkt_block *b)
+{
+	for (struct replay_pkt *p = l->head; p; p = p->next) {
+		if (p->d.pkt.u.block.sector == b->sector && p->d.pkt.u.block.bytes == b->bytes)
+			return p;
+	}
+	return NULL;
+}
+
 /* ---- values that are paired ---- */
 
 static struct replay_pair *find_pair(struct replay *r, enum replay_kind kind, uint64_t theirs)
@@ -174,7 +193,8 @@ static bool is_origin(enum replay_kind kind, unsigned type)
 		return type == P_TWOPC_PREPARE || type == P_TWOPC_PREP_RSZ;
 	case KIND_BLOCK_ID:
 		return type == P_DATA || type == P_TRIM || type == P_ZEROES ||
-		       type == P_DATA_REQUEST;
+		       type == P_DATA_REQUEST || type == P_OV_REQUEST ||
+		       type == P_OV_DAGTAG_REQ;
 	case KIND_BARRIER:
 		return type == P_BARRIER;
 	case KIND_FLUSH:
@@ -290,7 +310,8 @@ static bool is_block(unsigned type)
 	static const uint16_t block[] = { P_DATA, P_TRIM, P_ZEROES, P_DATA_REQUEST, P_DATA_REPLY,
 					  P_RS_DATA_REPLY, P_RECV_ACK, P_WRITE_ACK,
 					  P_WRITE_ACK_IN_SYNC, P_NEG_ACK, P_OUT_OF_SYNC,
-					  P_NEG_DREPLY };
+					  P_NEG_DREPLY, P_OV_REQUEST, P_OV_DAGTAG_REQ, P_OV_REPLY,
+					  P_OV_DAGTAG_REPLY, P_OV_RESULT, P_OV_RESULT_ID };
 
 	for (unsigned i = 0; i < sizeof(block) / sizeof(block[0]); i++) {
 		if (block[i] == type)

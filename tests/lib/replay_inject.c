@@ -14,6 +14,8 @@ void replay_command(struct replay *r, enum core_command cmd, unsigned peer, bool
 	ev.u.command.peer = (uint8_t)peer;
 	ev.u.command.force = flag && cmd == CMD_PRIMARY;
 	ev.u.command.clear_bitmap = flag && cmd == CMD_NEW_CURRENT_UUID;
+	ev.u.command.keep_bitmap = flag && cmd == CMD_INVALIDATE;
+	ev.u.command.has_start = cmd == CMD_VERIFY;
 	if (getenv("REPLAY_VERBOSE"))
 		printf("  %9.4f command %d peer %u\n", (double)(r->now_ns - r->base_ns) / 1e9,
 		       (int)cmd, peer);
@@ -48,6 +50,10 @@ static void inject_transaction(struct replay *r, const struct pkt_twopc *t)
 			       (t->val & SW_ROLE_MASK) == ROLE_PRIMARY ? CMD_PRIMARY :
 									 CMD_SECONDARY,
 			       0, t->mask & SW_DISK_MASK);
+	else if (t->mask & SW_CONN_MASK && conn == REPL_VERIFY_S)
+		replay_command(r, CMD_VERIFY, (unsigned)t->target, false);
+	else if (t->mask & SW_CONN_MASK && conn == REPL_WF_BITMAP_T)
+		replay_command(r, CMD_INVALIDATE, (unsigned)t->target, true);
 	else if (t->mask & SW_CONN_MASK && conn == CONN_DISCONNECTING)
 		replay_command(r, CMD_DISCONNECT, (unsigned)t->target, false);
 	else if (t->mask == SW_DISK_MASK)

@@ -42,6 +42,7 @@ struct replay_local {
 	struct replay_local *next;
 	uint64_t at_ns;
 	struct core_event ev;
+	uint8_t digest[DIGEST_MAX_BYTES];
 };
 
 /* Values that each node chooses: the recorded one and ours. */
@@ -78,6 +79,8 @@ struct replay_link {
 	struct pkt_dagtag acked_rec, acked_own; /* the last P_PEER_ACK: they are cumulative */
 	uint8_t *acked_ranges;   /* per sector: written by our resync, acknowledged */
 	uint8_t *wanted_rec, *wanted_own; /* per sector: requested by the real node, by us */
+	/* Verify: recorded digests that we have not asked for yet, our requests without one. */
+	struct replay_list digests, digest_asked;
 };
 
 struct replay {
@@ -130,6 +133,9 @@ void pkt_normalise(const struct replay *r, struct replay_pkt *p);
 void list_init_pkts(struct replay_list *l);
 void list_append(struct replay_list *l, struct replay_pkt *p);
 void list_remove(struct replay_list *l, struct replay_pkt *p);
+void list_drop(struct replay_list *l);
+/* The first one about the same range; NULL = none. */
+struct replay_pkt *list_find_block(struct replay_list *l, const struct pkt_block *b);
 bool pkt_same_kind(struct replay *r, const struct replay_pkt *want, const struct replay_pkt *got);
 /* The recorded answer belongs to a transaction of ours that we have not begun. */
 bool pkt_answers_later(struct replay *r, const struct pkt *pkt);

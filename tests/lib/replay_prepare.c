@@ -34,7 +34,7 @@ static bool is_diskless(const struct replay *r, unsigned node)
 }
 
 static void conf_net(const struct replay *r, struct core_net_conf *net,
-		     const struct pkt_protocol *p)
+		     const struct pkt_protocol *p, const struct replay_pkt *param)
 {
 	const struct replay_case *rc = r->rc;
 
@@ -51,6 +51,10 @@ static void conf_net(const struct replay *r, struct core_net_conf *net,
 	net->max_buffers = 2048;
 	net->rr_conflict = ASB_DISCONNECT;
 	net->allow_remote_read = true;
+	if (param) {
+		memcpy(net->verify_alg, param->d.pkt.u.sync_param.verify_alg, ALG_NAME_MAX);
+		memcpy(net->csums_alg, param->d.pkt.u.sync_param.csums_alg, ALG_NAME_MAX);
+	}
 	if (rc->integrity_alg)
 		snprintf(net->data_integrity_alg, ALG_NAME_MAX, "%s", rc->integrity_alg);
 	if (rc->cram_hmac_alg) {
@@ -89,7 +93,7 @@ static void conf_resource(struct replay *r)
 		peer->node_id = (uint8_t)i;
 		snprintf(peer->name, sizeof(peer->name), "n%u", i);
 		peer->has_disk[0] = !is_diskless(r, i);
-		conf_net(r, &peer->net, protocol ? &protocol->d.pkt.u.protocol : &none);
+		conf_net(r, &peer->net, protocol ? &protocol->d.pkt.u.protocol : &none, param);
 	}
 	conf->requests_max = 1024;
 	conf->request_bytes_max = 64U << 20;
@@ -253,6 +257,8 @@ void replay_prepare(struct replay *r)
 
 		link->connection = CAPTURE_NO_CONNECTION;
 		list_init_pkts(&link->asked);
+		list_init_pkts(&link->digests);
+		list_init_pkts(&link->digest_asked);
 		for (unsigned s = 0; s < STREAM_COUNT; s++)
 			list_init_pkts(&link->late[s]);
 		link->arrived = calloc(r->store.sectors, 1);

@@ -59,6 +59,14 @@ static size_t hmac(void *ctx, const char *alg, const void *key, size_t key_bytes
 	return n;
 }
 
+static size_t digest_bytes(void *ctx, const char *alg)
+{
+	struct net_digest how;
+
+	(void)ctx;
+	return net_digest_set(&how, alg) ? how.bytes : 0;
+}
+
 /* The recorded challenge of this node, where one is due; else a stream of numbers. */
 static void random_bytes(void *ctx, void *out, size_t bytes)
 {
@@ -98,6 +106,10 @@ static void local_push(struct replay *r, const struct core_event *ev)
 	struct replay_local *l = calloc(1, sizeof(*l));
 
 	l->ev = *ev;
+	if (ev->kind == EV_DISK_DONE && ev->u.done.digest_bytes) {
+		memcpy(l->digest, ev->u.done.digest, ev->u.done.digest_bytes);
+		l->ev.u.done.digest = l->digest;
+	}
 	l->at_ns = r->now_ns;
 	*r->tail = l;
 	r->tail = &l->next;
@@ -131,10 +143,18 @@ static void disk_action(struct replay *r, const struct core_action *a)
 	const struct ac_disk *d = &a->u.disk;
 	struct core_event ev = { .kind = EV_DISK_DONE };
 	uint8_t *at = r->store.data + d->sector * SECTOR_BYTES;
+	uint8_t digest[DIGEST_MAX_BYTES];
+	struct net_digest how = { .bytes = 0 };
 
 	ev.u.done.tag = d->tag;
 	if (a->kind != AC_DISK_FLUSH)
 		ASSERT(d->sector + d->bytes / SECTOR_BYTES <= r->store.sectors);
+	if (a->kind == AC_DISK_READ && d->digest_alg) {
+		ASSERT(net_digest_set(&how, d->digest_alg));
+		net_digest_of(&how, at, d->bytes, digest);
+		ev.u.done.digest = digest;
+		ev.u.done.digest_bytes = how.bytes;
+	}
 	if (a->kind == AC_DISK_READ)
 		ev.u.done.payload = replay_payload(r, at, d->bytes);
 	else if (a->kind == AC_DISK_WRITE)
@@ -395,7 +415,8 @@ void replay_init(struct replay *r)
 	}
 	for (unsigned i = 0; i < REPLAY_AL_SLOTS; i++)
 		s->al[i] = AL_FREE;
-	r->conf.crypto = (struct core_crypto){ .ctx = r, .random = random_bytes, .hmac = hmac };
+	r->conf.crypto = (struct core_crypto){ .ctx = r, .random = random_bytes, .hmac = hmac,
+					       .digest_bytes = digest_bytes };
 	r->conf.log = log_line;
 	r->conf.log_ctx = r;
 }
