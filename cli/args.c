@@ -35,6 +35,13 @@ static const struct option_row {
 	  "convert metadata of DRBD 8, with generations and bitmap" },
 	{ OPT_PEER, "--peer", NULL, "NODE", 0, "which node was the peer under DRBD 8" },
 	{ OPT_MAX_PEERS, "--max-peers", NULL, "N", 0, "bitmap slots, 1 to 31" },
+	{ OPT_RESET, "--reset-bitmap", NULL, "no", 0,
+	  "only what is marked, as by verify (default: yes, all of it)" },
+	{ OPT_START, "--start", NULL, "SECTOR", 0,
+	  "begin there (default: where the last one was ended)" },
+	{ OPT_STOP, "--stop", NULL, "SECTOR", 0, "end there (default: at the end)" },
+	{ OPT_ABORT, "--abort", NULL, NULL, offsetof(struct cli, abort),
+	  "end the one that runs" },
 	{ OPT_TIMEOUT, "--timeout", NULL, "S", 0, "seconds to wait at most (default: for ever)" },
 };
 
@@ -267,6 +274,46 @@ static int number_parse(struct cli *cli, const struct option_row *o, const char 
 	return EXIT_OK;
 }
 
+static int reset_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	if (!str_eq(value, "no") && !str_eq(value, "yes"))
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is neither yes nor no",
+				cli->command->name, o->name, value);
+	cli->keep_bitmap = str_eq(value, "no");
+	return EXIT_OK;
+}
+
+static int sector_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	uint64_t v;
+
+	if (str_to_value(value, UNIT_SECTORS, &v))
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is not the number of a sector, or a size",
+				cli->command->name, o->name, value);
+	if (o->bit == OPT_STOP) {
+		cli->stop_sector = v;
+	} else {
+		cli->start_sector = v;
+		cli->has_start = true;
+	}
+	return EXIT_OK;
+}
+
+static int value_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	switch (o->bit) {
+	case OPT_PEER:
+		return peer_parse(cli, o, value);
+	case OPT_RESET:
+		return reset_parse(cli, o, value);
+	case OPT_START:
+	case OPT_STOP:
+		return sector_parse(cli, o, value);
+	default:
+		return number_parse(cli, o, value);
+	}
+}
+
 /* An option behind the command. */
 static int option_parse(struct cli *cli, struct cursor *c, const char *arg)
 {
@@ -288,8 +335,7 @@ static int option_parse(struct cli *cli, struct cursor *c, const char *arg)
 		if (!value)
 			return cli_fail(EXIT_USAGE, "%s: %s needs a value", cli->command->name,
 					o->name);
-		return o->bit == OPT_PEER ? peer_parse(cli, o, value)
-					  : number_parse(cli, o, value);
+		return value_parse(cli, o, value);
 	}
 	return cli_fail(EXIT_USAGE, "%s: unknown option '%s'; see 'drbdctl help %s'",
 			cli->command->name, arg, cli->command->name);

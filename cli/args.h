@@ -36,6 +36,10 @@ enum cli_target {
 #define OPT_NO_MEMBERS 0x200U
 #define OPT_FROM_V08 0x400U
 #define OPT_PEER 0x800U
+#define OPT_RESET 0x1000U
+#define OPT_START 0x2000U
+#define OPT_STOP 0x4000U
+#define OPT_ABORT 0x8000U
 
 struct cli_command {
 	const char *name;

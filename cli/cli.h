@@ -5,6 +5,7 @@
 #define CLI_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "conf/conf.h"
@@ -35,6 +36,9 @@ struct cli {
 	/* options of the command */
 	bool json, verbose, statistics, watch, force, discard_my_data, clear_bitmap;
 	bool no_members, from_v08;
+	bool keep_bitmap;         /* --reset-bitmap=no */
+	bool abort, has_start;
+	uint64_t start_sector, stop_sector; /* --start, --stop; 0 = the end */
 	unsigned max_peers;       /* create-md --max-peers; CLI_PEERS_MAX_UNSET = not given */
 	unsigned timeout_s;       /* --timeout; 0 = none */
 	/* RES, RES/VOL, RES:PEER or RES:PEER/VOL; "" and -1 where not given; "all" is "" */

@@ -33,6 +33,16 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 		(void)json_object_set_new(body, "discard-my-data", json_true());
 	if (cli->clear_bitmap)
 		(void)json_object_set_new(body, "clear-bitmap", json_true());
+	if (cli->keep_bitmap)
+		(void)json_object_set_new(body, "keep-bitmap", json_true());
+	if (cli->abort)
+		(void)json_object_set_new(body, "abort", json_true());
+	if (cli->has_start)
+		(void)json_object_set_new(body, "start-sector",
+					  json_integer((json_int_t)cli->start_sector));
+	if (cli->stop_sector)
+		(void)json_object_set_new(body, "stop-sector",
+					  json_integer((json_int_t)cli->stop_sector));
 	rc = client_call(cli, path, body, &reply, &err);
 	json_decref(body);
 	json_decref(reply);
@@ -114,6 +124,43 @@ int cmd_volume(struct cli *cli)
 			sum = worse(sum, post(cli, cli->resource,
 					      (int)get_int(device, "volume"),
 					      cli->peer));
+	}
+	json_decref(array);
+	return sum;
+}
+
+/* Of one connection: the volumes that both have on disk. */
+static int post_volumes(struct cli *cli, const json_t *connection)
+{
+	const json_t *device;
+	size_t i;
+	int sum = EXIT_OK;
+
+	json_array_foreach(get_array(connection, "peer_devices"), i, device) {
+		int vnr = (int)get_int(device, "volume");
+
+		if (!get_bool(device, "peer-client") && (cli->vnr < 0 || cli->vnr == vnr))
+			sum = worse(sum, post(cli, cli->resource, vnr,
+					      get_text(connection, "name")));
+	}
+	return sum;
+}
+
+int cmd_peer_volumes(struct cli *cli)
+{
+	const json_t *resource, *connection;
+	json_t *array;
+	size_t i;
+	int rc, sum = EXIT_OK;
+
+	if (cli->peer[0] && cli->vnr >= 0)
+		return post(cli, cli->resource, cli->vnr, cli->peer);
+	rc = fetch_resource(cli, &array, &resource);
+	if (rc)
+		return rc;
+	json_array_foreach(get_array(resource, "connections"), i, connection) {
+		if (!cli->peer[0] || text_is(connection, "name", cli->peer))
+			sum = worse(sum, post_volumes(cli, connection));
 	}
 	json_decref(array);
 	return sum;

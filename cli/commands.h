@@ -23,6 +23,7 @@ int cmd_wait_connect(struct cli *cli);
 /* cmd_change.c: whatever is a POST; the command's name is the verb of the interface. */
 int cmd_resource(struct cli *cli);
 int cmd_volume(struct cli *cli);
+int cmd_peer_volumes(struct cli *cli);
 int cmd_peer(struct cli *cli);
 int cmd_shutdown(struct cli *cli);
 

@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #define SEGMENTS_MAX 5
+#define SECTORS_MAX 0x1p53
 #define SEGMENT_BYTES (NAME_MAX_BYTES + 1)
 
 /* What the body of a command may say. */
@@ -18,6 +19,8 @@
 #define HAS_FORCE 0x04U
 #define HAS_DISCARD 0x08U
 #define HAS_CLEAR 0x10U
+#define HAS_KEEP 0x20U
+#define HAS_RANGE 0x40U
 
 static const struct command_row {
 	const char *name;
@@ -34,8 +37,9 @@ static const struct command_row {
 	{ "disconnect", VERB_CORE, CMD_DISCONNECT, HAS_PEER | HAS_FORCE },
 	{ "primary", VERB_CORE, CMD_PRIMARY, HAS_FORCE },
 	{ "secondary", VERB_CORE, CMD_SECONDARY, HAS_FORCE },
-	{ "invalidate", VERB_CORE, CMD_INVALIDATE, HAS_VOLUME },
-	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER },
+	{ "invalidate", VERB_CORE, CMD_INVALIDATE, HAS_VOLUME | HAS_KEEP },
+	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER | HAS_KEEP },
+	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
 	{ "new-current-uuid", VERB_CORE, CMD_NEW_CURRENT_UUID, HAS_VOLUME | HAS_CLEAR },
 };
 
@@ -115,6 +119,8 @@ static const struct flag_row {
 	{ "force", HAS_FORCE, offsetof(struct ev_command, force) },
 	{ "discard-my-data", HAS_DISCARD, offsetof(struct ev_command, discard_my_data) },
 	{ "clear-bitmap", HAS_CLEAR, offsetof(struct ev_command, clear_bitmap) },
+	{ "keep-bitmap", HAS_KEEP, offsetof(struct ev_command, keep_bitmap) },
+	{ "abort", HAS_RANGE, offsetof(struct ev_command, abort) },
 };
 
 static bool body_flag(const struct command_row *row, const char *key, const json_t *value,
@@ -132,6 +138,23 @@ static bool body_flag(const struct command_row *row, const char *key, const json
 		return true;
 	}
 	return fail(error, API_BAD_REQUEST, "%s: unknown key '%.64s' in the body", row->name, key);
+}
+
+/* Of a verify; the sector numbers are exact up to the largest volume. */
+static bool body_sector(const struct command_row *row, const char *key, const json_t *value,
+			struct ev_command *command, struct api_error *error)
+{
+	double n = json_real_value(value);
+
+	if (!json_is_real(value) || n < 0 || n > SECTORS_MAX || n != (double)(uint64_t)n)
+		return fail(error, API_BAD_REQUEST, "%s: '%s' must be the number of a sector",
+			    row->name, key);
+	if (str_eq(key, "stop-sector")) {
+		command->stop_sector = (uint64_t)n;
+		return true;
+	}
+	command->start_sector = (uint64_t)n;
+	return command->has_start = true;
 }
 
 static bool body_member(const struct command_row *row, const char *key, const json_t *value,
@@ -153,6 +176,8 @@ static bool body_member(const struct command_row *row, const char *key, const js
 				    row->name);
 		return str_copy(request->peer, sizeof(request->peer), text);
 	}
+	if ((row->takes & HAS_RANGE) && (str_eq(key, "start-sector") || str_eq(key, "stop-sector")))
+		return body_sector(row, key, value, &request->command, error);
 	return body_flag(row, key, value, request, error);
 }
 
