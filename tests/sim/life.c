@@ -32,6 +32,9 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->healing_io = prng_chance(rng, 1, 3);
 	p->max_epoch_size = prng_chance(rng, 1, 4) ? 20 : 2048;
 	p->requests_max = prng_chance(rng, 1, 4) ? 16 : 64;
+	p->csums = prng_chance(rng, 1, 3);
+	p->csums_after_crash_only = prng_chance(rng, 1, 3);
+	p->verifies = prng_chance(rng, 1, 3);
 	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
 	do {
 		p->fault_mask = (unsigned)prng_below(rng, 1U << FAULT_KINDS);
@@ -192,6 +195,8 @@ static void check_event(struct world *w, uint64_t a, uint64_t b)
 	(void)a;
 	(void)b;
 	check_states(w);
+	if (w->damaged)
+		return;
 	app_track_suspects(w);
 	check_primary_peers(w);
 	check_difference_covered(w, "while running");
@@ -212,6 +217,7 @@ static void faulted_phase(struct world *w)
 	app_kick(w);
 	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
 	world_at(w, NS_SEC, check_event, 0, 0);
+	verify_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -293,6 +299,7 @@ static void run(struct world *w)
 	set_up(w);
 	faulted_phase(w);
 	heal(w);
+	verify_phase(w);
 }
 
 void sim_life(struct world *w, uint64_t seed, struct sim_result *result)

@@ -36,14 +36,24 @@ static size_t crypto_hmac(void *ctx, const char *alg, const void *key, size_t ke
 	return 32;
 }
 
+static size_t crypto_digest_bytes(void *ctx, const char *alg)
+{
+	(void)ctx;
+	return strcmp(alg, "crc32c") == 0 ? 8 : 0;
+}
+
 static void node_log(void *ctx, enum log_level level, const char *line)
 {
 	struct node *n = ctx;
+	const char *range = strstr(line, ": out of sync: sector ");
+	unsigned long long sector, sectors;
 
 	(void)level;
 	sim_trace(n->world, "node %u log %s", n->id, line);
 	if (strstr(line, "plit brain") || strstr(line, "plit-brain") || strstr(line, "nrelated"))
 		n->saw_split_brain = true;
+	if (range && sscanf(range, ": out of sync: sector %llu, %llu", &sector, &sectors) == 2)
+		verify_reported(n->world, n->id, sector, sectors);
 }
 
 static void conf_net(struct world *w, struct core_net_conf *net)
@@ -61,6 +71,10 @@ static void conf_net(struct world *w, struct core_net_conf *net)
 	net->after_sb_2p = ASB_DISCONNECT;
 	net->rr_conflict = ASB_DISCONNECT;
 	net->allow_remote_read = true;
+	snprintf(net->verify_alg, sizeof(net->verify_alg), "crc32c");
+	if (w->params.csums)
+		snprintf(net->csums_alg, sizeof(net->csums_alg), "crc32c");
+	net->csums_after_crash_only = w->params.csums_after_crash_only;
 	if (w->params.auth) {
 		snprintf(net->cram_hmac_alg, sizeof(net->cram_hmac_alg), "sha256");
 		snprintf(net->shared_secret, sizeof(net->shared_secret), "secret");
@@ -130,9 +144,11 @@ void node_init(struct world *w, unsigned node)
 	}
 	conf->requests_max = w->params.requests_max;
 	conf->request_bytes_max = 8U << 20;
-	conf->peer_requests_max = w->params.requests_max * 2;
+	/* Log, and what is peer-acked only after a while. */
+	conf->peer_requests_max = w->params.requests_max * 2 + 256;
 	conf->crypto = (struct core_crypto){ .ctx = n, .random = crypto_random,
-					     .hmac = crypto_hmac };
+					     .hmac = crypto_hmac,
+					     .digest_bytes = crypto_digest_bytes };
 	conf->log = node_log;
 	conf->log_ctx = n;
 	conf->test_skip_al = w->params.skip_al;
@@ -499,6 +515,7 @@ bool status_peer_uptodate(const struct resource_status *st, unsigned peer)
 	const struct status_peer *p = status_peer(st, peer);
 
 	return p && p->conn == CONN_CONNECTED && p->device_count > 0 &&
-	       p->devices[0].repl == REPL_ESTABLISHED &&
+	       (p->devices[0].repl == REPL_ESTABLISHED ||
+		p->devices[0].repl == REPL_VERIFY_S || p->devices[0].repl == REPL_VERIFY_T) &&
 	       p->devices[0].peer_disk == DISK_UP_TO_DATE;
 }

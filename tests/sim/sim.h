@@ -48,6 +48,8 @@ struct sim_params {
 	uint64_t disk_latency_ns;
 	unsigned ops;             /* application operations of the faulted phase */
 	unsigned faults;
+	bool csums, csums_after_crash_only;
+	bool verifies;
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
 	unsigned qd;              /* application queue depth */
 	uint64_t think_ns;
@@ -115,6 +117,7 @@ struct disk_op {
 	bool in_use;
 	uint8_t kind;
 	bool fua;
+	bool digest;         /* of a read */
 	uint64_t tag;
 	uint64_t sector;
 	uint32_t bytes;
@@ -415,6 +418,7 @@ struct app {
 	unsigned ops_left;
 	bool quiet;          /* do not start new I/O, stay where it is */
 	bool stop;           /* close when drained */
+	int only;            /* the node where it may be open, -1 = any */
 	unsigned in_flight;
 	struct app_io io[APP_IOS_MAX];
 	uint64_t cookie;
@@ -463,9 +467,25 @@ void fault_inject(struct world *w);
 void fault_heal(struct world *w);
 const char *fault_name(enum fault fault);
 
+/* Verifies between random nodes as long as there are faults. */
+void verify_at_random(struct world *w);
+/* One verify of a converged cluster where a disk was changed behind its node's back. */
+void verify_phase(struct world *w);
+
 /* From now on somebody looks after detached disks,
  * and where lineages may fork after split brains. */
 void operator_start(struct world *w);
+
+#define SIM_DAMAGE_MAX 6U
+
+/* Blocks that were changed on one disk. */
+struct sim_damage {
+	unsigned count;
+	uint64_t block[SIM_DAMAGE_MAX];
+};
+
+/* A verify reports a range as different. */
+void verify_reported(struct world *w, unsigned node, uint64_t sector, uint64_t sectors);
 
 struct sim_result {
 	bool failed;
@@ -512,6 +532,10 @@ struct world {
 	unsigned faults_left;
 	unsigned fault_count[FAULT_KINDS];
 	bool split_brain_ok;
+	unsigned verify_source;
+	bool verify_started;
+	bool damaged;             /* a disk was changed behind its node's back */
+	struct sim_damage damage;
 	jmp_buf fail_jmp;
 	char why[600];
 	/* Tests of the models: takes the events instead of a core. */

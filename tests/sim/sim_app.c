@@ -27,7 +27,7 @@ void app_reset(struct world *w)
 	uint64_t near = prng_below(&w->rng, blocks);
 
 	memset(app, 0, sizeof(*app));
-	app->node = app->last = -1;
+	app->node = app->last = app->only = -1;
 	app->ops_left = w->params.ops;
 	app->hot_count = w->params.hot_blocks;
 	for (unsigned i = 0; i < app->hot_count; i++) {
@@ -160,7 +160,7 @@ static void try_open(struct world *w)
 	for (unsigned i = 0; i < w->node_count; i++) {
 		unsigned node = (first + i) % w->node_count;
 
-		if (!may_open(w, node))
+		if ((app->only >= 0 && node != (unsigned)app->only) || !may_open(w, node))
 			continue;
 		app_open_on(w, node);
 		return;

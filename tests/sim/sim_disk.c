@@ -120,11 +120,24 @@ static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 	return 0;
 }
 
+/* Of tags, in place of what they stand for. */
+static void digest_of(const uint64_t *tags, uint64_t sectors, uint8_t out[static 8])
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (uint64_t i = 0; i < sectors; i++) {
+		h = (h ^ tags[i]) * UINT64_C(0x100000001b3);
+		h ^= h >> 29;
+	}
+	memcpy(out, &h, sizeof(h));
+}
+
 static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 {
 	struct disk *d = &n->disk;
 	uint64_t sectors = op->bytes / SECTOR_BYTES;
 	struct core_event ev = { .kind = EV_DISK_DONE };
+	uint8_t digest[8];
 
 	ev.u.done.tag = op->tag;
 	ev.u.done.error = take_error(d, w, op);
@@ -141,6 +154,11 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 		tags = payload_tags(w, ev.u.done.payload);
 		for (uint64_t i = 0; i < sectors; i++)
 			tags[i] = disk_peek(d, op->sector + i);
+		if (op->digest) {
+			digest_of(tags, sectors, digest);
+			ev.u.done.digest = digest;
+			ev.u.done.digest_bytes = sizeof(digest);
+		}
 	}
 	release(w, d, op);
 	node_step(w, n->id, &ev);
@@ -196,6 +214,7 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 	struct disk *d = &w->nodes[node].disk;
 	struct disk_op op = {
 		.in_use = true, .kind = (uint8_t)kind, .fua = ac->fua, .tag = ac->tag,
+		.digest = ac->digest_alg != NULL,
 		.sector = ac->sector, .bytes = ac->bytes, .flush_seq = d->log_seq,
 		.gen = ++d->op_gen,
 	};

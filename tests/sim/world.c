@@ -52,7 +52,7 @@ void world_reset(struct world *w, uint64_t seed)
 	w->command_cookie = 0;
 	memset(w->commands, 0, sizeof(w->commands));
 	w->faults_on = false;
-	w->split_brain_ok = false;
+	w->split_brain_ok = w->damaged = false;
 	memset(w->fault_count, 0, sizeof(w->fault_count));
 	w->why[0] = '\0';
 	payload_reset(w);

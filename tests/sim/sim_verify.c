@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Online verify: begun at random while there are faults; and of disks that were changed behind
+ * their node's back, under load: what differs in the end is marked, nothing else is.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+#define RANGE_SECTORS (UINT64_C(8) << 11) /* 8 MiB */
+#define RANGE_BLOCKS (RANGE_SECTORS / BM_BLOCK_SECTORS)
+
+/* Not more of a large device than a life has time for. */
+static void choose_range(struct world *w, struct ev_command *cmd)
+{
+	uint64_t sectors = w->params.device_sectors;
+
+	if (sectors <= RANGE_SECTORS && prng_chance(&w->rng, 2, 3))
+		return;
+	cmd->start_sector = prng_below(&w->rng, sectors);
+	cmd->stop_sector = cmd->start_sector + prng_range(&w->rng, 1, RANGE_SECTORS);
+}
+
+/* ---- at random ---- */
+
+static void random_verify(struct world *w, uint64_t a, uint64_t b)
+{
+	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR };
+	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
+
+	(void)a;
+	(void)b;
+	if (!w->faults_on)
+		return;
+	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, w->node_count - 1)) % w->node_count);
+	cmd.abort = prng_chance(&w->rng, 1, 4);
+	choose_range(w, &cmd);
+	cmd.has_start = cmd.start_sector || prng_chance(&w->rng, 1, 2);
+	if (w->nodes[node].up)
+		node_command(w, node, cmd, NULL, 0);
+	world_at(w, prng_exp(&w->rng, 5 * NS_SEC), random_verify, 0, 0);
+}
+
+void verify_at_random(struct world *w)
+{
+	if (w->params.verifies)
+		world_at(w, prng_exp(&w->rng, 3 * NS_SEC), random_verify, 0, 0);
+}
+
+/* ---- with differences ---- */
+
+/* In the working set, or anywhere in what is verified. */
+static void damage_disk(struct world *w, unsigned node, const struct ev_command *cmd,
+			struct sim_damage *out)
+{
+	unsigned count = (unsigned)prng_below(&w->rng, SIM_DAMAGE_MAX + 1);
+	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	uint64_t first = cmd->start_sector / BM_BLOCK_SECTORS;
+
+	out->count = 0;
+	while (out->count < count) {
+		uint64_t block = prng_chance(&w->rng, 1, 2) ?
+					 w->app.hot[prng_below(&w->rng, w->app.hot_count)] :
+					 first + prng_below(&w->rng, RANGE_BLOCKS);
+		unsigned sector = (unsigned)prng_below(&w->rng, BM_BLOCK_SECTORS);
+		struct disk_block *b;
+
+		block %= blocks;
+		b = disk_block(&w->nodes[node].disk, block);
+		b->now[sector] = b->durable[sector] = prng_u64(&w->rng) | 1;
+		out->block[out->count++] = block;
+		sim_trace(w, "node %u: block %llu is changed behind its back", node,
+			  (unsigned long long)block);
+	}
+}
+
+static bool is_damaged(const struct sim_damage *d, uint64_t block)
+{
+	for (unsigned i = 0; i < d->count; i++) {
+		if (d->block[i] == block)
+			return true;
+	}
+	return false;
+}
+
+/* Bits may also be there for want of room in an activity log; what a verify says counts. */
+void verify_reported(struct world *w, unsigned node, uint64_t sector, uint64_t sectors)
+{
+	for (uint64_t s = sector; w->damaged && s < sector + sectors; s += BM_BLOCK_SECTORS) {
+		if (!is_damaged(&w->damage, s / BM_BLOCK_SECTORS))
+			sim_fail(w, "node %u: verify finds a difference in block %llu", node,
+				 (unsigned long long)(s / BM_BLOCK_SECTORS));
+	}
+}
+
+static bool is_marked(struct world *w, unsigned node, unsigned peer, uint64_t block)
+{
+	const struct md_super *md = core_md(w->nodes[node].core, SIM_VNR);
+	const struct bm_store *bm = core_bitmap(w->nodes[node].core, SIM_VNR);
+	int slot = md->peers[peer].bitmap_index;
+
+	return slot >= 0 && (bm->slot[slot][block / 64] >> (block % 64) & 1);
+}
+
+static bool differs(struct world *w, unsigned a, unsigned b, uint64_t block)
+{
+	for (unsigned s = 0; s < BM_BLOCK_SECTORS; s++) {
+		uint64_t sector = block * BM_BLOCK_SECTORS + s;
+
+		if (disk_peek(&w->nodes[a].disk, sector) != disk_peek(&w->nodes[b].disk, sector))
+			return true;
+	}
+	return false;
+}
+
+/* True: all that differs is marked, and something does. */
+static bool check_marks(struct world *w, const struct sim_damage *d, const struct ev_command *cmd)
+{
+	unsigned a = w->verify_source, b = cmd->peer;
+	const struct status_peer *sp = status_peer(node_status(w, a), b);
+	uint64_t skipped = sp->devices[0].verify.skipped_bits, missing = 0, marked = 0;
+	uint64_t first = cmd->start_sector / BM_BLOCK_SECTORS, end = UINT64_MAX;
+	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+
+	if (cmd->stop_sector)
+		end = (cmd->stop_sector + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+	for (uint64_t block = 0; block < blocks; block++) {
+		bool inside = block >= first && block < end;
+		bool here = is_marked(w, a, b, block), there = is_marked(w, b, a, block);
+
+		marked += here || there;
+		if (is_damaged(d, block) && inside && differs(w, a, b, block))
+			missing += !here || !there;
+	}
+	if (missing > skipped)
+		sim_fail(w, "verify of %u and %u leaves %llu differences unmarked and skips %llu",
+			 a, b, (unsigned long long)missing, (unsigned long long)skipped);
+	return !first && end == UINT64_MAX && !missing && marked;
+}
+
+static void repair(struct world *w, unsigned victim)
+{
+	struct ev_command cmd = { .cmd = CMD_INVALIDATE, .vnr = SIM_VNR, .keep_bitmap = true };
+
+	node_command(w, victim, cmd, NULL, 0);
+	life_expect_converged(w);
+}
+
+static void started(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	(void)arg;
+	if (rc < SS_SUCCESS)
+		sim_fail(w, "node %u: verify refused with %d (%s)", node, rc,
+			 state_rv_text((enum state_rv)rc));
+	w->verify_started = true;
+}
+
+static bool is_over(struct world *w)
+{
+	const struct resource_status *st = node_status(w, w->verify_source);
+
+	if (!w->verify_started)
+		return false;
+	for (unsigned p = 0; p < st->peer_count; p++) {
+		if (st->peers[p].devices[0].repl != REPL_ESTABLISHED)
+			return false;
+	}
+	return true;
+}
+
+static bool is_quiet(struct world *w)
+{
+	if (w->app.phase != APP_IDLE || w->app.in_flight > 0 || !simnet_quiet(w))
+		return false;
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].disk.ops_high > 0)
+			return false;
+	}
+	return true;
+}
+
+void verify_phase(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .has_start = true };
+	unsigned node = (unsigned)prng_below(&w->rng, w->node_count), victim;
+
+	if (!w->params.verifies)
+		return;
+	w->verify_source = node;
+	w->verify_started = false;
+	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, w->node_count - 1)) % w->node_count);
+	choose_range(w, &cmd);
+	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
+	w->damaged = true;
+	damage_disk(w, victim, &cmd, &w->damage);
+	/* Who uses the data reads its own disk: not the changed one. */
+	w->app.only = (int)((victim + 1 + prng_below(&w->rng, w->node_count - 1)) % w->node_count);
+	w->app.stop = false;
+	w->app.ops_left = (unsigned)prng_below(&w->rng, 120);
+	app_kick(w);
+	world_run_for(w, prng_exp(&w->rng, NS_SEC));
+	node_command(w, node, cmd, started, 0);
+	if (!world_run_until(w, is_over, 1200 * NS_SEC))
+		sim_fail(w, "I7: verify of %u and %u does not end", node, cmd.peer);
+	w->app.stop = true;
+	app_kick(w);
+	/* Also what is told only after a while: peer acks clear bits that were set for want of room. */
+	world_run_for(w, NS_SEC);
+	if (!world_run_until(w, is_quiet, 120 * NS_SEC))
+		sim_fail(w, "I7: no rest after a verify");
+	if (check_marks(w, &w->damage, &cmd))
+		repair(w, victim);
+}
