@@ -204,7 +204,7 @@ void verify_phase(struct world *w)
 		sim_fail(w, "I7: verify of %u and %u does not end", node, cmd.peer);
 	w->app.stop = true;
 	app_kick(w);
-	/* Also what is told only after a while: peer acks clear bits that were set for want of room. */
+	/* Peer acks come late; they clear bits that were set for want of room. */
 	world_run_for(w, NS_SEC);
 	if (!world_run_until(w, is_quiet, 120 * NS_SEC))
 		sim_fail(w, "I7: no rest after a verify");
