@@ -67,10 +67,11 @@ static void mark(struct core *core, struct peer_device *pd, const struct rs_requ
 {
 	struct volume *vol = core->vol[pd->v];
 	struct verify *ov = &pd->ov;
+	bool before = rq->sector + sectors_of(rq) == ov->range_sector;
 
-	if (ov->range_sector + ov->range_sectors != rq->sector)
+	if (!before && ov->range_sector + ov->range_sectors != rq->sector)
 		log_range(core, pd);
-	if (!ov->range_sectors)
+	if (before || !ov->range_sectors)
 		ov->range_sector = rq->sector;
 	ov->range_sectors += sectors_of(rq);
 	ov->found_bits++;
