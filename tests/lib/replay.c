@@ -571,16 +571,19 @@ static bool is_wanted(const struct replay *r, const struct replay_pkt *p)
 	return false;
 }
 
-/* As target of a resync or source of a verify. */
+/* As target of a resync or source of a verify; not if it waits for what is recorded later. */
 static bool sets_the_pace(const struct replay *r)
 {
+	bool sets = false, waits = false;
+
 	for (unsigned i = 0; i < r->conf.peer_count; i++) {
 		enum repl_state repl = r->core->st.pd[r->conf.peers[i].node_id][0].repl;
 
-		if (repl == REPL_SYNC_TARGET || repl == REPL_VERIFY_S)
-			return true;
+		sets |= repl == REPL_SYNC_TARGET || repl == REPL_VERIFY_S;
 	}
-	return false;
+	for (const struct replay_pkt *p = r->out.head; p; p = p->next)
+		waits |= p->d.pkt.type == P_FLUSH_REQUESTS;
+	return sets && !waits;
 }
 
 /*
