@@ -73,7 +73,7 @@ took=$(($(now_ms) - clock_here)) there=$(($(guest_ms) - clock_there))
 began=$(now_ms)
 guest run 'for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero bs=64k count=16 status=none | sha256sum; done >/dev/null' || failed "the guest does not compute"
 took=$(($(now_ms) - began))
-export SLOW=$((1 + took / QUICK_MS)) PING_DS=${PING_DS:-$((30 * (1 + took / QUICK_MS)))}
+export SLOW=$((1 + took / QUICK_MS)) PING_DS=${PING_DS:-$((40 * (1 + took / QUICK_MS)))}
 echo "the guest's clock is right; limits times $SLOW"
 
 if [ $# -eq 0 ]; then set -- $(cd tests/interop/scenarios && ls ./*.sh | sed 's/^\.\///; s/\.sh$//'); fi

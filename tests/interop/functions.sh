@@ -173,7 +173,8 @@ on() { local side=$1 what=$2; shift 2; "${side}_$what" "$@"; }
 other() { if [ "$1" = here ]; then echo there; else echo here; fi; }
 here_promote() { ctl here primary r0; }
 there_promote() { adm primary r0; }
-here_demote() { ctl here secondary r0; }
+# FUSE tells a moment after close() that the file is not open any more.
+here_demote() { wait_for 30 "us to be Secondary" ctl here secondary r0; }
 there_demote() { adm secondary r0; }
 here_disconnect() { ctl here disconnect r0; }
 there_disconnect() { adm disconnect r0; }

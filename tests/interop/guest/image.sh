@@ -19,10 +19,12 @@ candidate() { apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" 
 stock_kernel() { apt-cache depends linux-image-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }'; }
 
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || cannot "only made on Debian for amd64"
-if [ -z "$(stock_kernel)" ] && [ "$(id -u)" -eq 0 ]; then apt-get update -q >/dev/null 2>&1 || true; fi
-kernel=$(stock_kernel)
-[ -n "$kernel" ] || cannot "apt knows no package linux-image-amd64"
-wanted="$kernel=$(candidate "$kernel") busybox-static=$(candidate busybox-static)"
+update() { [ "$(id -u)" -eq 0 ] && apt-get update -q >/dev/null 2>&1; }
+choose() {
+	kernel=$(stock_kernel)
+	[ -n "$kernel" ] && wanted="$kernel=$(candidate "$kernel") busybox-static=$(candidate busybox-static)"
+}
+choose || { update && choose; } || cannot "apt knows no package linux-image-amd64"
 key=$({ cat "$here/image.sh" "$here/init"; echo "$wanted"; dpkg-query -W bash coreutils diffutils util-linux libc6 drbd-utils; } | sha256sum)
 if [ "$(cat "$dir/made-of" 2>/dev/null)" = "$key" ]; then exit 0; fi
 
@@ -33,11 +35,7 @@ cd "$work"
 echo "image.sh: downloading $wanted"
 download() { apt-get download -q $wanted >download.log 2>&1; }
 # Lists that are older than the archive name a version that is gone.
-if ! download; then
-	[ "$(id -u)" -ne 0 ] || apt-get update -q >/dev/null 2>&1 || true
-	wanted="$kernel busybox-static"
-	download || { cat download.log; cannot "cannot download $wanted"; }
-fi
+download || { update && choose && download; } || { cat download.log; cannot "cannot download $wanted"; }
 
 root=$work/root
 version=${kernel#linux-image-}
