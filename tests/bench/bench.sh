@@ -73,12 +73,14 @@ add_cluster() { # NAME PROTOCOL NODE...
 	local name=$1 dir n pids=
 	wanted_row "$name" || return 0
 	CLUSTER_NET="protocol = \"$2\";"
+	[[ $name != *TLS ]] || CLUSTER_NET+=" tls = true;"
 	shift 2
 	dir=$work/${name// /-}
 	cluster_new "$dir" "$size" "$@"
 	echo "$*" >"$dir/nodes"
 	clusters+=("$dir")
 	cluster_create_md >/dev/null || die "create-md failed"
+	[[ $name != *TLS ]] || { ctl "$1" tls init && ctl "$1" tls issue all; } >/dev/null || die "tls failed"
 	for n in "$@"; do
 		node_start "$n" || exit 1
 		echo "${NODE_PID[$n]}" >"$dir/$n/pid"
@@ -148,6 +150,7 @@ setup() { # DIR
 	add_cluster "one peer C" C alpha beta
 	add_cluster "two peers C" C alpha beta gamma
 	add_cluster "one peer A" A alpha beta
+	add_cluster "one peer C TLS" C alpha beta
 	setup_others "$backing"
 }
 

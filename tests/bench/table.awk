@@ -12,6 +12,7 @@ BEGIN {
 	want("tmpfs", "one peer C", "quorum 1+1", "2 2 1.2")
 	want("tmpfs", "one peer C", "quorum 0+2", "2 2 1.2")
 	want("tmpfs", "one peer C", "GlusterFS replica 2", "4.5 9 5")
+	want("tmpfs", "one peer C TLS", "one peer C", "0.65 0.65 0.65")
 	want("disk", "one peer C", "quorum 1+1", "1 1.5 1")
 	want("disk", "one peer C", "quorum 0+2", "1 1.5 1")
 	split("randwrite-4k-qd1 randwrite-4k-qd32 write-1m randread-4k-qd32 read-1m", workload_names, " ")

@@ -52,6 +52,20 @@ kill -HUP "$pid"
 must wait_for 30 "the log to be opened again" test -s "$WORK/alpha.log"
 [ "$(ctl alpha role r0)" = Secondary ] || fail "does not answer after SIGHUP"
 must ctl alpha adjust r0
+# New certificates, too; what is unusable is told, and the one before stays.
+sed -i 's/common = {/&  tls = { };/; s/net = {/& tls = true;/' "$CLUSTER_DIR/drbdfs.conf"
+must_fail 10 ctl alpha adjust r0
+said "certificate $CLUSTER_DIR/tls/alpha.pem: No such file"
+must ctl alpha tls init
+must ctl alpha tls issue all
+must ctl alpha adjust r0
+kill -HUP "$pid"
+must wait_for 30 "the certificate to be read again" grep -q 'the certificate was read again' "$WORK/alpha.log"
+cp "$CLUSTER_DIR/tls/alpha.pem" "$WORK/alpha.pem"
+echo nonsense >"$CLUSTER_DIR/tls/alpha.pem"
+kill -HUP "$pid"
+must wait_for 30 "the bad certificate to be told" grep -q 'alpha.pem: .*; the certificate read before stays in use' "$WORK/alpha.log"
+cp "$WORK/alpha.pem" "$CLUSTER_DIR/tls/alpha.pem"
 kill -HUP "$pid"
 must ctl alpha shutdown
 ended "$pid"
