@@ -17,7 +17,11 @@
 #define RS_TICK_NS (UINT64_C(100) * 1000000)
 #define RS_REQUEST_MAX_BYTES (1U << 20)
 #define RS_TARGET_REQUESTS 1024U   /* per volume */
-#define RS_SOURCE_REQUESTS 1024U   /* per volume, all peers */
+/*
+ * Per volume, all peers: a verify of a DRBD kernel skips what is cancelled, and it has up to
+ * max-buffers (2048 by default) requests of one bit under way.
+ */
+#define RS_SOURCE_REQUESTS 4096U
 #define RS_SOURCE_WINDOW_SECTORS (64U << 11) /* read and not yet acknowledged, per volume */
 #define RS_PLAN_STEPS_MAX 300      /* c-plan-ahead in 0.1 s */
 #define RS_MARKS 8

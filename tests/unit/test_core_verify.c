@@ -107,6 +107,28 @@ Test(verify, what_differs_is_marked_and_nothing_else)
 	pair_free(p);
 }
 
+/* As many as a DRBD kernel with the default max-buffers has under way. */
+Test(verify, many_small_requests_are_served)
+{
+	struct pair *p = start(2, verifies);
+	unsigned count = 2048;
+
+	pair_hold(p, 1, 0, STREAM_DATA, true);
+	for (unsigned i = 0; i < count; i++) {
+		struct pkt pkt = { .type = P_OV_DAGTAG_REQ, .vnr = 0 };
+
+		pkt.u.block.sector = i * (uint64_t)BM_BLOCK_SECTORS;
+		pkt.u.block.bytes = BM_BLOCK_BYTES;
+		pkt.u.block.block_id = i;
+		pkt.u.block.dagtag_node = NODES_MAX;
+		pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	}
+	pair_run(p);
+	cr_assert_eq(pair_sent(p, 1, 0, P_RS_CANCEL), 0);
+	cr_assert_eq(pair_sent(p, 1, 0, P_OV_DAGTAG_REPLY), count);
+	pair_free(p);
+}
+
 /* Nobody but the operator knows which side is right. */
 Test(verify, what_was_found_stays_until_a_resync_is_asked_for)
 {
