@@ -5,6 +5,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/state.h"
 
 static struct volume *volume_of(struct core *core, const struct ev_command *ev)
@@ -242,6 +243,11 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 	}
 	if (repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED) {
 		command_reply(core, SS_NEED_CONNECTION, "%s is not connected", peer->conf->name);
+		return COMMAND_DONE;
+	}
+	if (ev->keep_bitmap && peer_is_drbd8(peer)) {
+		command_reply(core, SS_NOT_SUPPORTED, "%s runs DRBD 8.4, which sets the whole "
+			      "bitmap: leave out --reset-bitmap=no", peer->conf->name);
 		return COMMAND_DONE;
 	}
 	if (remote && disk_of(core, vol) != DISK_UP_TO_DATE) {

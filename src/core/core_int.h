@@ -76,6 +76,7 @@ struct peer_device {
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
 	/* resync*.c, bitmap_xfer.c */
 	struct bitmap_rx bm_rx;
+	uint64_t sync_uuid;         /* drbd8_sync.c: told before a full sync could begin */
 	struct resync rs;
 	struct claim_fence fence;
 	struct verify ov; /* verify.c */

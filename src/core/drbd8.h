@@ -40,6 +40,8 @@ void drbd8_epochs_acknowledged(struct core *core, struct peer *peer);
 /* The bitmaps are exchanged: the source names the generation that the target starts from. */
 void drbd8_send_sync_uuid(struct core *core, struct peer_device *pd);
 void rx_drbd8_sync_uuid(struct core *core, struct peer *peer, const struct pkt *pkt);
+/* All bits are set: a full sync goes without bitmaps. */
+void drbd8_start_full(struct core *core, struct peer_device *pd);
 /* The target told the end by its state alone: the source settles its reference itself. */
 void drbd8_source_finished(struct core *core, struct peer_device *pd);
 /* Both decide with what travelled in P_UUIDS. */

@@ -7,6 +7,7 @@
 #include "core/drbd8.h"
 #include "core/resync_int.h"
 #include "core/state.h"
+#include "core/twopc.h"
 
 #define HISTORY_8 2U
 #define FLAGS_8 (UINT64_C(0xf) | UUID_FLAG_STABLE)
@@ -59,21 +60,59 @@ void drbd8_send_sync_uuid(struct core *core, struct peer_device *pd)
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
+static void become_target(struct core *core, struct peer_device *pd, uint64_t sync_uuid)
+{
+	struct volume *vol = core->vol[pd->v];
+	struct state *next;
+
+	pd->sync_uuid = 0;
+	uuid_set_current(core, vol, sync_uuid);
+	set_reference(core, vol, core->peer[pd->p], 0);
+	next = state_begin(core);
+	next->pd[pd->p][pd->v].repl = REPL_SYNC_TARGET;
+	state_end(core, STATE_HARD);
+}
+
+/* Its answer to our request for a full sync comes on the other stream, and may come later. */
+static bool full_sync_begins(const struct core *core, const struct peer_device *pd)
+{
+	const struct twopc *tp = &core->twopc;
+
+	return repl_of(core, pd) == REPL_STARTING_SYNC_T ||
+	       (repl_of(core, pd) == REPL_ESTABLISHED && tp->phase == TWOPC_INITIATING &&
+		tp->change.kind == TWOPC_REPL && tp->change.target == (int8_t)pd->p);
+}
+
 void rx_drbd8_sync_uuid(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	struct peer_device *pd = &peer->pd[vol->v];
-	struct state *next;
 
-	if (!vol_has_md(vol) || repl_of(core, pd) != REPL_WF_BITMAP_T || pd->bm_rx.active) {
+	if (vol_has_md(vol) && repl_of(core, pd) == REPL_WF_BITMAP_T && !pd->bm_rx.active) {
+		become_target(core, pd, pkt->u.sync_uuid);
+	} else if (vol_has_md(vol) && full_sync_begins(core, pd)) {
+		pd->sync_uuid = pkt->u.sync_uuid;
+		core_work(core, WORK_SYNC);
+	} else {
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "P_SYNC_UUID of volume %u without a "
 			  "resync that waits for it", vol->vnr);
+	}
+}
+
+void drbd8_start_full(struct core *core, struct peer_device *pd)
+{
+	struct state *next;
+
+	if (repl_of(core, pd) == REPL_STARTING_SYNC_T) {
+		if (pd->sync_uuid)
+			become_target(core, pd, pd->sync_uuid);
 		return;
 	}
-	uuid_set_current(core, vol, pkt->u.sync_uuid);
-	set_reference(core, vol, peer, 0);
+	drbd8_send_sync_uuid(core, pd);
+	/* It has agreed to that, and will only tell the end. */
+	pd->conn_rx = REPL_STARTING_SYNC_T;
 	next = state_begin(core);
-	next->pd[peer->id][vol->v].repl = REPL_SYNC_TARGET;
+	next->pd[pd->p][pd->v].repl = REPL_SYNC_SOURCE;
 	state_end(core, STATE_HARD);
 }
 

@@ -215,11 +215,15 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state disk = believed_disk(core, pd, r);
 	bool ended = peer_ended(repl_of(core, pd), pd->conn_rx, r->conn, peer_is_drbd8(peer));
+	bool resynced = peer_is_drbd8(peer) && is_source(repl_of(core, pd)) &&
+			r->disk == DISK_UP_TO_DATE;
 	struct state *next;
 	struct state_peer_device *spd;
 
-	if (ended && peer_is_drbd8(peer) && r->disk == DISK_UP_TO_DATE &&
-	    is_source(repl_of(core, pd)))
+	/* It does not tell the begin, and a report from before that may still be on its way. */
+	if (resynced && vol_has_md(vol) && bitmap_weight(vol, peer->id))
+		ended = false;
+	if (ended && resynced)
 		drbd8_source_finished(core, pd);
 	next = state_begin(core);
 	spd = &next->pd[peer->id][vol->v];

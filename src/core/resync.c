@@ -9,6 +9,7 @@
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -447,6 +448,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		struct peer_device *pd = &peer->pd[v];
 
 		xfer_reset(pd);
+		pd->sync_uuid = 0;
 		pd->fence = (struct claim_fence){ .current = 0 };
 		target_drop(core, pd, false);
 		source_drop(core, pd, false);
@@ -486,6 +488,10 @@ static void start_full(struct core *core, struct peer_device *pd)
 
 	if (vol->bm.guard_seq)
 		return;
+	if (peer_is_drbd8(core->peer[pd->p])) {
+		drbd8_start_full(core, pd);
+		return;
+	}
 	next = state_begin(core);
 	next->pd[pd->p][pd->v].repl =
 		repl == REPL_STARTING_SYNC_S ? REPL_SYNC_SOURCE : REPL_SYNC_TARGET;

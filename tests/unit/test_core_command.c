@@ -254,6 +254,29 @@ Test(disk, invalidate_copies_everything_again)
 	pair_free(p);
 }
 
+/* Neither sends a bitmap then; P_SYNC_UUID may overtake the answer to the request. */
+Test(disk, before_110_a_full_sync_begins_with_p_sync_uuid)
+{
+	struct pair *p = two();
+	struct ev_command marked = { .cmd = CMD_INVALIDATE_REMOTE, .peer = 1, .keep_bitmap = true };
+
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 1000), 0);
+	pair_core(p, 0)->peer[1]->apv = 101;
+	pair_core(p, 1)->peer[0]->apv = 101;
+	cr_assert_eq(pair_simple(p, 1, CMD_INVALIDATE), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert_eq(pair_conn(p, 0, 1), CONN_CONNECTED);
+	cr_assert_eq(pair_sent(p, 0, 1, P_SYNC_UUID), 1);
+	cr_assert_eq(pair_peer_command(p, 0, CMD_INVALIDATE_REMOTE, 1), SS_SUCCESS, "%s",
+		     pair_text(p));
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert_eq(pair_sent(p, 0, 1, P_SYNC_UUID), 2);
+	cr_assert_eq(pair_sent(p, 0, 1, P_COMPRESSED_BITMAP) + pair_sent(p, 0, 1, P_BITMAP), 0);
+	cr_assert_eq(pair_command(p, 0, &marked), SS_NOT_SUPPORTED);
+	pair_free(p);
+}
+
 Test(disk, invalidate_needs_a_good_peer)
 {
 	struct pair *p = two();
