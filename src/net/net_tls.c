@@ -2,9 +2,9 @@
 /*
  * TLS 1.3 on one TCP connection, by OpenSSL: the handshake, who the peer is, and the byte layer.
  *
- * What is received passes through OpenSSL. What is sent is either encrypted by the kernel, and then
- * this layer's write is the plain one; or OpenSSL makes records, which are collected here and leave
- * with one send() for a whole batch.
+ * What is received passes through OpenSSL, which takes many records at once out of the socket. What
+ * is sent is either encrypted by the kernel, and then this layer's write is the plain one; or
+ * OpenSSL makes records, which are collected here and leave with one send() for a whole batch.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -34,6 +34,7 @@ struct net_tls {
 	bool heard;                 /* a first byte has come, and it was TLS */
 	bool kernel_tx;
 	bool read_more;             /* the last read did not come to an end */
+	bool drained, ended;        /* the socket had no more at present, or for ever */
 	char refused_names[256];    /* of a certificate that was not believed */
 	char problem[ERR_TEXT_MAX]; /* after the handshake: why nothing works any more */
 	uint8_t *out;               /* OUT_BYTES; [out_start, out_end) waits for the socket */
@@ -148,7 +149,31 @@ int net_tls_check_peer(X509_STORE_CTX *store, void *arg)
 	return 0;
 }
 
-/* ---- records on their way out ---- */
+/* ---- records on their way in and out ---- */
+
+static int records_read(BIO *bio, char *bytes, size_t room, size_t *count)
+{
+	struct net_tls *t = BIO_get_data(bio);
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	/* After a short read the socket is empty: saves a call that finds nothing. */
+	if (!t->drained) {
+		do
+			n = recv(t->fd, bytes, room, MSG_DONTWAIT);
+		while (n < 0 && errno == EINTR);
+		t->drained = n < (ssize_t)room;
+		t->ended = n == 0;
+		if (n > 0) {
+			*count = (size_t)n;
+			return 1;
+		}
+		if (n == 0 || errno != EAGAIN)
+			return (int)n;
+	}
+	BIO_set_retry_read(bio);
+	return -1;
+}
 
 static int records_write(BIO *bio, const char *bytes, size_t count, size_t *written)
 {
@@ -164,25 +189,37 @@ static int records_write(BIO *bio, const char *bytes, size_t count, size_t *writ
 
 static long records_ctrl(BIO *bio, int command, long number, void *pointer)
 {
-	(void)bio;
+	const struct net_tls *t = BIO_get_data(bio);
+
 	(void)number;
 	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
+	return command == BIO_CTRL_FLUSH || (command == BIO_CTRL_EOF && t->ended);
 }
 
-/* The connection is encrypted here: its records are collected from now on. */
-static bool collect_records(struct net_tls *t)
+/* After the handshake the records pass through our hands, where the kernel does not do it all. */
+static bool take_records(struct net_tls *t)
 {
+	bool kernel_rx = BIO_get_ktls_recv(SSL_get_rbio(t->ssl));
 	BIO *bio = BIO_new(t->records);
 
-	t->out = malloc(OUT_BYTES);
-	if (!bio || !t->out) {
+	t->kernel_tx = BIO_get_ktls_send(SSL_get_wbio(t->ssl));
+	if (!t->kernel_tx)
+		t->out = malloc(OUT_BYTES);
+	if (!bio || (!t->kernel_tx && !t->out)) {
 		BIO_free(bio);
 		return false;
 	}
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
-	SSL_set0_wbio(t->ssl, bio);
+	if (!kernel_rx) {
+		BIO_up_ref(bio);
+		SSL_set0_rbio(t->ssl, bio);
+	}
+	if (!t->kernel_tx) {
+		BIO_up_ref(bio);
+		SSL_set0_wbio(t->ssl, bio);
+	}
+	BIO_free(bio);
 	return true;
 }
 
@@ -211,6 +248,7 @@ static BIO_METHOD *records_method(struct net *net)
 		return net->records;
 	net->records = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "records");
 	if (net->records) {
+		BIO_meth_set_read_ex(net->records, records_read);
 		BIO_meth_set_write_ex(net->records, records_write);
 		BIO_meth_set_ctrl(net->records, records_ctrl);
 	}
@@ -302,8 +340,7 @@ enum net_tls_step net_tls_handshake(struct net_tls *t, char why[ERR_TEXT_MAX])
 		explain(t, rc, error, why, ERR_TEXT_MAX);
 		return NET_TLS_FAILED;
 	}
-	t->kernel_tx = BIO_get_ktls_send(SSL_get_wbio(t->ssl));
-	if (!t->kernel_tx && !collect_records(t)) {
+	if (!take_records(t)) {
 		str_copy(why, ERR_TEXT_MAX, "no memory");
 		return NET_TLS_FAILED;
 	}
@@ -355,6 +392,7 @@ static ssize_t tls_read(struct net_stream *s, const struct iovec *iov, int iov_c
 
 	if (t->problem[0])
 		return -EPROTO;
+	t->drained = false;
 	for (int i = 0; i < iov_count; i++) {
 		size_t got = 0, n;
 
