@@ -116,6 +116,13 @@ static void promoted(struct core *core)
 	core_work(core, WORK_REQUESTS | WORK_SEND_STATE);
 }
 
+static enum promotion pause_promotion(struct core *core)
+{
+	command_goto(core, ROLE_PAUSING);
+	core->commands.deadline_ns = core->now_ns + largest_ping_timeout_ns(core);
+	return PROMOTION_WAITS;
+}
+
 /* What a refused promotion tries next; PROMOTION_FAILED = nothing. */
 static enum promotion promote_again(struct core *core, bool force)
 {
@@ -130,7 +137,9 @@ static enum promotion promote_again(struct core *core, bool force)
 		}
 		if (core->now_ns >= c->give_up_ns)
 			return PROMOTION_FAILED;
-		/* A peer may just be becoming usable. */
+		/* A peer may just be becoming usable. Where the next step would not wait for it: */
+		if (force || all_accessible(core))
+			return pause_promotion(core);
 		command_goto(core, ROLE_SETTLING);
 		return PROMOTION_WAITS;
 	case SS_TWO_PRIMARIES:
@@ -139,9 +148,7 @@ static enum promotion promote_again(struct core *core, bool force)
 		 * peer sees it: that takes a ping-timeout. */
 		if (++c->tries >= PROMOTE_TRIES_MAX)
 			return PROMOTION_FAILED;
-		command_goto(core, ROLE_PAUSING);
-		c->deadline_ns = core->now_ns + largest_ping_timeout_ns(core);
-		return PROMOTION_WAITS;
+		return pause_promotion(core);
 	default:
 		return PROMOTION_FAILED;
 	}

@@ -91,6 +91,16 @@ Test(role, inconsistent_needs_force_and_then_feeds_the_peer)
 	pair_free(p);
 }
 
+Test(role, force_without_any_disk_is_refused_in_time)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .diskless = 1, .no_connect = true });
+
+	pair_up(p);
+	cr_assert_eq(forced(p, 0, CMD_PRIMARY), SS_NO_UP_TO_DATE_DISK, "%s", pair_text(p));
+	cr_assert_eq(pair_role(p, 0), ROLE_SECONDARY);
+	pair_free(p);
+}
+
 Test(open, writing_promotes_and_the_last_close_demotes)
 {
 	struct pair *p = two();
