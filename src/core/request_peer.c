@@ -262,11 +262,12 @@ void request_peer_lost(struct core *core, struct peer *peer)
 			rq->barrier_at_ns = NEVER_NS;
 	}
 	tx->active = false;
+	/* Before the epoch is closed: no barrier is owed to it any more. */
+	tx->epoch_writes = 0;
 	request_epoch_close(core);
 	log_lost(core, peer);
 	ASSERT(tx->in_flight_sectors == 0);
 	tx->oldest = NULL;
-	tx->epoch_writes = 0;
 	tx->barrier_head = tx->barrier_tail = 0;
 	tx->ack_dagtag = 0;
 	if (rq->flush_wait[peer->id].pending) {

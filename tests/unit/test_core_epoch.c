@@ -299,3 +299,15 @@ EpochTest(nothing_is_owed_to_a_lost_sender)
 	cr_assert_eq(node_sent(&n, FROM, P_BARRIER_ACK, 0)->u.barrier.set_size, 1);
 	cr_assert_null(node_sent(&n, FROM, P_BARRIER_ACK, 1));
 }
+
+/* Its last write's epoch is closed by the loss: the next connection may come before the barrier would
+ * have gone out. */
+EpochTest(a_lost_peer_is_owed_no_barrier)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	node_write(&n, 1, 80);
+	node_lose(&n, FROM);
+	cr_assert_eq(n.core->req.barriers_due, 0);
+	node_connect(&n, FROM);
+	cr_assert(n.core->peer[FROM]->tx.active);
+}
