@@ -139,7 +139,7 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 
 /* ---- P_PROTOCOL ---- */
 
-static void protocol_send(struct core *core, struct peer *peer, enum packet type,
+static void protocol_send(struct core *core, struct peer *peer, uint16_t type,
 			  uint32_t conn_flags)
 {
 	const struct core_net_conf *net = &peer->conf->net;

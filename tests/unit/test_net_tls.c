@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* TLS between two ends: who is believed, what is refused and how it is said, new certificates. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../lib/certs.h"
 #include "../lib/net_world.h"
@@ -110,6 +114,50 @@ Test(net_tls, only_one_has_it)
 	begin();
 	refused("the peer closed the connection during the handshake; is tls set there, too?",
 		"TLS; tls must be set on both nodes");
+	end();
+}
+
+/* Somebody at the peer's address who opens the data stream and says nothing more. */
+static int open_silently(void)
+{
+	static const uint8_t first[] = { 0x83, 0x74, 0x02, 0x67, 0xff, 0xf2, 0, 0 };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(w.ports[0]) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	cr_assert_eq(send(fd, first, sizeof(first), 0), sizeof(first));
+	return fd;
+}
+
+static bool has_problem(void *ctx)
+{
+	return net_conn_tls_problem(ctx)[0] != '\0';
+}
+
+/* The handshake has a limit, and may be given up before. */
+Test(net_tls, silence)
+{
+	struct net_conn *conn;
+	int fds[2];
+
+	begin();
+	world_link(&w, 0, 1);
+	conn = w.ends[0][1].conn;
+	net_conn_connect(conn);
+	fds[0] = open_silently();
+	cr_assert(world_run(&w, has_problem, conn));
+	cr_assert(strstr(net_conn_tls_problem(conn), "no handshake within 1000 ms"), "%s",
+		  net_conn_tls_problem(conn));
+	fds[1] = open_silently();
+	world_idle(&w, 700);
+	net_conn_disconnect(conn);
+	cr_assert_str_empty(net_conn_tls_problem(conn));
+	net_conn_connect(conn);
+	world_idle(&w, 100);
+	cr_assert_eq(w.ends[0][1].up_count, 0);
+	close(fds[0]);
+	close(fds[1]);
 	end();
 }
 
