@@ -300,8 +300,8 @@ EpochTest(nothing_is_owed_to_a_lost_sender)
 	cr_assert_null(node_sent(&n, FROM, P_BARRIER_ACK, 1));
 }
 
-/* Its last write's epoch is closed by the loss: the next connection may come before the barrier would
- * have gone out. */
+/* Its last write's epoch is closed by the loss: the next connection may come before the barrier
+ * would have gone out. */
 EpochTest(a_lost_peer_is_owed_no_barrier)
 {
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
