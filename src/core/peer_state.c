@@ -91,6 +91,9 @@ static enum disk_state believed_disk(const struct core *core, const struct peer_
 				     const struct report *r)
 {
 	enum repl_state repl = repl_of(core, pd);
+	/* Of before all that it was told since it connected: nobody answers to a skipped sync. */
+	bool first_of_8 = peer_is_drbd8(core->peer[pd->p]) && !pd->conn_rx &&
+			  r->conn == REPL_ESTABLISHED;
 
 	/* Still preparing to be our target: not yet Inconsistent, but it will be. */
 	if (is_source(repl) && r->disk == DISK_UP_TO_DATE && r->conn > REPL_ESTABLISHED &&
@@ -98,7 +101,7 @@ static enum disk_state believed_disk(const struct core *core, const struct peer_
 		return DISK_INCONSISTENT;
 	/* Finished here, and its report of the same is on its way. */
 	if (repl_is_settled(repl) && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
-	    r->disk == DISK_INCONSISTENT && r->conn > REPL_SYNC_SOURCE)
+	    r->disk == DISK_INCONSISTENT && (r->conn > REPL_SYNC_SOURCE || first_of_8))
 		return DISK_UP_TO_DATE;
 	if (pd->left_behind && repl_is_settled(repl) && r->disk > DISK_OUTDATED)
 		return DISK_OUTDATED;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/cluster.h"
 #include "core/core_int.h"
 #include "../lib/core_pair.h"
 
@@ -284,6 +285,30 @@ Test(disk, before_110_a_full_sync_begins_with_p_sync_uuid)
 	cr_assert_eq(pair_sent(p, 0, 1, P_SYNC_UUID), 2);
 	cr_assert_eq(pair_sent(p, 0, 1, P_COMPRESSED_BITMAP) + pair_sent(p, 0, 1, P_BITMAP), 0);
 	cr_assert_eq(pair_command(p, 0, &marked), SS_NOT_SUPPORTED);
+	pair_free(p);
+}
+
+static void report_of_8_4(struct pair *p, unsigned disk)
+{
+	struct pkt pkt = { .type = P_STATE };
+
+	pkt.u.state = ROLE_SECONDARY | ROLE_SECONDARY << 2 | REPL_ESTABLISHED << SW_CONN_SHIFT |
+		      disk << SW_DISK_SHIFT | 8U << SW_PDSK_SHIFT;
+	rx_state(pair_core(p, 0), pair_core(p, 0)->peer[1], &pkt);
+}
+
+/* It says that it is connected once, and that may cross with our word that the disks are equal. */
+Test(disk, before_110_the_first_report_is_older_than_a_skipped_sync)
+{
+	struct pair *p = two();
+	struct core *core = pair_core(p, 0);
+
+	core->peer[1]->apv = 101;
+	core->peer[1]->pd[0].conn_rx = 0;
+	report_of_8_4(p, 4);
+	cr_assert_eq(core->st.pd[1][0].pdsk, DISK_UP_TO_DATE);
+	report_of_8_4(p, 4);
+	cr_assert_eq(core->st.pd[1][0].pdsk, DISK_INCONSISTENT);
 	pair_free(p);
 }
 
