@@ -598,13 +598,17 @@ void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 
 /*
  * The disk goes while its new generation was being written; it may come back with it or without.
- * Nothing was written in it, but the peers must know it before they hear of the next one.
+ * Nothing was written in it, but the peers must know it before they hear of the next one. Only a
+ * good disk may take it over: one that is about to end a resync would have a generation that no
+ * good disk has.
  */
 static void announce_pending(struct core *core, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
 		if (vol_has_md(vol) && peer_connected(core, peer) &&
-		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+		    repl_of(core, pd) >= REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE)
 			send_uuids(core, peer, vol->v, vol->bump_flags, vol->bump_weak);
 	}
 	vol->bump_seq = 0;

@@ -225,6 +225,38 @@ static void survivor_loses_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A's disk fails with the generation that leaves C out, while B is about to end its resync from A: B
+ * must not end at a generation that is on no disk, which would make what A and C have look old.
+ */
+static void target_of_a_generation_on_no_disk(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_part(w, B, C);
+	for (unsigned i = 0; i < 10; i++)
+		sc_write(w, 2 + 5 * i);
+	simnet_hold_type(w, A, B, P_FLUSH_REQUESTS_ACK, 6 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait(w, 1000);
+	sc_expect(w, sc_received(w, B, A) > 0, "B has got what it lacks");
+	simnet_cut(w, A, C, false);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	simnet_link(w, A, C, false);
+	simnet_link(w, C, A, false);
+	w->nodes[A].disk.fail_meta = 1;
+	sc_write_async(w, 3);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 8000);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 /* The disk is attached after the node has told its peer, inside the handshake, that it has none. */
 static void attached_in_handshake(struct world *w)
 {
@@ -390,6 +422,7 @@ const struct scenario scenarios_generations[] = {
 	{ "answer-without-generation", answer_without_generation },
 	{ "survivor-loses-disk", survivor_loses_disk },
 	{ "attached-in-handshake", attached_in_handshake },
+	{ "target-of-a-generation-on-no-disk", target_of_a_generation_on_no_disk },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
 	{ NULL, NULL },
