@@ -91,7 +91,7 @@ FUZZ_FLAGS := -g -O2 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 # Loops over the hundreds of entries of a log block or bitmap page, and whole sessions of the core: traced comparisons would be
 # most of the time.
 $(addprefix $(B)/fuzz/src/meta/meta_,al.o bitmap.o text.o): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
-$(patsubst %.c,$(B)/fuzz/%.o,$(wildcard src/core/*.c)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
+$(patsubst %.c,$(B)/fuzz/%.o,$(wildcard src/core/*.c src/net/*.c src/disk/*.c)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
 # What plays the peers is not what is looked at.
 $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tests/fuzz/session_*.c)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
 $(B)/fuzz/%.o: %.c

@@ -129,8 +129,9 @@ struct seen {
 enum script_phase { SCRIPT_DOWN, SCRIPT_FEATURES, SCRIPT_AUTH, SCRIPT_READY, SCRIPT_CONNECTED };
 
 struct script_rx {
-	uint8_t *bytes;
-	uint32_t count, skip;
+	uint8_t *bytes;          /* [start, count) is not parsed yet */
+	uint32_t start, count;
+	uint32_t skip;           /* of a payload that is still to come */
 };
 
 struct script {

@@ -31,7 +31,7 @@ void script_init(struct session *s, unsigned i)
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
 		if (!sc->rx[k].bytes)
 			sc->rx[k].bytes = malloc(RX_BYTES);
-		sc->rx[k].count = sc->rx[k].skip = 0;
+		sc->rx[k].start = sc->rx[k].count = sc->rx[k].skip = 0;
 		sc->fd[k] = -1;
 	}
 	sc->id = (uint8_t)(s->conf.own_id_last ? i : i + 1);
@@ -58,7 +58,7 @@ void script_close(struct session *s, struct script *sc)
 		if (sc->fd[k] >= 0)
 			close(sc->fd[k]);
 		sc->fd[k] = -1;
-		sc->rx[k].count = sc->rx[k].skip = 0;
+		sc->rx[k].start = sc->rx[k].count = sc->rx[k].skip = 0;
 	}
 	sc->phase = SCRIPT_DOWN;
 }
@@ -427,21 +427,22 @@ void script_rx_twopc(struct session *s, struct script *sc, const struct pkt *got
 static bool take_packet(struct session *s, struct script *sc, enum stream stream)
 {
 	struct script_rx *rx = &sc->rx[stream];
+	const uint8_t *p = rx->bytes + rx->start;
+	uint32_t fixed, payload, left = rx->count - rx->start;
 	struct pkt_uuids uuids;
 	struct wire_header h;
 	struct pkt pkt;
-	uint32_t fixed, payload, whole;
 	size_t need;
-	int rc = wire_decode_header(rx->bytes, rx->count, &h, &need);
+	int rc = wire_decode_header(p, left, &h, &need);
 
 	if (rc == WIRE_MORE)
 		return false;
 	if (!rc)
 		rc = wire_check_header(&sc->ctx, &h, stream, &fixed, &payload);
-	if (!rc && rx->count < need + fixed)
+	if (!rc && left < need + fixed)
 		return false;
 	if (!rc)
-		rc = wire_decode_body(&sc->ctx, &h, rx->bytes + need, fixed, &pkt, &uuids);
+		rc = wire_decode_body(&sc->ctx, &h, p + need, fixed, &pkt, &uuids);
 	if (rc) {
 		/* What was agreed on was tampered with. */
 		ASSERT(!sc->healthy);
@@ -449,27 +450,29 @@ static bool take_packet(struct session *s, struct script *sc, enum stream stream
 		return false;
 	}
 	script_rx(s, sc, stream, &pkt);
-	/* It may have closed the streams, or read on. */
+	/* It may have closed the streams. */
 	if (sc->phase == SCRIPT_DOWN)
 		return false;
-	whole = (uint32_t)need + fixed;
-	rx->count -= whole;
-	memmove(rx->bytes, rx->bytes + whole, rx->count);
-	rx->skip = payload < rx->count ? 0 : payload - rx->count;
-	payload -= rx->skip;
-	rx->count -= payload;
-	memmove(rx->bytes, rx->bytes + payload, rx->count);
+	left -= (uint32_t)need + fixed;
+	rx->skip = payload < left ? 0 : payload - left;
+	rx->start += (uint32_t)need + fixed + payload - rx->skip;
 	return true;
 }
 
 enum filled { FILLED_NOTHING, FILLED_ALL, FILLED_MORE };
 
+/* What is not parsed yet moves to the front, and what the socket has comes behind it. */
 static enum filled fill(struct session *s, struct script *sc, enum stream stream)
 {
 	struct script_rx *rx = &sc->rx[stream];
-	uint32_t room = RX_BYTES - rx->count;
-	ssize_t n = recv(sc->fd[stream], rx->bytes + rx->count, room, MSG_DONTWAIT);
+	uint32_t room;
+	ssize_t n;
 
+	rx->count -= rx->start;
+	memmove(rx->bytes, rx->bytes + rx->start, rx->count);
+	rx->start = 0;
+	room = RX_BYTES - rx->count;
+	n = recv(sc->fd[stream], rx->bytes + rx->count, room, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return FILLED_NOTHING;
 	if (n <= 0) {
@@ -479,13 +482,8 @@ static enum filled fill(struct session *s, struct script *sc, enum stream stream
 	rx->count += (uint32_t)n;
 	if (sc->blind)
 		rx->count = 0;
-	if (rx->skip) {
-		uint32_t skip = rx->skip < rx->count ? rx->skip : rx->count;
-
-		rx->count -= skip;
-		rx->skip -= skip;
-		memmove(rx->bytes, rx->bytes + skip, rx->count);
-	}
+	rx->start = rx->skip < rx->count ? rx->skip : rx->count;
+	rx->skip -= rx->start;
 	return (size_t)n < room ? FILLED_ALL : FILLED_MORE;
 }
 
