@@ -61,6 +61,8 @@ void handshake_exchange(struct core *core, struct peer *peer);
 void handshake_forget(struct peer *peer);
 /* All volumes' P_STATE of this round are here. */
 bool handshake_complete(const struct core *core, const struct peer *peer);
+/* The peer has a while from now for its next word; NEVER_NS in hs_deadline_ns ends that. */
+void handshake_deadline_arm(struct core *core, struct peer *peer);
 /* What an unfinished handshake lacks, for people. */
 const char *handshake_waiting_for(const struct core *core, const struct peer *peer);
 /* P_STATE before the connection is Connected. */

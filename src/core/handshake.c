@@ -14,7 +14,7 @@
 #define HS_AGAIN_NS NS_PER_S
 #define HS_AGAIN_SOON_NS (50 * NS_PER_MS)
 
-static void deadline_arm(struct core *core, struct peer *peer)
+void handshake_deadline_arm(struct core *core, struct peer *peer)
 {
 	peer->hs_deadline_ns = core->now_ns + (uint64_t)peer->conf->net.ping_timeout_ds *
 						      HS_PING_TIMEOUTS * 100 * NS_PER_MS;
@@ -34,7 +34,7 @@ void handshake_start(struct core *core, struct peer *peer)
 
 	handshake_reset(peer);
 	peer->phase = HS_FEATURES;
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	pkt.u.features = (struct pkt_features){
 		.protocol_min = APV_8_4, /* what lies between is refused when it comes */
 		.protocol_max = APV_MAX,
@@ -128,7 +128,7 @@ void rx_features(struct core *core, struct peer *peer, const struct pkt *pkt)
 		return;
 	}
 	peer->got_features = true;
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	if (peer->conf->net.cram_hmac_alg[0]) {
 		peer->phase = HS_AUTH;
 		auth_start(core, peer);
@@ -157,7 +157,7 @@ static void protocol_send(struct core *core, struct peer *peer, uint16_t type,
 void handshake_send_protocol(struct core *core, struct peer *peer)
 {
 	peer->phase = HS_PROTOCOL;
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	protocol_send(core, peer, P_PROTOCOL,
 		      peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0);
 }
@@ -215,7 +215,7 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 	}
 	peer->got_protocol = true;
 	peer->phase = HS_READY;
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	if (peer_is_drbd8(peer))
 		handshake_exchange(core, peer);
 	else if (core->self < peer->id)
@@ -337,7 +337,7 @@ static void send_lost_primary(struct core *core, struct peer *peer)
 void handshake_exchange(struct core *core, struct peer *peer)
 {
 	handshake_forget(peer);
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	send_lost_primary(core, peer);
 	FOR_EACH_VOLUME(core, vol) {
 		send_sync_param(core, peer, vol);
@@ -369,6 +369,8 @@ const char *handshake_waiting_for(const struct core *core, const struct peer *pe
 	case HS_READY:
 		break;
 	}
+	if (peer_connected(core, peer))
+		return "no report about the disk that was attached here";
 	if (twopc_connects(core, peer))
 		return "not all volumes were reported; are the same volumes up on both nodes?";
 	return "no connect transaction";
@@ -378,7 +380,7 @@ void handshake_rx_state(struct core *core, struct peer *peer, struct volume *vol
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 
-	deadline_arm(core, peer);
+	handshake_deadline_arm(core, peer);
 	/* Only counts behind this round's generations (2.8). */
 	/* A diskless 8.4 sends none. */
 	if ((!pd->have_uuids && !peer_is_drbd8(peer)) || !pd->have_sizes)

@@ -182,6 +182,8 @@ void volume_introduce(struct core *core, struct volume *vol)
 		sizes_send(core, peer, vol->v);
 		uuid_send(core, peer, vol->v, 0, 0);
 		peer_send_state(core, peer, vol->v);
+		if (peer->pd[vol->v].attach_pending)
+			handshake_deadline_arm(core, peer);
 	}
 }
 
@@ -227,6 +229,7 @@ void volume_negotiate(struct core *core, struct peer *peer, struct volume *vol, 
 	pd->state_word = word;
 	sync_handshake(core, peer, vol);
 	pd->attach_pending = false;
+	peer->hs_deadline_ns = NEVER_NS;
 	core_work(core, WORK_COMMAND);
 	if (pd->verdict.kind == VERDICT_RETRY) {
 		decide_later(core, vol);

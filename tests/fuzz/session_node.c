@@ -17,7 +17,6 @@
 #define PEER_BUDGET_BYTES (8U << 20)
 #define CORE_BYTES_MAX (16U << 20)
 #define SHUTDOWN_MS_MAX 120000U
-#define PATIENCE_MS 20000U
 #define STALE_TIMERS_MAX 10000U
 
 static struct session *current; /* whose callbacks come */
@@ -380,12 +379,8 @@ void node_close(struct session *s)
 
 	settle(s);
 	node_command(s, CMD_SHUTDOWN, 0, true);
-	for (unsigned ms = 0; !n->replied && ms < SHUTDOWN_MS_MAX; ms += 500) {
-		/* A command before it may wait for a word of a peer. */
-		for (unsigned i = 0; ms >= PATIENCE_MS && i < s->conf.peer_count; i++)
-			script_close(s, &s->script[i]);
+	for (unsigned ms = 0; !n->replied && ms < SHUTDOWN_MS_MAX; ms += 500)
 		node_pass_ms(s, 500);
-	}
 	ASSERT(n->replied);
 	ASSERT(n->requests == 0);
 	session_run(s);

@@ -171,6 +171,20 @@ Test(disk, detach_and_attach_while_the_peer_writes)
 	pair_free(p);
 }
 
+/* It answers pings, but does not say what it thinks of our disk. */
+Test(disk, an_attach_does_not_wait_forever_for_a_peer)
+{
+	struct pair *p = two();
+
+	cr_assert_eq(pair_simple(p, 0, CMD_DETACH), SS_SUCCESS, "%s", pair_text(p));
+	pair_hold(p, 1, 0, STREAM_DATA, true);
+	cr_assert_geq(pair_simple(p, 0, CMD_ATTACH), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_geq(pair_disk(p, 0), DISK_OUTDATED, "%s", pair_describe(p));
+	pair_hold(p, 1, 0, STREAM_DATA, false);
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	pair_free(p);
+}
+
 Test(disk, the_only_good_one_stays)
 {
 	struct pair *p = two();
