@@ -611,7 +611,8 @@ static void own_read(struct core *core, struct volume *vol, struct rs_request *r
 
 	core_payload_put(core, &payload);
 	rq->digest_bytes = 0;
-	if (!done->error && done->digest_bytes <= DIGEST_MAX_BYTES) {
+	/* None, when the peer has taken its csums-alg back in the meantime. */
+	if (!done->error && done->digest_bytes && done->digest_bytes <= DIGEST_MAX_BYTES) {
 		rq->digest_bytes = (uint8_t)done->digest_bytes;
 		memcpy(rq->digest, done->digest, done->digest_bytes);
 	}
