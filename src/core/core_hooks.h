@@ -192,6 +192,8 @@ void bitmap_time(struct core *core);
  * holds application I/O while this is true, WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
+/* A generation that a peer made is on its way to the disk. */
+bool uuid_adopting(const struct core *core);
 /* The generation that a Primary without a good disk has made last is on the peer's disk. */
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
 /* The peer has gone on from what this node has: our disk is Outdated, and follows. */

@@ -186,8 +186,10 @@ void reconcile_run(struct core *core)
 		return;
 	}
 	if (!rc->told) {
-		/* Its writes that are at the disk still end well or not at all. */
-		if (!peer_rx_idle(core->peer[rc->lost]) && core->now_ns < rc->deadline_ns)
+		/* Its writes that are at the disk still end well or not at all,
+		 * and so does the generation that it may have made last. */
+		if ((!peer_rx_idle(core->peer[rc->lost]) || uuid_adopting(core)) &&
+		    core->now_ns < rc->deadline_ns)
 			return;
 		rc->told = true;
 		FOR_EACH_PEER(core, peer) {

@@ -275,17 +275,33 @@ bool uuid_bump_if_wanted(struct core *core)
 	return wait || uuid_bump_running(core);
 }
 
-/* A Primary counts on what is on our disk: it does not answer before. */
+bool uuid_adopting(const struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol_has_md(vol) && vol->adopt_seq && disk_of(core, vol) > DISK_FAILED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A Primary counts on what is on our disk: it does not answer before. And who was told that it is
+ * not there yet takes us for no source.
+ */
 static void tell_adopted(struct core *core, struct volume *vol)
 {
 	if (!vol->adopt_seq || vol->md_durable_seq < vol->adopt_seq)
 		return;
 	vol->adopt_seq = 0;
 	FOR_EACH_PEER(core, peer) {
-		if (core->st.peer[peer->id].role == ROLE_PRIMARY &&
-		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (repl_of(core, pd) >= REPL_ESTABLISHED &&
+		    (core->st.peer[peer->id].role == ROLE_PRIMARY ||
+		     pd->sent.flags & UUID_FLAG_NOT_DURABLE))
 			uuid_send(core, peer, vol->v, 0, 0);
 	}
+	core_work(core, WORK_RECONCILE);
 }
 
 void uuid_md_durable(struct core *core, struct volume *vol)

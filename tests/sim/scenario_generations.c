@@ -48,7 +48,33 @@ static void survivors_reconcile(struct world *w)
 	life_expect_converged(w);
 }
 
-/* 3: the same, and B-C is cut at the same moment. */
+/* The last thing that A did was a new generation, which reached C only and is not on its disk when
+ * A is lost: with the same data both go on in it. */
+static void survivors_share_generation(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, B, STREAM_DATA, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = 1;
+	w->nodes[A].disk.stall_until_ns = w->now_ns + 20 * NS_MS + NS_MS / 2;
+	sc_write_async(w, 2);
+	sc_wait(w, 10);
+	w->nodes[C].disk.stall_until_ns = w->now_ns + 300 * NS_MS;
+	/* Before the barrier, which C would have to wait for its disk with. */
+	sc_wait(w, 11);
+	sc_expect(w, node_status(w, A)->volumes[0].disk == DISK_DISKLESS, "A has lost its disk");
+	sc_kill(w, A);
+	simnet_stall(w, A, B, STREAM_DATA, 0);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 1000);
+	sc_expect(w, sc_uuid(w, B) == sc_uuid(w, C), "one generation");
+	check_identical(w, "two survivors");
+}
+
+/* 3: as 2, and B-C is cut at the same moment. */
 static void survivors_reconcile_later(struct world *w)
 {
 	sc_begin(w, 3);
@@ -409,6 +435,7 @@ static void promotion_race(struct world *w)
 const struct scenario scenarios_generations[] = {
 	{ "1-crash-anywhere", crash_anywhere },
 	{ "2-survivors-reconcile", survivors_reconcile },
+	{ "survivors-share-generation", survivors_share_generation },
 	{ "3-survivors-reconcile-later", survivors_reconcile_later },
 	{ "4-lose-one-then-other", lose_one_then_other_idle },
 	{ "4-lose-one-then-other-busy", lose_one_then_other_busy },
