@@ -252,8 +252,8 @@ static void survivor_loses_disk(struct world *w)
 }
 
 /*
- * A's disk fails with the generation that leaves C out, while B is about to end its resync from A: B
- * must not end at a generation that is on no disk, which would make what A and C have look old.
+ * A's disk fails with the generation that leaves C out, while B is about to end its resync from A:
+ * B must not end at a generation that is on no disk: what A and C have would look old.
  */
 static void target_of_a_generation_on_no_disk(struct world *w)
 {
