@@ -4,6 +4,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 /* What a peer has to learn; the rest of the word is only our view of itself. */
@@ -116,14 +117,33 @@ static bool pairs(enum repl_state here, unsigned there)
 	return there != REPL_WF_BITMAP_S || here == REPL_WF_BITMAP_T;
 }
 
+/*
+ * Its generation is ours, and it wants to copy what is marked: a DRBD kernel does so after a resync
+ * beside a diskless Primary, even if nothing is.
+ */
+static bool may_copy(const struct core *core, const struct peer_device *pd,
+		     const struct volume *vol, const struct report *r)
+{
+	return r->conn == REPL_WF_BITMAP_T && repl_of(core, pd) == REPL_ESTABLISHED &&
+	       r->disk < DISK_UP_TO_DATE && disk_of(core, vol) == DISK_UP_TO_DATE &&
+	       pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+	       resync_same_primaries(core, pd);
+}
+
 /* The decision of the handshake is made again, outside of a connect (2.7). */
 static void consider_resync(struct core *core, struct peer *peer, struct volume *vol,
 			    const struct report *r)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
+	struct state *next;
 
 	pd->consider_resync = false;
 	sync_consider(core, peer, vol);
+	if (peer_connected(core, peer) && may_copy(core, pd, vol, r)) {
+		next = state_begin(core);
+		next->pd[peer->id][vol->v].repl = REPL_WF_BITMAP_S;
+		state_end(core, STATE_HARD);
+	}
 	if (peer_connected(core, peer) && !pairs(repl_of(core, pd), r->conn))
 		peer_fail(core, peer, CONN_NETWORK_FAILURE,
 			  "%s and this node disagree about a resync of volume %u",

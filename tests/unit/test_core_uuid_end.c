@@ -238,6 +238,23 @@ Test(uuid_end, who_is_left_behind_follows_also_when_the_other_becomes_good_later
 	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED);
 }
 
+/* As a DRBD kernel does after a resync beside a diskless Primary. */
+Test(uuid_end, who_has_the_same_generation_may_copy_once_more)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE);
+	struct pkt state = { .type = P_STATE };
+
+	open_as(ROLE_SECONDARY);
+	for (unsigned p = 1; p <= 3; p++)
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
+	state.u.state = ROLE_SECONDARY | REPL_WF_BITMAP_T << SW_CONN_SHIFT |
+			(uint32_t)DISK_OUTDATED << SW_DISK_SHIFT;
+	node_rx(&n, 1, STREAM_DATA, &state);
+	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_WF_BITMAP_S);
+}
+
 /* If its disk fails first, what is here is the newest that is left. */
 Test(uuid_end, who_is_left_behind_stays_whole_until_the_newer_generation_is_on_a_disk)
 {

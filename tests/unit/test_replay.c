@@ -87,8 +87,8 @@ static const struct replay_case cases[] = {
 	  .secret = "lab-secret-1" },
 	{ .file = "v9-e2-wrong-secret", .us = 1, .cram_hmac_alg = "sha256",
 	  .secret = "wrong-secret" },
-	{ .file = "v9-f-three-nodes-diskless", .us = 0, .diskless = 4, .until_ms = 5300,
-	  .stop_why = "a second resync, of nothing, that the kernels make and we do not" },
+	{ .file = "v9-f-three-nodes-diskless", .us = 0, .diskless = 4, .until_ms = 6500,
+	  .stop_why = "the next one goes on, where this node is alone" },
 	{ .file = "v9-f-three-nodes-diskless", .us = 0, .diskless = 4, .from_ms = 6500 },
 	{ .file = "v9-f-three-nodes-diskless", .us = 1, .diskless = 4, .until_ms = 4950,
 	  .stop_why = "a transaction that is begun again here, because a resync began in between" },
@@ -220,6 +220,10 @@ static const struct {
 	{ "v9-f", "STATE", "", "peer=1 conn=10(Established) disk=5 pdsk=0", "the same" },
 	{ "v9-f", "STATE", "", "peer=1 conn=10(Established) disk=9 pdsk=0", "the same" },
 	{ "v9-f", "PEERS_IN_SYNC", "mask", "want 6 got 2", "a node without a disk is not named" },
+	{ "v9-f", "UUIDS110", "COMPRESSED_BITMAP", "", "our bitmap comes when the peer asks" },
+	{ "v9-f", "STATE", "COMPRESSED_BITMAP", "", "the same" },
+	{ "v9-f", "STATE", "FLUSH_REQUESTS_ACK", "", "the same" },
+	{ "v9-f", "STATE", "pdsk", "want 8 got 6", "the same: it has told Outdated" },
 	{ "v9-f", "UUIDS110", "dirty", "want 0 got 1", "how far a resync is at that moment" },
 };
 
