@@ -124,12 +124,17 @@ static int leftover_direction(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 	bool i_am_primary = me->role == ROLE_PRIMARY, it_is = peer->role == ROLE_PRIMARY;
+	bool both_good = me->disk >= DISK_CONSISTENT && peer->disk >= DISK_CONSISTENT;
 
 	/* Alone after its crash a Primary's disk counts as
 	 * good, and it may lack what it had answered. */
-	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY &&
-	    me->disk >= DISK_CONSISTENT && peer->disk >= DISK_CONSISTENT)
+	if (both_good && (me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
 		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
+	/* A Secondary that was alone after a power loss is in no doubt; who went on without a
+	 * break and is, because the Primary is lost, has all that was answered. */
+	if (both_good && !in->again && !i_am_primary && !it_is &&
+	    (me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
+		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
 	if (me->disk != peer->disk)
 		return me->disk > peer->disk ? 1 : -1;
 	if (i_am_primary != it_is)

@@ -300,6 +300,21 @@ Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attac
 	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
 }
 
+/* It was alone when it came up, so it is in no doubt; the survivor has just lost the Primary. */
+Test(sync_decide, a_survivor_is_not_overwritten_by_a_secondary_after_a_power_loss)
+{
+	in.peer.current = X;
+	in.me.disk = DISK_CONSISTENT;
+	in.me.flags |= UUID_FLAG_RECONNECT;
+	in.me.dirty_bits = in.peer.dirty_bits = 5;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_OUTDATED;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.disk = DISK_CONSISTENT;
+	in.me.flags &= ~UUID_FLAG_RECONNECT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, a_kernel_peer_keeps_its_own_rule)
 {
 	in.peer.current = X;
