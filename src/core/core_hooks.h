@@ -204,6 +204,12 @@ void uuid_state_changed(struct core *core, const struct state *old);
  * (diskless) with extra flags; remembers it as sent. */
 void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
 	       uint64_t node_mask);
+/* P_CURRENT_UUID: of a node without a good disk. */
+void uuid_send_current(struct core *core, struct peer *peer, unsigned v);
+/* The generation that was being written when the disk went. */
+void uuid_announce_pending(struct core *core, struct volume *vol);
+/* Primaries whose writes reach us. */
+uint64_t uuid_authoritative_nodes(const struct core *core, unsigned v);
 /* Called at attach: slots for configured peers,
  * crashed-primary mark, FULL_SYNC guard; -errno + reason. */
 int uuid_attach(struct core *core, struct volume *vol, const char **reason);

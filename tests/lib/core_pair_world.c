@@ -85,8 +85,7 @@ struct payload world_blob_new(struct pair *p, uint32_t sectors)
 		b->tags = calloc(sectors, sizeof(*b->tags));
 		return (struct payload){ .id = id, .bytes = sectors * SECTOR_BYTES };
 	}
-	ASSERT(!"payloads leak");
-	abort();
+	assert_fail("payloads leak", __FILE__, __LINE__);
 }
 
 static void blob_get(struct pair *p, struct payload pl)
