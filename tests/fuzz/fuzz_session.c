@@ -225,7 +225,7 @@ static void run_op(struct session *s, uint8_t byte, struct rd *r)
 /* What is to happen to the handshake comes first. */
 static void run_tampers(struct session *s, struct rd *r)
 {
-	while (r->left && (*r->p & 0x0f) == OP_TAMPER) {
+	while (!r->failed && r->left && (*r->p & 0x0f) == OP_TAMPER) {
 		uint8_t byte = rd_u8(r);
 
 		arm_tamper(&s->script[(byte >> 4 & 3) % s->conf.peer_count], r);
