@@ -82,11 +82,11 @@ static enum state_rv check_connect(struct core *core)
 	const char *reason = NULL;
 	enum state_rv rv = handshake_decide(core, peer, &reason);
 
+	peer->hs_refused = rv == SS_HANDSHAKE_DISCONNECT;
 	if (rv >= SS_SUCCESS)
 		return twopc_change_try(core, &tp->change);
 	if (reason)
 		snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
-	peer->hs_refused = rv == SS_HANDSHAKE_DISCONNECT;
 	return rv;
 }
 

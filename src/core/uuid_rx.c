@@ -348,7 +348,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	if (resync_is_target(repl_of(core, pd)) && resync_source_unstable(core, pd))
 		pd->rs.unstable = true;
 	if (uuids->flags & UUID_FLAG_SKIP_INITIAL_SYNC &&
-	    repl_of(core, pd) == REPL_ESTABLISHED &&
+	    repl_of(core, pd) == REPL_ESTABLISHED && disk_of(core, vol) >= DISK_INCONSISTENT &&
 	    uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED)) {
 		skip_initial_sync(core, vol, peer);
 		return;

@@ -481,6 +481,20 @@ Test(uuid, a_report_of_what_is_not_on_the_disk_yet_does_not_count)
 	cr_assert(uuid_peer_follows(&n.core->peer[1]->pd[0], n.vol));
 }
 
+Test(uuid, a_failed_disk_is_not_declared_equal)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_SKIP_INITIAL_SYNC);
+
+	open_as(ROLE_SECONDARY);
+	n.vol->md.current_uuid = UUID_JUST_CREATED;
+	n.core->st.vol[0].disk = DISK_FAILED;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_FAILED);
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	rx(1, &u);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_UP_TO_DATE);
+}
+
 /* A node that takes over a generation which does not survive a crash would be alone with it. */
 Test(uuid, no_handshake_while_a_generation_is_being_written)
 {
