@@ -63,8 +63,7 @@ size_t core_mem_bytes(const struct core_conf *conf)
 	       align_up(request_mem_bytes(conf)) + align_up(sync_mem_bytes(conf)) + ALIGN_BYTES;
 }
 
-/* Unlike core_arena() leaves the memory untouched, so that unused pages stay unmapped. */
-static void *arena_take(struct core *core, size_t bytes)
+void *core_arena_untouched(struct core *core, size_t bytes)
 {
 	void *p = core->arena + core->arena_used;
 
@@ -77,7 +76,7 @@ static void *arena_take(struct core *core, size_t bytes)
 
 void *core_arena(struct core *core, size_t bytes)
 {
-	void *p = arena_take(core, bytes);
+	void *p = core_arena_untouched(core, bytes);
 
 	memset(p, 0, bytes);
 	return p;
@@ -140,9 +139,9 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	core->arena = (uint8_t *)mem + align_up(sizeof(*core));
 	core->arena_bytes = mem_bytes - align_up(sizeof(*core));
 	core->ring_size = ring_entries(conf);
-	core->ring = arena_take(core, core->ring_size * sizeof(struct core_action));
+	core->ring = core_arena_untouched(core, core->ring_size * sizeof(struct core_action));
 	core->scratch_bytes = scratch_entries_bytes(conf);
-	core->scratch = arena_take(core, core->scratch_bytes);
+	core->scratch = core_arena_untouched(core, core->scratch_bytes);
 	core->st.role = ROLE_SECONDARY;
 	core->commands.deadline_ns = NEVER_NS;
 	create_volumes(core);

@@ -283,6 +283,8 @@ struct core_action *core_act(struct core *core, enum core_action_kind kind);
 void *core_scratch(struct core *core, size_t bytes);
 /* Zeroed, 64-byte aligned memory at creation. */
 void *core_arena(struct core *core, size_t bytes);
+/* Leaves the memory as it is, so that unused pages stay unmapped. */
+void *core_arena_untouched(struct core *core, size_t bytes);
 void core_log(struct core *core, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 uint64_t core_random64(struct core *core);

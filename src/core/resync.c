@@ -34,28 +34,19 @@ size_t sync_mem_bytes(const struct core_conf *conf)
 	return conf->volume_count * volume_bytes();
 }
 
-static void create_requests(struct rs_request *rqs, unsigned count, struct list *free, unsigned v)
+static void pool_create(struct core *core, struct rs_pool *pool, uint32_t max)
 {
-	for (unsigned i = 0; i < count; i++) {
-		struct rs_request *rq = &rqs[i];
-
-		rq->index = i;
-		rq->v = (uint8_t)v;
-		hold_init(&rq->hold, HOLD_RS_READ, 0, 0, NULL);
-		list_init(&rq->watch.link);
-		list_init(&rq->link);
-		list_push_back(free, &rq->link);
-	}
+	pool->items = core_arena_untouched(core, max * sizeof(*pool->items));
+	pool->max = max;
+	list_init(&pool->free);
 }
 
 static void create_volume(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
 
-	rs->target = core_arena(core, RS_TARGET_REQUESTS * sizeof(*rs->target));
-	rs->source = core_arena(core, RS_SOURCE_REQUESTS * sizeof(*rs->source));
-	list_init(&rs->target_free);
-	list_init(&rs->source_free);
+	pool_create(core, &rs->target, RS_TARGET_REQUESTS);
+	pool_create(core, &rs->source, RS_SOURCE_REQUESTS);
 	list_init(&rs->asked);
 	list_init(&rs->replied);
 	list_init(&rs->marking);
@@ -69,8 +60,6 @@ static void create_volume(struct core *core, struct volume *vol)
 	range_map_init(&rs->target_map);
 	range_map_init(&rs->source_map);
 	rs->announce_at_ns = NEVER_NS;
-	create_requests(rs->target, RS_TARGET_REQUESTS, &rs->target_free, vol->v);
-	create_requests(rs->source, RS_SOURCE_REQUESTS, &rs->source_free, vol->v);
 	vol->bm.state = core_arena(core, BM_GRANULES_MAX);
 	vol->bm.dirty = core_arena(core, BM_GRANULES_MAX / 8);
 	vol->bm.want = core_arena(core, BM_GRANULES_MAX / 8);
@@ -90,16 +79,37 @@ void sync_create(struct core *core)
 
 /* ---- requests ---- */
 
-static struct rs_request *take(struct list *free, struct range_map *map, uint64_t sector,
-			       uint32_t bytes)
+/* One more than were ever in use at once. */
+static struct rs_request *make(struct rs_pool *pool, uint8_t v)
 {
-	struct list *entry = list_first(free);
 	struct rs_request *rq;
 
-	if (!entry)
+	if (pool->made == pool->max)
 		return NULL;
-	list_del(entry);
-	rq = LIST_ENTRY(entry, struct rs_request, link);
+	rq = &pool->items[pool->made];
+	memset(rq, 0, sizeof(*rq));
+	rq->index = pool->made++;
+	rq->v = v;
+	hold_init(&rq->hold, HOLD_RS_READ, 0, 0, NULL);
+	list_init(&rq->watch.link);
+	list_init(&rq->link);
+	return rq;
+}
+
+static struct rs_request *take(struct rs_pool *pool, const struct volume *vol,
+			       struct range_map *map, uint64_t sector, uint32_t bytes)
+{
+	struct list *entry = list_first(&pool->free);
+	struct rs_request *rq;
+
+	if (entry) {
+		list_del(entry);
+		rq = LIST_ENTRY(entry, struct rs_request, link);
+	} else {
+		rq = make(pool, vol->v);
+		if (!rq)
+			return NULL;
+	}
 	rq->sector = sector;
 	rq->bytes = bytes;
 	rq->superseded = rq->overwritten = rq->dirtied = rq->failed = rq->orphan = false;
@@ -116,19 +126,20 @@ static struct rs_request *take(struct list *free, struct range_map *map, uint64_
 }
 
 static void give_back(struct core *core, struct volume *vol, struct rs_request *rq,
-		      struct range_map *map, struct list *free)
+		      struct range_map *map, struct rs_pool *pool)
 {
 	hold_release(core, vol, &rq->hold);
 	core_payload_put(core, &rq->payload);
 	range_map_remove(map, &rq->watch);
 	list_del(&rq->link);
 	rq->state = RS_FREE;
-	list_push_back(free, &rq->link);
+	list_push_back(&pool->free, &rq->link);
 }
 
 struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t bytes)
 {
-	struct rs_request *rq = take(&vol->rs.target_free, &vol->rs.target_map, sector, bytes);
+	struct rs_request *rq = take(&vol->rs.target, vol, &vol->rs.target_map, sector,
+				     bytes);
 
 	if (rq)
 		vol->rs.target_count++;
@@ -138,7 +149,8 @@ struct rs_request *rs_target_get(struct volume *vol, uint64_t sector, uint32_t b
 struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t bytes,
 				 enum rs_kind kind)
 {
-	struct rs_request *rq = take(&vol->rs.source_free, &vol->rs.source_map, sector, bytes);
+	struct rs_request *rq = take(&vol->rs.source, vol, &vol->rs.source_map, sector,
+				     bytes);
 
 	if (!rq)
 		return NULL;
@@ -152,7 +164,7 @@ struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t b
 void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	vol->rs.target_count--;
-	give_back(core, vol, rq, &vol->rs.target_map, &vol->rs.target_free);
+	give_back(core, vol, rq, &vol->rs.target_map, &vol->rs.target);
 }
 
 void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq)
@@ -162,7 +174,7 @@ void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq)
 		vol->rs.verify_count--;
 	if (rq->kind == RS_OV_SOURCE)
 		verify_source_freed(core, vol, rq);
-	give_back(core, vol, rq, &vol->rs.source_map, &vol->rs.source_free);
+	give_back(core, vol, rq, &vol->rs.source_map, &vol->rs.source);
 }
 
 uint64_t rs_block_id(struct volume *vol, const struct rs_request *rq)

@@ -61,7 +61,7 @@ enum rs_kind {
 struct rs_request {
 	struct hold hold;      /* its range covers the request in every state */
 	struct range watch;    /* in volume's watch map while in use */
-	struct list link;      /* free list, queue of its state */
+	struct list link;      /* rs_pool.free, queue of its state */
 	uint32_t index;
 	uint32_t serial;       /* makes block ids unique */
 	uint8_t state;         /* enum rs_state */
@@ -86,13 +86,18 @@ struct rs_request {
 	struct payload payload;
 };
 
+struct rs_pool {
+	struct rs_request *items;
+	uint32_t max, made;         /* items[made] and on have not been touched yet */
+	struct list free;
+};
+
 /*
  * Requests of one volume: as target (one active source); and as source (all targets), which the
  * two sides of a verify share, since they read in the same order.
  */
 struct rs_volume {
-	struct rs_request *target, *source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
-	struct list target_free, source_free;
+	struct rs_pool target, source; /* RS_TARGET_REQUESTS, RS_SOURCE_REQUESTS */
 	/* target: RS_DIGESTING, RS_REQUESTED, RS_WAIT_HOLD, RS_WRITING */
 	struct list asked;
 	struct list replied;        /* target: RS_REPLY_HERE */

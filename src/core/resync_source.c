@@ -297,10 +297,10 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 {
 	uint64_t rest = tag_rest(done->tag);
 	struct volume *vol = core->vol[rest >> 32];
-	struct rs_request *rq = &vol->rs.source[(uint32_t)rest];
+	struct rs_request *rq = &vol->rs.source.items[(uint32_t)rest];
 	struct payload payload = done->payload;
 
-	ASSERT(rq->state == RS_READING);
+	ASSERT((uint32_t)rest < vol->rs.source.made && rq->state == RS_READING);
 	hold_release(core, vol, &rq->hold);
 	if (rq->orphan)
 		source_end(core, vol, rq, 0);

@@ -641,7 +641,8 @@ void resync_write_done(struct core *core, const struct ev_done *done)
 		first_flush_done(core, vol, index - FIRST_FLUSH_INDEX, done->error);
 		return;
 	}
-	rq = &vol->rs.target[index];
+	ASSERT(index < vol->rs.target.made);
+	rq = &vol->rs.target.items[index];
 	if (rq->state == RS_DIGESTING) {
 		own_read(core, vol, rq, done);
 		return;

@@ -127,8 +127,8 @@ static uint64_t reached_bit(const struct volume *vol, const struct peer_device *
 {
 	uint64_t bit = pd->ov.next_bit;
 
-	for (uint32_t i = 0; i < RS_SOURCE_REQUESTS; i++) {
-		const struct rs_request *rq = &vol->rs.source[i];
+	for (uint32_t i = 0; i < vol->rs.source.made; i++) {
+		const struct rs_request *rq = &vol->rs.source.items[i];
 
 		if (rq->state != RS_FREE && rq->kind == RS_OV_SOURCE && rq->p == pd->p &&
 		    rq->sector / BM_BLOCK_SECTORS < bit)
