@@ -159,12 +159,13 @@ static bool turn(struct shard *shard)
 		if (!list_empty(&res->blocked))
 			app_unblock(res);
 	}
-	net_resume(shard->net);
 	/* Peers start on their copies while the own disk is written. */
 	net_flush(shard->net);
 	disk_port_flush(shard->port);
 	more_inline = shard_disk_run_inline(shard);
 	run_deadlines(shard);
+	/* What is freed after this is freed by an event. */
+	net_resume(shard->net);
 	if (net_has_output(shard->net))
 		net_flush(shard->net);
 	disk_port_flush(shard->port);

@@ -23,6 +23,13 @@ static void on_down(void *ctx, const char *reason)
 	resource_step(peer->res, &ev);
 }
 
+static bool on_room(void *ctx, uint16_t type)
+{
+	const struct peer *peer = ctx;
+
+	return core_peer_room(peer->res->core, peer->node_id, type);
+}
+
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
 	struct peer *peer = ctx;
@@ -58,6 +65,7 @@ static void on_tls_problem(void *ctx)
 const struct net_callbacks shard_net_callbacks = {
 	.up = on_up,
 	.down = on_down,
+	.room = on_room,
 	.packet = on_packet,
 	.tx_done = on_tx_done,
 	.tls_problem = on_tls_problem,

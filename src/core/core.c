@@ -443,6 +443,11 @@ unsigned core_room(const struct core *core)
 	return request_room(core);
 }
 
+bool core_peer_room(struct core *core, uint8_t peer, uint16_t type)
+{
+	return peer_rx_room(core, core->peer[peer], type);
+}
+
 const struct md_super *core_md(const struct core *core, uint16_t vnr)
 {
 	for (unsigned v = 0; v < core->vol_count; v++) {

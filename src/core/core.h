@@ -113,7 +113,7 @@ struct core_conf {
 	/* bounds */
 	uint32_t requests_max;          /* application requests not yet off the transfer log */
 	uint64_t request_bytes_max;     /* their payload */
-	uint32_t peer_requests_max;     /* per peer: writes and reads received, not finished */
+	uint32_t peer_requests_max;     /* per peer: writes not peer-acked, reads not answered */
 	struct core_crypto crypto;
 	/* Called synchronously with a formatted line; must not call back. NULL = silent. */
 	void (*log)(void *ctx, enum log_level level, const char *line);
@@ -355,6 +355,12 @@ bool core_next(struct core *core, struct core_action *action);
 uint64_t core_deadline_ns(const struct core *core);
 /* Application requests that may be submitted now; 0 = stop reading requests (back-pressure). */
 unsigned core_room(const struct core *core);
+/*
+ * Whether the next packet of a peer's data stream, of this type, may be delivered now. False: the
+ * driver leaves it and what follows unread (back-pressure), until after a later core_step() the
+ * answer is another one.
+ */
+bool core_peer_room(struct core *core, uint8_t peer, uint16_t type);
 /* Fills *status; cheap enough for ten calls a second. */
 void core_status(const struct core *core, struct resource_status *status);
 /* For the simulator's checkers: in-core metadata and bitmap of a volume, NULL if diskless. */

@@ -115,6 +115,8 @@ bool peer_writes_marked_early(const struct core *core, const struct volume *vol,
 			      uint64_t sectors);
 /* True when no write received from this peer awaits its disk or its ack. */
 bool peer_rx_idle(const struct peer *peer);
+/* See core_peer_room(). */
+bool peer_rx_room(struct core *core, struct peer *peer, uint16_t type);
 /* Calls resync_dagtag_reached() whenever the received dagtag of `peer` advances and its writes are
  * on disk or in flight with a hold on their range. */
 

@@ -99,16 +99,18 @@ static void open_next(struct peer_rx *rx, uint32_t number)
 	*epoch_at(rx, rx->current) = (struct rx_epoch){ 0 };
 }
 
+/* An epoch with writes can be closed. */
+bool epoch_room(const struct peer *peer)
+{
+	const struct peer_rx *rx = &peer->rx;
+
+	return rx->current - rx->first + 1 < rx->ring;
+}
+
 void rx_barrier(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
-	struct peer_rx *rx = &peer->rx;
-
-	if (rx->current - rx->first + 1 >= rx->ring) {
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "more than %u write epochs in flight",
-			  rx->ring - 1);
-		return;
-	}
-	open_next(rx, pkt->u.barrier.number);
+	ASSERT(epoch_room(peer));
+	open_next(&peer->rx, pkt->u.barrier.number);
 	advance(core, peer);
 }
 
@@ -144,7 +146,7 @@ void epoch_lost(struct core *core, struct peer *peer)
 {
 	struct peer_rx *rx = &peer->rx;
 
-	/* rx_barrier() keeps room for one more epoch. */
+	/* Without room for one more epoch no write was taken into this one. */
 	if (epoch_at(rx, rx->current)->set_size > 0)
 		open_next(rx, 0);
 	rx->void_before = rx->current;

@@ -167,6 +167,8 @@ void rx_peer_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "peer ack for a write that never came");
 		return;
 	}
+	if (dagtag >= peer->rx.forgotten)
+		peer->rx.forgotten = 0;
 	while (!list_empty(&peer->rx.writes)) {
 		struct peer_request *preq =
 			LIST_ENTRY(peer->rx.writes.next, struct peer_request, link);

@@ -47,10 +47,6 @@ void rx_data_request(struct core *core, struct peer *peer, const struct pkt *pkt
 		return;
 	}
 	preq = peer_request_new(core, peer, vol, &pkt->u.block);
-	if (!preq) {
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "more reads in flight than agreed");
-		return;
-	}
 	preq->op = OP_READ;
 	list_push_back(&peer->rx.reads, &preq->link);
 	hold_init(&preq->hold, HOLD_RS_READ, preq->sector, preq->bytes / SECTOR_BYTES, hold_ready);

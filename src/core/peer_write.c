@@ -23,8 +23,7 @@ struct peer_request *peer_request_new(struct core *core, struct peer *peer, stru
 {
 	struct peer_request *preq;
 
-	if (peer->rx.requests >= core->conf.peer_requests_max)
-		return NULL;
+	ASSERT(peer->rx.requests < core->conf.peer_requests_max);
 	preq = slab_alloc(&core->req.peer_slab);
 	ASSERT(preq); /* sized for the limit of every peer */
 	memset(preq, 0, sizeof(*preq));
@@ -49,6 +48,8 @@ void peer_request_free(struct core *core, struct peer_request *preq)
 	list_del(&preq->link);
 	list_del(&preq->drain);
 	core->peer[preq->p]->rx.requests--;
+	core->peer[preq->p]->rx.full_ns = NEVER_NS;
+	core->peer[preq->p]->rx.full_asked = false;
 	slab_free(&core->req.peer_slab, preq);
 }
 
@@ -118,6 +119,8 @@ bool peer_writes_marked_early(const struct core *core, const struct volume *vol,
 			      uint64_t sectors)
 {
 	FOR_EACH_PEER(core, peer) {
+		if (peer->rx.forgotten)
+			return true;
 		LIST_FOR_EACH(it, &peer->rx.writes) {
 			const struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
 
@@ -352,20 +355,16 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	struct payload payload = pkt->payload;
 	const char *text = refused(core, vol, pkt);
-	struct peer_request *preq = NULL;
+	struct peer_request *preq;
 
-	if (!text) {
-		preq = peer_request_new(core, peer, vol, &pkt->u.block);
-		if (!preq)
-			text = "more writes in flight than agreed";
-	}
-	if (!preq) {
+	if (text) {
 		core_payload_put(core, &payload);
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s (volume %u, sector %llu, %u bytes)",
 			  text, pkt->vnr, (unsigned long long)pkt->u.block.sector,
 			  pkt->u.block.bytes);
 		return;
 	}
+	preq = peer_request_new(core, peer, vol, &pkt->u.block);
 	preq->op = (uint8_t)op_of(peer, pkt);
 	preq->payload = payload;
 	peer->rx.dagtag += preq->bytes / SECTOR_BYTES;
@@ -386,6 +385,92 @@ void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
 	resync_dagtag_reached(core, peer);
 }
 
+/* ---- back-pressure ---- */
+
+static bool room(const struct core *core, const struct peer *peer, uint16_t type)
+{
+	switch (type) {
+	case P_DATA:
+	case P_TRIM:
+	case P_ZEROES:
+	case P_DATA_REQUEST:
+		return epoch_room(peer) && peer->rx.requests < core->conf.peer_requests_max;
+	case P_BARRIER:
+		return epoch_room(peer);
+	default:
+		return true;
+	}
+}
+
+bool peer_rx_room(struct core *core, struct peer *peer, uint16_t type)
+{
+	if (room(core, peer, type))
+		return true;
+	if (peer->rx.full_ns == NEVER_NS)
+		peer->rx.full_ns = core->now_ns;
+	return false;
+}
+
+/*
+ * The table is full, the peer has the answer to everything in it, and still no peer ack comes: it
+ * may wait for something behind the packet that waits here, such as the barrier of an epoch with
+ * more writes than the table has entries. A ping tells that none is on its way.
+ */
+static uint64_t give_up_ns(const struct peer *peer)
+{
+	const struct peer_rx *rx = &peer->rx;
+
+	if (rx->full_ns == NEVER_NS || !peer_rx_idle(peer) || list_empty(&rx->writes) ||
+	    (rx->full_asked && !keepalive_answered(peer, rx->full_ping)))
+		return NEVER_NS;
+	return rx->full_ns + (uint64_t)peer->conf->net.timeout_ds * 50 * NS_PER_MS;
+}
+
+/* Every node may lack these writes, the sender too: it has not said that its disk took them. */
+static void forget_all(struct core *core, struct peer *peer)
+{
+	while (!list_empty(&peer->rx.writes)) {
+		struct peer_request *preq =
+			LIST_ENTRY(peer->rx.writes.next, struct peer_request, link);
+
+		if (vol_has_md(core->vol[preq->v]))
+			mark_sender(core, preq);
+		settle(core, preq);
+		peer->rx.forgotten = preq->dagtag;
+		peer_request_free(core, preq);
+	}
+}
+
+void peer_write_time(struct core *core)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (core->now_ns < give_up_ns(peer))
+			continue;
+		if (!peer->rx.full_asked) {
+			peer->rx.full_asked = true;
+			peer->rx.full_ping = keepalive_ping(core, peer);
+			continue;
+		}
+		core_log(core, LOG_LEVEL_NOTICE,
+			 "%s %s: %u writes fill the table and the peer does not say who has them: "
+			 "they are marked as out of sync, so that it can go on",
+			 core->conf.name, peer->conf->name, peer->rx.requests);
+		forget_all(core, peer);
+	}
+}
+
+uint64_t peer_write_deadline(const struct core *core)
+{
+	uint64_t t = NEVER_NS;
+
+	FOR_EACH_PEER(core, peer) {
+		uint64_t at = give_up_ns(peer);
+
+		t = at < t ? at : t;
+	}
+	return t;
+}
+
 /* ---- coming and going of the sender ---- */
 
 void peer_rx_connected(struct peer *peer)
@@ -399,6 +484,9 @@ void peer_rx_connected(struct peer *peer)
 void peer_rx_lost(struct core *core, struct peer *peer)
 {
 	epoch_lost(core, peer);
+	peer->rx.forgotten = 0;
+	peer->rx.full_ns = NEVER_NS;
+	peer->rx.full_asked = false;
 	while (!list_empty(&peer->rx.writes)) {
 		struct peer_request *preq =
 			LIST_ENTRY(peer->rx.writes.next, struct peer_request, link);

@@ -53,6 +53,7 @@ static void create_peer(struct core *core, struct peer *peer)
 		core_arena(core, ring_size(conf->requests_max) * sizeof(struct tx_barrier));
 	peer->rx.ring = ring_size(conf->peer_requests_max);
 	peer->rx.epochs = core_arena(core, peer->rx.ring * sizeof(struct rx_epoch));
+	peer->rx.full_ns = NEVER_NS;
 	list_init(&peer->rx.writes);
 	list_init(&peer->rx.orphans);
 	list_init(&peer->rx.reads);
@@ -547,8 +548,9 @@ uint64_t request_in_flight_sectors(const struct core *core, const struct peer *p
 uint64_t request_deadline(const struct core *core)
 {
 	const struct requests *rq = &core->req;
-	uint64_t t = actlog_deadline(core);
+	uint64_t t = actlog_deadline(core), rx = peer_write_deadline(core);
 
+	t = rx < t ? rx : t;
 	t = rq->barrier_at_ns < t ? rq->barrier_at_ns : t;
 	return rq->ack_at_ns < t ? rq->ack_at_ns : t;
 }
@@ -561,5 +563,6 @@ void request_time(struct core *core)
 		request_barriers_send(core);
 	if (core->now_ns >= rq->ack_at_ns)
 		peer_ack_flush(core);
+	peer_write_time(core);
 	actlog_time(core);
 }

@@ -246,6 +246,11 @@ struct peer_rx {
 	uint64_t drained;        /* oldest epoch with unfinished writes, or the current one */
 	uint64_t current;        /* the open epoch */
 	uint64_t void_before;    /* epochs of a connection that is gone: nobody to answer */
+	uint64_t full_ns;        /* a packet waits for a free entry since then, or NEVER_NS */
+	bool full_asked;         /* and a ping was sent: */
+	uint32_t full_ping;      /* its number for keepalive_answered() */
+	uint64_t forgotten;      /* dagtag up to which entries were given up before their peer
+	                          * ack, 0 = none whose peer ack is still to come */
 	unsigned flushes;        /* AC_DISK_FLUSH running */
 	uint64_t flush_upto;     /* epochs before it are covered by them */
 	uint32_t flush_serial;
@@ -329,6 +334,9 @@ void peer_rx_lost(struct core *core, struct peer *peer);
  * P_PEER_ACK, so that writes that wait for the log can go on. True when something was given
  * back. */
 bool peer_write_relieve_al(struct core *core, struct volume *vol);
+/* Time has passed, or when it matters: entries that are kept in vain are given up. */
+void peer_write_time(struct core *core);
+uint64_t peer_write_deadline(const struct core *core);
 /* Bits towards this peer device for all that was received from others and is not peer-acked: nobody
  * has said yet whether it has that. */
 void peer_write_record_pending(struct core *core, const struct peer_device *pd);
@@ -336,7 +344,7 @@ void peer_write_record_pending(struct core *core, const struct peer_device *pd);
 void peer_write_disk_lost(struct core *core, const struct peer_device *pd);
 /* Earlier epochs are on disk now: what waited for them goes on. */
 void peer_write_start_drained(struct core *core, struct peer *peer);
-/* Takes a free peer request; NULL when the peer has more in flight than it may. */
+/* Takes a free peer request; peer_rx_room() said that there is one. */
 struct peer_request *peer_request_new(struct core *core, struct peer *peer, struct volume *vol,
 				      const struct pkt_block *block);
 void peer_request_free(struct core *core, struct peer_request *preq);
@@ -353,6 +361,7 @@ void peer_reads_lost(struct core *core, struct peer *peer);
 /* epoch.c */
 void epoch_write_begin(struct peer *peer, struct peer_request *preq);
 void epoch_write_end(struct core *core, struct peer *peer, struct peer_request *preq);
+bool epoch_room(const struct peer *peer);
 /* The connection is gone: what it owes is owed to nobody. */
 void epoch_lost(struct core *core, struct peer *peer);
 

@@ -77,6 +77,11 @@ struct net_callbacks {
 	void (*up)(void *ctx, bool resolve_conflicts);
 	/* Lost: no further packet of this incarnation. `reason` is borrowed. */
 	void (*down)(void *ctx, const char *reason);
+	/*
+	 * Whether the next packet of the data stream, of this type, may come. False: the stream is
+	 * not read on; net_resume() asks again. NULL: everything may.
+	 */
+	bool (*room)(void *ctx, uint16_t type);
 	/* pkt is borrowed; the reference of its payload passes to the callee. */
 	void (*packet)(void *ctx, enum stream stream, const struct pkt *pkt);
 	/* `bytes` left the send queue. */
@@ -137,8 +142,8 @@ void net_conn_send_bitmap(struct net_conn *conn, uint16_t vnr, const uint64_t *w
 void net_flush(struct net *net);
 /* True when net_flush() or net_resume() would do something. */
 bool net_has_output(const struct net *net);
-/* At the beginning of a turn: buffers may have come back to the pool, streams that waited for one
- * go on, and those that have read more than they were allowed to deliver. */
+/* Late in a turn: buffers may have come back to the pool, or there may be room again. Streams that
+ * waited for that go on, and those that have read more than they were allowed to deliver. */
 void net_resume(struct net *net);
 
 #endif

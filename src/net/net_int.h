@@ -105,7 +105,7 @@ struct net_stream {
 	struct net_tls *tls;        /* NULL: plain */
 	int fd;
 	bool closed;                /* freed at the end of the turn */
-	bool starved;               /* on net->starved: no buffer for a payload */
+	bool starved;               /* on net->starved: no buffer for a payload, or no room */
 	bool write_ended;           /* lingering, everything is sent */
 	struct net_stream *partner; /* lingering: the other stream, while it does too */
 	const char *broken;         /* found while queueing; reported by net_flush() */

@@ -109,7 +109,13 @@ static bool deliver(struct net_stream *s, const uint8_t *body)
 	return !s->closed && s->conn;
 }
 
-/* 1: goes on; 0: more bytes are needed (or a buffer: starved); -1: the stream is gone. */
+static bool has_room(const struct net_stream *s, uint16_t type)
+{
+	return s->kind != STREAM_DATA || !s->net->cb->room ||
+	       s->net->cb->room(s->conn->ctx, type);
+}
+
+/* 1: goes on; 0: more bytes are needed (or a buffer, or room: starved); -1: the stream is gone. */
 static int parse_header(struct net_stream *s)
 {
 	struct net_rx *rx = &s->rx;
@@ -136,6 +142,10 @@ static int parse_header(struct net_stream *s)
 		return -1;
 	}
 	ASSERT(rx->fixed_bytes <= WIRE_BODY_MAX_BYTES && rx->payload_bytes <= BUF_BYTES_MAX);
+	if (!has_room(s, rx->header.type)) {
+		s->starved = true;
+		return 0;
+	}
 	rx->start += rx->header.bytes;
 	rx->state = NET_RX_BODY;
 	return 1;

@@ -258,6 +258,11 @@ static void on_down(void *ctx, const char *reason)
 	step(current, &ev);
 }
 
+static bool on_room(void *ctx, uint16_t type)
+{
+	return core_peer_room(current->node.core, *(uint8_t *)ctx, type);
+}
+
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
 	struct core_event ev = { .kind = EV_PKT };
@@ -279,7 +284,7 @@ static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
 }
 
 static const struct net_callbacks callbacks = {
-	.up = on_up, .down = on_down, .packet = on_packet, .tx_done = on_tx_done,
+	.up = on_up, .down = on_down, .room = on_room, .packet = on_packet, .tx_done = on_tx_done,
 };
 
 /* ---- life ---- */

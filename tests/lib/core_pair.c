@@ -36,6 +36,9 @@ static bool step_queue(struct pair *p, unsigned from, unsigned to, unsigned stre
 
 	if (!q->head || q->held || !p->node[to].up || p->node[to].up_pending[from])
 		return false;
+	if (stream == STREAM_DATA && !q->head->down && p->node[to].streams[from] &&
+	    !core_peer_room(p->node[to].core, (uint8_t)from, q->head->pkt.type))
+		return false;
 	m = world_queue_pop(q);
 	if (m->down) {
 		/* What the other stream still holds was sent before. */

@@ -33,6 +33,13 @@ static void on_down(void *ctx, const char *reason)
 	snprintf(end->reason, sizeof(end->reason), "%s", reason);
 }
 
+static bool on_room(void *ctx, uint16_t type)
+{
+	const struct world_end *end = ctx;
+
+	return !end->full || type != P_DATA;
+}
+
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
 	struct world_end *end = ctx;
@@ -52,7 +59,7 @@ static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
 }
 
 static const struct net_callbacks callbacks = {
-	.up = on_up, .down = on_down, .packet = on_packet, .tx_done = on_tx_done,
+	.up = on_up, .down = on_down, .room = on_room, .packet = on_packet, .tx_done = on_tx_done,
 };
 
 /* Free ports in ascending order: the order of addresses is then that of the nodes. */

@@ -27,6 +27,7 @@ struct world_end {
 	/* borrowed parts are gone; payload references are ours */
 	struct pkt packets[WORLD_PACKETS_MAX];
 	uint8_t streams[WORLD_PACKETS_MAX];
+	bool full;                  /* no P_DATA is taken from the data stream */
 	/* Called inside the packet callback when set. */
 	void (*on_packet)(struct world_end *end, const struct pkt *pkt);
 };

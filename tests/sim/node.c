@@ -144,8 +144,8 @@ void node_init(struct world *w, unsigned node)
 	}
 	conf->requests_max = w->params.requests_max;
 	conf->request_bytes_max = 8U << 20;
-	/* Log, and what is peer-acked only after a while. */
-	conf->peer_requests_max = w->params.requests_max * 2 + 256;
+	/* As in the daemon no more than a Primary's log: what it has acknowledged late waits. */
+	conf->peer_requests_max = w->params.requests_max;
 	conf->crypto = (struct core_crypto){ .ctx = n, .random = crypto_random,
 					     .hmac = crypto_hmac,
 					     .digest_bytes = crypto_digest_bytes };
@@ -426,6 +426,18 @@ void node_step(struct world *w, unsigned node, struct core_event *ev)
 	}
 	arm_timer(w, n);
 	trace_state(w, n);
+	simnet_read_on(w, node);
+}
+
+bool node_has_room(struct world *w, unsigned node, unsigned from, uint16_t type)
+{
+	struct node *n = &w->nodes[node];
+
+	if (w->tap || core_peer_room(n->core, (uint8_t)from, type))
+		return true;
+	sim_trace(w, "node %u has no room for %s of node %u", node, packet_name(type), from);
+	arm_timer(w, n);
+	return false;
 }
 
 /* ---- life and death ---- */

@@ -229,6 +229,7 @@ struct net_stream {
 	uint64_t last_arrive_ns;
 	uint64_t stall_until_ns;
 	bool deliver_pending;
+	bool no_room;              /* the receiver does not read on */
 	bool hold_on;              /* stop in front of the next packet of this type */
 	uint16_t hold_type;
 	uint64_t hold_ns;          /* for so long */
@@ -267,6 +268,8 @@ void simnet_want(struct world *w, unsigned node, unsigned peer);
 void simnet_close(struct world *w, unsigned node, unsigned peer);
 void simnet_send(struct world *w, unsigned node, const struct ac_send *ac);
 void simnet_send_bitmap(struct world *w, unsigned node, const struct ac_send_bitmap *ac);
+/* After a step: there may be room again for packets that were not read. */
+void simnet_read_on(struct world *w, unsigned node);
 void simnet_node_died(struct world *w, unsigned node, bool power_lost);
 void simnet_node_started(struct world *w, unsigned node);
 /* Faults. A cut loses what is in flight behind a random byte; half: only one side is told. */
@@ -327,6 +330,8 @@ void node_start(struct world *w, unsigned node);
 /* Process death, or power loss with it. */
 void node_kill(struct world *w, unsigned node, bool power);
 void node_step(struct world *w, unsigned node, struct core_event *ev);
+/* Whether node reads this packet now; if not, simnet_read_on() comes later. */
+bool node_has_room(struct world *w, unsigned node, unsigned from, uint16_t type);
 /* The command is an event of its own, right now; fn (may be NULL) gets the result. */
 void node_command(struct world *w, unsigned node, struct ev_command cmd, sim_reply_fn fn,
 		  uint64_t arg);

@@ -242,6 +242,17 @@ void simnet_node_started(struct world *w, unsigned node)
 	}
 }
 
+void simnet_read_on(struct world *w, unsigned node)
+{
+	for (unsigned peer = 0; peer < w->node_count; peer++) {
+		struct net_conn *c = peer == node ? NULL : simnet_conn(w, node, peer);
+		unsigned sender = c && c->node[1] == peer;
+
+		if (c && c->stream[sender][STREAM_DATA].no_room)
+			stream_kick(w, c, sender, STREAM_DATA);
+	}
+}
+
 /* ---- partitions and stalls ---- */
 
 void simnet_link(struct world *w, unsigned from, unsigned to, bool up)

@@ -341,6 +341,11 @@ static void deliver_event(struct world *w, uint64_t key, uint64_t gen)
 		stream_kick(w, c, side, stream);
 		return;
 	}
+	if (stream == STREAM_DATA && !packet.fin &&
+	    !node_has_room(w, c->node[!side], c->node[side], packet.type)) {
+		st->no_room = true;
+		return;
+	}
 	st->head = packet.next;
 	if (st->head == 0)
 		st->tail = 0;
@@ -365,6 +370,7 @@ void stream_kick(struct world *w, struct net_conn *c, unsigned side, unsigned st
 	if (st->deliver_pending || st->head == 0 || !c->told_up[!side] ||
 	    w->net.down[c->node[side]][c->node[!side]])
 		return;
+	st->no_room = false;
 	at = packet_at(w, st->head)->arrive_ns;
 	if (at < st->stall_until_ns)
 		at = st->stall_until_ns;

@@ -250,17 +250,43 @@ EpochTest(failed_flush_ends_the_connection_instead_of_an_ack)
 	cr_assert(node_failed(&n, FROM));
 }
 
-EpochTest(too_many_epochs_end_the_connection)
+EpochTest(too_many_epochs_wait_for_the_disk)
 {
+	uint64_t tag;
 	unsigned i;
 
 	node_open(&n, ROLE_SECONDARY, 1, PROTOCOL_C);
 	rx_write(80, 0x102, 1);
-	for (i = 0; !node_failed(&n, FROM); i++) {
+	tag = tag_of(AC_DISK_WRITE);
+	for (i = 0; core_peer_room(n.core, FROM, P_BARRIER); i++) {
 		cr_assert_lt(i, 5000);
 		rx_barrier_number(i);
 	}
 	cr_assert_gt(i, n.conf.peer_requests_max);
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
+	cr_assert(core_peer_room(n.core, FROM, P_STATE));
+	cr_assert_not(node_failed(&n, FROM));
+	node_disk_done(&n, tag, 0);
+	node_disk_done(&n, tag_of(AC_DISK_FLUSH), 0);
+	cr_assert(core_peer_room(n.core, FROM, P_BARRIER));
+	cr_assert(core_peer_room(n.core, FROM, P_DATA));
+}
+
+EpochTest(a_lost_connection_closes_its_epoch_also_when_there_are_many)
+{
+	uint64_t tag;
+
+	node_open(&n, ROLE_SECONDARY, 1, PROTOCOL_C);
+	rx_write(80, 0x102, 1);
+	tag = tag_of(AC_DISK_WRITE);
+	while (core_peer_room(n.core, FROM, P_BARRIER)) {
+		rx_barrier_number(1);
+		if (core_peer_room(n.core, FROM, P_DATA))
+			rx_write(160, 0x102, 2);
+	}
+	node_lose(&n, FROM);
+	node_disk_done(&n, tag, 0);
+	cr_assert(core_peer_room(n.core, FROM, P_BARRIER));
 }
 
 EpochTest(diskless_receiver_counts_and_acks)

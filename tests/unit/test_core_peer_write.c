@@ -271,17 +271,128 @@ PeerWriteTest(a_primary_takes_no_writes)
 	cr_assert_null(node_act(&n, AC_DISK_WRITE, 0));
 }
 
-PeerWriteTest(more_than_the_limit_in_flight)
+/* As many writes as are taken. */
+static unsigned fill(void)
 {
 	unsigned i;
 
+	for (i = 0; core_peer_room(n.core, FROM, P_DATA); i++)
+		write_and_finish(80 + 8 * i);
+	return i;
+}
+
+PeerWriteTest(when_all_entries_are_taken_the_peer_waits_for_its_own_acks)
+{
+	struct pkt barrier = { .type = P_BARRIER, .vnr = VNR_NONE };
+	unsigned count;
+
 	open_secondary();
-	for (i = 0; !node_failed(&n, FROM); i++) {
-		cr_assert_leq(i, n.conf.peer_requests_max);
-		rx_write(80 + 8 * i, i);
+	count = fill();
+	cr_assert_eq(count, n.conf.peer_requests_max);
+	cr_assert_not(core_peer_room(n.core, FROM, P_TRIM));
+	cr_assert_not(core_peer_room(n.core, FROM, P_ZEROES));
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA_REQUEST));
+	/* What the peer acks depend on passes. */
+	cr_assert(core_peer_room(n.core, FROM, P_BARRIER));
+	cr_assert(core_peer_room(n.core, FROM, P_STATE));
+	cr_assert(core_peer_room(n.core, THIRD, P_DATA));
+	rx(&barrier);
+	node_disk_done(&n, tag_of(AC_DISK_FLUSH), 0);
+	cr_assert(node_sent(&n, FROM, P_BARRIER_ACK, 0));
+	rx_ack(7, 8);
+	cr_assert(core_peer_room(n.core, FROM, P_DATA));
+	write_and_finish(80);
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
+	rx_ack(7, 8 * (count + 1));
+	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(fill(), count);
+	cr_assert_not(node_failed(&n, FROM));
+}
+
+static void answer_ping(void)
+{
+	struct pkt pkt = { .type = P_PING_ACK, .vnr = VNR_NONE };
+
+	node_rx(&n, FROM, STREAM_CONTROL, &pkt);
+	node_time(&n, 0);
+}
+
+/* The peer sends the barrier of a long epoch behind the write that waits. */
+PeerWriteTest(entries_that_are_kept_in_vain_are_given_up)
+{
+	struct pkt claim = { .type = P_PEERS_IN_SYNC };
+	unsigned count, half_ms;
+
+	open_secondary();
+	for (unsigned p = FROM; p <= THIRD; p++) {
+		struct peer_device *pd = &n.core->peer[p]->pd[0];
+
+		pd->uuids.current = n.vol->md.current_uuid;
+		pd->uuids_valid = true;
+		pd->fence.current = n.vol->md.current_uuid & ~UUID_PRIMARY;
 	}
-	cr_assert_eq(i, n.conf.peer_requests_max + 1);
-	cr_assert_eq(n.puts, i);
+	half_ms = n.core->peer[FROM]->conf->net.timeout_ds * 50;
+	count = fill();
+	node_time(&n, half_ms - 1);
+	rx_ack(7, 8);
+	cr_assert_not(node_bit(&n, THIRD, 80));
+	write_and_finish(80);
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
+	node_time(&n, half_ms - 1);
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
+	cr_assert_not(node_bit(&n, THIRD, 88));
+	node_time(&n, 1);
+	cr_assert(node_sent(&n, FROM, P_PING, 0));
+	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
+	cr_assert_not(node_bit(&n, THIRD, 88));
+	answer_ping();
+	cr_assert(core_peer_room(n.core, FROM, P_DATA));
+	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert(node_bit(&n, THIRD, 88));
+	cr_assert(node_bit(&n, FROM, 88));
+	cr_assert_not(node_failed(&n, FROM));
+	/* What the peer says of the area counts on peer acks to come. */
+	bitmap_set(n.core, n.vol, bitmap_slots_of(n.vol, 1U << THIRD), 0, 8);
+	claim.u.in_sync.bytes = AL_EXTENT_SECTORS * SECTOR_BYTES;
+	claim.u.in_sync.mask = 1 | 1U << THIRD;
+	node_rx(&n, FROM, STREAM_CONTROL, &claim);
+	cr_assert(node_bit(&n, THIRD, 0));
+	rx_ack(3, 8 * (count + 1));
+	cr_assert_not(node_failed(&n, FROM));
+	cr_assert(node_bit(&n, THIRD, 88));
+	node_rx(&n, FROM, STREAM_CONTROL, &claim);
+	cr_assert_not(node_bit(&n, THIRD, 0));
+}
+
+PeerWriteTest(a_slow_disk_is_waited_for)
+{
+	unsigned count = 0;
+	uint64_t first;
+
+	open_secondary();
+	rx_write(80, 1);
+	first = tag_of(AC_DISK_WRITE);
+	for (count = 1; core_peer_room(n.core, FROM, P_DATA); count++)
+		write_and_finish(80 + 8 * count);
+	node_time(&n, 60000);
+	cr_assert_eq(n.core->req.peer_slab.used, count);
+	node_disk_done(&n, first, 0);
+	node_time(&n, 1);
+	answer_ping();
+	cr_assert(core_peer_room(n.core, FROM, P_DATA));
+}
+
+/* A peer ack that comes before the answer to the ping is none that never comes. */
+PeerWriteTest(a_late_peer_ack_is_waited_for)
+{
+	open_secondary();
+	fill();
+	node_time(&n, n.core->peer[FROM]->conf->net.timeout_ds * 50);
+	cr_assert(node_sent(&n, FROM, P_PING, 0));
+	rx_ack(7, 8);
+	answer_ping();
+	cr_assert_not(node_bit(&n, THIRD, 88));
+	cr_assert(core_peer_room(n.core, FROM, P_DATA));
 }
 
 PeerWriteTest(peer_acks_for_what_was_not_sent_or_is_not_done)

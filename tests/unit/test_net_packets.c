@@ -142,6 +142,39 @@ Test(net_packets, waits_for_buffers)
 	world_close(&w);
 }
 
+static void ping_makes_room(struct world_end *end, const struct pkt *pkt)
+{
+	if (pkt->type == P_PING)
+		end->full = false;
+}
+
+/* While the receiver has no room for a write, what came before is delivered, and nothing behind. */
+Test(net_packets, waits_for_room)
+{
+	struct count c = { &w.ends[1][0], 1 };
+	struct pkt barrier = { .type = P_BARRIER, .vnr = VNR_NONE };
+	struct pkt ping = { .type = P_PING, .vnr = VNR_NONE };
+
+	open_pair(16 << 20);
+	c.end->full = true;
+	net_conn_send(w.ends[0][1].conn, STREAM_DATA, &barrier);
+	send_data(&w.ends[0][1], 8, 4096, 1);
+	net_conn_send(w.ends[0][1].conn, STREAM_DATA, &barrier);
+	send_data(&w.ends[0][1], 16, 1 << 20, 2);
+	cr_assert(world_run(&w, has_packets, &c));
+	world_idle(&w, 20);
+	cr_assert_eq(c.end->packet_count, 1);
+	cr_assert_eq(buf_pool_used_count(w.pools[1]), 0);
+	c.end->on_packet = ping_makes_room;
+	net_conn_send(w.ends[0][1].conn, STREAM_CONTROL, &ping);
+	c.packets = 5;
+	cr_assert(world_run(&w, has_packets, &c));
+	check_data(c.end, 2, 8, 4096, 1);
+	cr_assert_eq(c.end->packets[3].type, P_BARRIER);
+	check_data(c.end, 4, 16, 1 << 20, 2);
+	world_close(&w);
+}
+
 static bool is_congested(void *ctx)
 {
 	return net_conn_congested(((struct world_end *)ctx)->conn);
