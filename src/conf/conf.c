@@ -3,7 +3,6 @@
 #include "conf/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,30 +125,9 @@ int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_
 
 /* ---- for the core ---- */
 
-/* First line of the secret-file, without its end. */
-static int secret_read(const char *path, char out[SHARED_SECRET_MAX], struct err *err)
-{
-	char buf[SHARED_SECRET_MAX + 2];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-	int error = errno;
-
-	if (fd >= 0)
-		(void)close(fd);
-	if (n < 0)
-		return err_errno(err, error, "cannot read the secret-file %s", path);
-	buf[n] = '\0';
-	buf[strcspn(buf, "\r\n")] = '\0';
-	if (!buf[0] || !str_copy(out, SHARED_SECRET_MAX, buf))
-		return err_set(err, -EINVAL,
-			       "the secret-file %s must hold one line of 1 to %d bytes", path,
-			       SHARED_SECRET_MAX - 1);
-	return 0;
-}
-
-static int peer_fill(const struct conf *conf, const struct conf_resource *res,
-		     const struct conf_connection *c, const struct conf_node *node,
-		     struct core_peer_conf *peer, struct err *err)
+static void peer_fill(const struct conf *conf, const struct conf_resource *res,
+		      const struct conf_connection *c, const struct conf_node *node,
+		      struct core_peer_conf *peer)
 {
 	peer->node_id = node->node_id;
 	(void)str_copy(peer->name, sizeof(peer->name), node->name);
@@ -157,8 +135,8 @@ static int peer_fill(const struct conf *conf, const struct conf_resource *res,
 	for (unsigned v = 0; v < res->volume_count; v++)
 		peer->has_disk[v] = node->volumes[v].options.has_disk;
 	if (peer->net.cram_hmac_alg[0] && !peer->net.shared_secret[0])
-		return secret_read(conf->secret_file, peer->net.shared_secret, err);
-	return 0;
+		(void)str_copy(peer->net.shared_secret, sizeof(peer->net.shared_secret),
+			       conf->secret);
 }
 
 int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
@@ -188,13 +166,9 @@ int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsig
 		const struct conf_node *node = &res->nodes[i];
 		const struct conf_connection *c =
 			conf_connection_find(res, self->node_id, node->node_id);
-		int rc;
 
-		if (node == self || !c)
-			continue;
-		rc = peer_fill(conf, res, c, node, &out->peers[out->peer_count++], err);
-		if (rc)
-			return rc;
+		if (node != self && c)
+			peer_fill(conf, res, c, node, &out->peers[out->peer_count++]);
 	}
 	return 0;
 }

@@ -119,7 +119,8 @@ struct conf {
 	unsigned disk_threads;      /* 1..CONF_DISK_THREADS_MAX */
 	unsigned control_user_count; /* security.allowed-control-users */
 	uid_t control_users[CONF_CONTROL_USERS_MAX];
-	char secret_file[CONF_PATH_MAX]; /* security.secret-file: read by conf_to_core() */
+	char secret_file[CONF_PATH_MAX]; /* security.secret-file */
+	char secret[SHARED_SECRET_MAX];  /* its line, once conf_check_node() has read it */
 	struct conf_tls tls;
 	unsigned resource_count;
 	struct conf_resource *resources; /* byte order of their names */
@@ -155,9 +156,9 @@ void conf_free(struct conf *conf);
 int conf_node_select(const struct conf *conf, const char *wanted, char out[NAME_MAX_BYTES],
 		     struct err *err);
 /* Checks that need this machine: backing stores and metadata devices of `node` exist, are regular
- * files or block devices, none is used twice (also under another name), and the secret-file and the
- * files of TLS can be read. False when errors were added. */
-bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages);
+ * files or block devices, none is used twice (also under another name), and the files of TLS are
+ * there; reads the secret-file. False when errors were added. */
+bool conf_check_node(struct conf *conf, const char *node, struct conf_messages *messages);
 
 /* Whether a connection of `node` is encrypted. */
 bool conf_uses_tls(const struct conf *conf, const char *node);
@@ -178,8 +179,7 @@ const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
 
 /* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal
- * configurations give equal memory. -ENOENT when the node is not part of the resource; -errno when
- * the secret-file cannot be read. */
+ * configurations give equal memory. -ENOENT when the node is not part of the resource. */
 int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsigned self_node_id,
 		 struct core_conf *out, struct err *err);
 

@@ -3,11 +3,14 @@
 #include "conf/conf_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "base/str.h"
 
 #define DS_PER_S 10U
 
@@ -284,25 +287,40 @@ static void store_exists(const struct conf_resource *res, const struct conf_node
 				 node->name, use->vnr, store_kind(use), use->path, why);
 }
 
-static void secret_file_check(const struct conf *conf, struct conf_messages *m)
+/* Takes the first line of the secret-file, without its end. */
+static void secret_read(struct conf *conf, struct conf_messages *m)
 {
+	char buf[SHARED_SECRET_MAX + 2];
+	int fd = open(conf->secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	int error = errno;
 	struct stat st;
 
-	if (!conf->secret_file[0])
-		return;
-	if (stat(conf->secret_file, &st))
-		conf_message_add(m, false, conf->secret_file, 0, "cannot read the secret-file: %s",
-				 strerrordesc_np(errno));
-	else if (st.st_mode & (S_IRWXG | S_IRWXO))
-		conf_message_add(m, true, conf->secret_file, 0,
-				 "the secret-file is accessible to others; chmod 600 it");
+	if (n < 0) {
+		conf_message_add(m, false, conf->secret_file, 0,
+				 "cannot read the secret-file: %s; the user that runs drbdfs needs "
+				 "a file with mode 600 of its own", strerror(error));
+	} else {
+		buf[n] = '\0';
+		buf[strcspn(buf, "\r\n")] = '\0';
+		if (!buf[0] || !str_copy(conf->secret, sizeof(conf->secret), buf))
+			conf_message_add(m, false, conf->secret_file, 0,
+					 "the secret-file must hold one line of 1 to %d bytes",
+					 SHARED_SECRET_MAX - 1);
+		if (!fstat(fd, &st) && st.st_mode & (S_IRWXG | S_IRWXO))
+			conf_message_add(m, true, conf->secret_file, 0,
+					 "the secret-file is accessible to others; chmod 600 it");
+	}
+	if (fd >= 0)
+		(void)close(fd);
 }
 
-bool conf_check_node(const struct conf *conf, const char *node, struct conf_messages *messages)
+bool conf_check_node(struct conf *conf, const char *node, struct conf_messages *messages)
 {
 	unsigned errors_before = messages->error_count;
 
-	secret_file_check(conf, messages);
+	if (conf->secret_file[0])
+		secret_read(conf, messages);
 	conf_tls_check_node(conf, node, messages);
 	for (unsigned r = 0; r < conf->resource_count; r++) {
 		const struct conf_resource *res = &conf->resources[r];

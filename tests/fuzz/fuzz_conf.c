@@ -30,9 +30,8 @@ static void translate(const struct conf *conf)
 			struct err err = ERR_INIT;
 			int rc = conf_to_core(conf, res, res->nodes[i].node_id, &core, &err);
 
-			/* Only the secret-file may be in the way. */
-			ASSERT(rc == 0 || conf->secret_file[0]);
-			for (unsigned p = 0; rc == 0 && p < core.peer_count; p++)
+			ASSERT(rc == 0);
+			for (unsigned p = 0; p < core.peer_count; p++)
 				ASSERT(conf_peer_paths(res, core.node_id, core.peers[p].node_id,
 						       paths) > 0);
 		}

@@ -95,6 +95,19 @@ for what in r0 all; do
 done
 [ "$(verdicts)" = 'r0 OK' ] || fail "after a wrong configuration: $(verdicts)"
 
+# So are files that cannot be used: the connection stays.
+before=$(incarnations)
+change 's/version = 1;/version = 1; security = { secret-file = "SECRET"; };/; s/ping-int = 1;/ping-int = 1; cram-hmac-alg = "sha256";/'
+sed -i "s|SECRET|$WORK/secret|" "$conf"
+: >"$WORK/secret"
+must_fail 10 ctl alpha adjust r0
+said "$WORK/secret: the secret-file must hold one line of 1 to 63 bytes"
+rm "$WORK/secret"
+must_fail 10 ctl alpha adjust all
+said "$WORK/secret: cannot read the secret-file: No such file or directory; the user that runs drbdfs"
+[ "$(verdicts)" = 'r0 OK' ] && [ "$(incarnations)" = "$before" ] || fail "after a wrong secret-file: $(verdicts)"
+change
+
 # This node has left the resource: for it, that is the end of the resource.
 change 's/name = "alpha";/name = "omega";/'
 must ctl alpha adjust r0

@@ -288,6 +288,17 @@ Test(conf, disk_threads_have_a_range_and_a_default)
 	}
 }
 
+static void expect_bad_secret(struct conf *conf, const char *expected)
+{
+	struct conf_messages m = { 0 };
+
+	cr_assert_not(conf_check_node(conf, "nobody", &m));
+	cr_assert_geq(m.count, 1);
+	cr_assert_not(m.items[0].warning);
+	cr_assert_not_null(strstr(m.items[0].text, expected), "%s", m.items[0].text);
+	conf_messages_clear(&m);
+}
+
 Test(conf, secret_file)
 {
 	char text[1024], secret[128];
@@ -301,16 +312,25 @@ Test(conf, secret_file)
 		       "security = { secret-file = \"%s\"; };\n" RESOURCE(
 			       "net = { cram-hmac-alg = \"sha1\"; };\n"), secret);
 	conf = load_good(text);
-	cr_assert_eq(conf_to_core(conf, &conf->resources[0], 0, &core, &err), 0, "%s", err.text);
-	cr_assert_str_eq(core.peers[0].net.shared_secret, "swordfish");
 	cr_assert_eq(chmod(secret, 0644), 0);
-	(void)conf_check_node(conf, "nobody", &m);
+	cr_assert(conf_check_node(conf, "nobody", &m));
 	cr_assert_eq(m.count, 1);
 	cr_assert(m.items[0].warning);
-	cr_assert_eq(unlink(secret), 0);
-	cr_assert_eq(conf_to_core(conf, &conf->resources[0], 0, &core, &err), -ENOENT);
-	cr_assert_not(conf_check_node(conf, "nobody", &m));
 	conf_messages_clear(&m);
+	/* What was read stays, also for those who compare an old configuration with a new one. */
+	cr_assert_eq(unlink(secret), 0);
+	cr_assert_eq(conf_to_core(conf, &conf->resources[0], 0, &core, &err), 0, "%s", err.text);
+	cr_assert_str_eq(core.peers[0].net.shared_secret, "swordfish");
+	expect_bad_secret(conf, "cannot read the secret-file: No such file or directory; the user");
+	cr_assert_eq(mkdir(secret, 0700), 0);
+	expect_bad_secret(conf, "cannot read the secret-file: Is a directory; the user");
+	cr_assert_eq(rmdir(secret), 0);
+	(void)put("secret", "\nswordfish\n");
+	expect_bad_secret(conf, "the secret-file must hold one line of 1 to 63 bytes");
+	memset(text, 'x', SHARED_SECRET_MAX);
+	text[SHARED_SECRET_MAX] = '\0';
+	(void)put("secret", text);
+	expect_bad_secret(conf, "the secret-file must hold one line of 1 to 63 bytes");
 	conf_free(conf);
 }
 
