@@ -167,7 +167,7 @@ static void finish_start(struct daemon *d)
 		begin_end(d);
 		return;
 	}
-	if (mount_session(d, &err)) {
+	if (mount_start(d, &err)) {
 		fail_start(d, err.text);
 		return;
 	}
@@ -307,7 +307,7 @@ struct daemon *daemon_new(const struct daemon_options *options, struct conf *con
 		return NULL;
 	}
 	if (mount_prepare(d->options.mountpoint, wants_nonempty(d->options.fuse_options), err) ||
-	    start_control(d, err) || start_shard(d, err)) {
+	    start_control(d, err) || start_shard(d, err) || mount_session_new(d, err)) {
 		daemon_free(d);
 		return NULL;
 	}

@@ -127,7 +127,9 @@ bool daemon_is_published(struct daemon *d, const char *name);
 int mount_prepare(const char *mountpoint, bool nonempty, struct err *err);
 /* The absolute path, also of a dead mount. */
 int mount_resolve(const char *mountpoint, char out[PATH_MAX], struct err *err);
-int mount_session(struct daemon *d, struct err *err);
+/* Takes the options of the mount: what is wrong with them is found before anything is up. */
+int mount_session_new(struct daemon *d, struct err *err);
+int mount_start(struct daemon *d, struct err *err);
 void mount_end(struct daemon *d);
 
 /* notify_ready.c */

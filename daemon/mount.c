@@ -194,43 +194,73 @@ static void fuse_log_line(enum fuse_log_level level, const char *fmt, va_list ap
 		  LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "fuse: %s", text);
 }
 
+/* What libfuse takes, and what then fails with this file system, or makes its mount another's. */
+static const char *cannot_work(const char *option)
+{
+	static const struct {
+		const char *option, *why;
+	} table[] = {
+		{ "max_read", "drbdfs itself says how much it reads at once" },
+		{ "blkdev", "drbdfs is not mounted from a block device" },
+		{ "blksize", "drbdfs is not mounted from a block device" },
+		{ "subtype", "the mount must be found as one of drbdfs again" },
+	};
+	size_t n = strcspn(option, "=");
+
+	for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
+		if (strlen(table[i].option) == n && !memcmp(option, table[i].option, n))
+			return table[i].why;
+	}
+	return NULL;
+}
+
 /* All but "nonempty", which is ours to judge and unknown to libfuse. */
-static bool add_options(struct fuse_args *args, const char *extra)
+static int add_options(struct fuse_args *args, const char *extra, struct err *err)
 {
 	char copy[1024], *rest = copy, *word;
 
+	if (!str_copy(copy, sizeof(copy), extra ? extra : ""))
+		return err_set(err, -ENAMETOOLONG, "-o: the options are too long");
 	if (fuse_opt_add_arg(args, "drbdfs") || fuse_opt_add_arg(args, "-o") ||
-	    fuse_opt_add_arg(args, "fsname=drbdfs,subtype=drbdfs,default_permissions") ||
-	    !str_copy(copy, sizeof(copy), extra ? extra : ""))
-		return false;
+	    fuse_opt_add_arg(args, "fsname=drbdfs,subtype=drbdfs,default_permissions"))
+		return err_set(err, -ENOMEM, "no memory for the options of the mount");
 	while ((word = strsep(&rest, ","))) {
-		if (word[0] != '\0' && !str_eq(word, "nonempty") &&
-		    (fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, word)))
-			return false;
+		if (word[0] == '\0' || str_eq(word, "nonempty"))
+			continue;
+		if (cannot_work(word))
+			return err_set(err, -EINVAL, "-o %s: leave it out, %s", word,
+				       cannot_work(word));
+		if (fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, word))
+			return err_set(err, -ENOMEM, "no memory for the options of the mount");
 	}
-	return true;
+	return 0;
 }
 
-int mount_session(struct daemon *d, struct err *err)
+int mount_session_new(struct daemon *d, struct err *err)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	const char *path = d->options.mountpoint;
+	int rc = add_options(&args, d->options.fuse_options, err);
 
 	fuse_set_log_func(fuse_log_line);
-	if (!add_options(&args, d->options.fuse_options)) {
-		fuse_opt_free_args(&args);
-		return err_set(err, -ENOMEM, "mount %s: the options are too long", path);
+	if (!rc) {
+		d->session = fuse_session_new(&args, shard_fuse_ops(), shard_fuse_ops_bytes(),
+					      d->shard);
+		if (!d->session)
+			rc = err_set(err, -EINVAL, "-o %s: an option is not valid; the lines of "
+				     "fuse in the log name it",
+				     d->options.fuse_options ? d->options.fuse_options : "");
 	}
-	d->session = fuse_session_new(&args, shard_fuse_ops(), shard_fuse_ops_bytes(), d->shard);
 	fuse_opt_free_args(&args);
-	if (!d->session)
-		return err_set(err, -EINVAL, "mount %s: an option of -o is not valid", path);
-	if (fuse_session_mount(d->session, path)) {
-		fuse_session_destroy(d->session);
-		d->session = NULL;
+	return rc;
+}
+
+int mount_start(struct daemon *d, struct err *err)
+{
+	const char *path = d->options.mountpoint;
+
+	if (fuse_session_mount(d->session, path))
 		return err_set(err, -EIO, "mount %s: refused; the lines of fuse in the log say why "
 			       "(is /dev/fuse there, is fusermount3 installed?)", path);
-	}
 	d->mounted = true;
 	return 0;
 }

@@ -91,7 +91,12 @@ for f in "" -f; do
 	said "control socket $sock: there is something else than a socket"
 	rm "$sock"
 
-	must_fail 10 mount_alpha $f -o no_such_option
+	# Before a disk is touched.
+	for o in no_such_option max_read=65536 blkdev blksize=4096 subtype=other; do
+		must_fail 10 mount_alpha $f -o allow_other,$o
+		said "^drbdfs: -o .*$o"
+		! grep -q 'Attaching' "$WORK/out" || fail "found late: -o $o"
+	done
 	! is_mounted || fail "mounted"
 	must wait_for 60 "the daemon to end" eval '[ -z "$(pid_of)" ]'
 	[ ! -e "$sock" ] || fail "a socket is left"
