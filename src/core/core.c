@@ -100,6 +100,7 @@ static void create_peers(struct core *core)
 		peer->retry_at_ns = NEVER_NS;
 		peer->hs_deadline_ns = NEVER_NS;
 		peer->hs_again_ns = NEVER_NS;
+		peer->refused_until_ns = NEVER_NS;
 		peer->ping_at_ns = NEVER_NS;
 		peer->ping_deadline_ns = NEVER_NS;
 		peer->lost_primary_node = NODES_MAX;

@@ -126,6 +126,7 @@ struct peer {
 	bool hs_owed;
 	uint32_t hs_owed_tid;
 	bool hs_refused;            /* our own verdict on these streams: no connection */
+	uint64_t refused_until_ns;  /* peer.c: such streams were lost; it may come back till then */
 	/* request.c, request_log.c: sending side (we are Primary) */
 	struct peer_tx tx;
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */

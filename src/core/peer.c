@@ -2,6 +2,7 @@
 /* The life of a connection: streams, loss, retry, StandAlone. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
@@ -35,6 +36,7 @@ static void streams_close(struct core *core, struct peer *peer)
 	peer->ping_acked = peer->ping_sent;
 	peer->hs_deadline_ns = NEVER_NS;
 	peer->hs_again_ns = NEVER_NS;
+	peer->refused_until_ns = NEVER_NS;
 }
 
 /* Moves the connection to a state below Connecting and forgets the streams' agreements. */
@@ -147,10 +149,25 @@ void peer_streams_up(struct core *core, const struct ev_streams *ev)
 	if (!peer || !peer->attempt || peer->streams_up)
 		return;
 	peer->streams_up = true;
+	peer->refused_until_ns = NEVER_NS;
 	peer->reason[0] = '\0';
 	peer->resolve_conflicts = ev->resolve_conflicts;
 	keepalive_rx(core, peer);
 	handshake_start(core, peer);
+}
+
+/*
+ * It hung up because of the same verdict, and its P_DISCONNECT was overtaken; or the connection was
+ * lost before it heard of ours: then it comes back, and both see why there is no connection.
+ */
+static void refused_and_lost(struct core *core, struct peer *peer)
+{
+	char reason[sizeof(peer->reason)];
+
+	memcpy(reason, peer->reason, sizeof(reason));
+	peer_fail(core, peer, CONN_NETWORK_FAILURE, "%s", reason);
+	peer->refused_until_ns =
+		core->now_ns + 2 * (uint64_t)peer->conf->net.connect_int_s * NS_PER_S;
 }
 
 void peer_streams_down(struct core *core, const struct ev_streams *ev)
@@ -161,9 +178,7 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 		return;
 	peer->attempt = false;
 	if (peer->streams_up && peer->hs_refused) {
-		/* It hung up because of the same verdict; its
-		 * P_DISCONNECT may have been overtaken. */
-		peer_standalone(core, peer, false, NULL);
+		refused_and_lost(core, peer);
 		return;
 	}
 	if (peer->streams_up) {
@@ -172,7 +187,7 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 		return;
 	}
 	/* Nothing was established: stays Connecting and tries again later. */
-	if (ev->reason)
+	if (ev->reason && peer->refused_until_ns == NEVER_NS)
 		snprintf(peer->reason, sizeof(peer->reason), "%s", ev->reason);
 	peer->retry_at_ns = core->now_ns + retry_pause_ns(core, peer);
 	core->notify = true;
@@ -184,6 +199,7 @@ void peer_connect(struct core *core, struct peer *peer, bool discard_my_data)
 	peer->discard_my_data = discard_my_data;
 	peer->retry_count = 0;
 	peer->retry_at_ns = core->now_ns;
+	peer->refused_until_ns = NEVER_NS;
 	peer->reason[0] = '\0';
 	core_work(core, WORK_PEERS);
 }
@@ -259,6 +275,10 @@ void peer_time(struct core *core)
 			peer->hs_again_ns = NEVER_NS;
 			twopc_request_connect(core, peer);
 		}
+		if (core->now_ns >= peer->refused_until_ns) {
+			peer->refused_until_ns = NEVER_NS;
+			peer_standalone(core, peer, false, NULL);
+		}
 		if (core->now_ns >= peer->retry_at_ns)
 			core_work(core, WORK_PEERS);
 	}
@@ -273,6 +293,8 @@ uint64_t peer_deadline(const struct core *core)
 			t = peer->hs_deadline_ns;
 		if (peer->hs_again_ns < t)
 			t = peer->hs_again_ns;
+		if (peer->refused_until_ns < t)
+			t = peer->refused_until_ns;
 		if (peer->retry_at_ns < t)
 			t = peer->retry_at_ns;
 	}

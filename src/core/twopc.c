@@ -374,6 +374,30 @@ static void lost_own(struct core *core, uint64_t lost)
 	twopc_decide(core);
 }
 
+/*
+ * We have agreed to a disconnect that a Primary wants, and its COMMIT was overtaken by the end of
+ * the connection: it goes on without us.
+ */
+static bool left_by_primary(const struct core *core)
+{
+	const struct twopc *tp = &core->twopc;
+
+	return tp->phase == TWOPC_ANSWERED && tp->answer == P_TWOPC_YES &&
+	       tp->change.kind == TWOPC_DISCONNECT && tp->change.target == core->self &&
+	       tp->from_primary;
+}
+
+static void outdate_own(struct core *core)
+{
+	struct state *next = state_begin(core);
+
+	FOR_EACH_VOLUME(core, vol) {
+		if (next->vol[vol->v].disk > DISK_OUTDATED)
+			next->vol[vol->v].disk = DISK_OUTDATED;
+	}
+	state_end(core, STATE_HARD);
+}
+
 static void lost_remote(struct core *core, uint64_t lost)
 {
 	struct twopc *tp = &core->twopc;
@@ -383,10 +407,14 @@ static void lost_remote(struct core *core, uint64_t lost)
 		tp->got_retry = true;
 	tp->pending &= ~lost;
 	tp->asked &= ~lost;
-	if (!tp->parents)
+	if (!tp->parents && left_by_primary(core)) {
+		twopc_abort_remote(core, "it has disconnected from us");
+		outdate_own(core);
+	} else if (!tp->parents) {
 		twopc_abort_remote(core, "the connection it came over is gone");
-	else
+	} else {
 		twopc_answer(core);
+	}
 }
 
 static void look_after_lost(struct core *core)

@@ -54,6 +54,7 @@ struct twopc {
 	uint64_t target_reachable;  /* of the target, as initiator: the other side of a split */
 	bool handshake_pending;   /* connect: the exchange of 2.1 step 7 is not complete */
 	bool got_no, got_retry;
+	bool from_primary;        /* its initiator was Primary when it asked us */
 	enum packet answer;       /* ANSWERED: what we said; COMMIT is legal after YES only */
 	enum state_rv local_rv;   /* what our own check said */
 	uint64_t deadline_ns;

@@ -190,6 +190,7 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 	tp->parents = node_bit(peer->id);
 	tp->got_no = false;
 	tp->got_retry = false;
+	tp->from_primary = core->st.peer[change->initiator].role == ROLE_PRIMARY;
 	tp->phase = TWOPC_FORWARDING;
 	tp->deadline_ns = core->now_ns + core->conf.twopc_timeout_ds * NS_PER_DS;
 	tp->handshake_pending = connects_me(core);
