@@ -153,7 +153,7 @@ static void set_up(struct world *w)
 	check_identical(w, "after the set-up");
 }
 
-void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes)
+struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes)
 {
 	struct sim_params *p = &w->params;
 
@@ -172,6 +172,17 @@ void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes)
 	p->max_epoch_size = 2048;
 	p->requests_max = 64;
 	p->skip_al = w->force_no_al;
+	return p;
+}
+
+void life_set_up(struct world *w)
+{
+	set_up(w);
+}
+
+void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes)
+{
+	life_plain(w, seed, nodes);
 	set_up(w);
 }
 

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct scenario *const groups[] = { scenarios_generations, scenarios_resync,
-						 scenarios_history };
+static const struct scenario *const groups[] = {
+	scenarios_generations, scenarios_resync,   scenarios_history, scenarios_h_data,
+	scenarios_h_no_disk,   scenarios_h_decide, scenarios_h_hang,
+};
 
 static bool passes(struct world *w, const struct scenario *s)
 {

@@ -6,7 +6,7 @@
 
 #include "sim.h"
 
-enum { A, B, C };
+enum { A, B, C, D };
 
 struct scenario {
 	const char *name;
@@ -17,8 +17,14 @@ struct scenario {
 extern const struct scenario scenarios_generations[];
 extern const struct scenario scenarios_resync[];
 extern const struct scenario scenarios_history[];
+extern const struct scenario scenarios_h_data[];
+extern const struct scenario scenarios_h_no_disk[];
+extern const struct scenario scenarios_h_decide[];
+extern const struct scenario scenarios_h_hang[];
 
 void sc_begin(struct world *w, unsigned nodes);
+/* A Primary, block 0 written; then B is parted from A and misses the other blocks. */
+void sc_make_difference(struct world *w, unsigned blocks);
 /* Promotes by opening, demotes by closing; waits for the answer. */
 void sc_open(struct world *w, unsigned node);
 void sc_close(struct world *w);
@@ -30,11 +36,16 @@ void sc_flush(struct world *w);
 void sc_read(struct world *w, uint64_t block);
 /* Sent, not waited for. */
 void sc_write_async(struct world *w, uint64_t block);
+/* One request, which may fail; true = success. */
+bool sc_try(struct world *w, enum request_op op, uint64_t block);
 /* A write of somebody else on a second Primary; its content does not count. */
 void sc_foreign_write(struct world *w, unsigned node, uint64_t block);
 void sc_command(struct world *w, unsigned node, struct ev_command cmd, int least_rc);
 void sc_kill(struct world *w, unsigned node);
 void sc_start(struct world *w, unsigned node);
+void sc_restart(struct world *w, unsigned node);
+/* No byte between them from now on; they need not have noticed. */
+void sc_unplug(struct world *w, unsigned a, unsigned b);
 /* No byte between them from now on; both notice. */
 void sc_part(struct world *w, unsigned a, unsigned b);
 void sc_join(struct world *w, unsigned a, unsigned b);
@@ -46,5 +57,22 @@ uint64_t sc_uuid(struct world *w, unsigned node);
 void sc_expect(struct world *w, bool cond, const char *what);
 /* Resync traffic since the last call: sectors that the node received. */
 uint64_t sc_received(struct world *w, unsigned node, unsigned peer);
+/* No node calls its data UpToDate that lacks what was answered. */
+void sc_expect_honest(struct world *w);
+
+/* ---- disks (scenario_disks.c) ---- */
+
+/* Restarted, and cannot open its disk; it has one again after sc_mend(). */
+void sc_start_without_disk(struct world *w, unsigned node);
+void sc_mend(struct world *w, unsigned node);
+/* The disk as it is now is put by; a node that is down gets it back in place of the present one. */
+void sc_keep_disk(struct world *w, unsigned node);
+void sc_old_disk(struct world *w, unsigned node);
+/* A node that is down gets an empty disk with fresh metadata. */
+void sc_new_disk(struct world *w, unsigned node);
+/* The metadata of a node that is down know one generation and nothing else. */
+void sc_day_0(struct world *w, unsigned node);
+/* The metadata of a node that is down say that its activity log was off. */
+void sc_log_was_off(struct world *w, unsigned node);
 
 #endif

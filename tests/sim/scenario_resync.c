@@ -2,16 +2,6 @@
 /* Scenarios about resyncs and their interruptions (states-and-resync 8.3, numbers 8, 9, 10). */
 #include "scenario.h"
 
-/* Blocks that B misses: scattered, so that the resync takes several requests. */
-static void make_difference(struct world *w, unsigned blocks)
-{
-	sc_open(w, A);
-	sc_write(w, 0);
-	sc_part(w, A, B);
-	for (unsigned i = 0; i < blocks; i++)
-		sc_write(w, 3 + 7 * i);
-}
-
 static void no_full_sync_of(struct world *w, unsigned node, uint64_t blocks)
 {
 	uint64_t all = w->params.device_sectors;
@@ -29,7 +19,7 @@ static void no_full_sync(struct world *w, uint64_t blocks)
 static void bitmap_resync(struct world *w)
 {
 	sc_begin(w, 2);
-	make_difference(w, 50);
+	sc_make_difference(w, 50);
 	sc_join(w, A, B);
 	life_expect_converged(w);
 	no_full_sync(w, 60);
@@ -39,7 +29,7 @@ static void bitmap_resync(struct world *w)
 static void interrupted_at(struct world *w, enum packet held, unsigned from)
 {
 	sc_begin(w, 2);
-	make_difference(w, 50);
+	sc_make_difference(w, 50);
 	simnet_hold_type(w, from, from == A ? B : A, held, 5 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait(w, 3000);
@@ -73,7 +63,7 @@ static void interrupted_ack(struct world *w)
 static void missed_end(struct world *w)
 {
 	sc_begin(w, 2);
-	make_difference(w, 5);
+	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -94,7 +84,7 @@ static void missed_end_then_writes(struct world *w, bool restart)
 	uint64_t taken_over;
 
 	sc_begin(w, 2);
-	make_difference(w, 5);
+	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -132,7 +122,7 @@ static void generation_at_end(struct world *w)
 {
 	sc_begin(w, 3);
 	sc_part(w, B, C);
-	make_difference(w, 5);
+	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_FLUSH_REQUESTS_ACK, 2 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -183,7 +173,7 @@ static void source_dies(struct world *w)
 static void write_during_resync(struct world *w)
 {
 	sc_begin(w, 3);
-	make_difference(w, 50);
+	sc_make_difference(w, 50);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	for (unsigned i = 0; i < 50; i++) {
@@ -197,7 +187,7 @@ static void write_during_resync(struct world *w)
 static void write_during_exchange(struct world *w)
 {
 	sc_begin(w, 2);
-	make_difference(w, 5);
+	sc_make_difference(w, 5);
 	simnet_hold_type(w, B, A, P_COMPRESSED_BITMAP, 2 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait_repl(w, A, B, REPL_WF_BITMAP_S);

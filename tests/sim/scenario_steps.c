@@ -23,7 +23,7 @@ static void until(struct world *w, bool (*pred)(struct world *w), const char *wh
 
 void sc_begin(struct world *w, unsigned nodes)
 {
-	life_set_up_plain(w, 1, nodes);
+	life_set_up_plain(w, w->scenario_seed, nodes);
 }
 
 static bool is_open(struct world *w)
@@ -94,6 +94,25 @@ void sc_write_async(struct world *w, uint64_t block)
 	app_do(w, OP_WRITE, block * BM_BLOCK_SECTORS, BM_BLOCK_BYTES);
 }
 
+void sc_make_difference(struct world *w, unsigned blocks)
+{
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_part(w, A, B);
+	for (unsigned i = 0; i < blocks; i++)
+		sc_write(w, 3 + 7 * i);
+}
+
+bool sc_try(struct world *w, enum request_op op, uint64_t block)
+{
+	unsigned errors = w->app.errors;
+
+	wait.node = (unsigned)w->app.node;
+	app_do(w, op, block * BM_BLOCK_SECTORS, op == OP_FLUSH ? 0 : BM_BLOCK_BYTES);
+	until(w, is_drained, "request");
+	return w->app.errors == errors;
+}
+
 static bool foreign_done(struct world *w)
 {
 	return w->app.foreign_done >= wait.done;
@@ -159,6 +178,12 @@ void sc_start(struct world *w, unsigned node)
 	node_start(w, node);
 }
 
+void sc_restart(struct world *w, unsigned node)
+{
+	sc_kill(w, node);
+	sc_start(w, node);
+}
+
 static bool conn_is(struct world *w)
 {
 	const struct status_peer *sp;
@@ -187,10 +212,15 @@ static bool conn_is_lost(struct world *w)
 	return !sp || sp->conn != CONN_CONNECTED;
 }
 
-void sc_part(struct world *w, unsigned a, unsigned b)
+void sc_unplug(struct world *w, unsigned a, unsigned b)
 {
 	simnet_link(w, a, b, false);
 	simnet_link(w, b, a, false);
+}
+
+void sc_part(struct world *w, unsigned a, unsigned b)
+{
+	sc_unplug(w, a, b);
 	wait.node = a;
 	wait.peer = b;
 	until(w, conn_is_lost, "loss noticed");
@@ -259,4 +289,18 @@ uint64_t sc_received(struct world *w, unsigned node, unsigned peer)
 	const struct status_peer *sp = status_peer(node_status(w, node), peer);
 
 	return sp ? sp->devices[0].received_sectors : 0;
+}
+
+void sc_expect_honest(struct world *w)
+{
+	for (unsigned n = 0; n < w->node_count; n++) {
+		uint64_t bad;
+
+		if (!w->nodes[n].up || node_status(w, n)->volumes[0].disk != DISK_UP_TO_DATE)
+			continue;
+		bad = oracle_check_node(w, n);
+		if (bad != SIM_NEVER)
+			sim_fail(w, "I1: node %u is UpToDate and lacks what was answered at "
+				 "sector %llu", n, (unsigned long long)bad);
+	}
 }

@@ -499,7 +499,11 @@ struct sim_result {
 	char why[600];
 };
 
-/* Random parameters replaced by plain ones, nodes made and connected, all UpToDate. */
+/* Random parameters replaced by plain ones, which may be changed before the set-up. */
+struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes);
+/* Nodes made and connected, all UpToDate. */
+void life_set_up(struct world *w);
+/* Both. */
 void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes);
 /* Waits until everything is UpToDate and quiet; a violation if it never is. Then all checks. */
 void life_expect_converged(struct world *w);
@@ -516,6 +520,7 @@ struct world {
 	struct sim_params params;
 	unsigned force_nodes;     /* command line: 0 = as the seed says */
 	bool force_no_al;
+	uint64_t scenario_seed;   /* of named scenarios */
 	struct prng rng;
 	uint64_t now_ns;
 	uint64_t step;

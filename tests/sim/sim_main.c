@@ -24,7 +24,7 @@ static void usage(FILE *f)
 {
 	fputs("usage: sim [--seed N] [--schedules M] [--nodes K] [--workers W] [--no-al]\n"
 	      "           [--keep-going] [--hashes] [--trace]\n"
-	      "       sim --scenarios [NAME] | --self-test\n"
+	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
 	      "  --nodes K      2..5 instead of what the seed says\n"
 	      "  --workers W    processes (1)           --keep-going   do not stop at a failure\n"
@@ -149,6 +149,7 @@ static int run_named(const struct options *o)
 
 	w->trace = o->trace;
 	w->force_no_al = o->no_al;
+	w->scenario_seed = o->first;
 	run = sim_scenarios(w, o->scenario, &failed);
 	printf("scenarios: %u run, %u failed\n", run, failed);
 	return failed > 0 || run == 0;

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Steps of scenarios about disks: missing, old, new ones; metadata as others leave them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "meta/meta_al.h"
+#include "meta/meta_super.h"
+#include "scenario.h"
+
+void sc_start_without_disk(struct world *w, unsigned node)
+{
+	if (w->nodes[node].up)
+		sc_kill(w, node);
+	w->nodes[node].disk.broken = true;
+	sc_start(w, node);
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node && w->nodes[p].up)
+			sc_wait_conn(w, node, p, CONN_CONNECTED);
+	}
+	sc_wait_disk(w, node, DISK_DISKLESS);
+	sc_wait(w, 1000);
+}
+
+void sc_mend(struct world *w, unsigned node)
+{
+	w->nodes[node].disk.broken = false;
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+}
+
+/* ---- other contents ---- */
+
+/* The disk that was put by; one at a time. */
+static struct {
+	uint32_t *block;
+	struct disk_block *content;
+	unsigned count, cap;
+	uint8_t *md;
+	uint64_t md_bytes;
+} kept;
+
+void sc_keep_disk(struct world *w, unsigned node)
+{
+	const struct disk *d = &w->nodes[node].disk;
+
+	if (kept.cap < d->touched_count || !kept.md) {
+		kept.cap = d->touched_count + 1;
+		kept.block = realloc(kept.block, kept.cap * sizeof(*kept.block));
+		kept.content = realloc(kept.content, kept.cap * sizeof(*kept.content));
+		kept.md = realloc(kept.md, MD_IMAGE_MAX);
+		ASSERT(kept.block && kept.content && kept.md);
+	}
+	kept.count = d->touched_count;
+	for (unsigned i = 0; i < kept.count; i++) {
+		kept.block[i] = d->touched[i];
+		kept.content[i] = d->blocks[d->touched[i]];
+	}
+	kept.md_bytes = d->md_bytes;
+	memcpy(kept.md, d->md_now, d->md_bytes);
+}
+
+static void empty(struct disk *d)
+{
+	for (unsigned i = 0; i < d->touched_count; i++) {
+		struct disk_block *b = &d->blocks[d->touched[i]];
+
+		memset(b->now, 0, sizeof(b->now));
+		memset(b->durable, 0, sizeof(b->durable));
+	}
+	d->log_count = 0;
+}
+
+void sc_old_disk(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	ASSERT(!w->nodes[node].up && kept.md_bytes == d->md_bytes);
+	empty(d);
+	for (unsigned i = 0; i < kept.count; i++)
+		*disk_block(d, kept.block[i]) = kept.content[i];
+	memcpy(d->md_now, kept.md, kept.md_bytes);
+	memcpy(d->md_durable, kept.md, kept.md_bytes);
+	memset(d->md_dirty, 0, d->md_bytes / SECTOR_BYTES * sizeof(*d->md_dirty));
+	d->md_dirty_count = 0;
+}
+
+void sc_new_disk(struct world *w, unsigned node)
+{
+	ASSERT(!w->nodes[node].up);
+	empty(&w->nodes[node].disk);
+	disk_create_md(w, node);
+}
+
+static void put_super(struct disk *d, const struct md_super *super)
+{
+	uint8_t block[MD_PAGE_BYTES];
+
+	meta_super_encode(super, block);
+	memcpy(d->md_now + d->md_layout.super_byte, block, sizeof(block));
+	memcpy(d->md_durable, d->md_now, d->md_bytes);
+}
+
+void sc_day_0(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+	struct md_super super;
+
+	ASSERT(!w->nodes[node].up && disk_super(d, &super));
+	memset(super.history, 0, sizeof(super.history));
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		super.peers[n].bitmap_uuid = super.peers[n].bitmap_dagtag = 0;
+	super.flags &= MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_AL_CLEAN;
+	put_super(d, &super);
+}
+
+void sc_log_was_off(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+	uint8_t block[MD_PAGE_BYTES];
+	struct md_super super;
+
+	ASSERT(!w->nodes[node].up && disk_super(d, &super));
+	super.flags |= MDF_AL_DISABLED;
+	meta_al_encode_initialised(block);
+	for (unsigned i = 0; i < d->md_layout.ring_blocks; i++)
+		memcpy(d->md_now + d->md_layout.al_byte + (uint64_t)i * MD_PAGE_BYTES, block,
+		       sizeof(block));
+	put_super(d, &super);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Faults that DRBD has had where a node without a disk takes part (reliability 3): here one whose
+ * disk cannot be opened. */
+#include "scenario.h"
+
+static const struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
+static const struct ev_command detach = { .cmd = CMD_DETACH, .vnr = SIM_VNR };
+
+/* H3: A is behind, and gets it all from C while B is out of A's sight; D writes on without it. */
+static void h3_caught_up_elsewhere(struct world *w)
+{
+	sc_begin(w, 4);
+	sc_start_without_disk(w, D);
+	sc_open(w, D);
+	sc_write(w, 1);
+	sc_unplug(w, A, B);
+	sc_unplug(w, B, C);
+	sc_part(w, A, D);
+	sc_part(w, A, B);
+	sc_part(w, B, C);
+	for (unsigned i = 0; i < 20; i++)
+		sc_write(w, 2 + 5 * i);
+	sc_wait(w, 30000);
+	for (unsigned i = 0; i < 5; i++)
+		sc_write(w, 2 + 5 * i);
+	sc_join(w, A, B);
+	sc_wait(w, 3000);
+	check_difference_covered(w, "after A met B");
+	sc_join(w, B, C);
+	sc_join(w, A, D);
+	sc_mend(w, D);
+	life_expect_converged(w);
+}
+
+/* H4: a peer that comes back with the generation in use need not have the write. */
+static void h4_label_is_no_ack(struct world *w)
+{
+	unsigned errors;
+
+	sc_begin(w, 2);
+	sc_start_without_disk(w, A);
+	sc_open(w, A);
+	sc_write(w, 1);
+	errors = w->app.errors;
+	simnet_stall(w, A, B, STREAM_DATA, 30 * NS_SEC);
+	sc_write_async(w, 1);
+	sc_wait(w, 100);
+	simnet_cut(w, A, B, false);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_wait(w, 2000);
+	sc_expect(w, w->app.in_flight == 0 && w->app.errors == errors + 1,
+		  "the write ends with an error");
+	node_kill(w, A, true);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	w->nodes[A].disk.broken = false;
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* H6: the Primary is cut off from the only disk; another one writes to it; the first comes back. */
+static void h6_second_client(struct world *w)
+{
+	sc_begin(w, 3);
+	w->split_brain_ok = true;
+	sc_start_without_disk(w, A);
+	sc_start_without_disk(w, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, A, C);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_foreign_write(w, C, 1);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_join(w, A, B);
+	sc_wait(w, 5000);
+	sc_expect(w, !sc_try(w, OP_READ, 1), "A does not go on with other data");
+	sc_wait(w, 1000);
+	sc_join(w, A, C);
+	sc_mend(w, C);
+	sc_mend(w, A);
+	life_expect_converged(w);
+}
+
+/* H7: the Primary is restarted while C is away; B, which has all, meets C alone. */
+static void h7_primary_restarts(struct world *w)
+{
+	sc_begin(w, 4);
+	sc_start_without_disk(w, D);
+	sc_open(w, D);
+	sc_write(w, 1);
+	sc_kill(w, C);
+	sc_wait_conn(w, D, C, CONN_CONNECTING);
+	sc_write(w, 2);
+	sc_restart(w, D);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_conn(w, D, A, CONN_CONNECTED);
+	sc_wait_conn(w, D, B, CONN_CONNECTED);
+	sc_open(w, D);
+	sc_write(w, 3);
+	sc_unplug(w, A, C);
+	sc_unplug(w, D, C);
+	sc_start(w, C);
+	sc_wait_conn(w, C, B, CONN_CONNECTED);
+	sc_write(w, 4);
+	sc_wait(w, 3000);
+	sc_expect_honest(w);
+	sc_join(w, A, C);
+	sc_join(w, D, C);
+	sc_mend(w, D);
+	life_expect_converged(w);
+}
+
+/* H9: of two disks one is given up, then the other; the first one is not what is in use. */
+static void h9_stale_attach(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, C);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_command(w, A, detach, SS_SUCCESS);
+	sc_write(w, 1);
+	sc_wait(w, 500);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait(w, 500);
+	sc_command(w, A, attach, SS_UNKNOWN_ERROR - 100);
+	sc_wait(w, 1000);
+	sc_expect_honest(w);
+	sc_command(w, B, attach, SS_SUCCESS);
+	if (node_status(w, A)->volumes[0].disk == DISK_DISKLESS)
+		sc_command(w, A, attach, SS_SUCCESS);
+	sc_mend(w, C);
+	life_expect_converged(w);
+}
+
+/* H27: the first Primary has no disk; what it writes is a generation of its own. */
+static void h27_first_promotion(struct world *w)
+{
+	for (unsigned p = A; p <= B; p++) {
+		sc_begin(w, 3);
+		sc_start_without_disk(w, p);
+		sc_kill(w, C);
+		sc_wait_conn(w, p, C, CONN_CONNECTING);
+		sc_open(w, p);
+		sc_write(w, 1);
+		sc_write(w, 700);
+		sc_close(w);
+		/* Nobody but the disks tells what happened. */
+		sc_kill(w, p);
+		sc_kill(w, !p);
+		sc_start(w, C);
+		sc_start(w, !p);
+		sc_wait(w, 5000);
+		w->nodes[p].disk.broken = false;
+		sc_start(w, p);
+		life_expect_converged(w);
+	}
+}
+
+/* H30, H31: a disk that was away meets the Primary first; nobody may read from it. */
+static void h30_meets_client_first(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, A);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_write(w, 1);
+	sc_write(w, 2);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait_conn(w, C, A, CONN_CONNECTED);
+	sc_expect_honest(w);
+	for (unsigned i = 0; i < 8; i++)
+		sc_read(w, 1 + i % 2);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	/* The scenario goes on: the application is where it was. */
+	w->app.quiet = true;
+	sc_expect(w, !sc_try(w, OP_READ, 1), "what C has is not what was written");
+	sc_wait(w, 1000);
+	sc_start(w, B);
+	sc_join(w, B, C);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_mend(w, A);
+	life_expect_converged(w);
+}
+
+/* H32: writes of the Primary during a resync reach its target. */
+static void h32_written_to_target(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, A);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	w->app.quiet = true;
+	for (unsigned i = 0; i < 30; i++)
+		sc_write(w, 3 + 7 * i);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 2 * NS_SEC);
+	sc_start(w, C);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	for (unsigned i = 0; i < 10; i++)
+		sc_write(w, 3 + 7 * 3 * i);
+	sc_write(w, 1000);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_read(w, 1000);
+	for (unsigned i = 0; i < 30; i++)
+		sc_read(w, 3 + 7 * i);
+	sc_start(w, B);
+	sc_mend(w, A);
+	life_expect_converged(w);
+}
+
+/* H41: C - A - B: the Primary C loses A, which is between the two, and gets it back. */
+static void h41_far_end(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, C);
+	sc_part(w, B, C);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_wait(w, 2000);
+	sc_join(w, A, C);
+	sc_wait_conn(w, C, A, CONN_CONNECTED);
+	sc_wait(w, 1000);
+	sc_write(w, 2);
+	sc_wait(w, 1000);
+	sc_expect_honest(w);
+	sc_join(w, B, C);
+	sc_mend(w, C);
+	life_expect_converged(w);
+}
+
+/* H54: a node without a disk comes and goes while another one resyncs. */
+static void h54_client_flaps(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	for (unsigned i = 0; i < 50; i++)
+		sc_write(w, 3 + 7 * i);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, NS_SEC);
+	sc_start(w, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	for (unsigned i = 0; i < 6; i++) {
+		simnet_cut(w, B, C, false);
+		if (i % 2)
+			simnet_cut(w, A, C, false);
+		sc_wait(w, 400);
+	}
+	sc_unplug(w, B, C);
+	sc_unplug(w, A, C);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_join(w, B, C);
+	sc_join(w, A, C);
+	sc_mend(w, C);
+	life_expect_converged(w);
+}
+
+/* H55: promoted and demoted again and again, each time with a write. */
+static void h55_burst_of_promotions(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_start_without_disk(w, A);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 4)
+			simnet_cut(w, B, C, false);
+		sc_open(w, A);
+		sc_write(w, i);
+		sc_close(w);
+	}
+	sc_wait(w, 15000);
+	sc_expect(w, status_peer_uptodate(node_status(w, B), C) &&
+			     status_peer_uptodate(node_status(w, C), B),
+		  "B and C are back at rest");
+	check_identical(w, "after a burst of promotions");
+	sc_mend(w, A);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_h_no_disk[] = {
+	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
+	{ "H4-label-is-no-ack", h4_label_is_no_ack },
+	{ "H6-second-client", h6_second_client },
+	{ "H7-primary-restarts", h7_primary_restarts },
+	{ "H9-stale-attach", h9_stale_attach },
+	{ "H27-first-promotion", h27_first_promotion },
+	{ "H30-meets-client-first", h30_meets_client_first },
+	{ "H32-written-to-target", h32_written_to_target },
+	{ "H41-far-end", h41_far_end },
+	{ "H54-client-flaps", h54_client_flaps },
+	{ "H55-burst-of-promotions", h55_burst_of_promotions },
+	{ NULL, NULL },
+};
