@@ -148,6 +148,8 @@ static void h17_barrier_of_held_write(struct world *w)
 	for (unsigned i = 0; i < 4; i++)
 		sc_write(w, 1 + i * 1024);
 	sc_wait(w, 1000);
+	sc_expect(w, status_peer(node_status(w, A), B)->conn == CONN_CONNECTED,
+		  "no acknowledgement says more than there is");
 	simnet_cut(w, A, B, false);
 	sc_wait_conn(w, A, B, CONN_CONNECTING);
 	node_kill(w, B, true);
@@ -282,7 +284,7 @@ static void h39_log_off(struct world *w)
 	sc_begin(w, 2);
 	sc_open(w, A);
 	sc_write(w, 1);
-	w->nodes[B].disk.stall_until_ns = w->now_ns + 10 * NS_SEC;
+	simnet_stall(w, A, B, STREAM_DATA, 10 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 300);
 	node_kill(w, B, true);

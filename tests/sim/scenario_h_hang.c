@@ -32,6 +32,8 @@ static void h60_full_logs(struct world *w)
 {
 	large_device(w, 3);
 	sc_open(w, A);
+	/* Until it comes B's log keeps what it has. */
+	simnet_hold_type(w, A, B, P_PEER_ACK, 60 * NS_SEC);
 	for (unsigned i = 0; i < 8 * APP_IOS_MAX; i++) {
 		sc_write_async(w, (uint64_t)i * 1024);
 		if (w->app.in_flight == APP_IOS_MAX)
@@ -49,7 +51,7 @@ static void h63_commit_held(struct world *w)
 	sc_part(w, A, B);
 	simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 80 * NS_SEC);
 	sc_join(w, A, B);
-	sc_wait(w, 40000);
+	sc_wait(w, 8000);
 	sc_open(w, C);
 	sc_write(w, 1);
 	sc_write(w, 2);
@@ -103,15 +105,15 @@ static void h65_generation_in_handshake(struct world *w)
 /* H66: writes wait for blocks that a resync writes, and the connection is lost. */
 static void h66_held_writes_lost(struct world *w)
 {
-	for (unsigned victim = 0; victim < 2; victim++) {
-		sc_begin(w, 2);
-		sc_make_difference(w, 200);
+	for (unsigned ms = 0; ms < 600; ms += 100) {
+		life_plain(w, w->scenario_seed, 2)->disk_latency_ns = 100 * NS_MS;
+		life_set_up(w);
+		sc_make_difference(w, 50);
 		sc_join(w, A, B);
 		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
-		w->nodes[victim].disk.stall_until_ns = w->now_ns + 8 * NS_SEC;
 		sc_wait(w, 100);
 		write_everything(w);
-		sc_wait(w, 500);
+		sc_wait(w, ms);
 		simnet_cut(w, A, B, false);
 		expect_answers(w, 20000);
 		life_expect_converged(w);
@@ -121,8 +123,9 @@ static void h66_held_writes_lost(struct world *w)
 /* H67: discards are under way when the connection of a resync is lost, more than once. */
 static void h67_lost_with_discards(struct world *w)
 {
-	sc_begin(w, 3);
-	sc_make_difference(w, 100);
+	life_plain(w, w->scenario_seed, 3)->disk_latency_ns = 20 * NS_MS;
+	life_set_up(w);
+	sc_make_difference(w, 20);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);

@@ -32,27 +32,34 @@ static void h3_caught_up_elsewhere(struct world *w)
 	life_expect_converged(w);
 }
 
-/* H4: a peer that comes back with the generation in use need not have the write. */
+/* H4: a peer that comes back with the generation in use need not have the write; who has it dies
+ * before it answers. */
 static void h4_label_is_no_ack(struct world *w)
 {
 	unsigned errors;
 
-	sc_begin(w, 2);
+	sc_begin(w, 3);
 	sc_start_without_disk(w, A);
 	sc_open(w, A);
 	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	sc_part(w, B, C);
 	errors = w->app.errors;
 	simnet_stall(w, A, B, STREAM_DATA, 30 * NS_SEC);
+	w->nodes[C].disk.stall_until_ns = w->now_ns + 30 * NS_SEC;
 	sc_write_async(w, 1);
 	sc_wait(w, 100);
 	simnet_cut(w, A, B, false);
 	sc_wait_conn(w, A, B, CONN_CONNECTING);
 	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_expect(w, w->app.in_flight == 1, "the write is not answered yet");
+	node_kill(w, C, false);
 	sc_wait(w, 2000);
 	sc_expect(w, w->app.in_flight == 0 && w->app.errors == errors + 1,
 		  "the write ends with an error");
 	node_kill(w, A, true);
-	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_join(w, B, C);
+	sc_start(w, C);
 	w->nodes[A].disk.broken = false;
 	sc_start(w, A);
 	life_expect_converged(w);

@@ -38,6 +38,8 @@ static void h5_promote_at_once(struct world *w)
 	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
 	sc_write_async(w, 1);
 	sc_wait(w, 300);
+	/* What B has to say about the lost stream comes late. */
+	simnet_hold_type(w, B, C, P_PEER_DAGTAG, NS_SEC);
 	sc_kill(w, A);
 	sc_wait_conn(w, C, A, CONN_CONNECTING);
 	sc_open(w, C);
@@ -123,6 +125,9 @@ static void h37_power_cut(struct world *w)
 			sc_write(w, i);
 		node_kill(w, A, true);
 		node_kill(w, B, true);
+		sc_expect(w, oracle_check_node(w, A) == SIM_NEVER &&
+				     oracle_check_node(w, B) == SIM_NEVER,
+			  "each of the disks has what was flushed");
 		w->app.ops_left = 0;
 		sc_start(w, A);
 		sc_start(w, B);
