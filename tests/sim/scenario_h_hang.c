@@ -21,16 +21,14 @@ static void expect_answers(struct world *w, uint64_t ms)
 			 (unsigned long long)ms);
 }
 
-static void large_device(struct world *w, unsigned nodes)
-{
-	life_plain(w, w->scenario_seed, nodes)->device_sectors = SIM_DEVICE_SECTORS_MAX;
-	life_set_up(w);
-}
-
 /* H60: one block of each extent in a burst, more of them than the activity logs hold. */
 static void h60_full_logs(struct world *w)
 {
-	large_device(w, 3);
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->device_sectors = SIM_DEVICE_SECTORS_MAX;
+	p->requests_max = 256;
+	life_set_up(w);
 	sc_open(w, A);
 	/* Until it comes B's log keeps what it has. */
 	simnet_hold_type(w, A, B, P_PEER_ACK, 60 * NS_SEC);
