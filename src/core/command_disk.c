@@ -29,6 +29,19 @@ static struct twopc_change disk_change(const struct volume *vol, enum disk_state
 	};
 }
 
+/* For outstanding I/O of a disk that is going. */
+#define DISK_QUIET_NS NS_PER_S
+
+/* The disk is not quiet in time: what hangs is not waited for any more. */
+static bool hangs(struct core *core)
+{
+	struct commands *c = &core->commands;
+
+	if (c->deadline_ns == NEVER_NS)
+		c->deadline_ns = core->now_ns + DISK_QUIET_NS;
+	return core->now_ns >= c->deadline_ns;
+}
+
 /* ---- attach ---- */
 
 enum { ATTACH_BEGIN, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING, ATTACH_CLOSING };
@@ -117,6 +130,13 @@ enum command_progress command_attach(struct core *core, const struct ev_command 
 				      vol->vnr);
 			return COMMAND_DONE;
 		}
+		if (vol->phase != VOL_DETACHED && hangs(core)) {
+			command_reply(core, SS_IN_TRANSIENT_STATE,
+				      "cannot attach volume %u: its disk has not answered %u "
+				      "requests from before it was given up",
+				      vol->vnr, vol->local_pending);
+			return COMMAND_DONE;
+		}
 		if (vol->phase != VOL_DETACHED)
 			return COMMAND_WAITS;
 		volume_attach(core, vol);
@@ -172,6 +192,20 @@ static enum command_progress detach_begin(struct core *core, const struct ev_com
 	return COMMAND_WAITS;
 }
 
+/* The detach itself, or one that waits behind it. */
+static bool is_forced(const struct core *core, const struct ev_command *ev)
+{
+	const struct commands *c = &core->commands;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct ev_command *it = &c->queue[(c->head + i) % COMMANDS_MAX];
+
+		if (it->cmd == CMD_DETACH && it->vnr == ev->vnr && it->force)
+			return true;
+	}
+	return false;
+}
+
 enum command_progress command_detach(struct core *core, const struct ev_command *ev)
 {
 	struct volume *vol = volume_of(core, ev);
@@ -191,9 +225,15 @@ enum command_progress command_detach(struct core *core, const struct ev_command 
 		command_goto(core, DETACH_CLOSING);
 		return COMMAND_WAITS;
 	default:
-		if (vol->phase != VOL_DETACHED)
+		if (vol->phase == VOL_DETACHED)
+			command_reply(core, SS_SUCCESS, "volume %u is detached", vol->vnr);
+		else if (is_forced(core, ev) && hangs(core))
+			command_reply(core, SS_SUCCESS,
+				      "volume %u is given up; it is closed when its disk has "
+				      "answered the %u requests under way", vol->vnr,
+				      vol->local_pending);
+		else
 			return COMMAND_WAITS;
-		command_reply(core, SS_SUCCESS, "volume %u is detached", vol->vnr);
 		return COMMAND_DONE;
 	}
 }

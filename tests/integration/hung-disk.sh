@@ -100,6 +100,11 @@ stop_below
 must put_random beta 4096 64
 must wait_for 30 "alpha to be given up" eval '! conn_is beta alpha Connected || [ "$(peer_field beta alpha ".peer_devices[0].\"peer-disk-state\"")" != UpToDate ]'
 answers_at_once
+# One who forces a detach does not wait for the disk; other commands do not either, then.
+must timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" detach r0 --force
+disk_is alpha Failed || fail "the disk is $(ctl alpha dstate r0)"
+must_fail 10 timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" attach r0/0
+said 'its disk has not answered [0-9]+ requests from before it was given up.*try again'
 ends_in_time "a peer is writing to it"
 back
 cmp "$(node_file alpha)" "$(node_file beta)" || fail "alpha has other data than beta"
