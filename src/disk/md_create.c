@@ -72,6 +72,26 @@ static int refuse_metadata(struct md_store *store, struct err *err)
 	return 0;
 }
 
+/* A store that is to take another one's metadata has its own at its end: it is a volume. */
+static int refuse_volume(struct md_store *store, struct err *err)
+{
+	uint64_t blocks = store->stores.meta_sectors * SECTOR_BYTES / MD_PAGE_BYTES;
+	uint8_t block[MD_PAGE_BYTES];
+	enum meta_version version;
+	int rc;
+
+	if (store->meta == store->data || blocks == 0)
+		return 0;
+	rc = backing_raw_read(store->meta, (blocks - 1) * MD_PAGE_BYTES, block, sizeof(block));
+	if (rc)
+		return err_errno(err, -rc, "cannot read `%s`", md_store_name(store));
+	version = meta_version_recognise(block);
+	if (version == META_VERSION_NONE)
+		return 0;
+	return err_set(err, -EEXIST, "`%s` is a volume itself: %s are at its end" OVERWRITE,
+		       md_store_name(store), meta_version_name(version));
+}
+
 static int refuse_signature(struct backing *b, uint64_t safe_bytes, struct err *err)
 {
 	const struct backing_info *info = backing_info(b);
@@ -127,6 +147,8 @@ int md_store_refuse_overwriting(struct md_store *store, struct err *err)
 	uint64_t usable = layout->data_sectors * SECTOR_BYTES;
 	int rc = refuse_metadata(store, err);
 
+	if (!rc)
+		rc = refuse_volume(store, err);
 	/* With external metadata nothing of the data store is written, it may only be cut short. */
 	if (!rc)
 		rc = refuse_signature(store->data, usable, err);

@@ -63,6 +63,14 @@ static void create_refused(const struct md_where *where, int rc, const char *wor
 	cr_assert(strstr(err.text, word), "%s", err.text);
 }
 
+static void put_magic(const char *path, uint64_t byte, uint32_t magic)
+{
+	uint8_t b[4];
+
+	put_be32(b, magic);
+	scratch_write(path, byte, b, sizeof(b));
+}
+
 static void load_ok(struct md_store *store, struct md_loaded *loaded)
 {
 	struct err err = ERR_INIT;
@@ -515,6 +523,24 @@ Test(md_store, external_metadata)
 	create_refused(&where, -EINVAL, "at once");
 }
 
+/* A volume with internal metadata, empty so far, is given as the place for those of another. */
+Test(md_store, metadata_does_not_go_onto_another_volume)
+{
+	struct md_where where = { .data_path = scratch_file("data", DISK),
+				  .meta_path = created(1) };
+	static uint8_t before[DISK], after[DISK];
+	struct err err = ERR_INIT;
+
+	scratch_read(where.meta_path, 0, before, sizeof(before));
+	where.place = MD_PLACE_EXTERNAL;
+	create_refused(&where, -EEXIST, "is a volume itself: DRBD 9 metadata (v09) are at its end");
+	scratch_read(where.meta_path, 0, after, sizeof(after));
+	cr_assert_arr_eq(before, after, sizeof(after));
+	put_magic(where.meta_path, SUPER_AT + META_MAGIC_OFFSET, META_MAGIC_V08);
+	create_refused(&where, -EEXIST, "is a volume itself: DRBD 8 metadata (v08) are at its end");
+	cr_assert_eq(md_store_create(&where, 1, true, NULL, &err), 0, "%s", err.text);
+}
+
 Test(md_store, indexed_metadata_shares_a_store)
 {
 	const char *meta = scratch_file("meta", 3 * 128 * MIB);
@@ -544,14 +570,6 @@ Test(md_store, indexed_metadata_shares_a_store)
 }
 
 /* ---- other versions, offline ---- */
-
-static void put_magic(const char *path, uint64_t byte, uint32_t magic)
-{
-	uint8_t b[4];
-
-	put_be32(b, magic);
-	scratch_write(path, byte, b, sizeof(b));
-}
 
 static void offline_refused(const char *path, int rc, const char *word)
 {
