@@ -79,7 +79,7 @@ static void went_down(void *ctx, int rc, const char *text)
 
 static void begin_end(struct daemon *d)
 {
-	const struct timeval deadline = { .tv_sec = DAEMON_DOWN_DEADLINE_S };
+	const struct timeval second = { .tv_sec = 1 };
 
 	if (d->phase == DAEMON_ENDING)
 		return;
@@ -92,19 +92,28 @@ static void begin_end(struct daemon *d)
 		if (!daemon_resource_down(d, r->name, true, went_down, d))
 			d->going_down++;
 	}
-	event_add(&d->ev_down, &deadline);
+	event_add(&d->ev_down, &second);
 	went_down(d, SS_SUCCESS, "");
 }
 
-static void on_down_deadline(evutil_socket_t fd, short what, void *arg)
+/* A large bitmap takes its time: what goes on is waited for. */
+static void on_down_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
+	uint64_t progress = shard_progress(d->shard);
 
 	(void)fd;
 	(void)what;
-	log_err("ending although resources are not down after %u s: a disk or a peer "
-		"does not answer",
-		DAEMON_DOWN_DEADLINE_S);
+	if (progress != d->down_progress) {
+		d->down_progress = progress;
+		d->down_idle_s = 0;
+		notify_service("EXTEND_TIMEOUT_USEC=30000000");
+		return;
+	}
+	if (++d->down_idle_s < DAEMON_DOWN_DEADLINE_S)
+		return;
+	log_err("ending although resources are not down and nothing has happened for %u s: a disk "
+		"or a peer does not answer", DAEMON_DOWN_DEADLINE_S);
 	d->exit_code = 1;
 	leave(d);
 }
@@ -251,7 +260,7 @@ static int start_control(struct daemon *d, struct err *err)
 	event_assign(&d->ev_replies, d->base, inbox_fd(&d->replies), EV_READ | EV_PERSIST,
 		     on_replies, d);
 	event_add(&d->ev_replies, NULL);
-	event_assign(&d->ev_down, d->base, -1, EV_TIMEOUT, on_down_deadline, d);
+	event_assign(&d->ev_down, d->base, -1, EV_PERSIST, on_down_second, d);
 	event_assign(&d->ev_start, d->base, -1, EV_TIMEOUT, on_start, d);
 	event_active(&d->ev_start, EV_TIMEOUT, 0);
 	d->http = http_server_new(d, d->base, d->options.socket_path, text, sizeof(text));

@@ -16,7 +16,7 @@
 #include "shard.h"
 
 #define DAEMON_REPLIES_MAX 65536U
-#define DAEMON_DOWN_DEADLINE_S 15
+#define DAEMON_DOWN_DEADLINE_S 15 /* without a disk call that ends */
 
 struct fuse_session;
 struct net_identity;
@@ -80,6 +80,8 @@ struct daemon {
 	void (*hung_up)(void *ctx);
 	void *start_ctx;
 	struct event ev_replies, ev_start, ev_down, ev_signals[3];
+	uint64_t down_progress;     /* shard_progress() as last seen */
+	unsigned down_idle_s;       /* since it last grew */
 	pthread_mutex_t published_lock; /* published; leaf */
 	struct list published;
 };

@@ -55,6 +55,8 @@ void shard_refresh(struct shard *shard);
 /* Creates the resource, attaches its volumes and starts to connect. The configuration is copied. */
 int shard_up(struct shard *shard, const struct conf *conf, const struct conf_resource *res,
 	     uint8_t own_node_id, control_done done, void *ctx);
+/* Disk calls that have ended so far. Any thread. */
+uint64_t shard_progress(const struct shard *shard);
 /* Demotes, disconnects, detaches, and forgets the resource. */
 int shard_down(struct shard *shard, const char *resource, bool force, control_done done, void *ctx);
 int shard_command(struct shard *shard, const char *resource, const struct ev_command *cmd,

@@ -183,6 +183,11 @@ static void detach_done(struct job *job)
 	resource_step(vol->res, &ev);
 }
 
+uint64_t shard_progress(const struct shard *shard)
+{
+	return atomic_load_explicit(&shard->jobs_ended, memory_order_relaxed);
+}
+
 static void start_detach(struct volume *vol);
 
 static void job_done(struct disk_job *base)
@@ -193,6 +198,7 @@ static void job_done(struct disk_job *base)
 
 	ASSERT(vol->jobs > 0);
 	vol->jobs--;
+	atomic_fetch_add_explicit(&vol->res->shard->jobs_ended, 1, memory_order_relaxed);
 	if (job->kind == JOB_ATTACH) {
 		attach_done(job);
 		return;

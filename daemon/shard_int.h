@@ -5,6 +5,7 @@
 #define SHARD_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/list.h"
 #include "shard.h"
@@ -137,6 +138,7 @@ struct shard {
 	struct list resources;
 	struct list inline_jobs;
 	uint64_t inline_bytes;        /* of the reads and writes among them */
+	atomic_uint_fast64_t jobs_ended; /* written by the shard's thread, read by any */
 	uint64_t direct_bytes;        /* read without the core in this turn */
 	struct list free_jobs;
 	struct list free_reqs;

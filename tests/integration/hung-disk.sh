@@ -36,7 +36,7 @@ stop_below() {
 	must wait_for 10 "what is below to stand still" stands_still
 }
 
-# The bound is 15 s in the daemon.
+# The bound is 15 s without progress in the daemon.
 ends_in_time() { # WHAT
 	local pid=${NODE_PID[alpha]} before=$SECONDS
 	kill -TERM "$pid"
