@@ -47,12 +47,16 @@ static void h8_unconfigured(struct world *w)
 	conf->peer_count = 0;
 	sc_start(w, A);
 	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_open(w, A);
+	sc_write(w, 3000);
+	sc_close(w);
 	sc_command(w, A, (struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = SIM_VNR,
 					      .clear_bitmap = true }, SS_SUCCESS);
 	sc_open(w, A);
 	sc_write(w, 2);
 	sc_write(w, 700);
 	sc_close(w);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_SHUTDOWN }, SS_SUCCESS);
 	sc_kill(w, A);
 	conf->peer_count = peers;
 	sc_start(w, A);
@@ -285,7 +289,7 @@ static void h39_log_off(struct world *w)
 	sc_open(w, A);
 	sc_write(w, 1);
 	simnet_stall(w, A, B, STREAM_DATA, 10 * NS_SEC);
-	sc_write_async(w, 2);
+	sc_write_async(w, 2000);
 	sc_wait(w, 300);
 	node_kill(w, B, true);
 	sc_kill(w, A);

@@ -131,13 +131,12 @@ static void h9_stale_attach(struct world *w)
 	sc_command(w, A, detach, SS_SUCCESS);
 	sc_write(w, 1);
 	sc_wait(w, 500);
-	w->nodes[B].disk.fail_writes = 1;
-	sc_write_async(w, 2);
-	sc_wait_disk(w, B, DISK_DISKLESS);
-	sc_wait(w, 500);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
+		   SS_SUCCESS);
 	sc_command(w, A, attach, SS_UNKNOWN_ERROR - 100);
 	sc_wait(w, 1000);
 	sc_expect_honest(w);
+	sc_expect(w, !sc_try(w, OP_READ, 1), "C does not go on with what A has");
 	sc_command(w, B, attach, SS_SUCCESS);
 	if (node_status(w, A)->volumes[0].disk == DISK_DISKLESS)
 		sc_command(w, A, attach, SS_SUCCESS);
