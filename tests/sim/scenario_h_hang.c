@@ -103,15 +103,15 @@ static void h65_generation_in_handshake(struct world *w)
 /* H66: writes wait for blocks that a resync writes, and the connection is lost. */
 static void h66_held_writes_lost(struct world *w)
 {
-	for (unsigned ms = 0; ms < 600; ms += 100) {
+	for (unsigned ms = 0; ms < 1000; ms += 100) {
 		life_plain(w, w->scenario_seed, 2)->disk_latency_ns = 100 * NS_MS;
 		life_set_up(w);
 		sc_make_difference(w, 50);
 		sc_join(w, A, B);
 		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
-		sc_wait(w, 100);
-		write_everything(w);
 		sc_wait(w, ms);
+		write_everything(w);
+		sc_wait(w, 20);
 		simnet_cut(w, A, B, false);
 		expect_answers(w, 20000);
 		life_expect_converged(w);

@@ -66,10 +66,12 @@ static void h20_two_inconsistent(struct world *w)
 		sc_write(w, 2 + 5 * i);
 	simnet_link(w, B, C, false);
 	simnet_link(w, C, B, false);
+	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, 10 * NS_SEC);
 	sc_start(w, B);
 	sc_start(w, C);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_expect(w, sc_received(w, B, A) > 0, "B has got more than C");
 	sc_kill(w, A);
 	sc_join(w, B, C);
 	sc_wait(w, 5000);
