@@ -99,6 +99,32 @@ hits=$(grep -rnE '^[[:space:]]*sleep [0-9]|[^u]sleep\([1-9]' tests --exclude-dir
 hits=$(grep -rnE '\b(int|short|long)[[:space:]]+(bytes|size|length|sectors)\b' src/wire src/proto/proto_pkt.h)
 [ -z "$hits" ] || fail "signed size on the wire: $hits"
 
+# --- DRBD's bugs: what the table names exists, what is named after a bug is in the table ------
+table=tests/sim/README.md
+scenarios=$(sed -nE 's/^\t\{ "([^"]+)", .*/\1/p' tests/sim/scenario_*.c)
+units=$(sed -nE 's/^Test\(([a-z0-9_]+), *([a-z0-9_]+).*/\1\/\2/p' tests/unit/*.c
+	for f in tests/unit/*.c; do
+		suite=$(sed -nE 's/^#define [A-Za-z]+Test\(name\) Test\(([a-z0-9_]+),.*/\1/p' "$f")
+		[ -z "$suite" ] || sed -nE "s/^[A-Za-z]+Test\\(([a-z0-9_]+)\\).*/$suite\/\1/p" "$f"
+	done)
+named() { # NAME
+	case $1 in
+	tests/*) [ -e "$1" ] ;;
+	*/*) grep -qxF "$1" <<<"$units" ;;
+	*) grep -qxF "$1" <<<"$scenarios" ;;
+	esac
+}
+for i in $(seq 86); do
+	row=$(sed -nE "s/^\| H$i \|.*\| (.*) \|$/\1/p" "$table")
+	[ "$(grep -c . <<<"$row")" -eq 1 ] || { fail "$table: not one row for H$i"; continue; }
+	names=$(grep -oE '`[^`]+`' <<<"$row" | tr -d '`')
+	case $row in "waits for "*|"cannot apply: "*) ;; *) [ -n "$names" ] || fail "$table: H$i has neither a name nor a reason" ;; esac
+	for name in $names $(grep -E "^H$i-" <<<"$scenarios"); do
+		named "$name" || fail "$table: H$i: there is no '$name'"
+		grep -qxF -- "$name" <<<"$names" || fail "$table: H$i does not name '$name'"
+	done
+done
+
 if [ "$bad" -ne 0 ]; then
 	echo "lint: $bad complaints"
 	exit 1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Faults that DRBD has had: deadlocks and hangs (reliability 3.3, and local errors of 3.4). */
+/* Faults that DRBD has had: deadlocks and hangs, local errors, bounds (reliability 3.3, 3.4). */
 #include "scenario.h"
 
 /* Requests over the whole device of 16 MiB. */
@@ -227,6 +227,27 @@ static void h85_read_error_alone(struct world *w)
 	life_expect_converged(w);
 }
 
+/* H79: devices whose bitmap ends with a page of the metadata, or a block before or behind it. */
+static void h79_page_boundary(struct world *w)
+{
+	for (uint64_t blocks = 32767; blocks <= 32769; blocks++) {
+		life_plain(w, w->scenario_seed, 2)->device_sectors = blocks * BM_BLOCK_SECTORS;
+		life_set_up(w);
+		sc_open(w, A);
+		sc_write(w, blocks - 1);
+		sc_part(w, A, B);
+		sc_write(w, blocks - 1);
+		sc_write(w, blocks - 2);
+		sc_join(w, A, B);
+		life_expect_converged(w);
+		sc_command(w, B, (struct ev_command){ .cmd = CMD_INVALIDATE, .vnr = SIM_VNR },
+			   SS_SUCCESS);
+		sc_write(w, blocks - 1);
+		sc_read(w, blocks - 1);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_h_hang[] = {
 	{ "H60-full-logs", h60_full_logs },
 	{ "H63-commit-held", h63_commit_held },
@@ -237,6 +258,7 @@ const struct scenario scenarios_h_hang[] = {
 	{ "H68-writers-woken", h68_writers_woken },
 	{ "H70-demoted-while-refused", h70_demoted_while_refused },
 	{ "H71-bad-network", h71_bad_network },
+	{ "H79-page-boundary", h79_page_boundary },
 	{ "H85-read-error-alone", h85_read_error_alone },
 	{ NULL, NULL },
 };

@@ -777,3 +777,18 @@ RequestTest(large_discards_go_in_pieces)
 	cr_assert_eq(n.core->req.slab.used, 0);
 	cr_assert_eq(request_own_dagtag(n.core), bytes / 512);
 }
+
+RequestTest(a_failed_piece_fails_the_whole)
+{
+	unsigned pieces = 0;
+
+	node_open(&n, ROLE_PRIMARY, 0, PROTOCOL_C);
+	node_submit(&n, OP_DISCARD, 1, 0, 300U << 20);
+	while (node_answer(&n, 1) == INT32_MAX) {
+		const struct core_action *act = node_act(&n, AC_DISK_DISCARD, 0);
+
+		cr_assert(act);
+		node_disk_done(&n, act->u.disk.tag, pieces++ == 0 ? -EIO : 0);
+	}
+	cr_assert_lt(node_answer(&n, 1), 0);
+}

@@ -231,6 +231,13 @@ Test(wire_header, lengths)
 		{ P_DATA, 0, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0x7fffffff },
 		{ P_DATA, 0, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0x80000000 },
 		{ P_DATA, 0, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0xffffffff },
+		{ P_DATA_REPLY, 0, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0x80000000 },
+		{ P_DATA_REPLY, 0, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0xfffffff8 },
+		{ P_DATA_REPLY, 65534, STREAM_DATA, WIRE_ERR_BLOCK_SIZE, 0x80000018 },
+		{ P_CSUM_RS_REQUEST, 0, STREAM_DATA, WIRE_ERR_LENGTH, 24 + 65 },
+		{ P_CSUM_RS_REQUEST, 0, STREAM_DATA, WIRE_ERR_LENGTH, 0x80000019 },
+		{ P_OV_REPLY, 0, STREAM_DATA, WIRE_ERR_LENGTH, 0x80000019 },
+		{ P_RS_CSUM_DAGTAG_REQ, 0, STREAM_DATA, WIRE_ERR_LENGTH, 0xffffffff },
 		{ P_RS_DATA_REPLY, 65534, STREAM_DATA, 0, 24 + 4096 },
 		{ P_BITMAP, 0, STREAM_DATA, 0, 0 },
 		{ P_BITMAP, 0, STREAM_DATA, 0, 4080 },
@@ -283,6 +290,10 @@ Test(wire_header, the_integrity_digest_comes_out_of_the_payload)
 	h.length = 24 + 512;
 	cr_assert_eq(wire_check_header(&ctx, &h, STREAM_DATA, &fixed_bytes, &payload_bytes),
 		     WIRE_ERR_BLOCK_SIZE);
+	/* No room for the digest. */
+	h.type = P_DATA_REPLY;
+	h.length = 24 + 10;
+	cr_assert_neq(wire_check_header(&ctx, &h, STREAM_DATA, &fixed_bytes, &payload_bytes), 0);
 }
 
 Test(wire_header, volumes)
