@@ -139,6 +139,7 @@ there_settled() {
 		.connections[0].peer_devices[0]."replication-state", .connections[0].peer_devices[0]."out-of-sync"] | join(",")')" = \
 		"true,UpToDate,UpToDate,Established,0" ]
 }
+established() { here_repl_is Established && there_repl_is Established; }
 settled() { node_settled here && there_settled; }
 # KiB of data that came from the peer / went to it.
 here_received() { here_peer '.peer_devices[0].received'; }
@@ -198,11 +199,14 @@ there_load_start() {
 	must there "(while [ -e /tmp/drbdfs-load ]; do dd if=/tmp/drbdfs-load.data skip=\$((RANDOM % 256)) of=$THERE_DEV bs=4k count=16 seek=\$((RANDOM % $LOAD_BLOCKS)) oflag=direct conv=notrunc,nocreat status=none || break; echo >>/tmp/drbdfs-load.done; done; touch /tmp/drbdfs-load.end) </dev/null >/dev/null 2>&1 &"
 }
 there_load_stop() { must there "rm -f /tmp/drbdfs-load" && there_waits 60 "[ -e /tmp/drbdfs-load.end ]"; }
+load_goes_on() { wait_for 60 "writes of $1" "$1_load_did" $(($("$1_load_count") + $2)); } # SIDE WRITES
 # Polled on the peer: an emulated one is slow enough without being asked all the time.
 there_waits() { # LIMIT_S CONDITION
 	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
 }
-here_load_did() { [ "$(wc -l <"$WORK/load.done" 2>/dev/null || echo 0)" -ge "$1" ]; }
+here_load_count() { wc -l <"$WORK/load.done" 2>/dev/null || echo 0; }
+there_load_count() { there "wc -l </tmp/drbdfs-load.done 2>/dev/null || echo 0"; }
+here_load_did() { [ "$(here_load_count)" -ge "$1" ]; }
 there_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
 
 # ---- moving ----
