@@ -18,7 +18,7 @@
 
 #define PEERS_MAX 3U
 #define NODE_IDS 4U
-#define STORE_BYTES (16U << 20)
+#define STORE_BYTES (5U << 20) /* two extents of the activity log */
 #define TAMPERS_MAX 8U
 #define SEEN_MAX 32U
 #define SESSION_MAGIC_100 0x8620ec20U
@@ -51,9 +51,10 @@ struct session_node {
 	struct event_base *base;
 	struct buf_pool *pool;
 	struct net_conn *conn[NODE_IDS];
-	bool may_read;               /* a peer has written, or closed something */
-	bool may_have_sent;          /* so that the peers have something to read */
+	unsigned read_turns;         /* so often there may be something to read */
+	bool sent[NODE_IDS][STREAM_COUNT]; /* the peers have something to read there */
 	uint64_t steps;
+	bool ends[NODE_IDS];         /* or will find the end of the streams */
 	bool wanted[NODE_IDS];       /* AC_CONNECT */
 	bool dropped[NODE_IDS];      /* AC_DISCONNECT or a lost connection in this step */
 	uint64_t now_ns;
@@ -134,6 +135,12 @@ struct script_rx {
 	uint32_t skip;           /* of a payload that is still to come */
 };
 
+/* What is written goes out with the next turn of our node. */
+struct script_tx {
+	uint8_t *bytes;
+	uint32_t count;
+};
+
 struct script {
 	uint8_t id;
 	enum script_phase phase;
@@ -145,6 +152,7 @@ struct script {
 	struct wire_ctx ctx;
 	struct net_digest digest;
 	struct script_rx rx[STREAM_COUNT];
+	struct script_tx tx[STREAM_COUNT];
 	uint32_t features;       /* as sent */
 	unsigned apv;
 	/* of its own */
@@ -169,6 +177,8 @@ void script_init(struct session *s, unsigned i);
 /* Opens the streams when our node wants them. */
 void script_connect(struct session *s, struct script *sc);
 void script_close(struct session *s, struct script *sc);
+/* What has been written so far becomes readable; false: there was nothing. */
+bool script_flush(struct session *s, struct script *sc);
 /* Says that no more comes on this stream. */
 void script_end_stream(struct session *s, struct script *sc, enum stream stream);
 /* Reads what our node sent, and answers it. */

@@ -16,8 +16,14 @@
 #define DONE_MAX 16384U
 #define PAGES (STORE_BYTES / MD_PAGE_BYTES)
 
+/* A completion, until it becomes an event. */
 struct done {
-	struct core_event ev;
+	enum core_event_kind kind;
+	uint16_t vnr;
+	int error;
+	uint64_t tag;
+	struct payload payload;
+	uint8_t digest_bytes;
 	uint8_t digest[WIRE_DIGEST_MAX_BYTES];
 };
 
@@ -150,13 +156,26 @@ static struct payload read_data(struct session *s, const struct ac_disk *a)
 
 /* ---- actions ---- */
 
-static struct done *done_push(struct done_queue *q, const struct core_event *ev)
+static struct done *done_push(struct done_queue *q, enum core_event_kind kind, uint64_t tag)
 {
 	struct done *d = &q->done[(q->head + q->count++) % DONE_MAX];
 
 	ASSERT(q->count <= DONE_MAX);
-	d->ev = *ev;
+	d->kind = kind;
+	d->tag = tag;
+	d->error = 0;
+	d->payload = (struct payload){ .id = 0 };
+	d->digest_bytes = 0;
 	return d;
+}
+
+static bool fails(struct session *s, struct done *d)
+{
+	if (!s->node.fail_count)
+		return false;
+	s->node.fail_count--;
+	d->error = -EIO;
+	return true;
 }
 
 static void add_digest(struct done *d, const struct ac_disk *a)
@@ -166,64 +185,63 @@ static void add_digest(struct done *d, const struct ac_disk *a)
 
 	ASSERT(known);
 	net_digest_of(&digest, data_at(a), a->bytes, d->digest);
-	d->ev.u.done.digest_bytes = digest.bytes;
+	d->digest_bytes = digest.bytes;
 }
 
 void disk_data_action(struct session *s, const struct core_action *a)
 {
-	struct core_event ev = { .kind = EV_DISK_DONE };
-	struct done *d;
+	struct done *d = done_push(&disk.data, EV_DISK_DONE, a->u.disk.tag);
 
-	ev.u.done.tag = a->u.disk.tag;
-	if (s->node.fail_count) {
-		s->node.fail_count--;
-		ev.u.done.error = -EIO;
-	} else if (a->kind == AC_DISK_READ) {
-		ev.u.done.payload = read_data(s, &a->u.disk);
+	if (fails(s, d))
+		return;
+	if (a->kind == AC_DISK_READ) {
+		d->payload = read_data(s, &a->u.disk);
+		if (a->u.disk.digest_alg)
+			add_digest(d, &a->u.disk);
 	} else if (a->kind == AC_DISK_WRITE) {
 		write_data(s, &a->u.disk);
 	} else if (a->kind != AC_DISK_FLUSH) {
 		zero_data(&a->u.disk);
 	}
-	d = done_push(&disk.data, &ev);
-	if (a->kind == AC_DISK_READ && !ev.u.done.error && a->u.disk.digest_alg)
-		add_digest(d, &a->u.disk);
 }
 
 void disk_meta_action(struct session *s, const struct core_action *a)
 {
-	struct core_event ev = { .kind = EV_META_DONE };
-
-	ev.u.done.tag = a->u.meta.tag;
-	if (s->node.fail_count) {
-		s->node.fail_count--;
-		ev.u.done.error = -EIO;
-	} else if (a->kind == AC_META_SUPER) {
+	if (fails(s, done_push(&disk.meta, EV_META_DONE, a->u.meta.tag)))
+		return;
+	if (a->kind == AC_META_SUPER)
 		super_write(a->u.meta.super);
-	} else if (a->kind == AC_META_AL) {
+	else if (a->kind == AC_META_AL)
 		al_write(a->u.meta.al);
-	} else if (a->kind == AC_META_BITMAP) {
+	else if (a->kind == AC_META_BITMAP)
 		bitmap_write(core_bitmap(s->node.core, a->u.meta.vnr), a->u.meta.page);
-	}
-	done_push(&disk.meta, &ev);
+}
+
+void disk_attach_action(uint16_t vnr)
+{
+	done_push(&disk.meta, EV_ATTACHED, 0)->vnr = vnr;
+}
+
+void disk_detach_action(uint16_t vnr)
+{
+	done_push(&disk.meta, EV_DETACHED, 0)->vnr = vnr;
 }
 
 /* No data is compared, so that the log of hot extents is not needed. */
-void disk_attach_action(uint16_t vnr)
+static void attached(struct ev_attached *at, uint16_t vnr)
 {
-	struct core_event ev = { .kind = EV_ATTACHED };
-
-	ev.u.attached.vnr = vnr;
-	ev.u.attached.data_sectors = disk.layout.data_sectors;
-	ev.u.attached.backing_sectors = STORE_BYTES / SECTOR_BYTES;
-	ev.u.attached.discard_ok = true;
-	ev.u.attached.bitmap.words_per_slot = disk.words;
-	ASSERT(meta_super_decode(disk.store + disk.layout.super_byte, &ev.u.attached.super) ==
-	       META_OK);
-	ev.u.attached.super.flags |= MDF_AL_CLEAN;
+	*at = (struct ev_attached){
+		.vnr = vnr,
+		.data_sectors = disk.layout.data_sectors,
+		.backing_sectors = STORE_BYTES / SECTOR_BYTES,
+		.discard_ok = true,
+		.bitmap.words_per_slot = disk.words,
+	};
+	ASSERT(meta_super_decode(disk.store + disk.layout.super_byte, &at->super) == META_OK);
+	at->super.flags |= MDF_AL_CLEAN;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		memset(disk.slot[i], 0, disk.words * 8);
-		ev.u.attached.bitmap.slot[i] = disk.slot[i];
+		at->bitmap.slot[i] = disk.slot[i];
 	}
 	for (uint64_t page = 0; page < disk.layout.bitmap_pages; page++)
 		meta_bitmap_page_decode(disk.store + disk.layout.bitmap_byte + page * MD_PAGE_BYTES,
@@ -231,15 +249,24 @@ void disk_attach_action(uint16_t vnr)
 	for (unsigned i = 0; i < SLOTS; i++)
 		meta_bitmap_clip(disk.slot[i], disk.words,
 				 disk.layout.data_sectors / BM_BLOCK_SECTORS);
-	done_push(&disk.meta, &ev);
 }
 
-void disk_detach_action(uint16_t vnr)
+static void to_event(const struct done *d, struct core_event *ev)
 {
-	struct core_event ev = { .kind = EV_DETACHED };
-
-	ev.u.detached_vnr = vnr;
-	done_push(&disk.meta, &ev);
+	ev->kind = d->kind;
+	if (d->kind == EV_ATTACHED) {
+		attached(&ev->u.attached, d->vnr);
+	} else if (d->kind == EV_DETACHED) {
+		ev->u.detached_vnr = d->vnr;
+	} else {
+		ev->u.done = (struct ev_done){
+			.tag = d->tag,
+			.error = d->error,
+			.payload = d->payload,
+			.digest = d->digest_bytes ? d->digest : NULL,
+			.digest_bytes = d->digest_bytes,
+		};
+	}
 }
 
 bool disk_next_done(struct session *s, struct core_event *ev)
@@ -258,11 +285,8 @@ bool disk_next_done(struct session *s, struct core_event *ev)
 		next = *last;
 		*last = *first;
 	}
-	q->head = (q->head + 1) % DONE_MAX;
-	q->count--;
-	*ev = next.ev;
-	if (ev->kind == EV_DISK_DONE && ev->u.done.digest_bytes)
-		ev->u.done.digest = next.digest;
+	q->head = --q->count ? (q->head + 1) % DONE_MAX : 0;
+	to_event(&next, ev);
 	return true;
 }
 
@@ -295,7 +319,7 @@ void disk_open(const struct session *s)
 
 	if (!disk.store)
 		create();
-	disk.data.count = disk.meta.count = 0;
+	disk.data.head = disk.data.count = disk.meta.head = disk.meta.count = 0;
 	bm.words_per_slot = disk.words;
 	for (unsigned i = 0; i < SLOTS; i++)
 		bm.slot[i] = disk.slot[i];

@@ -159,7 +159,7 @@ static void act(struct session *s, const struct core_action *a)
 		return;
 	case AC_DISCONNECT:
 		n->wanted[a->u.peer] = false;
-		n->dropped[a->u.peer] = true;
+		n->dropped[a->u.peer] = n->ends[a->u.peer] = true;
 		net_conn_disconnect(n->conn[a->u.peer]);
 		return;
 	case AC_BUF_PUT:
@@ -239,22 +239,25 @@ static void step(struct session *s, struct core_event *ev)
 
 static void on_up(void *ctx, bool resolve_conflicts)
 {
-	struct core_event ev = { .kind = EV_STREAMS_UP };
+	struct core_event ev;
 
-	ev.u.streams.peer = *(uint8_t *)ctx;
-	ev.u.streams.resolve_conflicts = resolve_conflicts;
+	ev.kind = EV_STREAMS_UP;
+	ev.u.streams = (struct ev_streams){
+		.peer = *(uint8_t *)ctx, .resolve_conflicts = resolve_conflicts,
+	};
 	step(current, &ev);
 }
 
 static void on_down(void *ctx, const char *reason)
 {
-	struct core_event ev = { .kind = EV_STREAMS_DOWN };
+	struct core_event ev;
 
 	ASSERT(reason[0]);
-	ev.u.streams.peer = *(uint8_t *)ctx;
-	ev.u.streams.reason = reason;
+	ev.kind = EV_STREAMS_DOWN;
+	ev.u.streams = (struct ev_streams){ .peer = *(uint8_t *)ctx, .reason = reason };
 	current->node.wanted[ev.u.streams.peer] = false;
 	current->node.dropped[ev.u.streams.peer] = true;
+	current->node.ends[ev.u.streams.peer] = true;
 	step(current, &ev);
 }
 
@@ -265,21 +268,24 @@ static bool on_room(void *ctx, uint16_t type)
 
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
-	struct core_event ev = { .kind = EV_PKT };
+	struct core_event ev;
 
-	ev.u.pkt.peer = *(uint8_t *)ctx;
-	ev.u.pkt.stream = (uint8_t)stream;
-	ev.u.pkt.pkt = pkt;
+	ev.kind = EV_PKT;
+	ev.u.pkt = (struct ev_pkt){
+		.peer = *(uint8_t *)ctx, .stream = (uint8_t)stream, .pkt = pkt,
+	};
 	step(current, &ev);
 }
 
 static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
 {
-	struct core_event ev = { .kind = EV_TX_DONE };
+	struct core_event ev;
 
-	ev.u.tx.peer = *(uint8_t *)ctx;
-	ev.u.tx.stream = (uint8_t)stream;
-	ev.u.tx.bytes = bytes;
+	ev.kind = EV_TX_DONE;
+	ev.u.tx = (struct ev_tx){
+		.peer = *(uint8_t *)ctx, .stream = (uint8_t)stream, .bytes = bytes,
+	};
+	current->node.sent[ev.u.tx.peer][stream] = true;
 	step(current, &ev);
 }
 
@@ -297,6 +303,8 @@ static struct event_base *base_once(void)
 		struct event_config *config = event_config_new();
 
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		/* Connections are too short to tell epoll of each. */
+		event_config_avoid_method(config, "epoll");
 		base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
@@ -406,27 +414,33 @@ void node_close(struct session *s)
 
 void node_command(struct session *s, enum core_command cmd, unsigned peer, bool flag)
 {
-	struct core_event ev = { .kind = EV_COMMAND };
+	struct core_event ev;
 
 	s->node.replied = false;
-	ev.u.command.cookie = s->node.command_cookie = ++s->node.cookie;
-	ev.u.command.cmd = cmd;
-	ev.u.command.peer = (uint8_t)peer;
-	ev.u.command.force = flag;
-	ev.u.command.write = flag;
-	ev.u.command.discard_my_data = flag;
-	ev.u.command.clear_bitmap = flag;
+	s->node.command_cookie = ++s->node.cookie;
+	ev.kind = EV_COMMAND;
+	ev.u.command = (struct ev_command){
+		.cookie = s->node.command_cookie,
+		.cmd = cmd,
+		.peer = (uint8_t)peer,
+		.force = flag,
+		.write = flag,
+		.discard_my_data = flag,
+		.clear_bitmap = flag,
+	};
 	step(s, &ev);
 }
 
 void node_submit(struct session *s, enum request_op op, uint64_t sector, uint32_t bytes)
 {
 	struct session_node *n = &s->node;
-	struct core_event ev = { .kind = EV_SUBMIT };
+	struct core_event ev;
 	struct buf *buf = NULL;
 
 	if (core_room(n->core) == 0 || sector + bytes / SECTOR_BYTES > n->sectors)
 		return;
+	ev.kind = EV_SUBMIT;
+	ev.u.submit = (struct ev_submit){ .op = op };
 	if (op == OP_WRITE) {
 		buf = buf_get(n->pool, BUF_APP, bytes);
 		if (!buf)
@@ -436,7 +450,6 @@ void node_submit(struct session *s, enum request_op op, uint64_t sector, uint32_
 	}
 	n->requests++;
 	ev.u.submit.cookie = ++n->cookie;
-	ev.u.submit.op = op;
 	ev.u.submit.sector = op == OP_FLUSH ? 0 : sector;
 	ev.u.submit.bytes = op == OP_FLUSH ? 0 : bytes;
 	step(s, &ev);
@@ -465,17 +478,16 @@ bool node_turn(struct session *s)
 		moved = true;
 	}
 	net_resume(n->net);
-	if (net_has_output(n->net)) {
-		net_flush(n->net);
-		n->may_have_sent = moved = true;
-	}
-	/* One more time than there was something to read. */
-	if (n->may_read || !list_empty(&n->net->lingering)) {
+	if (n->read_turns > 0 || !list_empty(&n->net->lingering)) {
 		uint64_t steps = n->steps;
 
+		n->read_turns -= n->read_turns > 0;
 		event_base_loop(n->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		n->may_read = n->steps != steps;
-		moved |= n->may_read;
+		moved |= n->steps != steps || n->read_turns > 0;
+	}
+	if (net_has_output(n->net)) {
+		net_flush(n->net);
+		moved = true;
 	}
 	return moved || net_has_output(n->net);
 }
@@ -484,9 +496,10 @@ void node_pass_ms(struct session *s, uint64_t ms)
 {
 	struct session_node *n = &s->node;
 	uint64_t end = n->now_ns + ms * NS_PER_MS;
-	struct core_event ev = { .kind = EV_TIME };
+	struct core_event ev;
 	unsigned timers = 0;
 
+	ev.kind = EV_TIME;
 	session_run(s);
 	while (core_deadline_ns(n->core) <= end) {
 		uint64_t t = core_deadline_ns(n->core);

@@ -14,6 +14,7 @@
 #include "session.h"
 
 #define RX_BYTES (64U << 10)
+#define TX_BYTES (64U << 10)
 #define WRITE_TRIES 64U
 #define ATTEMPTS_MAX 6U
 #define HMAC_BYTES 20U
@@ -27,11 +28,16 @@ void script_init(struct session *s, unsigned i)
 	struct script *sc = &s->script[i];
 	enum relation rel = (enum relation)s->conf.relation[i];
 
-	*sc = (struct script){ .rx = { sc->rx[0], sc->rx[1] } };
+	*sc = (struct script){
+		.rx = { sc->rx[0], sc->rx[1] },
+		.tx = { sc->tx[0], sc->tx[1] },
+	};
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
-		if (!sc->rx[k].bytes)
+		if (!sc->rx[k].bytes) {
 			sc->rx[k].bytes = malloc(RX_BYTES);
-		sc->rx[k].start = sc->rx[k].count = sc->rx[k].skip = 0;
+			sc->tx[k].bytes = malloc(TX_BYTES);
+		}
+		sc->rx[k].start = sc->rx[k].count = sc->rx[k].skip = sc->tx[k].count = 0;
 		sc->fd[k] = -1;
 	}
 	sc->id = (uint8_t)(s->conf.own_id_last ? i : i + 1);
@@ -51,9 +57,80 @@ void script_init(struct session *s, unsigned i)
 
 /* ---- streams ---- */
 
+/* Of our node's doings: only later ones count for streams that begin or end here. */
+static void forget(struct session *s, const struct script *sc)
+{
+	memset(s->node.sent[sc->id], 0, sizeof(s->node.sent[sc->id]));
+	s->node.ends[sc->id] = false;
+}
+
+static void write_now(struct session *s, struct script *sc, enum stream stream, const uint8_t *p,
+		      size_t n)
+{
+	for (unsigned tries = 0; n > 0 && tries < WRITE_TRIES && sc->fd[stream] >= 0; tries++) {
+		ssize_t done = send(sc->fd[stream], p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (s->node.read_turns == 0)
+			s->node.read_turns = 1;
+		if (done > 0) {
+			p += done;
+			n -= (size_t)done;
+			continue;
+		}
+		if (done < 0 && errno != EAGAIN)
+			return;
+		/* Our node reads only when it is its turn. */
+		node_turn(s);
+	}
+}
+
+static bool flush_stream(struct session *s, struct script *sc, enum stream stream)
+{
+	struct script_tx *tx = &sc->tx[stream];
+	uint32_t n = tx->count;
+
+	tx->count = 0;
+	write_now(s, sc, stream, tx->bytes, n);
+	return n > 0;
+}
+
+bool script_flush(struct session *s, struct script *sc)
+{
+	bool moved = false;
+
+	for (unsigned k = 0; k < STREAM_COUNT; k++)
+		moved |= flush_stream(s, sc, k);
+	return moved;
+}
+
+void script_write(struct session *s, struct script *sc, enum stream stream, const uint8_t *p,
+		  size_t n)
+{
+	struct script_tx *tx = &sc->tx[stream];
+
+	if (sc->fd[stream] < 0)
+		return;
+	if (n > TX_BYTES - tx->count)
+		flush_stream(s, sc, stream);
+	if (n > TX_BYTES) {
+		write_now(s, sc, stream, p, n);
+		return;
+	}
+	memcpy(tx->bytes + tx->count, p, n);
+	tx->count += (uint32_t)n;
+}
+
+/* An end is read behind what came before it. */
+static void expect_end(struct session *s)
+{
+	s->node.read_turns = 2;
+}
+
 void script_close(struct session *s, struct script *sc)
 {
-	s->node.may_read = true;
+	script_flush(s, sc);
+	expect_end(s);
+	forget(s, sc);
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
 		if (sc->fd[k] >= 0)
 			close(sc->fd[k]);
@@ -65,7 +142,8 @@ void script_close(struct session *s, struct script *sc)
 
 void script_end_stream(struct session *s, struct script *sc, enum stream stream)
 {
-	s->node.may_read = true;
+	flush_stream(s, sc, stream);
+	expect_end(s);
 	if (sc->fd[stream] >= 0)
 		shutdown(sc->fd[stream], SHUT_WR);
 }
@@ -100,6 +178,7 @@ void script_connect(struct session *s, struct script *sc)
 		ours[k] = pair[0];
 		sc->fd[k] = pair[1];
 	}
+	forget(s, sc);
 	sc->phase = SCRIPT_FEATURES;
 	sc->blind = sc->responded = sc->answered = sc->mirrored = sc->exchanged = false;
 	sc->ctx = (struct wire_ctx){ .apv = 0 };
@@ -110,25 +189,6 @@ void script_connect(struct session *s, struct script *sc)
 	sc->repl = REPL_ESTABLISHED;
 	node_streams(s, sc->id, ours);
 	send_features(s, sc);
-}
-
-void script_write(struct session *s, struct script *sc, enum stream stream, const uint8_t *p,
-		  size_t n)
-{
-	for (unsigned tries = 0; n > 0 && tries < WRITE_TRIES && sc->fd[stream] >= 0; tries++) {
-		ssize_t done = send(sc->fd[stream], p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		s->node.may_read = true;
-		if (done > 0) {
-			p += done;
-			n -= (size_t)done;
-			continue;
-		}
-		if (done < 0 && errno != EAGAIN)
-			return;
-		/* Our node reads only when it is its turn. */
-		node_turn(s);
-	}
 }
 
 /* ---- tampering ---- */
@@ -492,7 +552,11 @@ bool script_run(struct session *s, struct script *sc)
 	bool moved = false;
 
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
-		enum filled filled = sc->fd[k] < 0 ? FILLED_NOTHING : FILLED_MORE;
+		enum filled filled = FILLED_NOTHING;
+
+		if (sc->fd[k] >= 0 && (s->node.sent[sc->id][k] || s->node.ends[sc->id]))
+			filled = FILLED_MORE;
+		s->node.sent[sc->id][k] = false;
 
 		while (filled == FILLED_MORE && sc->fd[k] >= 0) {
 			filled = fill(s, sc, k);
