@@ -170,6 +170,8 @@ static void h56_cleared_while_demoting(struct world *w)
 		sc_wait(w, ms);
 		sc_close(w);
 		life_expect_converged(w);
+		sc_expect(w, sc_received(w, B, A) <= 60 * BM_BLOCK_SECTORS,
+			  "nothing comes a second time");
 	}
 }
 

@@ -258,19 +258,23 @@ static void h54_client_flaps(struct world *w)
 	sc_write(w, 1);
 	sc_kill(w, B);
 	sc_wait_conn(w, A, B, CONN_CONNECTING);
-	for (unsigned i = 0; i < 50; i++)
+	for (unsigned i = 0; i < 300; i++)
 		sc_write(w, 3 + 7 * i);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, NS_SEC);
 	sc_start(w, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		simnet_cut(w, B, C, false);
 		if (i % 2)
 			simnet_cut(w, A, C, false);
-		sc_wait(w, 400);
+		sc_wait(w, 200);
 	}
 	sc_unplug(w, B, C);
 	sc_unplug(w, A, C);
+	simnet_cut(w, B, C, false);
+	simnet_cut(w, A, C, false);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_INCONSISTENT,
+		  "the resync is under way");
 	sc_wait_disk(w, B, DISK_UP_TO_DATE);
 	sc_join(w, B, C);
 	sc_join(w, A, C);
@@ -284,13 +288,15 @@ static void h55_burst_of_promotions(struct world *w)
 	sc_begin(w, 3);
 	sc_start_without_disk(w, A);
 	for (unsigned i = 0; i < 8; i++) {
-		if (i == 4)
+		if (i == 2)
+			simnet_cut(w, A, C, false);
+		if (i == 5)
 			simnet_cut(w, B, C, false);
 		sc_open(w, A);
 		sc_write(w, i);
 		sc_close(w);
 	}
-	sc_wait(w, 15000);
+	sc_wait(w, 20000);
 	sc_expect(w, status_peer_uptodate(node_status(w, B), C) &&
 			     status_peer_uptodate(node_status(w, C), B),
 		  "B and C are back at rest");

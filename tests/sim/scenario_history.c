@@ -32,6 +32,8 @@ static void h2_stream_points(struct world *w)
  * block once the survivors have agreed on the new one. */
 static void h5_promote_at_once(struct world *w)
 {
+	uint64_t shown;
+
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
@@ -44,9 +46,12 @@ static void h5_promote_at_once(struct world *w)
 	sc_wait_conn(w, C, A, CONN_CONNECTING);
 	sc_open(w, C);
 	sc_read(w, 1);
+	shown = disk_peek(&w->nodes[C].disk, BM_BLOCK_SECTORS);
 	sc_write(w, 2);
 	sc_read(w, 1);
 	sc_wait(w, 2000);
+	sc_expect(w, disk_peek(&w->nodes[C].disk, BM_BLOCK_SECTORS) == shown,
+		  "what was read does not change");
 	check_identical(w, "after the promotion");
 	sc_start(w, A);
 	life_expect_converged(w);
