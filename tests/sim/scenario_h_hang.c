@@ -44,13 +44,17 @@ static void h60_full_logs(struct world *w)
 /* H63: the COMMIT of a connection does not come; the passive side is of use again soon. */
 static void h63_commit_held(struct world *w)
 {
+	uint64_t start;
+
 	sc_begin(w, 3);
 	sc_unplug(w, A, B);
 	sc_part(w, A, B);
 	simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 80 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait(w, 8000);
+	start = w->now_ns;
 	sc_open(w, C);
+	sc_expect(w, w->now_ns < start + 5 * NS_SEC, "the promotion does not wait");
 	sc_write(w, 1);
 	sc_write(w, 2);
 	sc_close(w);
