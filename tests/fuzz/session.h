@@ -77,6 +77,8 @@ void node_open(struct session *s);
 void node_close(struct session *s);
 void node_command(struct session *s, enum core_command cmd, unsigned peer, bool flag);
 void node_submit(struct session *s, enum request_op op, uint64_t sector, uint32_t bytes);
+/* False: it has not seen the end of the last streams yet. */
+bool node_is_down(const struct session *s, unsigned peer);
 /* The peer's sockets, of which ours are the other ends, take the place of an establishment. */
 void node_streams(struct session *s, unsigned peer, const int fd[STREAM_COUNT]);
 /* Moves everything once; false: there was nothing to do. */

@@ -455,6 +455,11 @@ void node_submit(struct session *s, enum request_op op, uint64_t sector, uint32_
 	step(s, &ev);
 }
 
+bool node_is_down(const struct session *s, unsigned peer)
+{
+	return s->node.conn[peer]->phase == NET_IDLE;
+}
+
 void node_streams(struct session *s, unsigned peer, const int fd[STREAM_COUNT])
 {
 	struct net_conn *conn = s->node.conn[peer];

@@ -168,7 +168,7 @@ void script_connect(struct session *s, struct script *sc)
 {
 	int ours[STREAM_COUNT];
 
-	if (!s->node.wanted[sc->id] || sc->phase != SCRIPT_DOWN)
+	if (!s->node.wanted[sc->id] || sc->phase != SCRIPT_DOWN || !node_is_down(s, sc->id))
 		return;
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
 		int pair[2];
