@@ -92,8 +92,9 @@ FUZZ_FLAGS := -g -O2 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 # for where unknown values have to be found: fuzz_wire has a codec of its own with them; fuzz_session's mutator knows the values.
 UNTRACED := $(addprefix src/meta/meta_,al.c bitmap.c text.c) $(filter-out src/base/str.c,$(foreach l,base core disk net proto wire,$(wildcard src/$(l)/*.c)))
 $(patsubst %.c,$(B)/fuzz/%.o,$(UNTRACED)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
-# What plays the peers is not what is looked at.
-$(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tests/fuzz/session_*.c)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
+# What plays the peers and the disk is not what is looked at; what it is given is checked where it hands that on.
+$(patsubst %,$(B)/fuzz/tests/fuzz/session_%.o,disk node packet peer): FUZZ_FLAGS := -g -O2
+$(B)/fuzz/tests/fuzz/fuzz_session.o $(B)/fuzz/tests/fuzz/session_mutate.o: FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
 $(B)/fuzz/traced/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) $(CSTD) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@

@@ -226,22 +226,24 @@ static void mutate_once(struct input *in)
 	find_ops(in);
 	i = in->count ? (unsigned)prng_below(&in->prng, in->count) : 0;
 	k = (unsigned)prng_below(&in->prng, in->count + 1);
-	switch (in->count ? prng_below(&in->prng, 10) : 0) {
+	/* As much goes as comes: else all sessions would end up as long as they may be. */
+	switch (in->count ? prng_below(&in->prng, 12) : 0) {
 	case 0:
 	case 1:
-	case 2:
 		insert_op(in);
 		return;
-	case 3:
-		take_out(in, in->at[i], in->at[i + 1] - in->at[i]);
-		return;
-	case 4:
+	case 2:
 		copy_op(in, i, k);
 		return;
+	case 3:
+	case 4:
 	case 5:
-		in->data[in->at[i]] ^= (uint8_t)(0x10U << prng_below(&in->prng, 4));
+		take_out(in, in->at[i], in->at[i + 1] - in->at[i]);
 		return;
 	case 6:
+		in->data[in->at[i]] ^= (uint8_t)(0x10U << prng_below(&in->prng, 4));
+		return;
+	case 7:
 		in->data[prng_below(&in->prng, CONF_BYTES)] = (uint8_t)prng_u64(&in->prng);
 		return;
 	default:
