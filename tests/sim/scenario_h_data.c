@@ -152,7 +152,7 @@ static void h17_barrier_of_held_write(struct world *w)
 	/* Cold extents: they wait for the activity log. */
 	for (unsigned i = 1; i < 4; i++)
 		sc_write(w, 1 + i * 1024);
-	sc_wait(w, 1000);
+	sc_wait(w, 100);
 	sc_expect(w, status_peer(node_status(w, A), B)->conn == CONN_CONNECTED,
 		  "no acknowledgement says more than there is");
 	simnet_cut(w, A, B, false);
