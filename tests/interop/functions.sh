@@ -204,10 +204,11 @@ load_goes_on() { wait_for 60 "writes of $1" "$1_load_did" $(($("$1_load_count") 
 there_waits() { # LIMIT_S CONDITION
 	there "for ((i = 0; i < $1 * $SLOW * 2; i++)); do $2 && exit 0; sleep 0.5; done; exit 1"
 }
-here_load_count() { wc -l <"$WORK/load.done" 2>/dev/null || echo 0; }
-there_load_count() { there "wc -l </tmp/drbdfs-load.done 2>/dev/null || echo 0"; }
+# Before the first write there is no file; the shell itself would say so.
+here_load_count() { [ ! -e "$WORK/load.done" ] && echo 0 || wc -l <"$WORK/load.done"; }
+there_load_count() { there "[ ! -e /tmp/drbdfs-load.done ] && echo 0 || wc -l </tmp/drbdfs-load.done"; }
 here_load_did() { [ "$(here_load_count)" -ge "$1" ]; }
-there_load_did() { there_waits 60 "[ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
+there_load_did() { there_waits 60 "[ -e /tmp/drbdfs-load.done ] && [ \$(wc -l </tmp/drbdfs-load.done) -ge $1 ]"; }
 
 # ---- moving ----
 
