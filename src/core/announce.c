@@ -11,6 +11,7 @@
 #define EXTENT_BITS (AL_EXTENT_SECTORS / BM_BLOCK_SECTORS)
 #define SWEEP_STEP_NS (50 * NS_PER_MS)
 #define SWEEP_FIRST_NS (200 * NS_PER_MS)
+#define SWEEP_ASK_NS (10 * NS_PER_MS)
 #define SWEEP_AGAIN_NS NS_PER_S
 /* More than one, since who hears it may not be ready to believe it yet. */
 #define SWEEP_ROUNDS_MIN 3U
@@ -100,6 +101,7 @@ void announce_all(struct core *core, struct volume *vol)
 		return;
 	}
 	rs->announce = true;
+	rs->announce_asked = false;
 	rs->announce_again = false;
 	rs->announce_rounds = 0;
 	rs->announce_bit = 0;
@@ -144,6 +146,27 @@ static unsigned sweep_range(struct core *core, struct volume *vol)
 	return count;
 }
 
+/*
+ * A peer that was restarted without our noticing may have got other data since. Who answers a ping
+ * was there a moment ago; who does not is lost soon.
+ */
+static bool all_alive(struct core *core, struct volume *vol)
+{
+	bool ask = !vol->rs.announce_asked, alive = true;
+
+	FOR_EACH_PEER(core, peer) {
+		struct claim_fence *fence = &peer->pd[vol->v].fence;
+
+		if (!peer_connected(core, peer))
+			continue;
+		if (ask)
+			fence->alive_ping = keepalive_ping(core, peer);
+		alive &= keepalive_answered(peer, fence->alive_ping);
+	}
+	vol->rs.announce_asked = !alive;
+	return alive;
+}
+
 void announce_time(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
@@ -154,6 +177,10 @@ void announce_time(struct core *core, struct volume *vol)
 	if (!vol_has_md(vol)) {
 		rs->announce = false;
 		rs->announce_at_ns = NEVER_NS;
+		return;
+	}
+	if (!all_alive(core, vol)) {
+		rs->announce_at_ns = core->now_ns + SWEEP_ASK_NS;
 		return;
 	}
 	while (done < SWEEP_EXTENTS && rs->announce_bit < vol->bm.bits)

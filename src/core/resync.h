@@ -118,6 +118,7 @@ struct rs_volume {
 	/* telling third nodes what is in sync (wire-protocol 5.7) */
 	bool announce;              /* a sweep over the device runs */
 	bool announce_again;        /* it met extents with writes under way */
+	bool announce_asked;        /* pings were sent before its next step */
 	unsigned announce_rounds;
 	uint64_t announce_bit;
 	uint64_t announce_at_ns;
@@ -192,6 +193,7 @@ struct claim_fence {
 	uint64_t current;      /* generation for which claims count */
 	uint64_t asked;        /* generation that `ping` was sent for */
 	uint32_t ping;
+	uint32_t alive_ping;   /* sent before this step of the own announcements */
 };
 
 /* The lost Primary, for its survivors (5.6). */

@@ -204,6 +204,43 @@ static void h64_disconnect_in_resync(struct world *w)
 	}
 }
 
+/*
+ * C does not know yet that B has lost its power. B gets from A, which has lost its own, what was
+ * before a write; A gets the write from C: C's claim to be equal with both must not be believed.
+ */
+static void claim_of_half_open(struct world *w)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_wait(w, 500);
+		node_kill(w, A, true);
+		w->app.quiet = true;
+		w->app.ops_left = 0;
+		sc_wait_conn(w, B, A, CONN_CONNECTING);
+		sc_wait_conn(w, C, A, CONN_CONNECTING);
+		sc_wait(w, 500);
+		sc_unplug(w, B, C);
+		sc_unplug(w, A, C);
+		node_kill(w, B, true);
+		sc_start(w, A);
+		sc_start(w, B);
+		sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+		sc_wait_disk(w, B, DISK_UP_TO_DATE);
+		sc_wait(w, 500);
+		sc_expect(w, status_peer(node_status(w, C), B)->conn == CONN_CONNECTED,
+			  "C has not noticed");
+		sc_join(w, A, C);
+		sc_wait_repl(w, A, C, REPL_ESTABLISHED);
+		sc_wait_disk(w, A, DISK_UP_TO_DATE);
+		sc_wait(w, 5000);
+		check_difference_covered(w, "after a claim");
+		sc_join(w, B, C);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_history[] = {
 	{ "H2-stream-points", h2_stream_points },
 	{ "H5-promote-at-once", h5_promote_at_once },
@@ -214,5 +251,6 @@ const struct scenario scenarios_history[] = {
 	{ "H47-durable-generation", h47_durable_generation },
 	{ "H49-promote-demote", h49_promote_demote },
 	{ "H64-disconnect-in-resync", h64_disconnect_in_resync },
+	{ "claim-of-half-open", claim_of_half_open },
 	{ NULL, NULL },
 };
