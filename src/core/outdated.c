@@ -84,6 +84,8 @@ void leftover_run(struct core *core, struct peer_device *pd)
 
 	if (pd->ov.found && !bitmap_weight(vol, pd->p))
 		pd->ov.found = false;
+	if (vol_has_md(vol) && !bitmap_weight(vol, pd->p))
+		pd->fence.resync_marks = false;
 	wait = unsettled_for(core, vol, pd);
 	if (!wait)
 		*at = 0;

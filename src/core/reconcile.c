@@ -130,10 +130,10 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 		return REPL_ESTABLISHED;
 	if (mine != its)
 		return mine > its ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
-	/* Both have every write that the lost Primary sent:
-	 * what was marked for them is on both disks. */
+	/* Both have every write that the lost Primary sent: what was marked for them is on both
+	 * disks. Not what was marked because a resync changed it here. */
 	if (!vol->md.peers[peer->id].bitmap_uuid && bitmap_slot(vol, peer->id) >= 0 &&
-	    !pd->ov.found)
+	    !pd->ov.found && !pd->fence.resync_marks)
 		bitmap_clear_slot(core, vol, (unsigned)bitmap_slot(vol, peer->id));
 	return REPL_ESTABLISHED;
 }

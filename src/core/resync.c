@@ -461,7 +461,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 
 		xfer_reset(pd);
 		pd->sync_uuid = 0;
-		pd->fence = (struct claim_fence){ .current = 0 };
+		pd->fence = (struct claim_fence){ .resync_marks = pd->fence.resync_marks };
 		target_drop(core, pd, false);
 		source_drop(core, pd, false);
 		pd->rs.running = false;

@@ -194,6 +194,7 @@ struct claim_fence {
 	uint64_t asked;        /* generation that `ping` was sent for */
 	uint32_t ping;
 	uint32_t alive_ping;   /* sent before this step of the own announcements */
+	bool resync_marks;     /* some bits towards it are there since a resync changed our data */
 };
 
 /* The lost Primary, for its survivors (5.6). */

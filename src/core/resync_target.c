@@ -480,7 +480,10 @@ static void mark_others(struct core *core, struct volume *vol, const struct rs_r
 	bitmap_set(core, vol, SLOTS_ALL & ~source_slot(vol, rq->p), rq->sector,
 		   rq->bytes / SECTOR_BYTES);
 	FOR_EACH_PEER(core, peer) {
-		if (peer->id != rq->p && resyncs_from_us(core, &peer->pd[vol->v]))
+		if (peer->id == rq->p)
+			continue;
+		peer->pd[vol->v].fence.resync_marks = true;
+		if (resyncs_from_us(core, &peer->pd[vol->v]))
 			core_send(core, peer, STREAM_DATA, &pkt);
 	}
 }

@@ -100,6 +100,29 @@ Test(reconcile, nothing_moves_when_both_have_everything)
 	pair_free(p);
 }
 
+/* What a resync has changed on one of them may be missing on the other. */
+Test(reconcile, marks_of_a_resync_stay_when_both_have_everything)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+	struct core *core;
+	unsigned before;
+
+	pair_up_to_date(p);
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 1), 0);
+	pair_pass_ms(p, 5000);
+	core = pair_core(p, 1);
+	bitmap_set(core, core->vol[0], bitmap_slots_of(core->vol[0], 4), 64, 8);
+	core->peer[2]->pd[0].fence.resync_marks = true;
+	before = pair_sent(p, 1, 2, P_RS_DAGTAG_REQ) + pair_sent(p, 2, 1, P_RS_DAGTAG_REQ);
+	pair_crash(p, 0);
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	pair_pass_ms(p, 30000);
+	cr_assert_eq(pair_sent(p, 1, 2, P_RS_DAGTAG_REQ) + pair_sent(p, 2, 1, P_RS_DAGTAG_REQ),
+		     before + 1);
+	pair_free(p);
+}
+
 static uint64_t generation(struct pair *p, unsigned node)
 {
 	return core_md(pair_core(p, node), 0)->current_uuid & ~UUID_PRIMARY;
