@@ -126,7 +126,7 @@ struct disk_op {
 	uint64_t gen;        /* of the slot, to recognise late completions */
 };
 
-#define DISK_OPS_MAX 1024
+#define DISK_OPS_MAX 4096
 
 struct disk_block {
 	uint32_t life;
