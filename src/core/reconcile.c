@@ -112,6 +112,12 @@ static bool missed_generation(const struct peer_device *pd, unsigned self)
 	return false;
 }
 
+/* Equal generations, and no resync between the two whose end one of them has missed. */
+static bool is_arbitrary(enum sync_rule rule)
+{
+	return rule == RULE_RECONNECTED || rule == RULE_LOST_QUORUM || rule == RULE_BOTH_OFF;
+}
+
 /* What the generations say goes first; equal ones leave it to the positions in the lost stream. */
 static enum repl_state direction(struct core *core, struct peer *peer, struct volume *vol,
 				 uint64_t mine, uint64_t its)
@@ -121,6 +127,9 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 	sync_handshake_again(core, peer, vol, true);
 	if (pd->verdict.kind != VERDICT_GO)
 		return REPL_ESTABLISHED;
+	/* A crash says less about who has more than the lost stream does. */
+	if (mine != its && is_arbitrary(pd->verdict.rule))
+		return mine > its ? REPL_WF_BITMAP_S : REPL_WF_BITMAP_T;
 	if (pd->verdict.strategy == SYNC_SOURCE_USE_BITMAP ||
 	    pd->verdict.strategy == SYNC_TARGET_USE_BITMAP)
 		return pd->verdict.repl;

@@ -241,6 +241,36 @@ static void claim_of_half_open(struct world *w)
 	}
 }
 
+/*
+ * The Primary B loses its power, and what was not flushed; A, which is behind, resyncs from what is
+ * left. C has all that was answered, and never was without it: when it learns of the loss, A must
+ * not be its source.
+ */
+static void blind_survivor(struct world *w)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, B);
+		sc_write(w, 1);
+		sc_part(w, A, B);
+		sc_write(w, 1);
+		sc_write(w, 2);
+		sc_wait(w, 500);
+		sc_unplug(w, B, C);
+		node_kill(w, B, true);
+		w->app.quiet = true;
+		w->app.ops_left = 0;
+		sc_start(w, B);
+		sc_join(w, A, B);
+		sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+		sc_wait_conn(w, C, B, CONN_CONNECTING);
+		sc_wait(w, 5000);
+		sc_expect(w, oracle_check_node(w, C) == SIM_NEVER, "C keeps what was answered");
+		sc_join(w, B, C);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_history[] = {
 	{ "H2-stream-points", h2_stream_points },
 	{ "H5-promote-at-once", h5_promote_at_once },
@@ -252,5 +282,6 @@ const struct scenario scenarios_history[] = {
 	{ "H49-promote-demote", h49_promote_demote },
 	{ "H64-disconnect-in-resync", h64_disconnect_in_resync },
 	{ "claim-of-half-open", claim_of_half_open },
+	{ "blind-survivor", blind_survivor },
 	{ NULL, NULL },
 };
