@@ -6,6 +6,7 @@
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/request.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -88,9 +89,23 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 	request_local_begin(vol);
 }
 
+/*
+ * A target of DRBD 9.0 or 9.1 lets no write into what it has asked for (5.4): what waits here for
+ * a write would wait for itself. It asks again when it is refused.
+ */
+static bool may_wait(const struct peer *peer)
+{
+	return (peer->features & FEATURE_RESYNC_DAGTAG) || peer_is_drbd8(peer);
+}
+
 void source_read(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	rq->state = RS_WAIT_READ;
+	if (!may_wait(core->peer[rq->p]) &&
+	    hold_write_known(vol, rq->sector, sectors_of(rq))) {
+		cancel(core, vol, rq);
+		return;
+	}
 	hold_init(&rq->hold, HOLD_RS_READ, rq->sector, sectors_of(rq), read_ready);
 	if (hold_acquire(core, vol, &rq->hold))
 		read_ready(core, vol, &rq->hold);

@@ -631,3 +631,34 @@ Test(resync, before_122_a_write_that_failed_is_told_from_a_resync_block)
 	expect_healthy(p, 2);
 	pair_free(p);
 }
+
+/*
+ * DRBD 9.0 and 9.1 let no write into a range that they have asked for before the answer is there:
+ * it must not wait for the write that waits for them.
+ */
+Test(resync, without_dagtags_no_answer_waits_for_a_write)
+{
+	struct pair *p = start(2);
+	struct core *core = pair_core(p, 0);
+	struct pkt pkt = { .type = P_RS_DATA_REQUEST };
+
+	primary(p, 0);
+	core->peer[1]->apv = 121;
+	core->peer[1]->features &= ~FEATURE_RESYNC_DAGTAG;
+	core->st.pd[1][0].repl = REPL_SYNC_SOURCE;
+	pair_hold(p, 1, 0, STREAM_CONTROL, true);
+	pair_submit_write(p, 0, 0, 8, 100);
+	pair_hold(p, 0, 1, STREAM_CONTROL, true);
+	pkt.u.block.bytes = 8192;
+	pkt.u.block.block_id = UINT64_MAX;
+	inject(p, 1, 0, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_outstanding(p), 1);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_CANCEL), 1);
+	/* Elsewhere there is nothing to wait for. */
+	pkt.u.block.sector = 16;
+	pair_hold(p, 0, 1, STREAM_DATA, true);
+	inject(p, 1, 0, STREAM_DATA, &pkt);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_CANCEL), 1);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_DATA_REPLY), 1);
+	pair_free(p);
+}
