@@ -72,8 +72,11 @@ static bool flush_acked(const struct core *core, const struct peer_device *pd)
 
 /* Who has lost that Primary will not be asked any
  * more. It has told us before what it had to mark. */
-void finish_uuids_received(struct core *core, const struct peer_device *teller)
+void finish_uuids_received(struct core *core, struct peer_device *teller)
 {
+	/* Kept: where it goes from there needs no promise. */
+	if (uuid_eq(teller->rs.promised_uuid, teller->uuids.current))
+		teller->rs.promised_uuid = 0;
 	FOR_EACH_PEER(core, source) {
 		struct resync *rs = &source->pd[teller->v].rs;
 

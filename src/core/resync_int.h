@@ -127,7 +127,7 @@ void finish_peer_lost(struct core *core, struct peer *peer);
 void finish_promised(struct core *core, const struct volume *vol, unsigned by, uint64_t uuid,
 		     uint64_t weak);
 /* P_UUIDS110 of a connected peer: maybe it does not hear from some Primary any more. */
-void finish_uuids_received(struct core *core, const struct peer_device *teller);
+void finish_uuids_received(struct core *core, struct peer_device *teller);
 
 /* ---- sync_handshake.c ---- */
 

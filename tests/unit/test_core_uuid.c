@@ -322,6 +322,31 @@ Test(uuid, a_target_waits_for_the_last_generation_named)
 	cr_assert_eq(pd->rs.promised_uuid, 0);
 }
 
+/* A source that has got it may resync from elsewhere and be further, in one that named it weak. */
+Test(uuid, a_target_does_not_wait_for_a_generation_that_its_source_has_left)
+{
+	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
+	struct peer_device *pd;
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
+	rx(2, &u);
+	pd = &n.core->peer[2]->pd[0];
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
+	u = from_peer(B, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	rx(1, &u);
+	cr_assert_eq(pd->rs.promised_uuid, B);
+	u.flags = UUID_FLAG_STABLE;
+	rx(2, &u);
+	u = from_peer(NEW, UUID_FLAG_STABLE);
+	rx(2, &u);
+	finish_try(n.core, pd);
+	pd->rs.flush_wait[1] = 0;
+	finish_try(n.core, pd);
+	cr_assert_eq(n.vol->md.current_uuid, NEW);
+}
+
 /* The Primary counts the source as missing, or is
  * lost: the resync ends with what the source has. */
 Test(uuid, a_target_does_not_wait_for_a_weak_source)
