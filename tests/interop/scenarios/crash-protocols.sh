@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # With protocols A and B either node is lost, as Secondary under the other one's writes and as Primary in its own; with A the survivor of a Primary takes over.
-needs_drbd9 "loses its peer with protocol C only, in crash-there and kill-here: four more crashes take long"
 [ -n "${PEER_CRASH:-}" ] || skip "no way to crash the peer (PEER_CRASH)"
 DISK_HERE='c-plan-ahead = 0; resync-rate = "60M";'
 DISK_THERE='c-plan-ahead 0; resync-rate 60M;'
