@@ -89,6 +89,23 @@ int cmd_resource(struct cli *cli)
 	return sum;
 }
 
+/* What is meant of the devices or the connections of the resource. */
+static int post_each(struct cli *cli, const char *key,
+		     int (*post_one)(struct cli *cli, const json_t *element))
+{
+	const json_t *resource, *element;
+	json_t *array;
+	size_t i;
+	int sum = fetch_resource(cli, &array, &resource);
+
+	if (sum)
+		return sum;
+	json_array_foreach(get_array(resource, key), i, element)
+		sum = worse(sum, post_one(cli, element));
+	json_decref(array);
+	return sum;
+}
+
 /*
  * Does a command for "all volumes" mean this one? Attach those that can be, detach those that are.
  * What is for a peer does not depend on the disk here.
@@ -107,35 +124,29 @@ static bool volume_is_meant(const struct cli *cli, const json_t *device)
 	return has_backing;
 }
 
-int cmd_volume(struct cli *cli)
+static int post_device(struct cli *cli, const json_t *device)
 {
-	const json_t *resource, *device;
-	json_t *array;
-	size_t i;
-	int rc, sum = EXIT_OK;
-
-	if (cli->vnr >= 0)
-		return post(cli, cli->resource, cli->vnr, cli->peer);
-	rc = fetch_resource(cli, &array, &resource);
-	if (rc)
-		return rc;
-	json_array_foreach(get_array(resource, "devices"), i, device) {
-		if (volume_is_meant(cli, device))
-			sum = worse(sum, post(cli, cli->resource,
-					      (int)get_int(device, "volume"),
-					      cli->peer));
-	}
-	json_decref(array);
-	return sum;
+	if (!volume_is_meant(cli, device))
+		return EXIT_OK;
+	return post(cli, cli->resource, (int)get_int(device, "volume"), cli->peer);
 }
 
-/* Of one connection: the volumes that both have on disk. */
+int cmd_volume(struct cli *cli)
+{
+	if (cli->vnr >= 0)
+		return post(cli, cli->resource, cli->vnr, cli->peer);
+	return post_each(cli, "devices", post_device);
+}
+
+/* Of a connection that is meant: the volumes that both have on disk. */
 static int post_volumes(struct cli *cli, const json_t *connection)
 {
 	const json_t *device;
 	size_t i;
 	int sum = EXIT_OK;
 
+	if (cli->peer[0] && !text_is(connection, "name", cli->peer))
+		return EXIT_OK;
 	json_array_foreach(get_array(connection, "peer_devices"), i, device) {
 		int vnr = (int)get_int(device, "volume");
 
@@ -148,40 +159,21 @@ static int post_volumes(struct cli *cli, const json_t *connection)
 
 int cmd_peer_volumes(struct cli *cli)
 {
-	const json_t *resource, *connection;
-	json_t *array;
-	size_t i;
-	int rc, sum = EXIT_OK;
-
 	if (cli->peer[0] && cli->vnr >= 0)
 		return post(cli, cli->resource, cli->vnr, cli->peer);
-	rc = fetch_resource(cli, &array, &resource);
-	if (rc)
-		return rc;
-	json_array_foreach(get_array(resource, "connections"), i, connection) {
-		if (!cli->peer[0] || text_is(connection, "name", cli->peer))
-			sum = worse(sum, post_volumes(cli, connection));
-	}
-	json_decref(array);
-	return sum;
+	return post_each(cli, "connections", post_volumes);
+}
+
+static int post_connection(struct cli *cli, const json_t *connection)
+{
+	return post(cli, cli->resource, -1, get_text(connection, "name"));
 }
 
 int cmd_peer(struct cli *cli)
 {
-	const json_t *resource, *connection;
-	json_t *array;
-	size_t i;
-	int rc, sum = EXIT_OK;
-
 	if (cli->peer[0])
 		return post(cli, cli->resource, -1, cli->peer);
-	rc = fetch_resource(cli, &array, &resource);
-	if (rc)
-		return rc;
-	json_array_foreach(get_array(resource, "connections"), i, connection)
-		sum = worse(sum, post(cli, cli->resource, -1, get_text(connection, "name")));
-	json_decref(array);
-	return sum;
+	return post_each(cli, "connections", post_connection);
 }
 
 int cmd_shutdown(struct cli *cli)
