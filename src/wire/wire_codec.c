@@ -96,15 +96,9 @@ static int get_rare_body(const struct wire_ctx *ctx, const struct wire_rule *rul
 static int get_body(const struct wire_ctx *ctx, const struct wire_rule *rule, const uint8_t *b,
 		    size_t n, struct pkt *out)
 {
-	switch ((enum wire_layout)rule->layout) {
-	case LAYOUT_DATA:
-	case LAYOUT_TRIM:
-	case LAYOUT_ACK:
-	case LAYOUT_VERIFY_RESULT:
-	case LAYOUT_REQUEST:
-	case LAYOUT_DAGTAG_REQUEST:
-	case LAYOUT_RANGE:
+	if (wire_is_block(rule))
 		return wire_get_block(ctx, rule, b, out);
+	switch ((enum wire_layout)rule->layout) {
 	case LAYOUT_BARRIER_ACK:
 		out->u.barrier.set_size = get_be32(b + 4);
 		/* fall through */
@@ -242,16 +236,11 @@ static void put_rare_body(const struct wire_ctx *ctx, const struct wire_rule *ru
 static void put_body(const struct wire_ctx *ctx, const struct wire_rule *rule,
 		     const struct pkt *pkt, uint8_t *b)
 {
-	switch ((enum wire_layout)rule->layout) {
-	case LAYOUT_DATA:
-	case LAYOUT_TRIM:
-	case LAYOUT_ACK:
-	case LAYOUT_VERIFY_RESULT:
-	case LAYOUT_REQUEST:
-	case LAYOUT_DAGTAG_REQUEST:
-	case LAYOUT_RANGE:
+	if (wire_is_block(rule)) {
 		wire_put_block(rule, &pkt->u.block, b);
 		return;
+	}
+	switch ((enum wire_layout)rule->layout) {
 	case LAYOUT_BARRIER_ACK:
 		put_be32(b + 4, pkt->u.barrier.set_size);
 		/* fall through */

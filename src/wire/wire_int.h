@@ -119,6 +119,12 @@ static inline int wire_check_agreed(const struct wire_ctx *ctx, const struct wir
 	return (ctx->features & rule->features) == rule->features ? 0 : WIRE_ERR_FEATURE;
 }
 
+/* About a range of sectors (wire_block.c): these layouts stand together in WIRE_LAYOUTS. */
+static inline bool wire_is_block(const struct wire_rule *rule)
+{
+	return rule->layout >= LAYOUT_DATA && rule->layout <= LAYOUT_RANGE;
+}
+
 /* Bulk payload follows: P_DATA, P_DATA_REPLY, P_RS_DATA_REPLY. */
 static inline bool wire_has_payload(const struct wire_rule *rule)
 {

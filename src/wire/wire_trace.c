@@ -354,16 +354,11 @@ static void put_small(struct line *l, const struct wire_rule *rule, const struct
 
 static void put_fields(struct line *l, const struct wire_rule *rule, const struct pkt *pkt)
 {
-	switch ((enum wire_layout)rule->layout) {
-	case LAYOUT_DATA:
-	case LAYOUT_TRIM:
-	case LAYOUT_ACK:
-	case LAYOUT_VERIFY_RESULT:
-	case LAYOUT_REQUEST:
-	case LAYOUT_DAGTAG_REQUEST:
-	case LAYOUT_RANGE:
+	if (wire_is_block(rule)) {
 		put_block(l, rule, pkt);
 		return;
+	}
+	switch ((enum wire_layout)rule->layout) {
 	case LAYOUT_FEATURES:
 		put_features(l, &pkt->u.features);
 		return;
