@@ -24,6 +24,8 @@ void command_enqueue_internal(struct core *core, enum core_command cmd);
 const char *command_rv_text(const struct core *core, enum state_rv rv);
 
 /* command_role.c */
+/* This node's role becomes `role`. */
+struct twopc_change command_role_change(enum role role);
 enum command_progress command_primary(struct core *core, const struct ev_command *ev);
 enum command_progress command_secondary(struct core *core, const struct ev_command *ev);
 enum command_progress command_open(struct core *core, const struct ev_command *ev);

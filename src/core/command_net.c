@@ -122,13 +122,7 @@ static void leave_peers(struct core *core)
 static enum command_progress shutdown_drain(struct core *core)
 {
 	struct commands *c = &core->commands;
-	struct twopc_change change = {
-		.kind = TWOPC_ROLE,
-		.target = -1,
-		.vnr = VNR_NONE,
-		.mask = SW_ROLE_MASK,
-		.val = ROLE_SECONDARY,
-	};
+	struct twopc_change change = command_role_change(ROLE_SECONDARY);
 
 	if (core->st.role != ROLE_PRIMARY) {
 		leave_peers(core);

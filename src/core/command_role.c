@@ -90,15 +90,20 @@ static void promote_begin(struct core *core)
 	command_goto(core, ROLE_PINGING);
 }
 
-static void promote_ask(struct core *core)
+struct twopc_change command_role_change(enum role role)
 {
-	struct twopc_change change = {
+	return (struct twopc_change){
 		.kind = TWOPC_ROLE,
 		.target = -1,
 		.vnr = VNR_NONE,
 		.mask = SW_ROLE_MASK,
-		.val = ROLE_PRIMARY,
+		.val = role,
 	};
+}
+
+static void promote_ask(struct core *core)
+{
+	struct twopc_change change = command_role_change(ROLE_PRIMARY);
 
 	if (core->commands.local_up_to_date) {
 		change.mask |= SW_DISK_MASK;
@@ -278,13 +283,7 @@ static enum command_progress demote_begin(struct core *core, const struct ev_com
 
 enum command_progress command_secondary(struct core *core, const struct ev_command *ev)
 {
-	struct twopc_change change = {
-		.kind = TWOPC_ROLE,
-		.target = -1,
-		.vnr = VNR_NONE,
-		.mask = SW_ROLE_MASK,
-		.val = ROLE_SECONDARY,
-	};
+	struct twopc_change change = command_role_change(ROLE_SECONDARY);
 	enum state_rv rv = core->commands.twopc_rv;
 
 	switch (core->commands.step) {
