@@ -12,12 +12,10 @@
 
 void local_flush_submit(struct core *core, struct volume *vol, unsigned kind, uint32_t owner)
 {
-	struct core_action *act = core_act(core, AC_DISK_FLUSH);
 	uint64_t mark = vol->al.written & ((UINT64_C(1) << MARK_BITS) - 1);
 
-	act->u.disk.tag = tag_make((enum tag_kind)kind, mark << OWNER_BITS | owner);
-	act->u.disk.vnr = vol->vnr;
-	request_local_begin(vol);
+	request_local_begin(core, vol, AC_DISK_FLUSH,
+			    tag_make((enum tag_kind)kind, mark << OWNER_BITS | owner));
 }
 
 void local_flush_ended(struct core *core, struct volume *vol, uint64_t rest, int error)

@@ -21,6 +21,7 @@ static void refuse(struct core *core, struct peer_request *preq)
 static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct peer_request *preq = LIST_ENTRY(hold, struct peer_request, hold);
+	uint64_t tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
 	struct core_action *act;
 
 	if (preq->lost || disk_of(core, vol) != DISK_UP_TO_DATE || vol->io_failed) {
@@ -28,12 +29,9 @@ static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 		return;
 	}
 	preq->stage = PREQ_DISK;
-	act = core_act(core, AC_DISK_READ);
-	act->u.disk.tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
-	act->u.disk.vnr = vol->vnr;
+	act = request_local_begin(core, vol, AC_DISK_READ, tag);
 	act->u.disk.sector = preq->sector;
 	act->u.disk.bytes = preq->bytes;
-	request_local_begin(vol);
 }
 
 void rx_data_request(struct core *core, struct peer *peer, const struct pkt *pkt)

@@ -200,6 +200,7 @@ static void write_done(struct core *core, struct peer_request *preq, bool ok)
 static void submit(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
+	uint64_t tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
 	enum core_action_kind kind = AC_DISK_WRITE;
 	struct core_action *act;
 
@@ -212,15 +213,12 @@ static void submit(struct core *core, struct peer_request *preq)
 	preq->stage = PREQ_DISK;
 	if (preq->op != OP_WRITE)
 		kind = request_discard_kind(vol, preq->op, preq->sector, preq->bytes);
-	act = core_act(core, kind);
-	act->u.disk.tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
-	act->u.disk.vnr = vol->vnr;
+	act = request_local_begin(core, vol, kind, tag);
 	act->u.disk.sector = preq->sector;
 	act->u.disk.bytes = preq->bytes;
 	act->u.disk.fua = preq->dp_flags & DP_FUA;
 	act->u.disk.unmap = preq->op == OP_DISCARD || preq->dp_flags & DP_DISCARD;
 	act->u.disk.payload = preq->payload;
-	request_local_begin(vol);
 	core_payload_put(core, &preq->payload);
 }
 

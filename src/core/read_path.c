@@ -76,14 +76,12 @@ static void send_to(struct core *core, struct peer *peer, struct request *req)
 static void read_local(struct core *core, struct request *req)
 {
 	struct volume *vol = core->vol[req->v];
-	struct core_action *act = core_act(core, AC_DISK_READ);
+	uint64_t tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
+	struct core_action *act = request_local_begin(core, vol, AC_DISK_READ, tag);
 
-	act->u.disk.tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
-	act->u.disk.vnr = vol->vnr;
 	act->u.disk.sector = req->sector;
 	act->u.disk.bytes = req->bytes;
 	req->server = NODES_MAX;
-	request_local_begin(vol);
 }
 
 void read_start(struct core *core, struct request *req)

@@ -115,9 +115,15 @@ bool request_local_writable(const struct core *core, const struct volume *vol)
 	       disk != DISK_UNKNOWN;
 }
 
-void request_local_begin(struct volume *vol)
+struct core_action *request_local_begin(struct core *core, struct volume *vol,
+					enum core_action_kind kind, uint64_t tag)
 {
+	struct core_action *act = core_act(core, kind);
+
+	act->u.disk.tag = tag;
+	act->u.disk.vnr = vol->vnr;
 	vol->local_pending++;
+	return act;
 }
 
 void request_local_end(struct core *core, struct volume *vol)

@@ -288,8 +288,9 @@ void request_complete(struct core *core, struct request *req, int error);
 void request_free(struct core *core, struct request *req);
 /* Writable local disk. */
 bool request_local_writable(const struct core *core, const struct volume *vol);
-/* Counts data I/O at the local disk. */
-void request_local_begin(struct volume *vol);
+/* A request to the local disk, counted until request_local_end(); the caller fills in the rest. */
+struct core_action *request_local_begin(struct core *core, struct volume *vol,
+					enum core_action_kind kind, uint64_t tag);
 void request_local_end(struct core *core, struct volume *vol);
 
 /* All slots of the activity log are referenced: barriers go out at once, finished writes of

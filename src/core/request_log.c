@@ -235,15 +235,14 @@ static void out_of_sync_send(struct core *core, struct peer *peer, const struct 
 static void local_write(struct core *core, struct request *req)
 {
 	struct volume *vol = core->vol[req->v];
+	uint64_t tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
 	enum core_action_kind kind = AC_DISK_WRITE;
 	struct core_action *act;
 
 	/* Discarded blocks read as zero on every node, or they are written as zeroes. */
 	if (req->op != OP_WRITE)
 		kind = request_discard_kind(vol, req->op, req->sector, req->bytes);
-	act = core_act(core, kind);
-	act->u.disk.tag = tag_make(TAG_REQUEST, slab_handle(&core->req.slab, req));
-	act->u.disk.vnr = vol->vnr;
+	act = request_local_begin(core, vol, kind, tag);
 	act->u.disk.sector = req->sector;
 	act->u.disk.bytes = req->bytes;
 	act->u.disk.fua = req->fua;
@@ -251,7 +250,6 @@ static void local_write(struct core *core, struct request *req)
 	act->u.disk.payload = req->payload;
 	req->local_pending = true;
 	req->local_good = disk_of(core, vol) == DISK_UP_TO_DATE;
-	request_local_begin(vol);
 }
 
 enum core_action_kind request_discard_kind(const struct volume *vol, enum request_op op,

@@ -69,6 +69,7 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct rs_request *rq = CONTAINER_OF(hold, struct rs_request, hold);
 	struct peer *peer = core->peer[rq->p];
+	uint64_t tag = tag_make(TAG_RS_READ, (uint64_t)vol->v << 32 | rq->index);
 	struct core_action *action;
 
 	if (!serves(core, &peer->pd[vol->v], (enum rs_kind)rq->kind)) {
@@ -80,13 +81,10 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 	rq->dirtied = false;
 	if (rq->kind == RS_OV_TARGET)
 		rq->superseded = false;
-	action = core_act(core, AC_DISK_READ);
-	action->u.disk.tag = tag_make(TAG_RS_READ, (uint64_t)vol->v << 32 | rq->index);
-	action->u.disk.vnr = vol->vnr;
+	action = request_local_begin(core, vol, AC_DISK_READ, tag);
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
 	action->u.disk.digest_alg = digest_alg(peer, (enum rs_kind)rq->kind);
-	request_local_begin(vol);
 }
 
 /*

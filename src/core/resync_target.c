@@ -47,12 +47,9 @@ static bool uses_checksums(const struct core *core, const struct peer_device *pd
 static void flush_first(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
-	struct core_action *action = core_act(core, AC_DISK_FLUSH);
 
 	pd->rs.flushes++;
-	action->u.disk.tag = write_tag(vol, FIRST_FLUSH_INDEX + pd->p);
-	action->u.disk.vnr = vol->vnr;
-	request_local_begin(vol);
+	request_local_begin(core, vol, AC_DISK_FLUSH, write_tag(vol, FIRST_FLUSH_INDEX + pd->p));
 }
 
 void target_start(struct core *core, struct peer_device *pd)
@@ -93,15 +90,13 @@ static void send_request(struct core *core, struct peer_device *pd, struct volum
 static void read_own(struct core *core, struct peer_device *pd, struct volume *vol,
 		     struct rs_request *rq)
 {
-	struct core_action *action = core_act(core, AC_DISK_READ);
+	struct core_action *action =
+		request_local_begin(core, vol, AC_DISK_READ, write_tag(vol, rq->index));
 
 	rq->state = RS_DIGESTING;
-	action->u.disk.tag = write_tag(vol, rq->index);
-	action->u.disk.vnr = vol->vnr;
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
 	action->u.disk.digest_alg = core->peer[pd->p]->csums_alg;
-	request_local_begin(vol);
 }
 
 static void request(struct core *core, struct peer_device *pd, struct volume *vol,
@@ -360,7 +355,6 @@ void target_drop(struct core *core, struct peer_device *pd, bool connected)
 static void start_flush(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
-	struct core_action *action;
 	bool data = false;
 
 	list_splice_back(&rs->settling, &rs->written);
@@ -374,10 +368,7 @@ static void start_flush(struct core *core, struct volume *vol)
 	if (!data || rs->settle_error)
 		return;
 	rs->flush_running = true;
-	action = core_act(core, AC_DISK_FLUSH);
-	action->u.disk.tag = write_tag(vol, FLUSH_INDEX);
-	action->u.disk.vnr = vol->vnr;
-	request_local_begin(vol);
+	request_local_begin(core, vol, AC_DISK_FLUSH, write_tag(vol, FLUSH_INDEX));
 }
 
 static void acknowledge(struct core *core, struct volume *vol, struct rs_request *rq, bool durable)
@@ -441,13 +432,10 @@ static void write_ready(struct core *core, struct volume *vol, struct hold *hold
 		return;
 	}
 	rq->state = RS_WRITING;
-	action = core_act(core, AC_DISK_WRITE);
-	action->u.disk.tag = write_tag(vol, rq->index);
-	action->u.disk.vnr = vol->vnr;
+	action = request_local_begin(core, vol, AC_DISK_WRITE, write_tag(vol, rq->index));
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
 	action->u.disk.payload = rq->payload;
-	request_local_begin(vol);
 }
 
 static void start_write(struct core *core, struct volume *vol, struct rs_request *rq)

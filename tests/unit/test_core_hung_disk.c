@@ -78,10 +78,10 @@ HungDiskTest(a_forced_detach_is_answered_although_the_disk_hangs)
 HungDiskTest(a_forced_detach_behind_another_is_answered_too)
 {
 	open_secondary();
+	rx_write(80);
 	n.core->st.peer[THIRD].conn = n.core->st.peer[FROM].conn = CONN_STANDALONE;
 	n.core->peer[FROM]->tx.active = n.core->peer[THIRD]->tx.active = false;
 	n.core->st.vol[0].disk = DISK_DETACHING;
-	request_local_begin(n.vol);
 	cr_assert_null(command(CMD_DETACH, false));
 	cr_assert_null(reply_after(60000));
 	cr_assert_null(command(CMD_DETACH, true));
