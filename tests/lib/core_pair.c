@@ -14,13 +14,10 @@
 static bool step_local(struct pair *p, unsigned node)
 {
 	struct node *n = &p->node[node];
-	struct local *l = n->head;
+	struct queued_event *l = n->up ? event_queue_pop(&n->local) : NULL;
 
-	if (!n->up || !l)
+	if (!l)
 		return false;
-	n->head = l->next;
-	if (!n->head)
-		n->tail = &n->head;
 	if (l->ev.kind == EV_STREAMS_UP)
 		n->up_pending[l->ev.u.streams.peer] = false;
 	world_step(p, node, &l->ev);
@@ -206,8 +203,7 @@ static void node_start(struct pair *p, unsigned id)
 	n->core = core_create(&n->conf, n->mem, bytes);
 	n->up = true;
 	n->local_reads = false;
-	n->head = NULL;
-	n->tail = &n->head;
+	event_queue_init(&n->local);
 }
 
 struct pair *pair_new(const struct pair_opts *opts)
@@ -227,14 +223,10 @@ struct pair *pair_new(const struct pair_opts *opts)
 	}
 	for (unsigned i = 0; i < p->nodes; i++) {
 		struct store *s = &p->node[i].store;
+		uint64_t sectors = opts->sectors[i] ? opts->sectors[i] : PAIR_SECTORS;
 
-		s->sectors = opts->sectors[i] ? opts->sectors[i] : PAIR_SECTORS;
-		s->tags = calloc(s->sectors, sizeof(*s->tags));
-		s->words = (s->sectors / BM_BLOCK_SECTORS + 63) / 64 + 1;
-		for (unsigned slot = 0; slot < SLOTS; slot++) {
-			s->slot[slot] = calloc(s->words, 8);
-			p->node[i].slot[slot] = calloc(s->words, 8);
-		}
+		s->tags = calloc(sectors, sizeof(*s->tags));
+		md_memory_create(&s->md, sectors, PAIR_NODES_MAX);
 		conf_node(p, i);
 		node_start(p, i);
 	}
@@ -243,13 +235,7 @@ struct pair *pair_new(const struct pair_opts *opts)
 
 static void node_stop(struct node *n)
 {
-	while (n->head) {
-		struct local *l = n->head;
-
-		n->head = l->next;
-		free(l);
-	}
-	n->tail = &n->head;
+	event_queue_drop(&n->local);
 	free(n->mem);
 	n->mem = NULL;
 	n->core = NULL;
@@ -265,10 +251,7 @@ void pair_free(struct pair *p)
 		}
 		node_stop(&p->node[a]);
 		free(p->node[a].store.tags);
-		for (unsigned slot = 0; slot < SLOTS; slot++) {
-			free(p->node[a].store.slot[slot]);
-			free(p->node[a].slot[slot]);
-		}
+		md_memory_free(&p->node[a].store.md);
 	}
 	for (unsigned i = 0; i < PAYLOADS_MAX; i++)
 		free(p->blob[i].tags);
@@ -528,7 +511,7 @@ unsigned pair_sent(const struct pair *p, unsigned a, unsigned b, enum packet typ
 bool pair_same(const struct pair *p, unsigned a, unsigned b)
 {
 	const struct store *x = &p->node[a].store, *y = &p->node[b].store;
-	uint64_t sectors = x->sectors < y->sectors ? x->sectors : y->sectors;
+	uint64_t sectors = x->md.sectors < y->md.sectors ? x->md.sectors : y->md.sectors;
 
 	return memcmp(x->tags, y->tags, sectors * sizeof(*x->tags)) == 0;
 }

@@ -6,12 +6,12 @@
 #include "base/list.h"
 #include "core/core_int.h"
 #include "core_pair.h"
+#include "event_queue.h"
+#include "md_memory.h"
 
 #define PAYLOADS_MAX 65536U
-#define SLOTS 4U
 #define STEPS_MAX 2000000U
 #define PKT_TYPES 0x60U
-#define AL_SLOTS_MAX 8192U
 #define REPLIES_MAX 256U
 #define CHUNK_BYTES 4080U
 
@@ -34,21 +34,10 @@ struct queue {
 	bool held;
 };
 
-struct local {
-	struct local *next;
-	struct core_event ev;
-	uint8_t digest[DIGEST_MAX_BYTES];
-};
-
 /* What survives a crash. */
 struct store {
-	uint64_t sectors;
 	uint64_t *tags;
-	bool created;
-	struct md_super super;
-	uint64_t *slot[SLOTS];
-	uint64_t words;
-	uint32_t al[AL_SLOTS_MAX];
+	struct md_memory md;
 };
 
 struct node {
@@ -59,8 +48,7 @@ struct node {
 	bool broken;
 	bool local_reads;      /* the last AC_SIZE */
 	struct store store;
-	uint64_t *slot[SLOTS]; /* the running core's bitmap */
-	struct local *head, **tail;
+	struct event_queue local;
 	bool attempt[PAIR_NODES_MAX], streams[PAIR_NODES_MAX];
 	bool up_pending[PAIR_NODES_MAX]; /* EV_STREAMS_UP not delivered yet: packets wait */
 	unsigned sent[PAIR_NODES_MAX][PKT_TYPES];

@@ -142,19 +142,6 @@ void world_queue_drop(struct pair *p, struct queue *q)
 	}
 }
 
-static void local_push(struct node *n, const struct core_event *ev)
-{
-	struct local *l = calloc(1, sizeof(*l));
-
-	l->ev = *ev;
-	if (ev->kind == EV_DISK_DONE && ev->u.done.digest_bytes) {
-		memcpy(l->digest, ev->u.done.digest, ev->u.done.digest_bytes);
-		l->ev.u.done.digest = l->digest;
-	}
-	*n->tail = l;
-	n->tail = &l->next;
-}
-
 void world_pkt_push(struct pair *p, unsigned from, unsigned to, unsigned stream,
 		     const struct pkt *pkt)
 {
@@ -206,10 +193,10 @@ void world_match_connections(struct pair *p)
 			y->streams[a] = y->up_pending[a] = true;
 			ev.u.streams.peer = (uint8_t)b;
 			ev.u.streams.resolve_conflicts = true;
-			local_push(x, &ev);
+			event_queue_push(&x->local, &ev);
 			ev.u.streams.peer = (uint8_t)a;
 			ev.u.streams.resolve_conflicts = false;
-			local_push(y, &ev);
+			event_queue_push(&y->local, &ev);
 		}
 	}
 }
@@ -243,7 +230,7 @@ void world_streams_down(struct pair *p, unsigned node, unsigned peer)
 	ev.u.streams.peer = (uint8_t)peer;
 	ev.u.streams.reason = "the connection was cut";
 	if (n->up)
-		local_push(n, &ev);
+		event_queue_push(&n->local, &ev);
 }
 
 /* ---- disk and metadata ---- */
@@ -258,11 +245,11 @@ static void disk_action(struct pair *p, struct node *n, const struct core_action
 	ev.u.done.tag = d->tag;
 	if (n->broken) {
 		ev.u.done.error = -EIO;
-		local_push(n, &ev);
+		event_queue_push(&n->local, &ev);
 		return;
 	}
 	if (a->kind != AC_DISK_FLUSH)
-		ASSERT(d->sector + sectors <= n->store.sectors);
+		ASSERT(d->sector + sectors <= n->store.md.sectors);
 	switch (a->kind) {
 	case AC_DISK_READ:
 		ev.u.done.payload = world_blob_new(p, sectors);
@@ -286,33 +273,7 @@ static void disk_action(struct pair *p, struct node *n, const struct core_action
 	default:
 		break;
 	}
-	local_push(n, &ev);
-}
-
-static void persist_page(struct node *n, uint64_t page)
-{
-	unsigned peers = n->store.super.max_peers;
-
-	for (uint64_t w = page * MD_PAGE_WORDS; w < (page + 1) * MD_PAGE_WORDS; w++) {
-		uint64_t word32 = w / peers;
-		unsigned slot = (unsigned)(w % peers);
-		unsigned shift = (word32 & 1) * 32;
-		uint64_t mask = UINT64_C(0xffffffff) << shift;
-
-		if (word32 / 2 >= n->store.words)
-			break;
-		n->store.slot[slot][word32 / 2] =
-			(n->store.slot[slot][word32 / 2] & ~mask) |
-			(n->slot[slot][word32 / 2] & mask);
-	}
-}
-
-static void persist_al(struct node *n, const struct al_transaction *t)
-{
-	for (unsigned i = 0; i < AL_CONTEXT_MAX && t->context_start + i < t->context_size; i++)
-		n->store.al[t->context_start + i] = t->context[i];
-	for (unsigned i = 0; i < t->update_count; i++)
-		n->store.al[t->update_slot[i]] = t->update_extent[i];
+	event_queue_push(&n->local, &ev);
 }
 
 static void meta_action(struct node *n, const struct core_action *a)
@@ -322,77 +283,18 @@ static void meta_action(struct node *n, const struct core_action *a)
 	ev.u.done.tag = a->u.meta.tag;
 	if (n->broken)
 		ev.u.done.error = -EIO;
-	else if (a->kind == AC_META_SUPER)
-		n->store.super = *a->u.meta.super;
-	else if (a->kind == AC_META_AL)
-		persist_al(n, a->u.meta.al);
-	else if (a->kind == AC_META_BITMAP)
-		persist_page(n, a->u.meta.page);
-	local_push(n, &ev);
-}
-
-static void create_md(struct store *s)
-{
-	s->created = true;
-	s->super = (struct md_super){
-		.current_uuid = UUID_JUST_CREATED,
-		.device_uuid = 77,
-		.flags = MDF_AL_CLEAN,
-		.al_nr_extents = AL_EXTENTS_DEFAULT,
-		.bm_bytes_per_bit = BM_BLOCK_BYTES,
-		.max_peers = SLOTS,
-		.node_id = -1,
-		.al_stripes = 1,
-		.al_stripe_4k = 8,
-	};
-	for (unsigned i = 0; i < NODES_MAX; i++)
-		s->super.peers[i].bitmap_index = -1;
-	for (unsigned i = 0; i < AL_SLOTS_MAX; i++)
-		s->al[i] = AL_FREE;
-	for (unsigned i = 0; i < SLOTS; i++)
-		memset(s->slot[i], 0xff, s->words * 8);
-}
-
-/* As drbdmeta apply-al. */
-static void apply_al(struct store *s)
-{
-	if (s->super.flags & MDF_PRIMARY_IND) {
-		for (unsigned i = 0; i < AL_SLOTS_MAX; i++) {
-			if (s->al[i] == AL_FREE)
-				continue;
-			for (uint64_t bit = (uint64_t)s->al[i] * 1024;
-			     bit < ((uint64_t)s->al[i] + 1) * 1024 && bit / 64 < s->words; bit++) {
-				for (unsigned slot = 0; slot < SLOTS; slot++)
-					s->slot[slot][bit / 64] |= UINT64_C(1) << (bit % 64);
-			}
-		}
-	}
-	for (unsigned i = 0; i < AL_SLOTS_MAX; i++)
-		s->al[i] = AL_FREE;
-	s->super.flags |= MDF_AL_CLEAN;
+	else
+		md_memory_write(&n->store.md, a);
+	event_queue_push(&n->local, &ev);
 }
 
 static void attach_action(struct node *n, uint16_t vnr)
 {
-	struct core_event ev = { .kind = EV_ATTACHED };
-	struct store *s = &n->store;
+	struct core_event ev = md_memory_attach(&n->store.md, vnr);
 
-	if (!s->created)
-		create_md(s);
-	apply_al(s);
-	ev.u.attached.vnr = vnr;
-	ev.u.attached.data_sectors = s->sectors;
-	ev.u.attached.backing_sectors = s->sectors;
-	ev.u.attached.super = s->super;
-	ev.u.attached.discard_ok = true;
-	ev.u.attached.bitmap.words_per_slot = s->words;
-	for (unsigned i = 0; i < SLOTS; i++) {
-		memcpy(n->slot[i], s->slot[i], s->words * 8);
-		ev.u.attached.bitmap.slot[i] = n->slot[i];
-	}
 	if (n->broken)
 		ev.u.attached.error = -EIO;
-	local_push(n, &ev);
+	event_queue_push(&n->local, &ev);
 }
 
 /* ---- actions ---- */
@@ -471,7 +373,7 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		struct core_event ev = { .kind = EV_DETACHED };
 
 		ev.u.detached_vnr = a->u.vnr;
-		local_push(n, &ev);
+		event_queue_push(&n->local, &ev);
 		return;
 	}
 	case AC_BUF_PUT:

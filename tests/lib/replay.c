@@ -32,18 +32,13 @@ static void say(const struct replay *r, const char *mark, const struct replay_pk
 /* Pings are for whoever wants to know; the answers are those of the recorded peer's kind. */
 static void answer_ping(struct replay *r, unsigned peer)
 {
-	struct pkt pkt = { .type = P_PING_ACK, .vnr = VNR_NONE };
-	struct core_event ev = { .kind = EV_PKT };
-	struct replay_local *l = calloc(1, sizeof(*l));
 	static const struct pkt ack = { .type = P_PING_ACK, .vnr = VNR_NONE };
+	struct core_event ev = { .kind = EV_PKT };
 
-	(void)pkt;
 	ev.u.pkt.peer = (uint8_t)peer;
 	ev.u.pkt.stream = STREAM_CONTROL;
 	ev.u.pkt.pkt = &ack;
-	l->ev = ev;
-	*r->tail = l;
-	r->tail = &l->next;
+	event_queue_push(&r->local, &ev);
 }
 
 static bool is_change_request(unsigned type)
@@ -71,23 +66,21 @@ static bool is_change_ahead(const struct replay *r, const struct pkt_change *cha
 static void answer_change(struct replay *r, const struct replay_pkt *p)
 {
 	static struct pkt reply;
-	struct replay_local *l = calloc(1, sizeof(*l));
+	struct core_event ev = { .kind = EV_PKT };
 
 	reply = (struct pkt){ .vnr = p->d.pkt.vnr };
 	reply.type = p->d.pkt.type == P_STATE_CHG_REQ ? P_STATE_CHG_REPLY : P_CONN_ST_CHG_REPLY;
 	reply.u.change_result = SS_SUCCESS;
-	l->ev = (struct core_event){ .kind = EV_PKT };
-	l->ev.u.pkt.peer = p->peer;
-	l->ev.u.pkt.stream = STREAM_CONTROL;
-	l->ev.u.pkt.pkt = &reply;
-	*r->tail = l;
-	r->tail = &l->next;
+	ev.u.pkt.peer = p->peer;
+	ev.u.pkt.stream = STREAM_CONTROL;
+	ev.u.pkt.pkt = &reply;
+	event_queue_push(&r->local, &ev);
 }
 
 static void mark(uint8_t *map, const struct replay *r, uint64_t sector, uint32_t bytes)
 {
 	for (uint64_t s = sector; map && s < sector + bytes / SECTOR_BYTES; s++) {
-		if (s < r->store.sectors)
+		if (s < r->store.md.sectors)
 			map[s] = 1;
 	}
 }
@@ -425,15 +418,15 @@ static void forget_connection(struct replay *r, unsigned peer)
 {
 	struct replay_link *link = &r->link[peer];
 
-	for (uint64_t s = 0; s < r->store.sectors; s++) {
+	for (uint64_t s = 0; s < r->store.md.sectors; s++) {
 		if (link->arrived[s] && link->wanted_own[s] && !link->acked_ranges[s]) {
 			replay_note(r, DIFF_MISSING, "RS_WRITE_ACK", "", "sector %llu",
 				    (unsigned long long)s);
 			break;
 		}
 	}
-	memset(link->acked_ranges, 0, r->store.sectors);
-	for (uint64_t s = 0; s < r->store.sectors; s++) {
+	memset(link->acked_ranges, 0, r->store.md.sectors);
+	for (uint64_t s = 0; s < r->store.md.sectors; s++) {
 		if (link->wanted_own[s] != link->wanted_rec[s]) {
 			replay_note(r, DIFF_FIELD, "RS_DATA_REQUEST", "range",
 				    "sector %llu: %s", (unsigned long long)s,
@@ -450,9 +443,9 @@ static void forget_connection(struct replay *r, unsigned peer)
 			    (unsigned long long)link->acked_own.dagtag,
 			    (unsigned long long)link->acked_own.mask);
 	link->acked_own = link->acked_rec = (struct pkt_dagtag){ 0 };
-	memset(link->wanted_own, 0, r->store.sectors);
-	memset(link->wanted_rec, 0, r->store.sectors);
-	memset(link->arrived, 0, r->store.sectors);
+	memset(link->wanted_own, 0, r->store.md.sectors);
+	memset(link->wanted_rec, 0, r->store.md.sectors);
+	memset(link->arrived, 0, r->store.md.sectors);
 	list_drop(&link->asked);
 	list_drop(&link->digests);
 	list_drop(&link->digest_asked);

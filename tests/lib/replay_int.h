@@ -7,14 +7,14 @@
 #include "core/cluster.h"
 #include "core/core_int.h"
 #include "core/drbd8.h"
+#include "event_queue.h"
+#include "md_memory.h"
 #include "replay.h"
 #include "wire_check.h"
 
 #define REPLAY_BUFS 8192U
-#define REPLAY_SLOTS 7U
 #define REPLAY_TEXT 1024U
 #define REPLAY_MAP 4096U
-#define REPLAY_AL_SLOTS 8192U
 
 struct replay_buf {
 	unsigned refs;
@@ -38,13 +38,6 @@ struct replay_list {
 	struct replay_pkt *head, **tail;
 };
 
-struct replay_local {
-	struct replay_local *next;
-	uint64_t at_ns;
-	struct core_event ev;
-	uint8_t digest[DIGEST_MAX_BYTES];
-};
-
 /* Values that each node chooses: the recorded one and ours. */
 enum replay_kind { KIND_UUID, KIND_TID, KIND_BLOCK_ID, KIND_BARRIER, KIND_FLUSH };
 
@@ -54,12 +47,8 @@ struct replay_pair {
 };
 
 struct replay_store {
-	uint64_t sectors;
 	uint8_t *data;
-	struct md_super super;
-	uint64_t *slot[REPLAY_SLOTS];
-	uint64_t words;
-	uint32_t al[REPLAY_AL_SLOTS];
+	struct md_memory md;
 };
 
 /* One connection to a peer, as recorded. */
@@ -94,9 +83,8 @@ struct replay {
 	uint64_t base_ns;        /* virtual time of the recording's start */
 	uint64_t now_ns;
 	struct replay_store store;
-	uint64_t *slot[REPLAY_SLOTS];
-	struct replay_local *head, **tail;
-	struct replay_local *held, **held_tail; /* local writes whose end waits for the barrier */
+	struct event_queue local;
+	struct event_queue held; /* local writes whose end waits for the barrier */
 	struct replay_buf buf[REPLAY_BUFS];
 	uint32_t buf_next;
 	struct replay_link link[NODES_MAX];

@@ -104,32 +104,11 @@ static void conf_resource(struct replay *r)
 		replay_pkt_free(protocol);
 }
 
-static void super_empty(struct replay *r)
-{
-	struct md_super *s = &r->store.super;
-
-	*s = (struct md_super){
-		.current_uuid = UUID_JUST_CREATED,
-		.device_uuid = 77,
-		.flags = MDF_AL_CLEAN,
-		.al_nr_extents = AL_EXTENTS_DEFAULT,
-		.bm_bytes_per_bit = BM_BLOCK_BYTES,
-		.max_peers = r->conf.peer_count -
-			     (unsigned)__builtin_popcount(r->rc->diskless &
-							  ~(1U << r->rc->us)),
-		.node_id = -1,
-		.al_stripes = 1,
-		.al_stripe_4k = 8,
-	};
-	for (unsigned i = 0; i < NODES_MAX; i++)
-		s->peers[i].bitmap_index = -1;
-}
-
 /* A disk that was in use: generations and flags as its node told them. */
 static void super_used(struct replay *r, const struct pkt_uuids *u, uint32_t word,
 		       uint64_t sectors)
 {
-	struct md_super *s = &r->store.super;
+	struct md_super *s = &r->store.md.super;
 	enum disk_state disk = (enum disk_state)((word & SW_DISK_MASK) >> SW_DISK_SHIFT);
 	int slot = 0;
 
@@ -151,6 +130,8 @@ static void super_used(struct replay *r, const struct pkt_uuids *u, uint32_t wor
 		slot++;
 	}
 	memcpy(s->history, u->history, sizeof(s->history));
+	for (unsigned i = 0; i < MD_MEMORY_PEERS; i++)
+		memset(r->store.md.slot[i], 0, r->store.md.words * 8);
 	if (!r->rc->alone)
 		return;
 	/* The generation before; its writes make the next one. */
@@ -173,10 +154,13 @@ static void uuids_of_8(const struct replay *r, struct decoded *d)
 	d->uuids.history[1] = f->history[1];
 }
 
-static void fill_bitmap(struct replay *r)
+static void create_store(struct replay *r, uint64_t sectors)
 {
-	for (unsigned i = 0; i < REPLAY_SLOTS; i++)
-		memset(r->store.slot[i], 0xff, r->store.words * 8);
+	uint32_t diskless_peers = r->rc->diskless & ~(1U << r->rc->us);
+	unsigned disks = r->conf.peer_count - (unsigned)__builtin_popcount(diskless_peers);
+
+	r->store.data = calloc(sectors, SECTOR_BYTES);
+	md_memory_create(&r->store.md, sectors, disks);
 }
 
 static void prepare_store(struct replay *r)
@@ -186,11 +170,10 @@ static void prepare_store(struct replay *r)
 	struct replay_pkt *uuids_8 = first_own(r, P_UUIDS, NODES_MAX);
 	struct replay_pkt *state = first_own(r, P_STATE, NODES_MAX);
 
-	r->store.sectors = sizes && sizes->d.pkt.u.sizes.d_sectors ?
-				   sizes->d.pkt.u.sizes.d_sectors :
-				   32688;
+	uint64_t sectors = sizes ? sizes->d.pkt.u.sizes.d_sectors : 0;
+
 	replay_init(r);
-	super_empty(r);
+	create_store(r, sectors ? sectors : 32688);
 	if (uuids_8) {
 		uuids = uuids_8;
 		uuids_of_8(r, &uuids->d);
@@ -200,8 +183,6 @@ static void prepare_store(struct replay *r)
 	if (uuids && state && uuids->d.uuids.current != UUID_JUST_CREATED)
 		super_used(r, &uuids->d.uuids, state->d.pkt.u.state,
 			   sizes->d.pkt.u.sizes.c_sectors);
-	else
-		fill_bitmap(r);
 	if (sizes)
 		replay_pkt_free(sizes);
 	if (uuids)
@@ -213,10 +194,10 @@ static void prepare_store(struct replay *r)
 /* Contents that the recording shows only when somebody asks for them. */
 static void read_image(struct replay *r)
 {
-	uint8_t *written = calloc(r->store.sectors, 1);
+	uint8_t *written = calloc(r->store.md.sectors, 1);
 	struct wire_ctx ctx = r->agreed;
 
-	r->image = calloc(r->store.sectors, SECTOR_BYTES);
+	r->image = calloc(r->store.md.sectors, SECTOR_BYTES);
 	for (unsigned i = 0; i < r->cap->packet_count; i++) {
 		const struct capture_packet *c = &r->cap->packets[i];
 		struct wire_header h;
@@ -261,11 +242,11 @@ void replay_prepare(struct replay *r)
 		list_init_pkts(&link->digest_asked);
 		for (unsigned s = 0; s < STREAM_COUNT; s++)
 			list_init_pkts(&link->late[s]);
-		link->arrived = calloc(r->store.sectors, 1);
-		link->acked_ranges = calloc(r->store.sectors, 1);
-		link->wanted_rec = calloc(r->store.sectors, 1);
-		link->wanted_own = calloc(r->store.sectors, 1);
-		link->content = calloc(r->store.sectors, SECTOR_BYTES);
+		link->arrived = calloc(r->store.md.sectors, 1);
+		link->acked_ranges = calloc(r->store.md.sectors, 1);
+		link->wanted_rec = calloc(r->store.md.sectors, 1);
+		link->wanted_own = calloc(r->store.md.sectors, 1);
+		link->content = calloc(r->store.md.sectors, SECTOR_BYTES);
 	}
 }
 

@@ -101,20 +101,6 @@ static void log_line(void *ctx, enum log_level level, const char *line)
 
 /* ---- disk and metadata ---- */
 
-static void local_push(struct replay *r, const struct core_event *ev)
-{
-	struct replay_local *l = calloc(1, sizeof(*l));
-
-	l->ev = *ev;
-	if (ev->kind == EV_DISK_DONE && ev->u.done.digest_bytes) {
-		memcpy(l->digest, ev->u.done.digest, ev->u.done.digest_bytes);
-		l->ev.u.done.digest = l->digest;
-	}
-	l->at_ns = r->now_ns;
-	*r->tail = l;
-	r->tail = &l->next;
-}
-
 static bool any_link_up(const struct replay *r)
 {
 	for (unsigned i = 0; i < NODES_MAX; i++) {
@@ -126,16 +112,7 @@ static bool any_link_up(const struct replay *r)
 
 void replay_release_writes(struct replay *r)
 {
-	while (r->held) {
-		struct replay_local *l = r->held;
-
-		r->held = l->next;
-		if (!r->held)
-			r->held_tail = &r->held;
-		l->next = NULL;
-		*r->tail = l;
-		r->tail = &l->next;
-	}
+	event_queue_append(&r->local, &r->held);
 }
 
 static void disk_action(struct replay *r, const struct core_action *a)
@@ -148,7 +125,7 @@ static void disk_action(struct replay *r, const struct core_action *a)
 
 	ev.u.done.tag = d->tag;
 	if (a->kind != AC_DISK_FLUSH)
-		ASSERT(d->sector + d->bytes / SECTOR_BYTES <= r->store.sectors);
+		ASSERT(d->sector + d->bytes / SECTOR_BYTES <= r->store.md.sectors);
 	if (a->kind == AC_DISK_READ && d->digest_alg) {
 		ASSERT(net_digest_set(&how, d->digest_alg));
 		net_digest_of(&how, at, d->bytes, digest);
@@ -162,41 +139,11 @@ static void disk_action(struct replay *r, const struct core_action *a)
 	else if (a->kind != AC_DISK_FLUSH)
 		memset(at, 0, d->bytes);
 	if (a->kind != AC_DISK_READ && a->kind != AC_DISK_FLUSH &&
-	    tag_kind(d->tag) == TAG_REQUEST && any_link_up(r)) {
-		struct replay_local *l = calloc(1, sizeof(*l));
-
+	    tag_kind(d->tag) == TAG_REQUEST && any_link_up(r))
 		/* The epoch ends when the first write of it does: as in the recording. */
-		l->ev = ev;
-		l->at_ns = r->now_ns;
-		*r->held_tail = l;
-		r->held_tail = &l->next;
-		return;
-	}
-	local_push(r, &ev);
-}
-
-static void persist_page(struct replay *r, uint64_t page)
-{
-	unsigned peers = r->store.super.max_peers;
-
-	for (uint64_t w = page * MD_PAGE_WORDS; w < (page + 1) * MD_PAGE_WORDS; w++) {
-		uint64_t word32 = w / peers;
-		unsigned slot = (unsigned)(w % peers);
-		uint64_t mask = UINT64_C(0xffffffff) << (word32 & 1) * 32;
-
-		if (word32 / 2 >= r->store.words)
-			break;
-		r->store.slot[slot][word32 / 2] = (r->store.slot[slot][word32 / 2] & ~mask) |
-						  (r->slot[slot][word32 / 2] & mask);
-	}
-}
-
-static void persist_al(struct replay *r, const struct al_transaction *t)
-{
-	for (unsigned i = 0; i < AL_CONTEXT_MAX && t->context_start + i < t->context_size; i++)
-		r->store.al[t->context_start + i] = t->context[i];
-	for (unsigned i = 0; i < t->update_count; i++)
-		r->store.al[t->update_slot[i]] = t->update_extent[i];
+		event_queue_push(&r->held, &ev);
+	else
+		event_queue_push(&r->local, &ev);
 }
 
 static void meta_action(struct replay *r, const struct core_action *a)
@@ -204,49 +151,8 @@ static void meta_action(struct replay *r, const struct core_action *a)
 	struct core_event ev = { .kind = EV_META_DONE };
 
 	ev.u.done.tag = a->u.meta.tag;
-	if (a->kind == AC_META_SUPER)
-		r->store.super = *a->u.meta.super;
-	else if (a->kind == AC_META_AL)
-		persist_al(r, a->u.meta.al);
-	else if (a->kind == AC_META_BITMAP)
-		persist_page(r, a->u.meta.page);
-	local_push(r, &ev);
-}
-
-/* As drbdmeta apply-al. */
-static void apply_al(struct replay_store *s)
-{
-	for (unsigned i = 0; i < REPLAY_AL_SLOTS; i++) {
-		if (s->al[i] == AL_FREE || !(s->super.flags & MDF_PRIMARY_IND))
-			continue;
-		for (uint64_t bit = (uint64_t)s->al[i] * 1024;
-		     bit < ((uint64_t)s->al[i] + 1) * 1024 && bit < s->sectors / 8; bit++) {
-			for (unsigned slot = 0; slot < REPLAY_SLOTS; slot++)
-				s->slot[slot][bit / 64] |= UINT64_C(1) << (bit % 64);
-		}
-	}
-	for (unsigned i = 0; i < REPLAY_AL_SLOTS; i++)
-		s->al[i] = AL_FREE;
-	s->super.flags |= MDF_AL_CLEAN;
-}
-
-static void attach_action(struct replay *r, uint16_t vnr)
-{
-	struct core_event ev = { .kind = EV_ATTACHED };
-	struct replay_store *s = &r->store;
-
-	apply_al(s);
-	ev.u.attached.vnr = vnr;
-	ev.u.attached.data_sectors = s->sectors;
-	ev.u.attached.backing_sectors = s->sectors;
-	ev.u.attached.super = s->super;
-	ev.u.attached.discard_ok = true;
-	ev.u.attached.bitmap.words_per_slot = s->words;
-	for (unsigned i = 0; i < REPLAY_SLOTS; i++) {
-		memcpy(r->slot[i], s->slot[i], s->words * 8);
-		ev.u.attached.bitmap.slot[i] = r->slot[i];
-	}
-	local_push(r, &ev);
+	md_memory_write(&r->store.md, a);
+	event_queue_push(&r->local, &ev);
 }
 
 /* ---- actions ---- */
@@ -337,11 +243,12 @@ static void act(struct replay *r, const struct core_action *a)
 		meta_action(r, a);
 		return;
 	case AC_ATTACH:
-		attach_action(r, a->u.vnr);
+		ev = md_memory_attach(&r->store.md, a->u.vnr);
+		event_queue_push(&r->local, &ev);
 		return;
 	case AC_DETACH:
 		ev.u.detached_vnr = a->u.vnr;
-		local_push(r, &ev);
+		event_queue_push(&r->local, &ev);
 		return;
 	case AC_BUF_PUT:
 		payload_put(r, a->u.payload);
@@ -369,12 +276,9 @@ void replay_event(struct replay *r, struct core_event *ev)
 
 void replay_settle(struct replay *r)
 {
-	while (r->head) {
-		struct replay_local *l = r->head;
+	struct queued_event *l;
 
-		r->head = l->next;
-		if (!r->head)
-			r->tail = &r->head;
+	while ((l = event_queue_pop(&r->local))) {
 		replay_event(r, &l->ev);
 		free(l);
 	}
@@ -402,19 +306,9 @@ void replay_pass_until(struct replay *r, uint64_t ns)
 
 void replay_init(struct replay *r)
 {
-	struct replay_store *s = &r->store;
-
 	r->rng = 7;
-	r->tail = &r->head;
-	r->held_tail = &r->held;
-	s->data = calloc(s->sectors, SECTOR_BYTES);
-	s->words = (s->sectors / BM_BLOCK_SECTORS + 63) / 64 + 1;
-	for (unsigned i = 0; i < REPLAY_SLOTS; i++) {
-		s->slot[i] = calloc(s->words, 8);
-		r->slot[i] = calloc(s->words, 8);
-	}
-	for (unsigned i = 0; i < REPLAY_AL_SLOTS; i++)
-		s->al[i] = AL_FREE;
+	event_queue_init(&r->local);
+	event_queue_init(&r->held);
 	r->conf.crypto = (struct core_crypto){ .ctx = r, .random = random_bytes, .hmac = hmac,
 					       .digest_bytes = digest_bytes };
 	r->conf.log = log_line;
@@ -431,14 +325,8 @@ void replay_start(struct replay *r)
 
 void replay_stop(struct replay *r)
 {
-	replay_release_writes(r);
-	while (r->head) {
-		struct replay_local *l = r->head;
-
-		r->head = l->next;
-		free(l);
-	}
-	r->tail = &r->head;
+	event_queue_drop(&r->local);
+	event_queue_drop(&r->held);
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		r->link[i].attempt = r->link[i].up = false;
 	for (unsigned i = 0; i < REPLAY_BUFS; i++) {
@@ -455,8 +343,5 @@ void replay_close(struct replay *r)
 {
 	replay_stop(r);
 	free(r->store.data);
-	for (unsigned i = 0; i < REPLAY_SLOTS; i++) {
-		free(r->store.slot[i]);
-		free(r->slot[i]);
-	}
+	md_memory_free(&r->store.md);
 }
