@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "preset_conf.h"
 
 /* ---- running ---- */
 
@@ -137,21 +138,10 @@ bool pair_wait(struct pair *p, uint64_t ms, bool (*done)(struct pair *p))
 
 static void conf_peer(const struct pair *p, struct core_peer_conf *conf, unsigned id)
 {
-	struct core_net_conf *net = &conf->net;
-
-	conf->node_id = (uint8_t)id;
-	snprintf(conf->name, sizeof(conf->name), "n%u", id);
+	preset_peer(conf, id);
 	conf->has_disk[0] = !(p->opts.diskless & (1U << id));
-	net->protocol = p->opts.protocol ? p->opts.protocol : PROTOCOL_C;
-	net->timeout_ds = 60;
-	net->ko_count = 7;
-	net->ping_int_s = 10;
-	net->ping_timeout_ds = 5;
-	net->connect_int_s = 10;
-	net->max_epoch_size = 2048;
-	net->max_buffers = 2048;
-	net->rr_conflict = ASB_DISCONNECT;
-	net->allow_remote_read = true;
+	if (p->opts.protocol)
+		conf->net.protocol = p->opts.protocol;
 }
 
 static void conf_node(struct pair *p, unsigned id)
@@ -160,20 +150,9 @@ static void conf_node(struct pair *p, unsigned id)
 	struct core_conf *conf = &n->conf;
 	struct core_disk_conf *disk = &conf->volumes[0].disk;
 
-	memset(conf, 0, sizeof(*conf));
-	snprintf(conf->name, sizeof(conf->name), "r0");
-	conf->node_id = (uint8_t)id;
+	preset_resource(conf, id);
 	conf->auto_promote = !p->opts.no_auto_promote;
-	conf->auto_promote_timeout_ds = 20;
-	conf->twopc_timeout_ds = 300;
-	conf->twopc_retry_timeout_ds = 1;
-	conf->volume_count = 1;
 	disk->has_disk = !(p->opts.diskless & (1U << id));
-	disk->al_extents = AL_EXTENTS_DEFAULT;
-	disk->resync_rate_kib = 250;
-	disk->c_plan_ahead_ds = 20;
-	disk->c_delay_target_ds = 10;
-	disk->c_fill_target_sectors = 100;
 	disk->c_max_rate_kib = 1U << 20;
 	for (unsigned i = 0; i < p->nodes; i++) {
 		if (i != id)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "preset_conf.h"
 #include "replay_int.h"
 
 /* The first packet of this type that the real node sent in a replayed connection; NULL = none. */
@@ -42,15 +43,6 @@ static void conf_net(const struct replay *r, struct core_net_conf *net,
 	net->after_sb_0p = (enum after_sb)p->after_sb_0p;
 	net->after_sb_1p = (enum after_sb)p->after_sb_1p;
 	net->after_sb_2p = (enum after_sb)p->after_sb_2p;
-	net->timeout_ds = 60;
-	net->ko_count = 7;
-	net->ping_int_s = 10;
-	net->ping_timeout_ds = 5;
-	net->connect_int_s = 10;
-	net->max_epoch_size = 2048;
-	net->max_buffers = 2048;
-	net->rr_conflict = ASB_DISCONNECT;
-	net->allow_remote_read = true;
 	if (param) {
 		memcpy(net->verify_alg, param->d.pkt.u.sync_param.verify_alg, ALG_NAME_MAX);
 		memcpy(net->csums_alg, param->d.pkt.u.sync_param.csums_alg, ALG_NAME_MAX);
@@ -71,27 +63,23 @@ static void conf_resource(struct replay *r)
 	struct replay_pkt *protocol = first_own(r, P_PROTOCOL, NODES_MAX);
 	struct pkt_protocol none = { .protocol = PROTOCOL_C };
 
-	snprintf(conf->name, sizeof(conf->name), "r0");
-	conf->node_id = r->rc->us;
-	conf->auto_promote_timeout_ds = 20;
-	conf->twopc_timeout_ds = 300;
-	conf->twopc_retry_timeout_ds = 1;
-	conf->volume_count = 1;
+	preset_resource(conf, r->rc->us);
+	conf->auto_promote = false;
 	disk->has_disk = !is_diskless(r, r->rc->us);
-	disk->al_extents = AL_EXTENTS_DEFAULT;
-	disk->resync_rate_kib = param ? param->d.pkt.u.sync_param.resync_rate : 250;
-	disk->c_plan_ahead_ds = param ? param->d.pkt.u.sync_param.c_plan_ahead : 20;
-	disk->c_delay_target_ds = param ? param->d.pkt.u.sync_param.c_delay_target : 10;
-	disk->c_fill_target_sectors = param ? param->d.pkt.u.sync_param.c_fill_target : 100;
-	disk->c_max_rate_kib = param ? param->d.pkt.u.sync_param.c_max_rate : 102400;
+	if (param) {
+		disk->resync_rate_kib = param->d.pkt.u.sync_param.resync_rate;
+		disk->c_plan_ahead_ds = param->d.pkt.u.sync_param.c_plan_ahead;
+		disk->c_delay_target_ds = param->d.pkt.u.sync_param.c_delay_target;
+		disk->c_fill_target_sectors = param->d.pkt.u.sync_param.c_fill_target;
+		disk->c_max_rate_kib = param->d.pkt.u.sync_param.c_max_rate;
+	}
 	for (unsigned i = 0; i < r->cap->node_count; i++) {
 		struct core_peer_conf *peer = &conf->peers[conf->peer_count];
 
 		if (i == r->rc->us)
 			continue;
 		conf->peer_count++;
-		peer->node_id = (uint8_t)i;
-		snprintf(peer->name, sizeof(peer->name), "n%u", i);
+		preset_peer(peer, i);
 		peer->has_disk[0] = !is_diskless(r, i);
 		conf_net(r, &peer->net, protocol ? &protocol->d.pkt.u.protocol : &none, param);
 	}

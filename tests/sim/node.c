@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/preset_conf.h"
 #include "sim.h"
 
 /* ---- configuration ---- */
@@ -59,18 +60,7 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 static void conf_net(struct world *w, struct core_net_conf *net)
 {
 	net->protocol = w->params.protocol;
-	net->timeout_ds = 60;
-	net->ko_count = 7;
-	net->ping_int_s = 10;
-	net->ping_timeout_ds = 5;
-	net->connect_int_s = 10;
 	net->max_epoch_size = w->params.max_epoch_size;
-	net->max_buffers = 2048;
-	net->after_sb_0p = ASB_DISCONNECT;
-	net->after_sb_1p = ASB_DISCONNECT;
-	net->after_sb_2p = ASB_DISCONNECT;
-	net->rr_conflict = ASB_DISCONNECT;
-	net->allow_remote_read = true;
 	snprintf(net->verify_alg, sizeof(net->verify_alg), "crc32c");
 	if (w->params.csums)
 		snprintf(net->csums_alg, sizeof(net->csums_alg), "crc32c");
@@ -79,18 +69,6 @@ static void conf_net(struct world *w, struct core_net_conf *net)
 		snprintf(net->cram_hmac_alg, sizeof(net->cram_hmac_alg), "sha256");
 		snprintf(net->shared_secret, sizeof(net->shared_secret), "secret");
 	}
-}
-
-static void conf_disk(struct world *w, struct core_disk_conf *disk)
-{
-	disk->has_disk = true;
-	disk->on_io_error = IOERR_DETACH;
-	disk->al_extents = w->params.al_extents;
-	disk->resync_rate_kib = 250;
-	disk->c_plan_ahead_ds = 20;
-	disk->c_delay_target_ds = 10;
-	disk->c_fill_target_sectors = 100;
-	disk->c_max_rate_kib = 102400;
 }
 
 void node_init(struct world *w, unsigned node)
@@ -121,24 +99,15 @@ void node_init(struct world *w, unsigned node)
 	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
 		n->bm.slot[s] = n->bm_words + s * words;
 
-	memset(conf, 0, sizeof(*conf));
-	snprintf(conf->name, sizeof(conf->name), "r0");
-	conf->node_id = (uint8_t)node;
-	conf->auto_promote = true;
-	conf->auto_promote_timeout_ds = 20;
-	conf->twopc_timeout_ds = 300;
-	conf->twopc_retry_timeout_ds = 1;
-	conf->volume_count = 1;
+	preset_resource(conf, node);
 	conf->volumes[0].vnr = SIM_VNR;
-	conf_disk(w, &conf->volumes[0].disk);
+	conf->volumes[0].disk.al_extents = w->params.al_extents;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 
 		if (p == node)
 			continue;
-		pc->node_id = (uint8_t)p;
-		snprintf(pc->name, sizeof(pc->name), "n%u", p);
-		pc->has_disk[0] = true;
+		preset_peer(pc, p);
 		conf_net(w, &pc->net);
 		conf->peer_count++;
 	}
