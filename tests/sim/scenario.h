@@ -25,11 +25,15 @@ extern const struct scenario scenarios_h_hang[];
 void sc_begin(struct world *w, unsigned nodes);
 /* A Primary, block 0 written; then B is parted from A and misses the other blocks. */
 void sc_make_difference(struct world *w, unsigned blocks);
+/* A Primary, block 0 written; then C is parted from A and B and misses the other blocks. */
+void sc_leave_behind(struct world *w, unsigned blocks);
 /* Promotes by opening, demotes by closing; waits for the answer. */
 void sc_open(struct world *w, unsigned node);
 void sc_close(struct world *w);
 /* One request of the application where it is open; waits for success. */
 void sc_write(struct world *w, uint64_t block);
+/* Blocks that lie apart, by number; the ones missed above are 0 to `blocks` - 1. */
+void sc_write_scattered(struct world *w, unsigned first, unsigned end);
 void sc_discard(struct world *w, uint64_t block, uint32_t blocks);
 void sc_flush(struct world *w);
 /* Every sector of the block must be readable as written. */
@@ -38,10 +42,17 @@ void sc_read(struct world *w, uint64_t block);
 void sc_write_async(struct world *w, uint64_t block);
 /* One request, which may fail; true = success. */
 bool sc_try(struct world *w, enum request_op op, uint64_t block);
-/* A write of somebody else on a second Primary; its content does not count. */
-void sc_foreign_write(struct world *w, unsigned node, uint64_t block);
+/* A write of somebody else, for which the node becomes Primary; its content does not count. */
+void sc_write_elsewhere(struct world *w, unsigned node, uint64_t block);
 void sc_command(struct world *w, unsigned node, struct ev_command cmd, int least_rc);
+void sc_attach(struct world *w, unsigned node);
+void sc_detach(struct world *w, unsigned node);
+void sc_detach_forced(struct world *w, unsigned node);
 void sc_kill(struct world *w, unsigned node);
+/* Waits until the other one has noticed, too. */
+void sc_kill_noticed(struct world *w, unsigned node, unsigned by);
+/* What its disk has not flushed is lost. */
+void sc_power_cut(struct world *w, unsigned node);
 void sc_start(struct world *w, unsigned node);
 void sc_restart(struct world *w, unsigned node);
 /* No byte between them from now on; they need not have noticed. */
@@ -53,6 +64,8 @@ void sc_wait(struct world *w, uint64_t ms);
 void sc_wait_disk(struct world *w, unsigned node, enum disk_state disk);
 void sc_wait_repl(struct world *w, unsigned node, unsigned peer, enum repl_state repl);
 void sc_wait_conn(struct world *w, unsigned node, unsigned peer, enum conn_state conn);
+/* Connected, at rest, and both UpToDate. */
+void sc_wait_reunited(struct world *w, unsigned a, unsigned b);
 uint64_t sc_uuid(struct world *w, unsigned node);
 void sc_expect(struct world *w, bool cond, const char *what);
 /* Resync traffic since the last call: sectors that the node received. */

@@ -24,7 +24,7 @@ void sc_start_without_disk(struct world *w, unsigned node)
 void sc_mend(struct world *w, unsigned node)
 {
 	w->nodes[node].disk.broken = false;
-	sc_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, node);
 }
 
 /* ---- other contents ---- */

@@ -83,17 +83,13 @@ static void survivors_reconcile_later(struct world *w)
 	simnet_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 200);
-	simnet_link(w, B, C, false);
-	simnet_link(w, C, B, false);
+	sc_unplug(w, B, C);
 	sc_kill(w, A);
 	sc_part(w, B, C);
 	simnet_stall(w, A, C, STREAM_DATA, 0);
 	sc_wait(w, 3000);
 	sc_join(w, B, C);
-	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
-	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
-	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait_reunited(w, B, C);
 	sc_wait(w, 2000);
 	check_identical(w, "two survivors that met later");
 	sc_start(w, A);
@@ -108,8 +104,7 @@ static void lose_one_then_other(struct world *w, bool write_alone)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	simnet_link(w, B, C, false);
-	simnet_link(w, C, B, false);
+	sc_unplug(w, B, C);
 	sc_part(w, A, B);
 	sc_wait_conn(w, C, B, CONN_CONNECTING);
 	sc_write(w, 2);
@@ -160,9 +155,7 @@ static void both_disks_fail(struct world *w)
 		sc_wait_disk(w, B, DISK_DISKLESS);
 		sc_wait(w, 500);
 		for (unsigned k = 0; k < 2; k++)
-			sc_command(w, order[i % 2][k],
-				   (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
-				   SS_SUCCESS);
+			sc_attach(w, order[i % 2][k]);
 		life_expect_converged(w);
 	}
 }
@@ -204,8 +197,7 @@ static void answer_without_generation(struct world *w)
 		sc_begin(w, 3);
 		sc_open(w, A);
 		sc_write(w, 1);
-		sc_command(w, A, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR },
-			   SS_SUCCESS);
+		sc_detach(w, A);
 		sc_write(w, 1);
 		sc_wait(w, 500);
 		errors = w->app.errors;
@@ -240,14 +232,11 @@ static void survivor_loses_disk(struct world *w)
 	sc_write(w, 1);
 	sc_write(w, 2);
 	simnet_stall(w, A, B, -1, 10 * NS_SEC);
-	node_kill(w, A, true);
-	w->app.quiet = true;
-	w->app.ops_left = 0;
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
-		   SS_SUCCESS);
+	sc_power_cut(w, A);
+	sc_detach_forced(w, B);
 	sc_start(w, A);
 	sc_wait_disk(w, A, DISK_UP_TO_DATE);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, B);
 	life_expect_converged(w);
 }
 
@@ -271,13 +260,12 @@ static void target_of_a_generation_on_no_disk(struct world *w)
 	sc_expect(w, sc_received(w, B, A) > 0, "B has got what it lacks");
 	simnet_cut(w, A, C, false);
 	sc_wait_conn(w, A, C, CONN_CONNECTING);
-	simnet_link(w, A, C, false);
-	simnet_link(w, C, A, false);
+	sc_unplug(w, A, C);
 	w->nodes[A].disk.fail_meta = 1;
 	sc_write_async(w, 3);
 	sc_wait_disk(w, A, DISK_DISKLESS);
 	sc_wait(w, 8000);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, A);
 	sc_join(w, A, C);
 	sc_join(w, B, C);
 	life_expect_converged(w);
@@ -291,13 +279,13 @@ static void attached_in_handshake(struct world *w)
 	sc_write(w, 1);
 	sc_part(w, A, B);
 	sc_wait_disk(w, A, DISK_UP_TO_DATE);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_detach(w, A);
 	simnet_hold_type(w, B, A, P_STATE, 3 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait(w, 2000);
 	/* Nor does B any more have what it told. */
 	sc_write(w, 1);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, A);
 	sc_expect(w, node_status(w, A)->volumes[0].disk == DISK_UP_TO_DATE, "A is attached alone");
 	sc_wait_conn(w, B, A, CONN_CONNECTED);
 	sc_wait(w, 500);
@@ -314,9 +302,7 @@ static void two_primaries(struct world *w)
 	sc_write(w, 1);
 	sc_part(w, A, B);
 	sc_write(w, 2);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
-	sc_foreign_write(w, B, 3);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_write_elsewhere(w, B, 3);
 }
 
 static void resolve(struct world *w)
@@ -401,8 +387,7 @@ static void half_open_promotion(struct world *w)
 	unsigned primary, stale;
 
 	sc_begin(w, 3);
-	simnet_link(w, A, C, false);
-	simnet_link(w, C, A, false);
+	sc_unplug(w, A, C);
 	simnet_cut(w, A, C, true);
 	sc_wait(w, 300);
 	primary = status_peer(node_status(w, A), C)->conn == CONN_CONNECTED ? C : A;

@@ -3,9 +3,6 @@
  * their disks. */
 #include "scenario.h"
 
-static const struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
-static const struct ev_command detach = { .cmd = CMD_DETACH, .vnr = SIM_VNR };
-
 /* H1: equal generations, of which one side has bits and the other was restarted. */
 static void h1_bits_left(struct world *w)
 {
@@ -21,10 +18,7 @@ static void h1_bits_left(struct world *w)
 	sc_restart(w, C);
 	sc_wait(w, 2000);
 	sc_join(w, B, C);
-	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
-	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
-	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait_reunited(w, B, C);
 	sc_wait(w, 1000);
 	check_identical(w, "after the links came back");
 	sc_start(w, A);
@@ -122,8 +116,7 @@ static void h16_third_node(struct world *w)
 	sc_write(w, 0);
 	sc_part(w, A, B);
 	sc_part(w, A, C);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 0, 50);
 	sc_discard(w, 500, 64);
 	sc_unplug(w, B, C);
 	sc_part(w, B, C);
@@ -186,15 +179,9 @@ static void h18_outdated(struct world *w)
 static void h21_right_slot(struct world *w)
 {
 	sc_begin(w, 3);
-	sc_open(w, A);
-	sc_write(w, 0);
-	sc_part(w, A, C);
-	sc_part(w, B, C);
-	for (unsigned i = 0; i < 20; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_leave_behind(w, 20);
 	sc_part(w, A, B);
-	for (unsigned i = 20; i < 40; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 20, 40);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
 	sc_join(w, A, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -209,12 +196,7 @@ static void h22_done_twice(struct world *w)
 {
 	for (unsigned ms = 0; ms < 3000; ms += 500) {
 		sc_begin(w, 3);
-		sc_open(w, A);
-		sc_write(w, 0);
-		sc_part(w, A, C);
-		sc_part(w, B, C);
-		for (unsigned i = 0; i < 20; i++)
-			sc_write(w, 3 + 7 * i);
+		sc_leave_behind(w, 20);
 		sc_close(w);
 		sc_join(w, B, C);
 		sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
@@ -231,12 +213,7 @@ static void h22_done_twice(struct world *w)
 static void h29_weak_source(struct world *w)
 {
 	sc_begin(w, 3);
-	sc_open(w, A);
-	sc_write(w, 0);
-	sc_part(w, A, C);
-	sc_part(w, B, C);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_leave_behind(w, 50);
 	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 3 * NS_SEC);
 	sc_join(w, B, C);
 	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
@@ -244,8 +221,7 @@ static void h29_weak_source(struct world *w)
 	sc_unplug(w, A, B);
 	sc_join(w, A, C);
 	sc_wait_conn(w, C, A, CONN_CONNECTED);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 0, 50);
 	sc_part(w, A, B);
 	sc_wait(w, 5000);
 	check_primary_peers(w);
@@ -262,7 +238,8 @@ static void h36_metadata_race(struct world *w)
 		sc_write(w, 1);
 		sc_wait(w, 300);
 		w->nodes[A].disk.stall_until_ns = w->now_ns + 200 * NS_MS;
-		node_command(w, C, detach, NULL, 0);
+		node_command(w, C, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, NULL,
+			     0);
 		simnet_cut(w, A, B, false);
 		sc_write_async(w, 2);
 		sc_wait(w, 100);
@@ -278,7 +255,7 @@ static void h36_metadata_race(struct world *w)
 		sc_start(w, A);
 		sc_wait(w, 2000);
 		if (node_status(w, C)->volumes[0].disk == DISK_DISKLESS)
-			sc_command(w, C, attach, SS_SUCCESS);
+			sc_attach(w, C);
 		life_expect_converged(w);
 	}
 }

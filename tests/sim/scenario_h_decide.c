@@ -67,12 +67,10 @@ static void h45_older_node(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 1);
-	sc_kill(w, C);
-	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_kill_noticed(w, C, A);
 	sc_write(w, 2);
 	sc_command(w, B, (struct ev_command){ .cmd = CMD_SHUTDOWN }, SS_SUCCESS);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_kill_noticed(w, B, A);
 	sc_write(w, 3);
 	sc_start(w, C);
 	sc_wait_repl(w, C, A, REPL_ESTABLISHED);
@@ -100,10 +98,8 @@ static void h50_parallel_connects(struct world *w)
 		sc_begin(w, 3);
 		sc_open(w, B);
 		sc_write(w, 0);
-		sc_kill(w, A);
-		sc_wait_conn(w, B, A, CONN_CONNECTING);
-		for (unsigned k = 0; k < 20; k++)
-			sc_write(w, 3 + 7 * k);
+		sc_kill_noticed(w, A, B);
+		sc_write_scattered(w, 0, 20);
 		simnet_hold_type(w, slow, A, held[i / 2], 3 * NS_SEC);
 		simnet_hold_type(w, A, slow, held[i / 2], NS_SEC);
 		sc_start(w, A);
@@ -125,9 +121,7 @@ static void h52_seen_on_both(struct world *w)
 		sc_open(w, A);
 		sc_part(w, A, B);
 		sc_write(w, 2);
-		sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
-		sc_foreign_write(w, B, 3);
-		sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+		sc_write_elsewhere(w, B, 3);
 		simnet_hold_type(w, i % 2, !(i % 2), held[i / 2], NS_SEC);
 		sc_join(w, A, B);
 		sc_wait(w, 1500);
@@ -182,11 +176,9 @@ static void h57_paused_target(struct world *w)
 	sc_open(w, A);
 	sc_write(w, 0);
 	sc_part(w, A, C);
-	for (unsigned i = 0; i < 20; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 0, 20);
 	sc_part(w, B, C);
-	for (unsigned i = 20; i < 40; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 20, 40);
 	sc_close(w);
 	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, NS_SEC);
 	sc_join(w, A, C);
@@ -206,12 +198,8 @@ static void h58_one_sided(struct world *w)
 	sc_part(w, A, C);
 	sc_wait(w, 1000);
 	sc_write(w, 2);
-	sc_kill(w, A);
-	sc_wait_conn(w, B, A, CONN_CONNECTING);
-	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	sc_wait_disk(w, C, DISK_UP_TO_DATE);
-	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
-	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_kill_noticed(w, A, B);
+	sc_wait_reunited(w, B, C);
 	sc_wait(w, 1000);
 	check_identical(w, "after the survivors met");
 	sc_join(w, A, C);

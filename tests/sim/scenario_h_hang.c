@@ -182,9 +182,7 @@ static void h70_demoted_while_refused(struct world *w)
 	sc_close(w);
 	sc_open(w, A);
 	sc_part(w, A, B);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
-	sc_foreign_write(w, B, 3);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_write_elsewhere(w, B, 3);
 	sc_join(w, A, B);
 	sc_wait(w, 5000);
 	sc_expect(w, status_peer(node_status(w, A), B)->conn != CONN_CONNECTED &&
@@ -227,7 +225,7 @@ static void h85_read_error_alone(struct world *w)
 	sc_wait_disk(w, A, DISK_DISKLESS);
 	sc_wait(w, 1000);
 	sc_join(w, A, B);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, A);
 	life_expect_converged(w);
 }
 

@@ -3,9 +3,6 @@
  * disk cannot be opened. */
 #include "scenario.h"
 
-static const struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
-static const struct ev_command detach = { .cmd = CMD_DETACH, .vnr = SIM_VNR };
-
 /* H3: A is behind, and gets it all from C while B is out of A's sight; D writes on without it. */
 static void h3_caught_up_elsewhere(struct world *w)
 {
@@ -78,9 +75,7 @@ static void h6_second_client(struct world *w)
 	sc_part(w, A, B);
 	sc_part(w, A, C);
 	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	sc_command(w, C, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
-	sc_foreign_write(w, C, 1);
-	sc_command(w, C, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_write_elsewhere(w, C, 1);
 	sc_join(w, A, B);
 	sc_wait(w, 5000);
 	sc_expect(w, !sc_try(w, OP_READ, 1), "A does not go on with other data");
@@ -98,8 +93,7 @@ static void h7_primary_restarts(struct world *w)
 	sc_start_without_disk(w, D);
 	sc_open(w, D);
 	sc_write(w, 1);
-	sc_kill(w, C);
-	sc_wait_conn(w, D, C, CONN_CONNECTING);
+	sc_kill_noticed(w, C, D);
 	sc_write(w, 2);
 	sc_restart(w, D);
 	sc_wait_disk(w, A, DISK_UP_TO_DATE);
@@ -128,18 +122,18 @@ static void h9_stale_attach(struct world *w)
 	sc_start_without_disk(w, C);
 	sc_open(w, C);
 	sc_write(w, 1);
-	sc_command(w, A, detach, SS_SUCCESS);
+	sc_detach(w, A);
 	sc_write(w, 1);
 	sc_wait(w, 500);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
-		   SS_SUCCESS);
-	sc_command(w, A, attach, SS_UNKNOWN_ERROR - 100);
+	sc_detach_forced(w, B);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
+		   SS_UNKNOWN_ERROR - 100);
 	sc_wait(w, 1000);
 	sc_expect_honest(w);
 	sc_expect(w, !sc_try(w, OP_READ, 1), "C does not go on with what A has");
-	sc_command(w, B, attach, SS_SUCCESS);
+	sc_attach(w, B);
 	if (node_status(w, A)->volumes[0].disk == DISK_DISKLESS)
-		sc_command(w, A, attach, SS_SUCCESS);
+		sc_attach(w, A);
 	sc_mend(w, C);
 	life_expect_converged(w);
 }
@@ -150,8 +144,7 @@ static void h27_first_promotion(struct world *w)
 	for (unsigned p = A; p <= B; p++) {
 		sc_begin(w, 3);
 		sc_start_without_disk(w, p);
-		sc_kill(w, C);
-		sc_wait_conn(w, p, C, CONN_CONNECTING);
+		sc_kill_noticed(w, C, p);
 		sc_open(w, p);
 		sc_write(w, 1);
 		sc_write(w, 700);
@@ -186,8 +179,7 @@ static void h30_meets_client_first(struct world *w)
 	sc_expect_honest(w);
 	for (unsigned i = 0; i < 8; i++)
 		sc_read(w, 1 + i % 2);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_kill_noticed(w, B, A);
 	/* The scenario goes on: the application is where it was. */
 	w->app.quiet = true;
 	sc_expect(w, !sc_try(w, OP_READ, 1), "what C has is not what was written");
@@ -206,11 +198,9 @@ static void h32_written_to_target(struct world *w)
 	sc_start_without_disk(w, A);
 	sc_open(w, A);
 	sc_write(w, 1);
-	sc_kill(w, C);
-	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_kill_noticed(w, C, A);
 	w->app.quiet = true;
-	for (unsigned i = 0; i < 30; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 0, 30);
 	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 2 * NS_SEC);
 	sc_start(w, C);
 	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
@@ -218,8 +208,7 @@ static void h32_written_to_target(struct world *w)
 		sc_write(w, 3 + 7 * 3 * i);
 	sc_write(w, 1000);
 	sc_wait_disk(w, C, DISK_UP_TO_DATE);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_kill_noticed(w, B, A);
 	sc_read(w, 1000);
 	for (unsigned i = 0; i < 30; i++)
 		sc_read(w, 3 + 7 * i);
@@ -256,10 +245,8 @@ static void h54_client_flaps(struct world *w)
 	sc_start_without_disk(w, C);
 	sc_open(w, A);
 	sc_write(w, 1);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
-	for (unsigned i = 0; i < 300; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_kill_noticed(w, B, A);
+	sc_write_scattered(w, 0, 300);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, NS_SEC);
 	sc_start(w, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);

@@ -12,16 +12,12 @@ static void h2_stream_points(struct world *w)
 	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
 	sc_write_async(w, 2);
 	sc_wait(w, 300);
-	simnet_link(w, B, C, false);
-	simnet_link(w, C, B, false);
+	sc_unplug(w, B, C);
 	sc_kill(w, A);
 	sc_part(w, B, C);
 	sc_wait(w, 2000);
 	sc_join(w, B, C);
-	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
-	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
-	sc_wait_disk(w, B, DISK_UP_TO_DATE);
-	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait_reunited(w, B, C);
 	sc_wait(w, 1000);
 	check_identical(w, "after the links came back");
 	sc_start(w, A);
@@ -42,8 +38,7 @@ static void promote_at_once(struct world *w, uint64_t seed)
 	sc_wait(w, 300);
 	/* What B has to say about the lost stream comes late. */
 	simnet_hold_type(w, B, C, P_PEER_DAGTAG, NS_SEC);
-	sc_kill(w, A);
-	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_kill_noticed(w, A, C);
 	sc_open(w, C);
 	sc_read(w, 1);
 	shown = disk_peek(&w->nodes[C].disk, BM_BLOCK_SECTORS);
@@ -76,8 +71,7 @@ static void h20_two_inconsistent(struct world *w)
 	sc_wait_conn(w, A, C, CONN_CONNECTING);
 	for (unsigned i = 0; i < 60; i++)
 		sc_write(w, 2 + 5 * i);
-	simnet_link(w, B, C, false);
-	simnet_link(w, C, B, false);
+	sc_unplug(w, B, C);
 	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, 10 * NS_SEC);
 	sc_start(w, B);
 	sc_start(w, C);
@@ -96,12 +90,12 @@ static void h20_two_inconsistent(struct world *w)
 static void h28_detached(struct world *w)
 {
 	sc_begin(w, 2);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_detach(w, B);
 	sc_wait_disk(w, B, DISK_DISKLESS);
 	sc_open(w, A);
 	sc_write(w, 1);
 	sc_write(w, 500);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, B);
 	life_expect_converged(w);
 }
 
@@ -137,12 +131,11 @@ static void h37_power_cut(struct world *w)
 		sc_flush(w);
 		for (unsigned i = 0; i < 5; i++)
 			sc_write(w, i);
-		node_kill(w, A, true);
-		node_kill(w, B, true);
+		sc_power_cut(w, A);
+		sc_power_cut(w, B);
 		sc_expect(w, oracle_check_node(w, A) == SIM_NEVER &&
 				     oracle_check_node(w, B) == SIM_NEVER,
 			  "each of the disks has what was flushed");
-		w->app.ops_left = 0;
 		sc_start(w, A);
 		sc_start(w, B);
 		life_expect_converged(w);
@@ -184,11 +177,7 @@ static void h64_disconnect_in_resync(struct world *w)
 {
 	for (unsigned who = 0; who < 2; who++) {
 		sc_begin(w, 2);
-		sc_open(w, A);
-		sc_write(w, 0);
-		sc_part(w, A, B);
-		for (unsigned i = 0; i < 40; i++)
-			sc_write(w, 3 + 7 * i);
+		sc_make_difference(w, 40);
 		simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
 		sc_join(w, A, B);
 		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -215,9 +204,7 @@ static void claim_of_half_open(struct world *w)
 		sc_open(w, A);
 		sc_write(w, 1);
 		sc_wait(w, 500);
-		node_kill(w, A, true);
-		w->app.quiet = true;
-		w->app.ops_left = 0;
+		sc_power_cut(w, A);
 		sc_wait_conn(w, B, A, CONN_CONNECTING);
 		sc_wait_conn(w, C, A, CONN_CONNECTING);
 		sc_wait(w, 500);
@@ -257,9 +244,7 @@ static void blind_survivor(struct world *w)
 		sc_write(w, 2);
 		sc_wait(w, 500);
 		sc_unplug(w, B, C);
-		node_kill(w, B, true);
-		w->app.quiet = true;
-		w->app.ops_left = 0;
+		sc_power_cut(w, B);
 		sc_start(w, B);
 		sc_join(w, A, B);
 		sc_wait_repl(w, A, B, REPL_ESTABLISHED);

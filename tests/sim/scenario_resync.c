@@ -130,12 +130,12 @@ static void generation_at_end(struct world *w)
 	sc_expect(w, status_peer(node_status(w, B), A)->devices[0].repl == REPL_SYNC_TARGET,
 		  "the resync waits for its end");
 	w->nodes[B].disk.stall_until_ns = w->now_ns + 4 * NS_SEC;
-	sc_command(w, C, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_detach(w, C);
 	sc_write_async(w, 1);
 	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
 	sc_wait(w, 500);
 	check_identical(w, "after the resync");
-	sc_command(w, C, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, C);
 	sc_join(w, B, C);
 	life_expect_converged(w);
 }
@@ -146,10 +146,8 @@ static void death_in_resync(struct world *w, unsigned victim)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 0);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_kill_noticed(w, B, A);
+	sc_write_scattered(w, 0, 50);
 	sc_start(w, B);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
@@ -230,15 +228,11 @@ static void chain(struct world *w)
 	sc_begin(w, 3);
 	sc_open(w, A);
 	sc_write(w, 0);
-	sc_kill(w, C);
-	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_kill_noticed(w, C, A);
 	sc_write(w, 10);
-	sc_kill(w, B);
-	sc_wait_conn(w, A, B, CONN_CONNECTING);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
-	simnet_link(w, A, C, false);
-	simnet_link(w, C, A, false);
+	sc_kill_noticed(w, B, A);
+	sc_write_scattered(w, 0, 50);
+	sc_unplug(w, A, C);
 	sc_start(w, B);
 	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
 	sc_start(w, C);
@@ -254,12 +248,7 @@ static void chain(struct world *w)
 static void return_beside_primary(struct world *w, bool cut)
 {
 	sc_begin(w, 3);
-	sc_open(w, A);
-	sc_write(w, 0);
-	sc_part(w, A, C);
-	sc_part(w, B, C);
-	for (unsigned i = 0; i < 50; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_leave_behind(w, 50);
 	sc_join(w, B, C);
 	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
 	sc_wait(w, cut ? 40000 : 3000);
@@ -296,7 +285,7 @@ static void primary_loses_disk(struct world *w)
 	sc_read(w, 1);
 	sc_read(w, 2);
 	sc_read(w, 3);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, A);
 	sc_write(w, 4);
 	life_expect_converged(w);
 }
@@ -310,7 +299,7 @@ static void secondary_loses_disk(struct world *w)
 	sc_write(w, 2);
 	sc_wait_disk(w, B, DISK_DISKLESS);
 	sc_write(w, 3);
-	sc_command(w, B, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, B);
 	life_expect_converged(w);
 }
 
@@ -322,7 +311,7 @@ static void read_error(struct world *w)
 	w->nodes[A].disk.fail_reads = 1;
 	sc_read(w, 1);
 	sc_wait_disk(w, A, DISK_DISKLESS);
-	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_attach(w, A);
 	life_expect_converged(w);
 }
 

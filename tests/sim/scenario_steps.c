@@ -94,13 +94,27 @@ void sc_write_async(struct world *w, uint64_t block)
 	app_do(w, OP_WRITE, block * BM_BLOCK_SECTORS, BM_BLOCK_BYTES);
 }
 
+void sc_write_scattered(struct world *w, unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i++)
+		sc_write(w, 3 + 7 * i);
+}
+
 void sc_make_difference(struct world *w, unsigned blocks)
 {
 	sc_open(w, A);
 	sc_write(w, 0);
 	sc_part(w, A, B);
-	for (unsigned i = 0; i < blocks; i++)
-		sc_write(w, 3 + 7 * i);
+	sc_write_scattered(w, 0, blocks);
+}
+
+void sc_leave_behind(struct world *w, unsigned blocks)
+{
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_write_scattered(w, 0, blocks);
 }
 
 bool sc_try(struct world *w, enum request_op op, uint64_t block)
@@ -111,32 +125,6 @@ bool sc_try(struct world *w, enum request_op op, uint64_t block)
 	app_do(w, op, block * BM_BLOCK_SECTORS, op == OP_FLUSH ? 0 : BM_BLOCK_BYTES);
 	until(w, is_drained, "request");
 	return w->app.errors == errors;
-}
-
-static bool foreign_done(struct world *w)
-{
-	return w->app.foreign_done >= wait.done;
-}
-
-void sc_foreign_write(struct world *w, unsigned node, uint64_t block)
-{
-	struct core_event ev = { .kind = EV_SUBMIT };
-	unsigned op = oracle_issue(w, block * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS, false);
-	uint64_t *tags;
-
-	wait.node = node;
-	wait.done = w->app.foreign_done + 1;
-	ev.u.submit = (struct ev_submit){
-		.cookie = APP_COOKIE_FOREIGN + w->step, .vnr = SIM_VNR, .op = OP_WRITE,
-		.sector = block * BM_BLOCK_SECTORS, .bytes = BM_BLOCK_BYTES,
-		.payload = payload_new(w, node, BM_BLOCK_BYTES),
-	};
-	tags = payload_tags(w, ev.u.submit.payload);
-	for (unsigned i = 0; i < BM_BLOCK_SECTORS; i++)
-		tags[i] = oracle_value(w, op, block * BM_BLOCK_SECTORS + i);
-	oracle_fail(w, op);
-	node_step(w, node, &ev);
-	until(w, foreign_done, "second Primary's write");
 }
 
 static void replied(struct world *w, unsigned node, int rc, uint64_t arg)
@@ -165,12 +153,72 @@ void sc_command(struct world *w, unsigned node, struct ev_command cmd, int least
 			 state_rv_text((enum state_rv)wait.rc));
 }
 
-void sc_kill(struct world *w, unsigned node)
+static bool foreign_done(struct world *w)
 {
-	node_kill(w, node, false);
+	return w->app.foreign_done >= wait.done;
+}
+
+static void foreign_write(struct world *w, unsigned node, uint64_t block)
+{
+	struct core_event ev = { .kind = EV_SUBMIT };
+	unsigned op = oracle_issue(w, block * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS, false);
+	uint64_t *tags;
+
+	wait.node = node;
+	wait.done = w->app.foreign_done + 1;
+	ev.u.submit = (struct ev_submit){
+		.cookie = APP_COOKIE_FOREIGN + w->step, .vnr = SIM_VNR, .op = OP_WRITE,
+		.sector = block * BM_BLOCK_SECTORS, .bytes = BM_BLOCK_BYTES,
+		.payload = payload_new(w, node, BM_BLOCK_BYTES),
+	};
+	tags = payload_tags(w, ev.u.submit.payload);
+	for (unsigned i = 0; i < BM_BLOCK_SECTORS; i++)
+		tags[i] = oracle_value(w, op, block * BM_BLOCK_SECTORS + i);
+	oracle_fail(w, op);
+	node_step(w, node, &ev);
+	until(w, foreign_done, "second Primary's write");
+}
+
+void sc_write_elsewhere(struct world *w, unsigned node, uint64_t block)
+{
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	foreign_write(w, node, block);
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+}
+
+void sc_attach(struct world *w, unsigned node)
+{
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, SS_SUCCESS);
+}
+
+void sc_detach(struct world *w, unsigned node)
+{
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+}
+
+void sc_detach_forced(struct world *w, unsigned node)
+{
+	sc_command(w, node,
+		   (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
+		   SS_SUCCESS);
+}
+
+static void stop_node(struct world *w, unsigned node, bool power_cut)
+{
+	node_kill(w, node, power_cut);
 	/* The cluster software does not act by itself here. */
 	w->app.quiet = true;
 	w->app.ops_left = 0;
+}
+
+void sc_kill(struct world *w, unsigned node)
+{
+	stop_node(w, node, false);
+}
+
+void sc_power_cut(struct world *w, unsigned node)
+{
+	stop_node(w, node, true);
 }
 
 void sc_start(struct world *w, unsigned node)
@@ -200,6 +248,12 @@ void sc_wait_conn(struct world *w, unsigned node, unsigned peer, enum conn_state
 	wait.peer = peer;
 	wait.want = (int)conn;
 	until(w, conn_is, "connection state");
+}
+
+void sc_kill_noticed(struct world *w, unsigned node, unsigned by)
+{
+	sc_kill(w, node);
+	sc_wait_conn(w, by, node, CONN_CONNECTING);
 }
 
 static bool conn_is_lost(struct world *w)
@@ -269,6 +323,14 @@ void sc_wait_repl(struct world *w, unsigned node, unsigned peer, enum repl_state
 	wait.peer = peer;
 	wait.want = (int)repl;
 	until(w, repl_is, "replication state");
+}
+
+void sc_wait_reunited(struct world *w, unsigned a, unsigned b)
+{
+	sc_wait_repl(w, a, b, REPL_ESTABLISHED);
+	sc_wait_repl(w, b, a, REPL_ESTABLISHED);
+	sc_wait_disk(w, a, DISK_UP_TO_DATE);
+	sc_wait_disk(w, b, DISK_UP_TO_DATE);
 }
 
 uint64_t sc_uuid(struct world *w, unsigned node)
