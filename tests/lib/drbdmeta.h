@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/prng.h"
 #include "disk/md_offline.h"
 
 /* The program: $DRBDMETA, else the installed one. NULL when there is none that works on a file. */
@@ -35,6 +36,13 @@ const char *drbdmeta_body(const char *dump);
 char *drbdmeta_our_dump(const struct md_where *where);
 /* A struct md_text_source of a FILE. */
 int drbdmeta_read_stdio(void *ctx, char *buf, size_t room, size_t *got);
+/* Anything about each of the nodes; some of them, not the own one, get a bitmap slot. */
+void drbdmeta_random_peers(struct md_super *s, struct prng *rng);
+/*
+ * The whole of a test with drbdmeta as judge, in a scratch directory: its exit code, 77 without the
+ * program.
+ */
+int drbdmeta_test(uint64_t seed, void (*run)(uint64_t seed));
 /* Ends the test, and shows where they part, if the dumps are not equal. */
 void drbdmeta_same_dump(const struct md_where *where, const char *version);
 

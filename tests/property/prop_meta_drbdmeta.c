@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Random stores: create-md, dump-md and apply-al beside drbdmeta of drbd-utils. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../lib/al_model.h"
 #include "../lib/drbdmeta.h"
@@ -16,9 +14,6 @@
 #include "meta/meta_super.h"
 
 #define MIB (UINT64_C(1) << 20)
-#define SKIPPED 77
-/* drbdmeta notes sizes per minor; minor "-" is none of a real device. */
-#define LAST_KNOWN "/var/lib/drbd/drbd-minor--1.lkbd"
 
 static struct prng rng;
 
@@ -98,7 +93,6 @@ static void scramble_super(const char *path, uint64_t disk_bytes, struct md_supe
 {
 	uint64_t at = disk_bytes / 4096 * 4096 - 4096;
 	uint8_t block[MD_PAGE_BYTES];
-	int32_t slot = 0;
 
 	scratch_read(path, at, block, sizeof(block));
 	ASSERT(meta_super_decode(block, s) == META_OK);
@@ -110,13 +104,7 @@ static void scramble_super(const char *path, uint64_t disk_bytes, struct md_supe
 	s->la_peer_max_bio_bytes = (uint32_t)prng_u64(&rng);
 	s->members = prng_u64(&rng);
 	s->effective_sectors = prng_below(&rng, (disk_bytes - MIB) / 512);
-	for (int32_t i = 0; i < NODES_MAX; i++) {
-		s->peers[i].bitmap_uuid = prng_u64(&rng);
-		s->peers[i].bitmap_dagtag = prng_u64(&rng);
-		s->peers[i].flags = (uint32_t)(prng_u64(&rng) & prng_u64(&rng)) & 0x7fffffff;
-		if (i != s->node_id && slot < (int32_t)s->max_peers && prng_chance(&rng, 1, 3))
-			s->peers[i].bitmap_index = slot++;
-	}
+	drbdmeta_random_peers(s, &rng);
 	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
 		s->history[i] = prng_u64(&rng);
 	meta_super_encode(s, block);
@@ -306,39 +294,17 @@ static void applied_logs_are_equal(void)
 	}
 }
 
-static int run_all(void)
+static void run_all(uint64_t seed)
 {
-	if (!drbdmeta_program()) {
-		printf("needs a drbdmeta (drbd-utils) that works on a file here\n");
-		return SKIPPED;
-	}
+	prng_seed(&rng, seed);
 	created_bytes_are_equal();
 	random_dumps();
 	large_dump(1);
 	large_dump(7);
 	applied_logs_are_equal();
-	return 0;
-}
-
-static void say_assertion(const char *expr, const char *file, int line)
-{
-	(void)fflush(stdout);
-	fprintf(stderr, "%s:%d: %s\n", file, line, expr);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 30;
-	bool noted = access(LAST_KNOWN, F_OK) == 0;
-	int rc;
-
-	printf("seed %" PRIu64 "\n", seed);
-	assert_hook = say_assertion;
-	prng_seed(&rng, seed);
-	scratch_begin();
-	rc = run_all();
-	scratch_end();
-	if (!noted)
-		(void)unlink(LAST_KNOWN);
-	return rc;
+	return drbdmeta_test(argc > 1 ? strtoull(argv[1], NULL, 0) : 30, run_all);
 }

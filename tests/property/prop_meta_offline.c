@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../lib/al_model.h"
 #include "../lib/drbdmeta.h"
@@ -17,9 +16,7 @@
 #include "meta/meta_v08.h"
 
 #define MIB (UINT64_C(1) << 20)
-#define SKIPPED 77
 #define RUNS 16U
-#define LAST_KNOWN "/var/lib/drbd/drbd-minor--1.lkbd"
 
 static struct prng rng;
 
@@ -135,17 +132,9 @@ static void raw_write(const struct volume *v, struct raw *raw)
 
 static void scramble_peers(struct md_super *s)
 {
-	int32_t slot = 0;
-
 	s->node_id = (int32_t)prng_below(&rng, 33) - 1;
 	s->members = drbdmeta_has_members() ? prng_u64(&rng) : 0;
-	for (int32_t i = 0; i < NODES_MAX; i++) {
-		s->peers[i].bitmap_uuid = prng_u64(&rng);
-		s->peers[i].bitmap_dagtag = prng_u64(&rng);
-		s->peers[i].flags = (uint32_t)(prng_u64(&rng) & prng_u64(&rng)) & 0x7fffffff;
-		if (i != s->node_id && slot < (int32_t)s->max_peers && prng_chance(&rng, 1, 3))
-			s->peers[i].bitmap_index = slot++;
-	}
+	drbdmeta_random_peers(s, &rng);
 	for (unsigned i = META_V08_HISTORY; i < HISTORY_UUIDS; i++)
 		s->history[i] = prng_u64(&rng);
 }
@@ -558,38 +547,16 @@ static void conversions(void)
 	}
 }
 
-static int run_all(void)
+static void run_all(uint64_t seed)
 {
-	if (!drbdmeta_program()) {
-		printf("needs a drbdmeta (drbd-utils) that works on a file here\n");
-		return SKIPPED;
-	}
+	prng_seed(&rng, seed);
 	dumps_and_restores();
 	generations();
 	applied_logs();
 	conversions();
-	return 0;
-}
-
-static void say_assertion(const char *expr, const char *file, int line)
-{
-	(void)fflush(stdout);
-	fprintf(stderr, "%s:%d: %s\n", file, line, expr);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 31;
-	bool noted = access(LAST_KNOWN, F_OK) == 0;
-	int rc;
-
-	printf("seed %" PRIu64 "\n", seed);
-	assert_hook = say_assertion;
-	prng_seed(&rng, seed);
-	scratch_begin();
-	rc = run_all();
-	scratch_end();
-	if (!noted)
-		(void)unlink(LAST_KNOWN);
-	return rc;
+	return drbdmeta_test(argc > 1 ? strtoull(argv[1], NULL, 0) : 31, run_all);
 }
