@@ -265,6 +265,26 @@ void drbdmeta_random_peers(struct md_super *s, struct prng *rng)
 	}
 }
 
+void drbdmeta_random_bitmap(uint8_t *bitmap, size_t bytes, unsigned max_peers, struct prng *rng)
+{
+	ASSERT(bitmap);
+	memset(bitmap, 0, bytes);
+	for (size_t i = 0; i < bytes; i += 4) {
+		size_t n = 4 * (size_t)prng_exp(rng, 24 * max_peers);
+		unsigned kind = (unsigned)prng_below(rng, 4);
+
+		if (n > bytes - i)
+			n = bytes - i;
+		if (kind == 0)
+			memset(bitmap + i, 0xff, n);
+		else if (kind == 1 && n)
+			bitmap[i + prng_below(rng, n)] = (uint8_t)prng_u64(rng);
+		else if (kind == 2 && n < 64)
+			prng_bytes(rng, bitmap + i, n);
+		i += n / 4 * 4;
+	}
+}
+
 static void say_assertion(const char *expr, const char *file, int line)
 {
 	(void)fflush(stdout);

@@ -38,6 +38,8 @@ char *drbdmeta_our_dump(const struct md_where *where);
 int drbdmeta_read_stdio(void *ctx, char *buf, size_t room, size_t *got);
 /* Anything about each of the nodes; some of them, not the own one, get a bitmap slot. */
 void drbdmeta_random_peers(struct md_super *s, struct prng *rng);
+/* Runs of equal words, single bits and noise. */
+void drbdmeta_random_bitmap(uint8_t *bitmap, size_t bytes, unsigned max_peers, struct prng *rng);
 /*
  * The whole of a test with drbdmeta as judge, in a scratch directory: its exit code, 77 without the
  * program.

@@ -111,29 +111,14 @@ static void scramble_super(const char *path, uint64_t disk_bytes, struct md_supe
 	scratch_write(path, at, block, sizeof(block));
 }
 
-/* Runs of equal words, single bits and noise. */
 static void scramble_bitmap(const char *path, uint64_t disk_bytes, const struct md_super *s)
 {
 	uint64_t at =
 		disk_bytes / 4096 * 4096 - 4096 + (uint64_t)(s->bm_offset_sectors * INT64_C(512));
 	size_t bytes = (size_t)(s->al_offset_sectors - s->bm_offset_sectors) * 512;
-	uint8_t *bitmap = calloc(1, bytes);
+	uint8_t *bitmap = malloc(bytes);
 
-	ASSERT(bitmap);
-	for (size_t i = 0; i < bytes; i += 4) {
-		size_t n = 4 * (size_t)prng_exp(&rng, 24 * s->max_peers);
-		unsigned kind = (unsigned)prng_below(&rng, 4);
-
-		if (n > bytes - i)
-			n = bytes - i;
-		if (kind == 0)
-			memset(bitmap + i, 0xff, n);
-		else if (kind == 1 && n)
-			bitmap[i + prng_below(&rng, n)] = (uint8_t)prng_u64(&rng);
-		else if (kind == 2 && n < 64)
-			prng_bytes(&rng, bitmap + i, n);
-		i += n / 4 * 4;
-	}
+	drbdmeta_random_bitmap(bitmap, bytes, s->max_peers, &rng);
 	scratch_write(path, at, bitmap, bytes);
 	free(bitmap);
 }

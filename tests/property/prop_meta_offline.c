@@ -182,28 +182,14 @@ static void scramble_super(struct raw *raw, bool may_be_too_large)
 		scramble_peers(s);
 }
 
-/* Runs of equal words, single bits and noise, also beyond the device. */
+/* Also beyond the device. */
 static void scramble_bitmap(const struct volume *v, const struct raw *raw)
 {
 	size_t bytes = (size_t)(raw->layout.bitmap_pages < 64 ? raw->layout.bitmap_pages : 64) *
 		       MD_PAGE_BYTES;
-	uint8_t *bitmap = calloc(1, bytes);
+	uint8_t *bitmap = malloc(bytes);
 
-	ASSERT(bitmap);
-	for (size_t i = 0; i < bytes; i += 4) {
-		size_t n = 4 * (size_t)prng_exp(&rng, 24 * raw->super.max_peers);
-		unsigned kind = (unsigned)prng_below(&rng, 4);
-
-		if (n > bytes - i)
-			n = bytes - i;
-		if (kind == 0)
-			memset(bitmap + i, 0xff, n);
-		else if (kind == 1 && n)
-			bitmap[i + prng_below(&rng, n)] = (uint8_t)prng_u64(&rng);
-		else if (kind == 2 && n < 64)
-			prng_bytes(&rng, bitmap + i, n);
-		i += n / 4 * 4;
-	}
+	drbdmeta_random_bitmap(bitmap, bytes, raw->super.max_peers, &rng);
 	scratch_write(meta_path(v), raw->layout.bitmap_byte, bitmap, bytes);
 	free(bitmap);
 }

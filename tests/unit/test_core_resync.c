@@ -38,6 +38,21 @@ static void write_blocks(struct pair *p, unsigned node, unsigned count, unsigned
 		cr_assert_eq(pair_write(p, node, (uint64_t)i * step * 8, 8, tag + i), 0);
 }
 
+/* Node 0 becomes Primary, node 1 is cut off and misses its writes. */
+static void fall_behind(struct pair *p, unsigned count, unsigned step, uint64_t tag)
+{
+	primary(p, 0);
+	pair_cut(p, 0, 1);
+	pair_pass_ms(p, 1000);
+	write_blocks(p, 0, count, step, tag);
+}
+
+static void pass_until_target(struct pair *p)
+{
+	for (unsigned i = 0; i < 200 && pair_repl(p, 1, 0) != REPL_SYNC_TARGET; i++)
+		pair_pass_ms(p, 10);
+}
+
 static void expect_healthy(struct pair *p, unsigned nodes)
 {
 	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
@@ -55,10 +70,7 @@ Test(resync, only_what_differs_travels)
 	struct pair *p = start(2);
 	uint64_t before;
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 20, 7, 1000);
+	fall_behind(p, 20, 7, 1000);
 	cr_assert_eq(pair_out_of_sync(p, 0, 1), 160);
 	before = received(p, 1, 0);
 	pair_heal(p, 0, 1);
@@ -73,10 +85,7 @@ Test(resync, runs_are_merged_into_aligned_requests)
 	struct pair *p = start(2);
 	unsigned before;
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 64, 1, 1); /* 256 KiB from 0 on */
+	fall_behind(p, 64, 1, 1); /* 256 KiB from 0 on */
 	before = pair_sent(p, 1, 0, P_RS_DAGTAG_REQ);
 	pair_heal(p, 0, 1);
 	expect_healthy(p, 2);
@@ -104,14 +113,10 @@ Test(resync, goes_on_after_an_interruption)
 {
 	struct pair *p = start(2);
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 200, 3, 1);
+	fall_behind(p, 200, 3, 1);
 	pair_hold(p, 0, 1, STREAM_DATA, false);
 	pair_heal(p, 0, 1);
-	for (unsigned i = 0; i < 200 && pair_repl(p, 1, 0) != REPL_SYNC_TARGET; i++)
-		pair_pass_ms(p, 10);
+	pass_until_target(p);
 	pair_hold(p, 0, 1, STREAM_DATA, true);
 	pair_pass_ms(p, 50);
 	pair_cut(p, 0, 1);
@@ -128,13 +133,9 @@ Test(resync, the_target_may_crash)
 	struct pair *p = start(2);
 	uint64_t before;
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 100, 3, 1);
+	fall_behind(p, 100, 3, 1);
 	pair_heal(p, 0, 1);
-	for (unsigned i = 0; i < 200 && pair_repl(p, 1, 0) != REPL_SYNC_TARGET; i++)
-		pair_pass_ms(p, 10);
+	pass_until_target(p);
 	pair_crash(p, 1);
 	pair_pass_ms(p, 2000);
 	pair_restart(p, 1);
@@ -149,10 +150,7 @@ Test(resync, writes_go_on_meanwhile)
 {
 	struct pair *p = start(2);
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 200, 5, 1);
+	fall_behind(p, 200, 5, 1);
 	pair_heal(p, 0, 1);
 	for (unsigned i = 0; i < 100; i++) {
 		/* Whole blocks, parts of blocks, over and beside what is resynced. */
@@ -322,10 +320,7 @@ Test(resync, a_target_is_told_of_a_block_that_its_source_gets_itself)
 	struct volume *vol = core->vol[0];
 	unsigned before = pair_sent(p, 1, 2, P_OUT_OF_SYNC);
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 1, 1, 1);
+	fall_behind(p, 1, 1, 1);
 	core->st.pd[2][0].repl = REPL_PAUSED_SYNC_S;
 	bitmap_set(core, vol, bitmap_slots_of(vol, 1 << 2), 0, 8);
 	pair_heal(p, 0, 1);
@@ -358,10 +353,7 @@ Test(resync, the_end_does_not_wait_for_a_peer_that_is_just_connecting)
 {
 	struct pair *p = start(3);
 
-	primary(p, 0);
-	pair_cut(p, 0, 1);
-	pair_pass_ms(p, 1000);
-	write_blocks(p, 0, 20, 7, 1000);
+	fall_behind(p, 20, 7, 1000);
 	pair_hold(p, 2, 1, STREAM_DATA, true);
 	pair_core(p, 1)->peer[2]->pd[0].conn_rx = 0;
 	pair_heal(p, 0, 1);

@@ -275,7 +275,8 @@ Test(uuid, a_disk_that_does_not_take_part_keeps_its_generation)
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
 }
 
-Test(uuid, a_resync_target_leaves_it_to_the_end)
+/* A target of node 2, which has told that it has A. */
+static struct peer_device *begin_as_target(void)
 {
 	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
 
@@ -284,34 +285,41 @@ Test(uuid, a_resync_target_leaves_it_to_the_end)
 	rx(2, &u);
 	n.core->st.vol[0].disk = DISK_INCONSISTENT;
 	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
-	u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	return &n.core->peer[2]->pd[0];
+}
+
+/* Nothing is missing any more, and then nor are the flush acks for Primary 1. */
+static void finish(struct peer_device *pd)
+{
+	finish_try(n.core, pd);
+	pd->rs.flush_wait[1] = 0;
+	finish_try(n.core, pd);
+}
+
+Test(uuid, a_resync_target_leaves_it_to_the_end)
+{
+	struct pkt_uuids u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
+	struct peer_device *pd = begin_as_target();
+
 	rx(1, &u);
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
 	/* Only the source knows whether it got there. */
-	cr_assert_eq(n.core->peer[2]->pd[0].uuids.current, A);
-	n.core->peer[2]->pd[0].rs.running = true;
-	finish_try(n.core, &n.core->peer[2]->pd[0]);
-	n.core->peer[2]->pd[0].rs.flush_wait[1] = 0;
-	finish_try(n.core, &n.core->peer[2]->pd[0]);
+	cr_assert_eq(pd->uuids.current, A);
+	pd->rs.running = true;
+	finish(pd);
 	cr_assert_eq(n.vol->md.current_uuid, OLD);
 	u = from_peer(NEW, UUID_FLAG_STABLE);
 	rx(2, &u);
-	finish_try(n.core, &n.core->peer[2]->pd[0]);
+	finish_try(n.core, pd);
 	cr_assert_eq(n.vol->md.current_uuid, NEW);
 }
 
 /* The source may be part of a generation that we are not. */
 Test(uuid, a_target_waits_for_the_last_generation_named)
 {
-	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
-	struct peer_device *pd;
+	struct peer_device *pd = begin_as_target();
+	struct pkt_uuids u;
 
-	open_as(ROLE_SECONDARY);
-	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
-	rx(2, &u);
-	pd = &n.core->peer[2]->pd[0];
-	n.core->st.vol[0].disk = DISK_INCONSISTENT;
-	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
 	u = from_peer(B, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
 	rx(1, &u);
 	u.current = NEW;
@@ -325,15 +333,9 @@ Test(uuid, a_target_waits_for_the_last_generation_named)
 /* A source that has got it may resync from elsewhere and be further, in one that named it weak. */
 Test(uuid, a_target_does_not_wait_for_a_generation_that_its_source_has_left)
 {
-	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
-	struct peer_device *pd;
+	struct peer_device *pd = begin_as_target();
+	struct pkt_uuids u;
 
-	open_as(ROLE_SECONDARY);
-	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
-	rx(2, &u);
-	pd = &n.core->peer[2]->pd[0];
-	n.core->st.vol[0].disk = DISK_INCONSISTENT;
-	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
 	u = from_peer(B, UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE);
 	rx(1, &u);
 	cr_assert_eq(pd->rs.promised_uuid, B);
@@ -341,9 +343,7 @@ Test(uuid, a_target_does_not_wait_for_a_generation_that_its_source_has_left)
 	rx(2, &u);
 	u = from_peer(NEW, UUID_FLAG_STABLE);
 	rx(2, &u);
-	finish_try(n.core, pd);
-	pd->rs.flush_wait[1] = 0;
-	finish_try(n.core, pd);
+	finish(pd);
 	cr_assert_eq(n.vol->md.current_uuid, NEW);
 }
 
@@ -351,22 +351,14 @@ Test(uuid, a_target_does_not_wait_for_a_generation_that_its_source_has_left)
  * lost: the resync ends with what the source has. */
 Test(uuid, a_target_does_not_wait_for_a_weak_source)
 {
-	struct pkt_uuids u = from_peer(A, UUID_FLAG_STABLE);
-	struct peer_device *pd;
+	struct peer_device *pd = begin_as_target();
+	struct pkt_uuids u;
 
-	open_as(ROLE_SECONDARY);
-	n.core->st.peer[2].role = n.core->st.peer[3].role = ROLE_SECONDARY;
-	rx(2, &u);
-	pd = &n.core->peer[2]->pd[0];
-	n.core->st.vol[0].disk = DISK_INCONSISTENT;
-	n.core->st.pd[2][0].repl = REPL_SYNC_TARGET;
 	pd->rs.running = true;
 	u = from_peer(NEW, UUID_FLAG_NEW_DATAGEN);
 	u.node_mask = UINT64_C(1) << 2;
 	rx(1, &u);
-	finish_try(n.core, pd);
-	pd->rs.flush_wait[1] = 0;
-	finish_try(n.core, pd);
+	finish(pd);
 	cr_assert_eq(n.vol->md.current_uuid, A);
 }
 

@@ -35,28 +35,39 @@ Test(uuid_end, the_target_adopts_what_the_source_knows)
 	cr_assert_eq(n.vol->md.history[1], B);
 }
 
+/* A target of node 1; all peers are Secondary and tell the same. */
+static void begin_as_target_among_equals(void)
+{
+	open_as(ROLE_SECONDARY);
+	for (unsigned p = 1; p <= 3; p++) {
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+		n.core->peer[p]->pd[0].uuids =
+			from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+		n.core->peer[p]->pd[0].uuids_valid = true;
+	}
+	n.core->st.vol[0].disk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+}
+
+/* Nothing is missing any more, and the own metadata are written. */
+static void finish(struct peer_device *pd)
+{
+	finish_try(n.core, pd);
+	durable();
+	finish_try(n.core, pd);
+}
+
 /* A crashed Primary may lack what it had answered: another source that went on is asked as well. */
 Test(uuid_end, a_resync_from_a_crashed_primary_is_not_the_last)
 {
-	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
-
 	for (unsigned crashed = 0; crashed < 2; crashed++) {
-		open_as(ROLE_SECONDARY);
-		for (unsigned p = 1; p <= 3; p++) {
-			n.core->st.peer[p].role = ROLE_SECONDARY;
-			n.core->peer[p]->pd[0].uuids = u;
-			n.core->peer[p]->pd[0].uuids_valid = true;
-		}
-		n.core->st.vol[0].disk = DISK_INCONSISTENT;
-		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+		begin_as_target_among_equals();
 		n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
 		n.core->peer[1]->pd[0].rs.source_crashed = crashed;
 		n.core->peer[2]->pd[0].uuids.current = B;
 		n.core->peer[2]->pd[0].uuids.bitmap[0] = 0;
 		entry(2)->bitmap_uuid = B; /* older than what we have */
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
-		durable();
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		finish(&n.core->peer[1]->pd[0]);
 		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
 		cr_assert_eq(resync_is_target(n.core->st.pd[2][0].repl), crashed);
 		cr_assert_eq(n.core->st.vol[0].disk == DISK_UP_TO_DATE, !crashed);
@@ -73,19 +84,10 @@ Test(uuid_end, a_resync_from_a_crashed_primary_is_not_the_last)
 /* What is in sight and better than what the resync brought: newer, or not from a crash. */
 Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 {
-	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
-
 	for (unsigned i = 0; i < 3; i++) {
 		struct peer_device *better;
 
-		open_as(ROLE_SECONDARY);
-		for (unsigned p = 1; p <= 3; p++) {
-			n.core->st.peer[p].role = ROLE_SECONDARY;
-			n.core->peer[p]->pd[0].uuids = u;
-			n.core->peer[p]->pd[0].uuids_valid = true;
-		}
-		n.core->st.vol[0].disk = DISK_INCONSISTENT;
-		n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
+		begin_as_target_among_equals();
 		better = &n.core->peer[2]->pd[0];
 		if (i == 1) {
 			better->uuids.current = NEW;
@@ -95,9 +97,7 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 		if (i == 2)
 			n.core->st.pd[2][0].pdsk = DISK_CONSISTENT; /* a survivor in doubt */
 		n.core->peer[3]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
-		durable();
-		finish_try(n.core, &n.core->peer[1]->pd[0]);
+		finish(&n.core->peer[1]->pd[0]);
 		cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
 		cr_assert_eq(n.core->st.vol[0].disk, i ? DISK_OUTDATED : DISK_UP_TO_DATE);
 		cr_assert_eq(better->rs.again, i != 0);
@@ -110,24 +110,14 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 /* What a survivor has is not overwritten by what a crash has left, however good that is called. */
 Test(uuid_end, a_crashed_source_has_nothing_to_add_to_a_survivor)
 {
-	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
-
-	open_as(ROLE_SECONDARY);
-	for (unsigned p = 1; p <= 3; p++) {
-		n.core->st.peer[p].role = ROLE_SECONDARY;
+	begin_as_target_among_equals();
+	for (unsigned p = 1; p <= 3; p++)
 		n.core->st.pd[p][0].pdsk = DISK_CONSISTENT;
-		n.core->peer[p]->pd[0].uuids = u;
-		n.core->peer[p]->pd[0].uuids_valid = true;
-	}
-	n.core->st.vol[0].disk = DISK_INCONSISTENT;
-	n.core->st.pd[1][0].repl = REPL_SYNC_TARGET;
 	n.core->st.pd[2][0].repl = REPL_PAUSED_SYNC_T;
 	n.core->st.pd[2][0].pdsk = DISK_UP_TO_DATE;
 	n.core->peer[2]->pd[0].rs.source_crashed = true;
 	n.core->peer[2]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
-	finish_try(n.core, &n.core->peer[1]->pd[0]);
-	durable();
-	finish_try(n.core, &n.core->peer[1]->pd[0]);
+	finish(&n.core->peer[1]->pd[0]);
 	cr_assert_eq(n.core->st.pd[2][0].repl, REPL_ESTABLISHED);
 	cr_assert_eq(n.core->st.vol[0].disk, DISK_CONSISTENT);
 }
@@ -153,9 +143,7 @@ Test(uuid_end, a_primary_takes_the_generation_over_that_it_made_as_a_target)
 	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_SYNC_TARGET);
 	u.current = n.vol->exposed_uuid;
 	rx(1, &u);
-	finish_try(n.core, pd);
-	durable();
-	finish_try(n.core, pd);
+	finish(pd);
 	cr_assert_eq(n.core->st.pd[1][0].repl, REPL_ESTABLISHED);
 	cr_assert(uuid_eq(n.vol->md.current_uuid, n.vol->exposed_uuid));
 }
