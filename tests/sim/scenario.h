@@ -60,6 +60,8 @@ void sc_unplug(struct world *w, unsigned a, unsigned b);
 /* No byte between them from now on; both notice. */
 void sc_part(struct world *w, unsigned a, unsigned b);
 void sc_join(struct world *w, unsigned a, unsigned b);
+/* Joined, and the target resyncs. */
+void sc_begin_resync(struct world *w, unsigned source, unsigned target);
 void sc_wait(struct world *w, uint64_t ms);
 void sc_wait_disk(struct world *w, unsigned node, enum disk_state disk);
 void sc_wait_repl(struct world *w, unsigned node, unsigned peer, enum repl_state repl);

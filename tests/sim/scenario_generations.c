@@ -254,8 +254,7 @@ static void target_of_a_generation_on_no_disk(struct world *w)
 	for (unsigned i = 0; i < 10; i++)
 		sc_write(w, 2 + 5 * i);
 	simnet_hold_type(w, A, B, P_FLUSH_REQUESTS_ACK, 6 * NS_SEC);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	sc_wait(w, 1000);
 	sc_expect(w, sc_received(w, B, A) > 0, "B has got what it lacks");
 	simnet_cut(w, A, C, false);

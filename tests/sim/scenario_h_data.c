@@ -120,8 +120,7 @@ static void h16_third_node(struct world *w)
 	sc_discard(w, 500, 64);
 	sc_unplug(w, B, C);
 	sc_part(w, B, C);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	sc_wait(w, 300);
 	sc_expect(w, sc_received(w, B, A) > 0, "B has got something");
 	sc_part(w, A, B);
@@ -183,8 +182,7 @@ static void h21_right_slot(struct world *w)
 	sc_part(w, A, B);
 	sc_write_scattered(w, 20, 40);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 3 * NS_SEC);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	sc_join(w, B, C);
 	sc_wait(w, 2000);
 	sc_join(w, A, C);
@@ -198,8 +196,7 @@ static void h22_done_twice(struct world *w)
 		sc_begin(w, 3);
 		sc_leave_behind(w, 20);
 		sc_close(w);
-		sc_join(w, B, C);
-		sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+		sc_begin_resync(w, B, C);
 		simnet_hold_type(w, A, C, P_COMPRESSED_BITMAP, ms * NS_MS + NS_MS);
 		sc_join(w, A, C);
 		sc_wait(w, 500);
@@ -215,8 +212,7 @@ static void h29_weak_source(struct world *w)
 	sc_begin(w, 3);
 	sc_leave_behind(w, 50);
 	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 3 * NS_SEC);
-	sc_join(w, B, C);
-	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_begin_resync(w, B, C);
 	sc_wait(w, 22000);
 	sc_unplug(w, A, B);
 	sc_join(w, A, C);

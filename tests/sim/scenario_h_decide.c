@@ -158,8 +158,7 @@ static void h56_cleared_while_demoting(struct world *w)
 	for (unsigned ms = 0; ms < 1000; ms += 200) {
 		sc_begin(w, 3);
 		sc_make_difference(w, 50);
-		sc_join(w, A, B);
-		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+		sc_begin_resync(w, A, B);
 		simnet_hold_type(w, C, A, P_TWOPC_YES, NS_SEC);
 		sc_wait(w, ms);
 		sc_close(w);

@@ -70,8 +70,7 @@ static void h64_both_disconnect(struct world *w)
 	sc_begin(w, 2);
 	sc_make_difference(w, 50);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	node_command(w, A, from_a, NULL, 0);
 	node_command(w, B, from_b, NULL, 0);
 	sc_wait_conn(w, A, B, CONN_STANDALONE);
@@ -111,8 +110,7 @@ static void h66_held_writes_lost(struct world *w)
 		life_plain(w, w->scenario_seed, 2)->disk_latency_ns = 100 * NS_MS;
 		life_set_up(w);
 		sc_make_difference(w, 50);
-		sc_join(w, A, B);
-		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+		sc_begin_resync(w, A, B);
 		sc_wait(w, ms);
 		write_everything(w);
 		sc_wait(w, 20);
@@ -129,8 +127,7 @@ static void h67_lost_with_discards(struct world *w)
 	life_set_up(w);
 	sc_make_difference(w, 20);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	for (unsigned i = 0; i < 3; i++) {
 		for (unsigned k = 0; k < 4; k++)
 			app_do(w, k % 2 ? OP_DISCARD : OP_ZEROES, k * 1024 + i * 256, 512U << 10);

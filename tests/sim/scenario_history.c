@@ -179,8 +179,7 @@ static void h64_disconnect_in_resync(struct world *w)
 		sc_begin(w, 2);
 		sc_make_difference(w, 40);
 		simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
-		sc_join(w, A, B);
-		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+		sc_begin_resync(w, A, B);
 		sc_command(w, who, (struct ev_command){ .cmd = CMD_DISCONNECT,
 							.peer = (uint8_t)!who },
 			   SS_UNKNOWN_ERROR - 100);

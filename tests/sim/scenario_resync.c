@@ -65,8 +65,7 @@ static void missed_end(struct world *w)
 	sc_begin(w, 2);
 	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	/* From here on the next uuids of B are the ones of the end. */
 	simnet_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
 	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
@@ -86,8 +85,7 @@ static void missed_end_then_writes(struct world *w, bool restart)
 	sc_begin(w, 2);
 	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 100 * NS_MS);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	simnet_hold_type(w, B, A, P_UUIDS110, 60 * NS_SEC);
 	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
 	sc_part(w, A, B);
@@ -124,8 +122,7 @@ static void generation_at_end(struct world *w)
 	sc_part(w, B, C);
 	sc_make_difference(w, 5);
 	simnet_hold_type(w, A, B, P_FLUSH_REQUESTS_ACK, 2 * NS_SEC);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	sc_wait(w, 500);
 	sc_expect(w, status_peer(node_status(w, B), A)->devices[0].repl == REPL_SYNC_TARGET,
 		  "the resync waits for its end");
@@ -172,8 +169,7 @@ static void write_during_resync(struct world *w)
 {
 	sc_begin(w, 3);
 	sc_make_difference(w, 50);
-	sc_join(w, A, B);
-	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_begin_resync(w, A, B);
 	for (unsigned i = 0; i < 50; i++) {
 		sc_write(w, 3 + 7 * (49 - i));
 		sc_write(w, 1000 + i);
@@ -249,8 +245,7 @@ static void return_beside_primary(struct world *w, bool cut)
 {
 	sc_begin(w, 3);
 	sc_leave_behind(w, 50);
-	sc_join(w, B, C);
-	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_begin_resync(w, B, C);
 	sc_wait(w, cut ? 40000 : 3000);
 	if (cut)
 		sc_expect(w, sc_received(w, C, B) >= 50 * BM_BLOCK_SECTORS, "B goes on alone");

@@ -325,6 +325,12 @@ void sc_wait_repl(struct world *w, unsigned node, unsigned peer, enum repl_state
 	until(w, repl_is, "replication state");
 }
 
+void sc_begin_resync(struct world *w, unsigned source, unsigned target)
+{
+	sc_join(w, source, target);
+	sc_wait_repl(w, target, source, REPL_SYNC_TARGET);
+}
+
 void sc_wait_reunited(struct world *w, unsigned a, unsigned b)
 {
 	sc_wait_repl(w, a, b, REPL_ESTABLISHED);
