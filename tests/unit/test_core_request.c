@@ -97,6 +97,15 @@ Test(net_state, no_ack_counts_twice)
 
 /* ---- the write path ---- */
 
+/* The write that was just begun gets to the local disk, and peer 1 answers. */
+static void finish_write(enum packet ack)
+{
+	struct pkt data = *node_sent(&n, 1, P_DATA, 0);
+
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	node_ack(&n, 1, ack, &data);
+}
+
 RequestTest(write_goes_to_disk_and_all_peers_after_the_activity_log)
 {
 	const struct pkt *data;
@@ -232,12 +241,7 @@ RequestTest(connection_lost_sets_bits_and_answers)
 {
 	node_open(&n, ROLE_PRIMARY, 2, PROTOCOL_C);
 	node_write(&n, 7, 80);
-	{
-		struct pkt data = *node_sent(&n, 1, P_DATA, 0);
-
-		node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-		node_ack(&n, 1, P_WRITE_ACK, &data);
-	}
+	finish_write(P_WRITE_ACK);
 	cr_assert_eq(node_answer(&n, 7), INT32_MAX);
 	node_lose(&n, 2);
 	cr_assert_eq(node_answer(&n, 7), 0);
@@ -259,13 +263,9 @@ RequestTest(connection_lost_sets_bits_and_answers)
  * written. */
 RequestTest(written_but_not_stable_is_out_of_sync_after_a_loss)
 {
-	struct pkt data;
-
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
 	node_write(&n, 7, 80);
-	data = *node_sent(&n, 1, P_DATA, 0);
-	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-	node_ack(&n, 1, P_WRITE_ACK, &data);
+	finish_write(P_WRITE_ACK);
 	cr_assert_not(node_bit(&n, 1, 80));
 	node_lose(&n, 1);
 	cr_assert(node_bit(&n, 1, 80));
@@ -307,15 +307,12 @@ RequestTest(negative_ack_sets_the_bit_and_is_no_error)
  * back with the same generation and without the write. */
 RequestTest(a_write_that_a_failed_disk_lacks_belongs_to_a_new_generation)
 {
-	struct pkt data;
 	uint64_t before;
 
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
 	before = n.vol->md.current_uuid;
 	node_write(&n, 7, 80);
-	data = *node_sent(&n, 1, P_DATA, 0);
-	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-	node_ack(&n, 1, P_NEG_ACK, &data);
+	finish_write(P_NEG_ACK);
 	cr_assert_eq(node_answer(&n, 7), 0);
 	cr_assert(!uuid_eq(n.vol->md.current_uuid, before));
 	cr_assert_eq(n.vol->bump_seq, 0);
@@ -368,9 +365,7 @@ RequestTest(resync_acks_clear_bits_only_when_all_is_written)
 	cr_assert(node_bit(&n, 1, 88));
 	/* A plain ack leaves the bit as it is. */
 	node_write(&n, 8, 88);
-	data = *node_sent(&n, 1, P_DATA, 0);
-	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-	node_ack(&n, 1, P_WRITE_ACK, &data);
+	finish_write(P_WRITE_ACK);
 	cr_assert(node_bit(&n, 1, 88));
 }
 
@@ -651,13 +646,9 @@ RequestTest(inconsistent_disk_serves_clean_ranges)
 
 RequestTest(flush_waits_for_disk_and_barrier_ack)
 {
-	struct pkt data;
-
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
 	node_write(&n, 1, 80);
-	data = *node_sent(&n, 1, P_DATA, 0);
-	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-	node_ack(&n, 1, P_WRITE_ACK, &data);
+	finish_write(P_WRITE_ACK);
 	node_submit(&n, OP_FLUSH, 2, 0, 0);
 	cr_assert(node_sent(&n, 1, P_BARRIER, 0));
 	node_disk_done(&n, node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag, 0);
@@ -673,14 +664,11 @@ RequestTest(flush_waits_for_disk_and_barrier_ack)
 
 RequestTest(flush_does_not_wait_for_later_writes_or_lost_peers)
 {
-	struct pkt data;
 	uint64_t tag;
 
 	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
 	node_write(&n, 1, 80);
-	data = *node_sent(&n, 1, P_DATA, 0);
-	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
-	node_ack(&n, 1, P_WRITE_ACK, &data);
+	finish_write(P_WRITE_ACK);
 	node_submit(&n, OP_FLUSH, 2, 0, 0);
 	tag = node_act(&n, AC_DISK_FLUSH, 0)->u.disk.tag;
 	node_write(&n, 3, 160);
