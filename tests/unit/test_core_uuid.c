@@ -512,6 +512,14 @@ Test(uuid, a_failed_disk_is_not_declared_equal)
 	cr_assert_eq(n.core->st.vol[0].disk, DISK_UP_TO_DATE);
 }
 
+/* Peer 1 is told what there is here, and it is decided who resyncs from whom. */
+static void tell_and_decide(void)
+{
+	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
+	peer_send_state(n.core, n.core->peer[1], 0);
+	sync_handshake(n.core, n.core->peer[1], n.vol);
+}
+
 /* A node that takes over a generation which does not survive a crash would be alone with it. */
 Test(uuid, no_handshake_while_a_generation_is_being_written)
 {
@@ -528,9 +536,7 @@ Test(uuid, no_handshake_while_a_generation_is_being_written)
 	pd->uuids = from_peer(NEW, UUID_FLAG_STABLE);
 	pd->uuids_valid = true;
 	pd->state_word = ROLE_SECONDARY | DISK_UP_TO_DATE << SW_DISK_SHIFT;
-	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
-	peer_send_state(n.core, n.core->peer[1], 0);
-	sync_handshake(n.core, n.core->peer[1], n.vol);
+	tell_and_decide();
 	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
 	durable();
 	cr_assert_not(uuid_bump_running(n.core));
@@ -677,15 +683,11 @@ Test(uuid, a_primary_without_a_good_disk_takes_no_other_generation)
 	pd->uuids.bitmap[0] = OLD;
 	pd->uuids_valid = true;
 	pd->state_word = ROLE_SECONDARY | DISK_UP_TO_DATE << SW_DISK_SHIFT;
-	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
-	peer_send_state(n.core, n.core->peer[1], 0);
-	sync_handshake(n.core, n.core->peer[1], n.vol);
+	tell_and_decide();
 	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
 	/* Nor one that was attached while nobody who has it was in sight. */
 	n.core->st.vol[0].disk = DISK_OUTDATED;
-	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
-	peer_send_state(n.core, n.core->peer[1], 0);
-	sync_handshake(n.core, n.core->peer[1], n.vol);
+	tell_and_decide();
 	cr_assert_eq(pd->verdict.kind, VERDICT_RETRY);
 	n.vol->exposed_uuid = A | UUID_PRIMARY;
 	sync_handshake(n.core, n.core->peer[1], n.vol);
