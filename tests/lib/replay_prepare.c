@@ -243,12 +243,19 @@ void replay_end(struct replay *r)
 	for (unsigned i = 0; i < NODES_MAX; i++) {
 		struct replay_link *link = &r->link[i];
 
+		list_drop(&link->asked);
+		list_drop(&link->digests);
+		list_drop(&link->digest_asked);
+		for (unsigned s = 0; s < STREAM_COUNT; s++)
+			list_drop(&link->late[s]);
 		free(link->arrived);
 		free(link->acked_ranges);
 		free(link->wanted_rec);
 		free(link->wanted_own);
 		free(link->content);
 	}
+	list_drop(&r->out);
+	list_drop(&r->want);
 	free(r->image);
 	replay_close(r);
 }
