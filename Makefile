@@ -93,21 +93,38 @@ FUZZ_FLAGS := -g -O2 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 UNTRACED := $(addprefix src/meta/meta_,al.c bitmap.c text.c) $(filter-out src/base/str.c,$(foreach l,base core disk net proto wire,$(wildcard src/$(l)/*.c)))
 $(patsubst %.c,$(B)/fuzz/%.o,$(UNTRACED)): FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp
 # What plays the peers and the disk is not what is looked at; what it is given is checked where it hands that on.
-$(patsubst %,$(B)/fuzz/tests/fuzz/session_%.o,disk node packet peer): FUZZ_FLAGS := -g -O2
+$(patsubst %,$(B)/fuzz/tests/fuzz/session_%.o,disk node packet peer pipe): FUZZ_FLAGS := -g -O2
 $(B)/fuzz/tests/fuzz/fuzz_session.o $(B)/fuzz/tests/fuzz/session_mutate.o: FUZZ_FLAGS += -fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
+FUZZ_CC = clang $(CPPFLAGS) $(PKG_CFLAGS) $(CSTD) $(FUZZ_FLAGS)
+FUZZ_LD = clang -fsanitize=fuzzer,address,undefined
+FUZZ_LIBS = -Wl,--start-group $(B)/fuzz/libfuzz.a -Wl,--end-group $(LIBS_TEST)
 $(B)/fuzz/traced/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) $(CSTD) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(FUZZ_CC) -MMD -MP -c $< -o $@
 $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) $(PKG_CFLAGS) $(CSTD) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(FUZZ_CC) -MMD -MP -c $< -o $@
 $(B)/fuzz/libfuzz.a: $(patsubst %.c,$(B)/fuzz/%.o,$(FUZZ_SRC))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/fuzz/fuzz_wire: $(patsubst %.c,$(B)/fuzz/traced/%.o,$(wildcard src/wire/*.c))
-$(B)/fuzz/fuzz_session: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tests/fuzz/session_*.c))
+# What session_pipe.c takes the place of.
+SESSION_PARTS := $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tests/fuzz/session_*.c))
+SESSION_WRAP := $(foreach f,close shutdown readv recv send sendmsg,-Wl,--wrap=$(f))
+$(B)/fuzz/fuzz_session: FUZZ_LD += $(SESSION_WRAP)
+$(B)/fuzz/fuzz_session: $(SESSION_PARTS)
 $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS)): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libfuzz.a
 	@echo "  FUZZ    $@"
-	$(Q)clang -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(B)/fuzz/libfuzz.a -Wl,--end-group $(LIBS_TEST)
+	$(Q)$(FUZZ_LD) -o $@ $(filter %.o,$^) $(FUZZ_LIBS)
+
+# fuzz_session with a fault in the source that the first line of planted/NAME.sed names.
+PLANTED := $(patsubst tests/fuzz/planted/%.sed,$(B)/fuzz/planted/%,$(wildcard tests/fuzz/planted/*.sed))
+$(PLANTED): $(B)/fuzz/planted/%: tests/fuzz/planted/%.sed $(B)/fuzz/fuzz_session
+	@mkdir -p $(@D)
+	@echo "  FUZZ    $@"
+	$(Q)file=$$(sed -n '1s/^# \(.*\.c\): .*/\1/p' $<) && sed -f $< $$file >$@.c && \
+		{ ! cmp -s $$file $@.c || { echo "$<: $$file has no such line"; exit 1; }; }
+	$(Q)$(FUZZ_CC) -fno-sanitize-coverage=trace-cmp -c $@.c -o $@.o
+	$(Q)$(FUZZ_LD) $(SESSION_WRAP) -o $@ $@.o $(B)/fuzz/tests/fuzz/fuzz_session.o $(SESSION_PARTS) $(FUZZ_LIBS)
 
 # ---- what people call ----
 
@@ -122,7 +139,7 @@ help:
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
-	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20"
+	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20, after a test of one with planted faults (FUZZERS=\"...\")"
 	@echo "make lint       layers, purity, sizes"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
 	@echo "make deps       installs the packages for a build (deps-test: for everything); make clean removes $(B)/"
@@ -178,8 +195,10 @@ lint: deps-test $(foreach l,core wire meta base proto,$(B)/lib$(l).a)
 	@tests/lint/lint.sh $(B)
 
 FUZZ_SECONDS ?= 20
-fuzz: $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS))
-	@tests/fuzz/run.sh $(B)/fuzz $(FUZZ_SECONDS)
+FUZZERS ?= $(FUZZ_TARGETS)
+fuzz: $(addprefix $(B)/fuzz/,$(FUZZERS)) $(PLANTED)
+	@tests/fuzz/planted.sh $(PLANTED)
+	@tests/fuzz/run.sh $(B)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
 $(B)/fuse_thin: tests/bench/fuse_thin.c
 	@mkdir -p $(@D)

@@ -78,6 +78,9 @@ static void parse_conf(struct session_conf *c, const uint8_t p[static CONF_BYTES
 		.apv = versions[p[2] % 8],
 		.features = FEATURES_OFFERED & ~(uint32_t)(p[3] << 1),
 		.peer_disk = disks[p[4] % 6],
+		.sockets = p[CONF_CARRIER] >= CARRIER_BITS,
+		.bitmap_plain = p[CONF_CARRIER] & 0x08,
+		.bitmap_later = p[CONF_CARRIER] & 0x10,
 		.seed = p[7],
 	};
 	if (c->apv == 121)
@@ -309,5 +312,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	node_close(&s);
 	for (unsigned i = 0; i < s.conf.peer_count; i++)
 		script_close(&s, &s.script[i]);
+	ASSERT(pipe_open_count() == 0);
 	return 0;
 }

@@ -1,27 +1,51 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs every fuzzer in BUILDDIR for SECONDS on its corpus. Usage: tests/fuzz/run.sh BUILDDIR SECONDS
+# Runs each fuzzer of BUILDDIR that is named for SECONDS on its corpus, as one process for each
+# processor, which share what they find. Usage: tests/fuzz/run.sh BUILDDIR SECONDS fuzz_NAME...
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=$1 seconds=$2 bad=0
-work=$(mktemp -d)
+shift 2
+# Half of the time of the shortest inputs would be the making of files.
+work=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$work"' EXIT
-for src in tests/fuzz/fuzz_*.c; do
-	name=$(basename "$src" .c)
-	corpus=tests/fuzz/corpus/${name#fuzz_}
-	mkdir -p "$work/$name"
+
+# run_one NAME N: process N of fuzzer NAME
+run_one() {
+	local corpus=tests/fuzz/corpus/${1#fuzz_} more=
 	[ -d "$corpus" ] || corpus=
 	# Weighing inputs by rare features would be half of the time of a session.
-	more=
-	[ "$name" != fuzz_session ] || more="-entropic=0 -max_len=1024"
-	if "$build/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 $more \
-		-artifact_prefix="$work/$name-" "$work/$name" $corpus >"$work/$name.log" 2>&1; then
-		printf '  %-20s ok, %s runs\n' "$name" "$(sed -nE 's/^stat::number_of_executed_units: //p' "$work/$name.log")"
+	[ "$1" != fuzz_session ] || more="-entropic=0 -max_len=1024"
+	"$build/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		$more -artifact_prefix="$work/$1-" "$work/$1" $corpus >"$work/$1.$2.log" 2>&1
+}
+
+# failed NAME N: what process N of fuzzer NAME found
+failed() {
+	tail -n 40 "$work/$1.$2.log" | sed 's/^/    | /'
+	for f in "$work/$1"-*; do
+		[ -f "$f" ] || continue
+		echo "    | input $(basename "$f"):"
+		od -A x -t x1z "$f" | head -n 20 | sed 's/^/    | /'
+	done
+}
+
+for name; do
+	pids=() runs=0 ok=true
+	mkdir -p "$work/$name"
+	for ((n = 0; n < $(nproc); n++)); do
+		run_one "$name" "$n" &
+		pids+=($!)
+	done
+	for n in "${!pids[@]}"; do
+		wait "${pids[n]}" || { ok=false; failed "$name" "$n"; }
+		runs=$((runs + $(sed -nE 's/^stat::number_of_executed_units: ([0-9]+).*/\1/p' "$work/$name.$n.log" | grep . || echo 0)))
+	done
+	if $ok; then
+		printf '  %-20s ok, %d runs, %d a second\n' "$name" "$runs" $((runs / seconds))
 	else
 		bad=$((bad + 1))
 		printf '  %-20s FAILED\n' "$name"
-		tail -n 40 "$work/$name.log" | sed 's/^/    | /'
-		for f in "$work/$name"-*; do [ -f "$f" ] && { echo "    | input $(basename "$f"):"; od -A x -t x1z "$f" | head -n 20 | sed 's/^/    | /'; }; done
 	fi
 done
 [ "$bad" -eq 0 ]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One session of fuzz_session: our node (session_node.c) with one to three scripted peers
- * (session_peer.c, session_packet.c), connected by socket pairs.
+ * (session_peer.c, session_packet.c), connected by socket pairs (session_pipe.c).
  */
 #ifndef FUZZ_SESSION_H
 #define FUZZ_SESSION_H
@@ -19,6 +19,7 @@
 #define PEERS_MAX 3U
 #define NODE_IDS 4U
 #define STORE_BYTES (5U << 20) /* two extents of the activity log */
+#define BITMAP_WORDS (STORE_BYTES / BM_BLOCK_BYTES / 64)
 #define TAMPERS_MAX 8U
 #define SEEN_MAX 32U
 #define SESSION_MAGIC_100 0x8620ec20U
@@ -39,6 +40,9 @@ struct session_conf {
 	bool diskless;         /* ours */
 	uint8_t peer_disk;     /* enum disk_state of the peers */
 	uint8_t relation[PEERS_MAX];
+	bool sockets;          /* of the system; else session_pipe.c's */
+	bool bitmap_plain;     /* those of the peers */
+	bool bitmap_later;     /* only when the input says so */
 	uint8_t seed;
 };
 
@@ -51,7 +55,7 @@ struct session_node {
 	struct event_base *base;
 	struct buf_pool *pool;
 	struct net_conn *conn[NODE_IDS];
-	unsigned read_turns;         /* so often there may be something to read */
+	unsigned read_turns;         /* of sockets: so often there may be something to read */
 	bool sent[NODE_IDS][STREAM_COUNT]; /* the peers have something to read there */
 	uint64_t steps;
 	bool ends[NODE_IDS];         /* or will find the end of the streams */
@@ -90,6 +94,16 @@ bool node_is_primary(const struct session *s);
 enum wire_protocol node_protocol(const struct session *s, unsigned peer);
 uint64_t node_uuid(const struct session *s);
 
+/* ---- socket pairs in memory ---- */
+
+/* Descriptors for close, shutdown, readv, recv, send and sendmsg, none of which ever waits. */
+void pipe_pair(int fd[static 2]);
+bool pipe_is(int fd);
+bool pipe_readable(int fd);
+bool pipe_writable(int fd);
+/* Ends not closed yet. */
+unsigned pipe_open_count(void);
+
 /* ---- its disk ---- */
 
 #define SESSION_UUID_BASE UINT64_C(0x1111111111111110) /* what both once had */
@@ -107,6 +121,8 @@ bool disk_next_done(struct session *s, struct core_event *ev);
 /* The metadata area is what our own writes made of it. */
 void disk_check(const struct session *s);
 uint64_t disk_sectors(void);
+/* Where ranges begin or end: the device's and the activity log extents' borders. */
+uint64_t disk_edge(unsigned choice);
 
 /* ---- the peers ---- */
 

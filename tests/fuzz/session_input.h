@@ -7,6 +7,12 @@
 #include <stdint.h>
 
 #define CONF_BYTES 8U
+#define CONF_CARRIER 7U           /* that byte's upper three bits all set: sockets of the system */
+#define CARRIER_BITS 0xe0U
+#define BITMAP_BITS 0x18U         /* of the same byte: the peers' bitmaps are plain, come later */
+#define CHOICE_BORDERS 216U       /* packet_choice.a: from here on at the borders of something */
+#define CHOICE_END 240U           /* where the device ends, in blocks */
+#define CHOICE_OWN_RANGE 0x80U    /* packet_choice.c: not that of an earlier packet */
 
 /*
  * Low four bits of an operation's first byte; bits 4-5 the peer, bit 6 the control stream, bit 7:

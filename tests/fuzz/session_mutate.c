@@ -16,6 +16,7 @@
 #define PACKETS_SEEN_MAX 64U
 #define HEADER_BYTES 16U
 #define NEW_BODY_MAX 96U
+#define DATA_BODY_BYTES 24U       /* of P_DATA, in front of the payload */
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *two,
@@ -87,7 +88,46 @@ static void put_header(struct input *in, uint8_t *p, size_t body)
 	put_be32(p + 12, 0);
 }
 
+/* Any length, or one that a payload could have. */
+static void put_length(struct input *in, uint8_t *header)
+{
+	static const uint32_t payloads[] = {
+		0, SECTOR_BYTES, BIO_MAX_BYTES, BIO_MAX_BYTES + SECTOR_BYTES, 1 << 24, 1 << 27,
+	};
+
+	if (prng_chance(&in->prng, 1, 2)) {
+		put_be32(header + 8, (uint32_t)edges[prng_below(&in->prng, 19)]);
+		return;
+	}
+	put_be16(header + 4, 0);
+	put_be16(header + 6, prng_chance(&in->prng, 1, 2) ? P_DATA : P_RS_DATA_REPLY);
+	put_be32(header + 8, DATA_BODY_BYTES + payloads[prng_below(&in->prng, 6)]);
+}
+
 /* ---- operations ---- */
+
+static bool is_packet(const uint8_t *op)
+{
+	return (op[0] & 0x0f) == OP_PACKET || (op[0] & 0x0f) == OP_PACKET_TOO;
+}
+
+/* The range that this operation names, if it does, begins at a border. */
+static void put_border(struct input *in, uint8_t *op, size_t n)
+{
+	uint64_t blocks = 1 + prng_below(&in->prng, 8);
+
+	if (is_packet(op) && n >= 5 && prng_chance(&in->prng, 1, 2)) {
+		/* It ends with the device, or a block later. */
+		op[2] = (uint8_t)(CHOICE_END - blocks);
+		op[3] = (uint8_t)(blocks - prng_below(&in->prng, 2));
+		op[4] |= CHOICE_OWN_RANGE;
+	} else if (is_packet(op) && n >= 3) {
+		op[2] = (uint8_t)(CHOICE_BORDERS + prng_below(&in->prng, 256 - CHOICE_BORDERS));
+	}
+	if ((op[0] & 0x0f) == OP_SUBMIT && n >= 4)
+		put_be16(op + 2, (uint16_t)(disk_edge((unsigned)prng_u64(&in->prng)) /
+					    BM_BLOCK_SECTORS));
+}
 
 static size_t new_op(struct input *in, uint8_t op[3 + HEADER_BYTES + NEW_BODY_MAX])
 {
@@ -97,13 +137,19 @@ static size_t new_op(struct input *in, uint8_t op[3 + HEADER_BYTES + NEW_BODY_MA
 	op[0] |= (uint8_t)(prng_chance(&in->prng, 1, 2) ? OP_PACKET
 							  : prng_below(&in->prng, OP_KINDS));
 	prng_bytes(&in->prng, op + 1, 13);
-	if ((op[0] & 0x0f) == OP_PACKET || (op[0] & 0x0f) == OP_PACKET_TOO)
+	if ((op[0] & 0x0f) == OP_SUBMIT)
+		put_be16(op + 2, (uint16_t)prng_below(&in->prng, STORE_BYTES / BM_BLOCK_BYTES));
+	if (prng_chance(&in->prng, 1, 3))
+		put_border(in, op, 14);
+	if (is_packet(op))
 		op[1] = (uint8_t)any_type(in);
 	if ((op[0] & 0x0f) == OP_RAW) {
 		size_t body = 4 * prng_below(&in->prng, NEW_BODY_MAX / 4);
 
 		put_be16(op + 1, (uint16_t)(HEADER_BYTES + body));
 		put_header(in, op + 3, body);
+		if (prng_chance(&in->prng, 1, 2))
+			put_length(in, op + 3);
 		prng_bytes(&in->prng, op + 3 + HEADER_BYTES, body);
 	}
 	return op_bytes(op, 3 + HEADER_BYTES + NEW_BODY_MAX);
@@ -150,7 +196,9 @@ static unsigned find_packets(const uint8_t *p, size_t n, size_t at[PACKETS_SEEN_
 
 static void put_edge(struct input *in, uint8_t *body, size_t n)
 {
-	uint64_t edge = edges[prng_below(&in->prng, sizeof(edges) / sizeof(edges[0]))];
+	uint64_t edge = prng_chance(&in->prng, 1, 4) ?
+				disk_edge((unsigned)prng_u64(&in->prng)) :
+				edges[prng_below(&in->prng, sizeof(edges) / sizeof(edges[0]))];
 	size_t at = n >= 8 ? 4 * prng_below(&in->prng, n / 4 - 1) : 0;
 
 	if (n >= 8 && prng_chance(&in->prng, 1, 2))
@@ -175,7 +223,7 @@ static void mutate_packet(struct input *in, unsigned op, size_t at, size_t n)
 			LLVMFuzzerMutate(p + HEADER_BYTES, body, body);
 		return;
 	case 2:
-		put_be32(p + 8, (uint32_t)edges[prng_below(&in->prng, 19)]);
+		put_length(in, p);
 		return;
 	case 3:
 		if (n > sizeof(copy) || length + n > UINT16_MAX)
@@ -207,6 +255,8 @@ static void mutate_op(struct input *in, unsigned i)
 	if ((op[0] & 0x0f) != OP_RAW || n < 3) {
 		if (n > 1)
 			LLVMFuzzerMutate(op + 1, n - 1, n - 1);
+		if (prng_chance(&in->prng, 1, 4))
+			put_border(in, op, n);
 		return;
 	}
 	count = find_packets(op + 3, n - 3, at);
@@ -255,6 +305,7 @@ static void mutate_once(struct input *in)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
 	static struct input in;
+	unsigned again;
 
 	if (size < CONF_BYTES || seed % 8 == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
@@ -264,6 +315,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	prng_seed(&in.prng, seed);
 	for (uint64_t n = 1 + prng_below(&in.prng, 4); n > 0; n--)
 		mutate_once(&in);
+	/* One in eight over sockets. */
+	again = CARRIER_BITS | (prng_chance(&in.prng, 1, 4) ? BITMAP_BITS : 0);
+	data[CONF_CARRIER] = (uint8_t)((data[CONF_CARRIER] & ~again) |
+				       (prng_u64(&in.prng) & again));
 	return in.size;
 }
 

@@ -18,6 +18,7 @@
 #define CORE_BYTES_MAX (16U << 20)
 #define SHUTDOWN_MS_MAX 120000U
 #define STALE_TIMERS_MAX 10000U
+#define STREAMS_MAX 64U           /* in use or lingering */
 
 static struct session *current; /* whose callbacks come */
 
@@ -266,15 +267,59 @@ static bool on_room(void *ctx, uint16_t type)
 	return core_peer_room(current->node.core, *(uint8_t *)ctx, type);
 }
 
+/* It asks for something to be done to a range, and that is not on the device. */
+static bool is_astray(const struct volume *vol, const struct pkt *pkt)
+{
+	uint32_t bytes = pkt->payload.bytes ? pkt->payload.bytes : pkt->u.block.bytes;
+	uint64_t sector = pkt->u.block.sector;
+
+	switch (pkt->type) {
+	case P_DATA:
+	case P_TRIM:
+	case P_ZEROES:
+	case P_DATA_REQUEST:
+	case P_RS_DATA_REQUEST:
+	case P_RS_DAGTAG_REQ:
+	case P_CSUM_RS_REQUEST:
+	case P_RS_CSUM_DAGTAG_REQ:
+	case P_OV_REQUEST:
+	case P_OV_DAGTAG_REQ:
+	case P_OUT_OF_SYNC:
+		return sector >= vol->size_sectors ||
+		       bytes > (vol->size_sectors - sector) * SECTOR_BYTES;
+	default:
+		return false;
+	}
+}
+
+/* What varies in length is given in memory of just that length: a sanitizer sees who reads on. */
+static void step_packet(struct session *s, struct core_event *ev)
+{
+	struct pkt exact = *ev->u.pkt.pkt;
+	uint8_t *var = malloc(exact.var_bytes);
+
+	ASSERT(var);
+	memcpy(var, exact.var, exact.var_bytes);
+	exact.var = var;
+	ev->u.pkt.pkt = &exact;
+	step(s, ev);
+	free(var);
+}
+
 static void on_packet(void *ctx, enum stream stream, const struct pkt *pkt)
 {
+	uint8_t peer = *(uint8_t *)ctx;
+	struct session *s = current;
 	struct core_event ev;
+	bool astray = is_astray(s->node.core->vol[0], pkt);
 
 	ev.kind = EV_PKT;
-	ev.u.pkt = (struct ev_pkt){
-		.peer = *(uint8_t *)ctx, .stream = (uint8_t)stream, .pkt = pkt,
-	};
-	step(current, &ev);
+	ev.u.pkt = (struct ev_pkt){ .peer = peer, .stream = (uint8_t)stream, .pkt = pkt };
+	if (pkt->var_bytes)
+		step_packet(s, &ev);
+	else
+		step(s, &ev);
+	ASSERT(!astray || node_conn_state(s, peer) != CONN_CONNECTED);
 }
 
 static void on_tx_done(void *ctx, enum stream stream, uint32_t bytes)
@@ -472,6 +517,71 @@ void node_streams(struct session *s, unsigned peer, const int fd[STREAM_COUNT])
 	net_conn_established(conn);
 }
 
+static bool turn_sockets(struct session_node *n)
+{
+	uint64_t steps = n->steps;
+
+	if (n->read_turns == 0 && list_empty(&n->net->lingering))
+		return false;
+	n->read_turns -= n->read_turns > 0;
+	event_base_loop(n->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	return n->steps != steps || n->read_turns > 0;
+}
+
+struct ready {
+	struct net_stream *stream;
+	bool readable, writable;
+};
+
+/* As libevent does it: what was ready at the beginning of the turn, and is still waited for. */
+static bool turn_pipe(const struct ready *ready)
+{
+	struct net_stream *stream = ready->stream;
+	bool reads = ready->readable && event_pending(&stream->ev_read, EV_READ, NULL);
+	bool writes = ready->writable && event_pending(&stream->ev_write, EV_WRITE, NULL);
+
+	if (reads)
+		net_stream_readable(stream);
+	if (writes && event_pending(&stream->ev_write, EV_WRITE, NULL)) {
+		event_del(&stream->ev_write);
+		event_get_callback(&stream->ev_write)(stream->fd, EV_WRITE, stream);
+	}
+	return reads || writes;
+}
+
+static unsigned find_ready(struct session_node *n, struct ready ready[static STREAMS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < NODE_IDS; i++) {
+		for (unsigned k = 0; n->conn[i] && k < STREAM_COUNT; k++) {
+			if (n->conn[i]->streams[k])
+				ready[count++].stream = n->conn[i]->streams[k];
+		}
+	}
+	LIST_FOR_EACH(link, &n->net->lingering) {
+		ASSERT(count < STREAMS_MAX);
+		ready[count++].stream = LIST_ENTRY(link, struct net_stream, link);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		ready[i].readable = pipe_readable(ready[i].stream->fd);
+		ready[i].writable = pipe_writable(ready[i].stream->fd);
+	}
+	return count;
+}
+
+/* In the one or the other order. */
+static bool turn_pipes(struct session *s)
+{
+	struct ready ready[STREAMS_MAX];
+	unsigned count = find_ready(&s->node, ready);
+	bool moved = false;
+
+	for (unsigned i = 0; i < count; i++)
+		moved |= turn_pipe(&ready[s->conf.seed & 4 ? count - 1 - i : i]);
+	return moved;
+}
+
 bool node_turn(struct session *s)
 {
 	struct session_node *n = &s->node;
@@ -483,13 +593,7 @@ bool node_turn(struct session *s)
 		moved = true;
 	}
 	net_resume(n->net);
-	if (n->read_turns > 0 || !list_empty(&n->net->lingering)) {
-		uint64_t steps = n->steps;
-
-		n->read_turns -= n->read_turns > 0;
-		event_base_loop(n->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		moved |= n->steps != steps || n->read_turns > 0;
-	}
+	moved |= s->conf.sockets ? turn_sockets(n) : turn_pipes(s);
 	if (net_has_output(n->net)) {
 		net_flush(n->net);
 		moved = true;

@@ -4,12 +4,11 @@
 
 #include "base/assert.h"
 #include "session.h"
+#include "session_input.h"
 
 #define SECTOR_STEP 8U
 #define EDGE_FIRST 224U
-#define EDGE_MIDDLE 240U
 #define BLOCKS_MAX 8U
-#define BITMAP_WORDS (STORE_BYTES / BM_BLOCK_BYTES / 64)
 
 static const struct seen *seen_of(const struct script *sc, unsigned choice)
 {
@@ -104,7 +103,8 @@ static void rx_state(struct session *s, struct script *sc, const struct pkt *got
 	sc->repl = conn == REPL_WF_BITMAP_S ? REPL_WF_BITMAP_T : REPL_WF_BITMAP_S;
 	pkt.u.state = script_state_word(s, sc, sc->repl);
 	script_send(s, sc, STREAM_DATA, &pkt);
-	script_send_bitmap(s, sc, UINT64_C(0xff00ff));
+	if (!s->conf.bitmap_later)
+		script_send_bitmap(s, sc, s->conf.bitmap_plain ? 0 : UINT64_C(0xff00ff));
 }
 
 void script_rx(struct session *s, struct script *sc, enum stream stream, const struct pkt *got)
@@ -195,23 +195,6 @@ void script_rx(struct session *s, struct script *sc, enum stream stream, const s
 	}
 }
 
-void script_send_bitmap(struct session *s, struct script *sc, uint64_t pattern)
-{
-	uint64_t words[BITMAP_WORDS] = { pattern, 0, pattern }, pos = 0;
-	uint8_t bytes[WIRE_PACKET_MAX_BYTES];
-	size_t n;
-
-	if (sc->phase == SCRIPT_DOWN || sc->ctx.apv < 100)
-		return;
-	for (;;) {
-		n = wire_encode_bitmap(&sc->ctx, 0, words, disk_sectors() / BM_BLOCK_SECTORS, &pos,
-				       bytes, sizeof(bytes));
-		if (n == 0)
-			return;
-		script_write(s, sc, STREAM_DATA, bytes, n);
-	}
-}
-
 /* ---- packets that an input asks for ---- */
 
 static uint64_t uuid_of(const struct session *s, const struct script *sc, unsigned choice)
@@ -241,8 +224,10 @@ static uint64_t sector_of(uint8_t choice)
 {
 	if (choice == UINT8_MAX)
 		return UINT64_C(1) << 52;
+	if (choice >= CHOICE_BORDERS && choice < EDGE_FIRST)
+		return disk_edge(choice);
 	if (choice >= EDGE_FIRST)
-		return disk_sectors() + (uint64_t)choice * SECTOR_STEP - EDGE_MIDDLE * SECTOR_STEP;
+		return disk_sectors() + (uint64_t)choice * SECTOR_STEP - CHOICE_END * SECTOR_STEP;
 	return (uint64_t)choice * SECTOR_STEP;
 }
 
@@ -252,14 +237,17 @@ static void choose_block(const struct script *sc, const struct packet_choice *ch
 	const struct seen *seen = seen_of(sc, ch->c);
 	struct pkt_block *b = &pkt->u.block;
 
-	if (seen && ch->c < 128) {
+	if (seen && ch->c < CHOICE_OWN_RANGE) {
 		*b = seen->block;
 	} else {
 		b->sector = sector_of(ch->a);
 		b->block_id = ch->c;
-		b->bytes = (1 + ch->b % BLOCKS_MAX) * BM_BLOCK_BYTES;
+		b->bytes = ch->b == UINT8_MAX ? SECTOR_BYTES :
+						(1 + ch->b % BLOCKS_MAX) * BM_BLOCK_BYTES;
 	}
 	b->dp_flags = ch->d;
+	/* Now and then a volume that there is not. */
+	pkt->vnr = ch->d >> 12 == 0xf;
 	b->seq = ch->a;
 	b->dagtag_node = ch->b % NODE_IDS;
 	b->dagtag = sc->dagtag;
@@ -465,6 +453,7 @@ void script_send_choice(struct session *s, struct script *sc, enum stream stream
 {
 	struct pkt pkt = { .type = ch->type };
 	struct pkt_uuids uuids = { 0 };
+	static const uint64_t zero_words[BITMAP_WORDS + 2];
 
 	switch (ch->type) {
 	case P_TWOPC_PREPARE:
@@ -479,6 +468,10 @@ void script_send_choice(struct session *s, struct script *sc, enum stream stream
 		choose_reply(sc, ch, &pkt);
 		break;
 	case P_BITMAP:
+		/* Of any length. */
+		pkt.var = (const uint8_t *)zero_words;
+		pkt.var_bytes = ch->b % (BITMAP_WORDS + 2) * 8;
+		break;
 	case P_COMPRESSED_BITMAP:
 		script_send_bitmap(s, sc, (uint64_t)ch->d << ch->a % 48);
 		return;

@@ -19,6 +19,7 @@
 #define ATTEMPTS_MAX 6U
 #define HMAC_BYTES 20U
 #define ANSWER_BYTES_MAX (64U << 10)
+#define FRONT_BYTES 48U            /* header and body of packets with a payload */
 
 static const uint8_t challenge[AUTH_CHALLENGE_BYTES] = { 1, 2, 3, 4 };
 static uint8_t packet_bytes[WIRE_PACKET_MAX_BYTES + ANSWER_BYTES_MAX + 64];
@@ -67,7 +68,7 @@ static void forget(struct session *s, const struct script *sc)
 static void write_now(struct session *s, struct script *sc, enum stream stream, const uint8_t *p,
 		      size_t n)
 {
-	for (unsigned tries = 0; n > 0 && tries < WRITE_TRIES && sc->fd[stream] >= 0; tries++) {
+	for (unsigned tries = 0; n > 0 && tries < WRITE_TRIES && sc->fd[stream] != -1; tries++) {
 		ssize_t done = send(sc->fd[stream], p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (s->node.read_turns == 0)
@@ -108,7 +109,7 @@ void script_write(struct session *s, struct script *sc, enum stream stream, cons
 {
 	struct script_tx *tx = &sc->tx[stream];
 
-	if (sc->fd[stream] < 0)
+	if (sc->fd[stream] == -1)
 		return;
 	if (n > TX_BYTES - tx->count)
 		flush_stream(s, sc, stream);
@@ -132,7 +133,7 @@ void script_close(struct session *s, struct script *sc)
 	expect_end(s);
 	forget(s, sc);
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
-		if (sc->fd[k] >= 0)
+		if (sc->fd[k] != -1)
 			close(sc->fd[k]);
 		sc->fd[k] = -1;
 		sc->rx[k].start = sc->rx[k].count = sc->rx[k].skip = 0;
@@ -144,7 +145,7 @@ void script_end_stream(struct session *s, struct script *sc, enum stream stream)
 {
 	flush_stream(s, sc, stream);
 	expect_end(s);
-	if (sc->fd[stream] >= 0)
+	if (sc->fd[stream] != -1)
 		shutdown(sc->fd[stream], SHUT_WR);
 }
 
@@ -164,6 +165,17 @@ static void send_features(struct session *s, struct script *sc)
 	script_send(s, sc, STREAM_DATA, &pkt);
 }
 
+static void open_pair(const struct session *s, int pair[static 2])
+{
+	int rc = 0;
+
+	if (s->conf.sockets)
+		rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
+	else
+		pipe_pair(pair);
+	ASSERT(rc == 0);
+}
+
 void script_connect(struct session *s, struct script *sc)
 {
 	int ours[STREAM_COUNT];
@@ -172,9 +184,8 @@ void script_connect(struct session *s, struct script *sc)
 		return;
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
 		int pair[2];
-		int rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
 
-		ASSERT(rc == 0);
+		open_pair(s, pair);
 		ours[k] = pair[0];
 		sc->fd[k] = pair[1];
 	}
@@ -202,7 +213,9 @@ static void fix_length(uint8_t *p, size_t n)
 /* The packet as it goes out; the number of bytes. */
 static size_t tamper(struct tamper *t, uint8_t *p, size_t n, size_t room)
 {
-	size_t at = n ? t->at % n : 0;
+	/* Half of the time in what is not payload. */
+	size_t front = t->at >= 0x8000 && n > FRONT_BYTES ? FRONT_BYTES : n;
+	size_t at = front ? t->at % front : 0;
 	size_t count = t->count % 9;
 
 	switch (t->kind) {
@@ -241,6 +254,20 @@ static size_t tamper(struct tamper *t, uint8_t *p, size_t n, size_t room)
 	}
 }
 
+/* What packet_bytes begin with. */
+static void send_tampered(struct session *s, struct script *sc, enum stream stream, size_t n)
+{
+	for (unsigned i = 0; i < TAMPERS_MAX && !sc->healthy; i++) {
+		struct tamper *t = &sc->tamper[i];
+
+		if (!t->armed || t->skip-- > 0)
+			continue;
+		t->armed = false;
+		n = tamper(t, packet_bytes, n, sizeof(packet_bytes));
+	}
+	script_write(s, sc, stream, packet_bytes, n);
+}
+
 void script_send(struct session *s, struct script *sc, enum stream stream, const struct pkt *pkt)
 {
 	struct pkt with = *pkt;
@@ -260,16 +287,26 @@ void script_send(struct session *s, struct script *sc, enum stream stream, const
 	if (n == 0)
 		return;
 	memset(packet_bytes + n, 0, pkt->payload.bytes);
-	n += pkt->payload.bytes;
-	for (unsigned i = 0; i < TAMPERS_MAX && !sc->healthy; i++) {
-		struct tamper *t = &sc->tamper[i];
+	send_tampered(s, sc, stream, n + pkt->payload.bytes);
+}
 
-		if (!t->armed || t->skip-- > 0)
-			continue;
-		t->armed = false;
-		n = tamper(t, packet_bytes, n, sizeof(packet_bytes));
+void script_send_bitmap(struct session *s, struct script *sc, uint64_t pattern)
+{
+	uint64_t words[BITMAP_WORDS] = { pattern, 0, pattern }, pos = 0;
+	size_t n;
+
+	if (sc->phase == SCRIPT_DOWN || sc->ctx.apv < 100)
+		return;
+	/* Those go plain: a code would be longer. */
+	for (unsigned i = 0; i < BITMAP_WORDS && pattern % 2 == 0; i++)
+		words[i] = UINT64_C(0x5555555555555555);
+	for (;;) {
+		n = wire_encode_bitmap(&sc->ctx, 0, words, disk_sectors() / BM_BLOCK_SECTORS, &pos,
+				       packet_bytes, WIRE_PACKET_MAX_BYTES);
+		if (n == 0)
+			return;
+		send_tampered(s, sc, STREAM_DATA, n);
 	}
-	script_write(s, sc, stream, packet_bytes, n);
 }
 
 /* ---- the handshake ---- */
@@ -554,11 +591,11 @@ bool script_run(struct session *s, struct script *sc)
 	for (unsigned k = 0; k < STREAM_COUNT; k++) {
 		enum filled filled = FILLED_NOTHING;
 
-		if (sc->fd[k] >= 0 && (s->node.sent[sc->id][k] || s->node.ends[sc->id]))
+		if (sc->fd[k] != -1 && (s->node.sent[sc->id][k] || s->node.ends[sc->id]))
 			filled = FILLED_MORE;
 		s->node.sent[sc->id][k] = false;
 
-		while (filled == FILLED_MORE && sc->fd[k] >= 0) {
+		while (filled == FILLED_MORE && sc->fd[k] != -1) {
 			filled = fill(s, sc, k);
 			moved |= filled != FILLED_NOTHING;
 			while (!sc->blind && sc->phase != SCRIPT_DOWN && take_packet(s, sc, k))

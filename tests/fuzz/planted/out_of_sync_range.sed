@@ -1,0 +1,2 @@
+# src/core/resync.c: what is out of sync may end behind the device
+s/(block->bytes + SECTOR_BYTES - 1).*> vol->size_sectors - block->sector) {/false) {/
