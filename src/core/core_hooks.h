@@ -243,6 +243,8 @@ void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol
 void sync_repl_changed(struct core *core, struct peer_device *pd, enum repl_state old);
 /* Connection lost: forget transfers and requests of this peer device, keep bits. */
 void sync_peer_lost(struct core *core, struct peer *peer);
+/* A verify that runs ends where the volume does now. */
+void verify_size_changed(struct core *core, struct volume *vol);
 /* Requests of this resync are in flight (choice of one SyncTarget per volume, 5.3). */
 bool resync_active(const struct core *core, const struct peer_device *pd);
 void resync_run(struct core *core);

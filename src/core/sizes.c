@@ -188,6 +188,7 @@ void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
 	vol->size_sectors = sectors;
 	if (vol_has_md(vol))
 		bitmap_size_changed(core, vol);
+	verify_size_changed(core, vol);
 	FOR_EACH_PEER(core, peer) {
 		if (peer_connected(core, peer))
 			sizes_send(core, peer, vol->v);

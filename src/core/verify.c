@@ -122,6 +122,17 @@ void verify_enter(struct core *core, struct peer_device *pd)
 		 (unsigned long long)(ov->start_bit * BM_BLOCK_SECTORS));
 }
 
+void verify_size_changed(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		struct verify *ov = &peer->pd[vol->v].ov;
+		uint64_t gone = ov->end_bit > vol->bm.bits ? ov->end_bit - vol->bm.bits : 0;
+
+		ov->end_bit -= gone;
+		ov->left_bits -= gone < ov->left_bits ? gone : ov->left_bits;
+	}
+}
+
 /* Everything below has been compared or given up. */
 static uint64_t reached_bit(const struct volume *vol, const struct peer_device *pd)
 {
