@@ -8,6 +8,7 @@
 
 #define UNSETTLED_NS (3 * NS_PER_S)
 #define LEFTOVER_NS (10 * NS_PER_S)
+#define AFTER_CRASH_NS NS_PER_MS
 
 /* This connected peer holds what we hold. */
 static bool same_data(const struct core *core, const struct volume *vol,
@@ -51,6 +52,12 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 
 /* ---- pairs that no event will settle any more ---- */
 
+/* One of the two has what a crash has left, the other has got something else since. */
+static bool crash_divides(const struct volume *vol, const struct peer_device *pd)
+{
+	return vol->crashed_primary != !!(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
+}
+
 /*
  * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync
  * settles it. Bits between equal disks wait longest: third nodes may tell that the blocks are
@@ -73,7 +80,12 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 		return 0;
 	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
 		return UNSETTLED_NS;
-	return bitmap_weight(vol, pd->p) && !pd->ov.found ? LEFTOVER_NS : 0;
+	if (!bitmap_weight(vol, pd->p) || pd->ov.found)
+		return 0;
+	if (!crash_divides(vol, pd))
+		return LEFTOVER_NS;
+	/* What a lost Primary has sent says more. */
+	return core->reconcile.pending ? 0 : AFTER_CRASH_NS;
 }
 
 void leftover_run(struct core *core, struct peer_device *pd)

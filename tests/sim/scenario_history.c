@@ -255,6 +255,42 @@ static void blind_survivor(struct world *w)
 	}
 }
 
+/*
+ * The Primary B loses its power, and what was not flushed; A, which is behind, resyncs from what is
+ * left, and then from C, which has all that was answered. Now B lacks what A has got: it must not
+ * stay in sync with A, nor become C's source later.
+ */
+static void left_behind_by_target(struct world *w)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, B);
+		sc_write(w, 1);
+		sc_part(w, A, B);
+		sc_part(w, A, C);
+		sc_write(w, 1);
+		sc_write(w, 2);
+		sc_wait(w, 500);
+		sc_unplug(w, B, C);
+		sc_power_cut(w, B);
+		sc_start(w, B);
+		sc_join(w, A, B);
+		sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+		sc_wait_disk(w, A, DISK_UP_TO_DATE);
+		sc_join(w, A, C);
+		sc_wait_repl(w, A, C, REPL_SYNC_TARGET);
+		sc_wait_repl(w, A, C, REPL_ESTABLISHED);
+		sc_wait_disk(w, A, DISK_UP_TO_DATE);
+		sc_expect(w, oracle_check_node(w, A) == SIM_NEVER, "A has got all from C");
+		sc_wait(w, 300);
+		sc_open(w, A);
+		sc_write(w, 3);
+		check_primary_peers(w);
+		sc_join(w, B, C);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_history[] = {
 	{ "H2-stream-points", h2_stream_points },
 	{ "H5-promote-at-once", h5_promote_at_once },
@@ -267,5 +303,6 @@ const struct scenario scenarios_history[] = {
 	{ "H64-disconnect-in-resync", h64_disconnect_in_resync },
 	{ "claim-of-half-open", claim_of_half_open },
 	{ "blind-survivor", blind_survivor },
+	{ "left-behind-by-target", left_behind_by_target },
 	{ NULL, NULL },
 };
