@@ -84,6 +84,19 @@ $(B)/sim: $(call objs,$(wildcard tests/sim/*.c)) $(LIBFILES)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_TEST)
 
+# The simulator with a fault that DRBD has had in the sources that the first line of mutants/NAME.sed names.
+MUTANTS ?= $(patsubst tests/sim/mutants/%.sed,%,$(wildcard tests/sim/mutants/*.sed))
+MUTANT_PROGRAMS := $(addprefix $(B)/mutants/,$(MUTANTS))
+SIM_OBJECTS := $(call objs,$(wildcard tests/sim/*.c))
+$(B)/mutants/%: tests/sim/mutants/%.sed $(B)/sim
+	@rm -rf $@.src && mkdir -p $@.src
+	@echo "  MUTANT  $@"
+	$(Q)for file in $$(sed -n '1s/^# \([^:]*\): .*/\1/p' $<); do \
+		c=$@.src/$$(basename $$file); sed -f $< $$file >$$c; \
+		! cmp -s $$file $$c || { echo "$<: $$file has no such line"; exit 1; }; \
+		$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -w -c $$c -o $${c%.c}.o || exit 1; done
+	$(Q)$(CC) $(LDFLAGS) -s -o $@ $@.src/*.o $(SIM_OBJECTS) -Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_TEST)
+
 # libFuzzer needs clang: each target builds everything it links with instrumentation of its own.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(foreach l,$(LIBNAMES),$(wildcard src/$(l)/*.c))
@@ -128,7 +141,7 @@ $(PLANTED): $(B)/fuzz/planted/%: tests/fuzz/planted/%.sed $(B)/fuzz/fuzz_session
 
 # ---- what people call ----
 
-.PHONY: soak help deps deps-test demo check check-kernel lint sim fuzz bench install uninstall clean
+.PHONY: soak help deps deps-test demo check check-kernel lint sim sim-mutants fuzz bench install uninstall clean
 
 help:
 	@echo "make            build drbdfs and drbdctl into $(B)/"
@@ -138,6 +151,7 @@ help:
 	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
+	@echo "make sim-mutants  which planted faults random lives find (LIVES=20000 MUTANTS=\"H1 H2\")"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20, after a test of one with planted faults (FUZZERS=\"...\")"
 	@echo "make lint       layers, purity, sizes"
@@ -160,6 +174,11 @@ SEEDS ?= 2000
 sim: $(B)/sim
 	$(B)/sim --seeds $(SEEDS)
 
+# Random lives find the mutants: LIVES=20000 MUTANTS="H1 H2".
+LIVES ?= 20000
+sim-mutants: $(MUTANT_PROGRAMS)
+	@tests/sim/mutants.sh $(B) lives $(LIVES) $(MUTANTS)
+
 # What the shell cannot do in tests/integration.
 INTEGRATION_PROGRAMS := $(patsubst tests/integration/%.c,$(B)/%,$(wildcard tests/integration/*.c))
 $(INTEGRATION_PROGRAMS): $(B)/%: $(B)/tests/integration/%.o
@@ -170,7 +189,7 @@ $(INTEGRATION_PROGRAMS): $(B)/%: $(B)/tests/integration/%.o
 tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS)
 
 check: deps-test
-	@$(MAKE) --no-print-directory -j$(shell nproc) tests
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS)
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all

@@ -1,0 +1,5 @@
+# src/core/md.c src/core/reach.c: a stale disk is attached as a good one when no other is left
+# scenario H9-stale-attach
+s/flags &= ~MDF_WAS_UP_TO_DATE;/;/
+s/if (vol->exposed_uuid != 0 && st->vol/if (0 \&\& st->vol/
+/^bool cluster_may_be_up_to_date/,/newer data/s/return false;$/;/
