@@ -183,10 +183,21 @@ sim-mutants: $(MUTANT_PROGRAMS)
 INTEGRATION_PROGRAMS := $(patsubst tests/integration/%.c,$(B)/%,$(wildcard tests/integration/*.c))
 $(INTEGRATION_PROGRAMS): $(B)/%: $(B)/tests/integration/%.o
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -pthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(PROGRAM_LIBS) -pthread
+$(B)/volatile_disk: PROGRAM_LIBS = $(shell pkg-config --libs fuse3)
+
+# A daemon with a fault in the source that the first line of planted/NAME.sed names, for tests that must find it.
+PLANTED_DAEMONS := $(patsubst tests/integration/planted/%.sed,$(B)/planted/%/drbdfs,$(wildcard tests/integration/planted/*.sed))
+$(PLANTED_DAEMONS): $(B)/planted/%/drbdfs: tests/integration/planted/%.sed $(B)/drbdfs
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)file=$$(sed -n '1s/^# \(.*\.c\): .*/\1/p' $<) && sed -f $< $$file >$(@D)/planted.c && \
+		{ ! cmp -s $$file $(@D)/planted.c || { echo "$<: $$file has no such line"; exit 1; }; }
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -c $(@D)/planted.c -o $(@D)/planted.o
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call objs,$(wildcard daemon/*.c)) $(@D)/planted.o -Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_DAEMON)
 
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS)
+tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS) $(PLANTED_DAEMONS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS)

@@ -80,6 +80,18 @@ two_nodes_slow_resync() { # SIZE PING_TIMEOUT_DS
 	model_new alpha
 }
 
+# The disk of NODE lies in the volatile cache of volatile_disk from now on; commands: $WORK/NODE/below/ctl.
+volatile_disk_below() { # NODE
+	local below=$WORK/$1/below pid
+	mkdir "$below"
+	mv "$(node_disk "$1")" "$WORK/$1/durable.img"
+	"$B/volatile_disk" "$WORK/$1/durable.img" "$below" >"$WORK/$1/below.log" 2>&1 </dev/null &
+	pid=$!
+	on_exit "fusermount3 -uzq '$below'; kill_jobs TERM $pid"
+	must wait_for 30 "the disk below $1" test -e "$below/ctl"
+	ln -s "$below/disk" "$(node_disk "$1")"
+}
+
 # The text of the last must_fail, or of `run COMMAND...`.
 run() { "$@" >"$WORK/out" 2>&1; }
 said() { # EXTENDED-REGEX...

@@ -5,11 +5,15 @@
  *   records write FILE JOURNAL SEED THREADS
  *           until a write fails or SIGTERM: each thread writes 1 to 16 neighbouring places of its
  *           own part again and again
+ *   records sync FILE JOURNAL SEED THREADS
+ *           the same, with an fdatasync after up to 16 writes, which acknowledges them
  *   records verify FILE JOURNAL
  *           each place holds its last acknowledged number, or a later one that was issued there;
  *           what is read counts as acknowledged from then on
  *   records look FILE JOURNAL
  *           the same, and what is read counts for nothing
+ *   records verify-cut FILE JOURNAL
+ *           as verify, for each 512 bytes of a place: what was not acknowledged may be torn there
  *   records acknowledged JOURNAL
  *           how many were
  *
@@ -29,8 +33,10 @@
 #include <unistd.h>
 
 #define PLACE_BYTES 4096U
+#define SECTOR_BYTES 512U
 #define RUN_MAX 16U
 #define THREADS_MAX 64U
+#define UNSYNCED_MAX 16U
 #define PLACES_MAX (1U << 20)
 
 enum entry_kind { ISSUED = 1, ACKNOWLEDGED = 2 };
@@ -58,6 +64,8 @@ static uint32_t places;
 static unsigned thread_count;
 static atomic_uint_fast64_t next_number;
 static atomic_bool stop;
+static bool synced;
+static size_t whole_bytes = PLACE_BYTES; /* what a power loss does not tear */
 
 static _Noreturn void die(const char *what)
 {
@@ -127,7 +135,29 @@ struct writer {
 	unsigned index;
 	unsigned seed;
 	int error;
+	/* Written and not acknowledged. */
+	unsigned unsynced;
+	struct { uint32_t first, count; uint64_t number; } written[UNSYNCED_MAX];
 };
+
+/* With sync: not after each. */
+static int acknowledge(struct writer *w, uint32_t first, uint32_t count, uint64_t number)
+{
+	w->written[w->unsynced].first = first;
+	w->written[w->unsynced].count = count;
+	w->written[w->unsynced++].number = number;
+	if (synced) {
+		if (w->unsynced < UNSYNCED_MAX && rand_r(&w->seed) % UNSYNCED_MAX)
+			return 0;
+		if (fdatasync(file_fd))
+			return errno;
+	}
+	for (unsigned i = 0; i < w->unsynced; i++)
+		journal_add(ACKNOWLEDGED, w->written[i].first, w->written[i].count,
+			    w->written[i].number);
+	w->unsynced = 0;
+	return 0;
+}
 
 static void *write_records(void *arg)
 {
@@ -148,11 +178,10 @@ static void *write_records(void *arg)
 		fill(buf, first, count, number);
 		journal_add(ISSUED, first, count, number);
 		n = pwrite(file_fd, buf, bytes, (off_t)first * PLACE_BYTES);
-		if (n != (ssize_t)bytes) {
-			w->error = n < 0 ? errno : EIO;
+		w->error = n < 0 ? errno : n != (ssize_t)bytes ? EIO :
+			   acknowledge(w, first, count, number);
+		if (w->error)
 			break;
-		}
-		journal_add(ACKNOWLEDGED, first, count, number);
 	}
 	free(buf);
 	return NULL;
@@ -225,15 +254,16 @@ static bool was_issued(const struct journal *j, uint32_t place, uint64_t number)
 	return false;
 }
 
-static bool place_is_good(const struct journal *j, const unsigned char *block, uint32_t place,
-			  uint64_t last, uint64_t *number)
+/* A part of a place that is whole or torn by nothing. */
+static bool part_is_good(const struct journal *j, const unsigned char *part, size_t bytes,
+			 uint32_t place, uint64_t last, uint64_t *number)
 {
 	struct mark m;
 
-	memcpy(&m, block, sizeof(m));
+	memcpy(&m, part, sizeof(m));
 	*number = m.number;
-	for (size_t at = sizeof(m); at < PLACE_BYTES; at += sizeof(m)) {
-		if (memcmp(block, block + at, sizeof(m))) {
+	for (size_t at = sizeof(m); at < bytes; at += sizeof(m)) {
+		if (memcmp(part, part + at, sizeof(m))) {
 			printf("place %u is torn at byte %zu\n", place, at);
 			return false;
 		}
@@ -248,6 +278,21 @@ static bool place_is_good(const struct journal *j, const unsigned char *block, u
 		printf("place %u: holds number %" PRIu64 " of place %" PRIu64
 		       ", which was not written here\n", place, m.number, m.place);
 		return false;
+	}
+	return true;
+}
+
+/* *number: the oldest in it. */
+static bool place_is_good(const struct journal *j, const unsigned char *block, uint32_t place,
+			  uint64_t last, uint64_t *number)
+{
+	uint64_t n;
+
+	*number = UINT64_MAX;
+	for (size_t at = 0; at < PLACE_BYTES; at += whole_bytes) {
+		if (!part_is_good(j, block + at, whole_bytes, place, last, &n))
+			return false;
+		*number = n < *number ? n : *number;
 	}
 	return true;
 }
@@ -297,15 +342,19 @@ static int run_count(char **argv)
 
 int main(int argc, char **argv)
 {
-	if (argc == 6 && !strcmp(argv[1], "write"))
+	synced = argc == 6 && !strcmp(argv[1], "sync");
+	if (synced || (argc == 6 && !strcmp(argv[1], "write")))
 		return run_write(argv + 2);
-	if (argc == 4 && !strcmp(argv[1], "verify"))
+	if (argc == 4 && !strcmp(argv[1], "verify-cut"))
+		whole_bytes = SECTOR_BYTES;
+	if (argc == 4 && (!strcmp(argv[1], "verify") || !strcmp(argv[1], "verify-cut")))
 		return run_verify(argv + 2, true);
 	if (argc == 4 && !strcmp(argv[1], "look"))
 		return run_verify(argv + 2, false);
 	if (argc == 3 && !strcmp(argv[1], "acknowledged"))
 		return run_count(argv + 2);
-	fprintf(stderr, "usage: records write FILE JOURNAL SEED THREADS | verify FILE JOURNAL | "
+	fprintf(stderr, "usage: records write|sync FILE JOURNAL SEED THREADS | "
+		"verify|verify-cut FILE JOURNAL | "
 		"look FILE JOURNAL | acknowledged JOURNAL\n");
 	return 2;
 }
