@@ -97,6 +97,12 @@ $(B)/mutants/%: tests/sim/mutants/%.sed $(B)/sim
 		$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -w -c $$c -o $${c%.c}.o || exit 1; done
 	$(Q)$(CC) $(LDFLAGS) -s -o $@ $@.src/*.o $(SIM_OBJECTS) -Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_TEST)
 
+# The test that the second line of mutants/NAME.sed names, where it is no scenario, with that fault.
+MUTANT_TESTS := $(patsubst tests/sim/mutants/%.sed,$(B)/mutants/%.test,$(shell grep -l '^# program ' tests/sim/mutants/*.sed))
+$(B)/mutants/%.test: $(B)/mutants/% $(UNIT_TESTS) $(PROPERTY_TESTS)
+	$(Q)$(CC) $(LDFLAGS) -s -o $@ $<.src/*.o $(B)/$$(sed -n '2s/^# program //p' tests/sim/mutants/$*.sed).o $(TESTLIB) \
+		-Wl,--start-group $(LIBFILES) -Wl,--end-group $(LIBS_TEST)
+
 # libFuzzer needs clang: each target builds everything it links with instrumentation of its own.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(foreach l,$(LIBNAMES),$(wildcard src/$(l)/*.c))
@@ -200,7 +206,7 @@ $(PLANTED_DAEMONS): $(B)/planted/%/drbdfs: tests/integration/planted/%.sed $(B)/
 tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS) $(PLANTED_DAEMONS)
 
 check: deps-test
-	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS)
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS) $(MUTANT_TESTS)
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all

@@ -69,8 +69,8 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 	done
 	echo "simulator"
 	run_plain "sim: named scenarios" 300 "$build/sim" --scenarios
-	run_plain "sim: scenarios find mutants" 300 tests/sim/mutants.sh "$build" scenario
-	run_plain "sim: random lives find mutants" 300 tests/sim/mutants.sh "$build" lives 1000 H16 H20 H28
+	run_plain "sim: mutants are found" 300 tests/sim/mutants.sh "$build" test
+	run_plain "sim: mutants are found by random lives" 300 tests/sim/mutants.sh "$build" lives 1000 H16 H20 H28
 	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
 	run_plain "sim: 100 schedules (asan)" 600 "$build/asan/sim" --seeds 100
 fi

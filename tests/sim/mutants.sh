@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Shows that the simulator finds the faults that tests/sim/mutants/*.sed plant. Each program is built by make.
-# Usage: tests/sim/mutants.sh BUILDDIR scenario [NAMES...]       the scenario that its second line names fails
+# Usage: tests/sim/mutants.sh BUILDDIR test [NAMES...]           the test that its second line names fails
 #        tests/sim/mutants.sh BUILDDIR lives COUNT [NAMES...]    random lives find it, from seed 1 on
 # All mutants without names. The last line counts.
 set -u
@@ -9,21 +9,20 @@ cd "$(dirname "$0")/../.." || exit 2
 build=$1 what=$2
 shift 2
 
-scenario_of() { sed -n '2s/^# scenario //p' "tests/sim/mutants/$1.sed"; }
-
 # Both print one line, which says "found" or "NOT FOUND".
-by_scenario() { # NAME
-	local scenario out
-	scenario=$(scenario_of "$1")
-	out=$(timeout 60 "$build/mutants/$1" --scenarios "$scenario" 2>&1)
-	case $? in
-	1) if grep -q "^FAIL $scenario " <<<"$out"; then
-		printf '  %-5s found by %s\n' "$1" "$scenario"
-		return
-	fi ;;
-	124) printf '  %-5s found by %s: it does not end\n' "$1" "$scenario"; return ;;
-	esac
-	printf '  %-5s NOT FOUND by %s\n' "$1" "$scenario"
+by_test() { # NAME
+	local kind what out rc=0
+	read -r _ kind what < <(sed -n 2p "tests/sim/mutants/$1.sed")
+	if [ "$kind" = scenario ]; then
+		out=$(timeout 60 "$build/mutants/$1" --scenarios "$what" 2>&1) || rc=$?
+	else
+		out=$(timeout 60 "$build/mutants/$1.test" 2>&1) || rc=$?
+	fi
+	if [ "$rc" -eq 124 ] || { [ "$rc" -eq 1 ] && { [ "$kind" = program ] || grep -q "^FAIL $what " <<<"$out"; }; }; then
+		printf '  %-5s found by %s\n' "$1" "$what"
+	else
+		printf '  %-5s NOT FOUND by %s\n' "$1" "$what"
+	fi
 }
 
 by_lives() { # COUNT NAME
@@ -38,11 +37,11 @@ by_lives() { # COUNT NAME
 }
 
 export build
-export -f scenario_of by_scenario by_lives
+export -f by_test by_lives
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 case $what in
-scenario) call=by_scenario ;;
+test) call=by_test ;;
 lives) call="by_lives $1" && shift ;;
 *) exit 2 ;;
 esac
