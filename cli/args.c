@@ -66,6 +66,8 @@ static const char *target_text(enum cli_target target)
 		return " RES:PEER[/VOL]";
 	case TARGET_PEER_VOLUMES:
 		return " RES[:PEER][/VOL]";
+	case TARGET_WHY:
+		return " RES[:PEER][/VOL] [primary]";
 	case TARGET_VOLUME_FILE:
 		return " RES/VOL FILE";
 	case TARGET_PEER_GI:
@@ -152,13 +154,14 @@ static int target_fail(const struct cli *cli, const char *given)
 static bool takes_volume(enum cli_target t)
 {
 	return t == TARGET_VOLUME || t == TARGET_VOLUME_OPTIONAL || t == TARGET_PEER ||
-	       t == TARGET_PEER_VOLUMES || t == TARGET_VOLUME_FILE || t == TARGET_PEER_GI;
+	       t == TARGET_PEER_VOLUMES || t == TARGET_WHY || t == TARGET_VOLUME_FILE ||
+	       t == TARGET_PEER_GI;
 }
 
 static bool takes_peer(enum cli_target t)
 {
 	return t == TARGET_PEER || t == TARGET_PEER_OPTIONAL || t == TARGET_PEER_VOLUMES ||
-	       t == TARGET_PEER_GI;
+	       t == TARGET_WHY || t == TARGET_PEER_GI;
 }
 
 static bool needs_volume(enum cli_target t)
@@ -178,7 +181,7 @@ static bool needs_operand(enum cli_target t)
 
 static bool takes_operand(enum cli_target t)
 {
-	return needs_operand(t) || t == TARGET_TLS;
+	return needs_operand(t) || t == TARGET_TLS || t == TARGET_WHY;
 }
 
 /* Splits RES[:PEER][/VOL]. */

@@ -18,6 +18,7 @@ enum cli_target {
 	TARGET_PEER_OPTIONAL,    /* RES[:PEER] */
 	TARGET_PEER,             /* RES:PEER[/VOL] */
 	TARGET_PEER_VOLUMES,     /* RES[:PEER][/VOL] */
+	TARGET_WHY,              /* RES[:PEER][/VOL] [primary] */
 	TARGET_VOLUME_FILE,      /* RES/VOL FILE */
 	TARGET_PEER_GI,          /* RES:PEER[/VOL] GI */
 	TARGET_COMMAND_OPTIONAL, /* help [COMMAND] */

@@ -7,6 +7,8 @@
 
 /* cmd_status.c */
 int cmd_status(struct cli *cli);
+/* cmd_why.c */
+int cmd_why(struct cli *cli);
 /* watch.c: status until interrupted. */
 int watch_status(struct cli *cli);
 

@@ -34,6 +34,8 @@ const struct cli_command cli_commands[] = {
 	{ "status", cmd_status, TARGET_RES_OPTIONAL,
 	  OPT_JSON | OPT_VERBOSE | OPT_STATISTICS | OPT_WATCH,
 	  "how resources, volumes and connections are" },
+	{ "why", cmd_why, TARGET_WHY, OPT_JSON | OPT_VERBOSE,
+	  "what is not as it should be, who has to act and how; the last changes" },
 	{ "up", cmd_resource, TARGET_RES_OR_ALL, 0, "attach all volumes, connect to all peers" },
 	{ "down", cmd_resource, TARGET_RES_OR_ALL, OPT_FORCE,
 	  "disconnect and detach; must not be in use" },

@@ -68,6 +68,12 @@ void daemon_snapshot_refresh(struct daemon *d);
 const struct status_snapshot *daemon_snapshot_get(struct daemon *d);
 void daemon_snapshot_put(struct daemon *d, const struct status_snapshot *s);
 
+/* The name of this node. */
+const char *daemon_node(struct daemon *d);
+/* The last state changes of a resource, oldest first, in `out` of CHANGES_KEPT; their count. Also
+ * of one that is down by now. */
+unsigned daemon_history_get(struct daemon *d, const char *name, struct kept_change *out);
+
 /* Provided by the HTTP side (http_server.c). */
 struct http_server;
 /* Listens on the Unix socket `path` (directory made 0750, socket 0660; a stale one is replaced, a

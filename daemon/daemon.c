@@ -309,6 +309,7 @@ struct daemon *daemon_new(const struct daemon_options *options, struct conf *con
 	d->options = *options;
 	list_init(&d->running);
 	snapshot_init(d);
+	history_init(d);
 	d->base = event_base_new();
 	if (!d->base) {
 		err_set(err, -ENOMEM, "no event base: out of memory or descriptors");
@@ -346,6 +347,7 @@ void daemon_free(struct daemon *d)
 	inbox_drain(&d->replies);
 	inbox_close(&d->replies);
 	snapshot_clear(d);
+	history_clear(d);
 	conf_ref_put(d->conf);
 	net_identity_free(d->options.identity);
 	if (d->base)

@@ -82,6 +82,8 @@ struct daemon {
 	struct event ev_replies, ev_start, ev_down, ev_signals[3];
 	uint64_t down_progress;     /* shard_progress() as last seen */
 	unsigned down_idle_s;       /* since it last grew */
+	pthread_mutex_t history_lock; /* histories; leaf */
+	struct list histories;        /* struct history */
 	pthread_mutex_t published_lock; /* published; leaf */
 	struct list published;
 };
@@ -123,6 +125,12 @@ void snapshot_clear(struct daemon *d);
 /* Any thread. Takes status; NULL: the resource is down. */
 void daemon_publish(struct daemon *d, const char *name, struct status_resource *status);
 bool daemon_is_published(struct daemon *d, const char *name);
+
+/* history.c */
+void history_init(struct daemon *d);
+void history_clear(struct daemon *d);
+/* Any thread. */
+void daemon_changed(struct daemon *d, const char *name, const struct state_change *change);
 
 /* mount.c */
 /* Makes a dead mount of ours go away, and refuses a mountpoint that cannot be used. */

@@ -126,6 +126,7 @@ static int post(struct http_server *s, struct http_command *c)
 		return daemon_command(s->daemon, r->resource, &r->command, on_done, c);
 	case VERB_VERSION:
 	case VERB_STATUS:
+	case VERB_WHY:
 	case VERB_RELOAD:
 	case VERB_SHUTDOWN:
 		break;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/api_why.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -143,6 +144,40 @@ static void reply_status(struct http_server *s, struct evhttp_request *req, cons
 	http_reply_unknown(s, req, resource, resource);
 }
 
+static json_t *why_json(struct http_server *s, const struct status_resource *r)
+{
+	struct kept_change *changes = calloc(CHANGES_KEPT, sizeof(*changes));
+	struct resource_status *status = calloc(1, sizeof(*status));
+	json_t *out = NULL;
+
+	if (changes && status) {
+		if (r->up)
+			*status = r->core;
+		else
+			(void)str_copy(status->name, sizeof(status->name), r->name);
+		out = api_why_json(status, r->up, daemon_node(s->daemon), changes,
+				   daemon_history_get(s->daemon, r->name, changes));
+	}
+	free(status);
+	free(changes);
+	return out;
+}
+
+static void reply_why(struct http_server *s, struct evhttp_request *req, const char *resource)
+{
+	const struct status_snapshot *snapshot;
+	const struct status_resource *r;
+
+	daemon_snapshot_refresh(s->daemon);
+	snapshot = daemon_snapshot_get(s->daemon);
+	r = find(snapshot, resource);
+	if (r)
+		http_reply_json(req, 200, why_json(s, r));
+	daemon_snapshot_put(s->daemon, snapshot);
+	if (!r)
+		http_reply_unknown(s, req, resource, resource);
+}
+
 /* ---- commands ---- */
 
 /* What the snapshot can tell about a command before the daemon is asked. True: go on. */
@@ -211,6 +246,9 @@ static void dispatch(struct http_server *s, struct evhttp_request *req, struct a
 		return;
 	case VERB_STATUS:
 		reply_status(s, req, r->resource);
+		return;
+	case VERB_WHY:
+		reply_why(s, req, r->resource);
 		return;
 	case VERB_RELOAD:
 		reload(s, req);

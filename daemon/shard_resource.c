@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "core/core.h"
+#include "daemon_int.h"
 #include "fuse_int.h"
 #include "net/net_addr.h"
 #include "shard_int.h"
@@ -175,6 +176,13 @@ static void core_log(void *ctx, enum log_level level, const char *line)
 	log_print((int)level, "%s", line);
 }
 
+static void core_changed(void *ctx, const struct state_change *change)
+{
+	const struct resource *res = ctx;
+
+	daemon_changed(res->shard->conf.daemon, res->name, change);
+}
+
 static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
 			const struct conf_node_volume *conf)
 {
@@ -223,6 +231,8 @@ static struct resource *resource_new(struct shard *shard, const struct conf *con
 	}
 	cc->crypto = crypto_openssl;
 	cc->log = core_log;
+	cc->log_ctx = res;
+	cc->changed = core_changed;
 	bytes = (core_mem_bytes(cc) + 63) / 64 * 64;
 	res->core_mem = aligned_alloc(64, bytes);
 	if (!res->core_mem)

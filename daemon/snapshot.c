@@ -136,6 +136,11 @@ static int by_name(const void *a, const void *b)
 		      ((const struct status_resource *)b)->name);
 }
 
+const char *daemon_node(struct daemon *d)
+{
+	return d->options.node;
+}
+
 void daemon_snapshot_refresh(struct daemon *d)
 {
 	shard_refresh(d->shard);

@@ -6,6 +6,7 @@
  *   GET  /v1/version
  *   GET  /v1/status            array of resources
  *   GET  /v1/status/RES        the same with one element
+ *   GET  /v1/why/RES           what is not as it should be, who has to act, the last changes
  *   POST /v1/resources/RES/COMMAND   {"volume": N, "peer": "NAME", "force": true, ...}
  *   POST /v1/reload            reads the configuration again, changes nothing
  *   POST /v1/shutdown
@@ -62,6 +63,7 @@ enum api_method { API_GET, API_POST };
 enum api_verb {
 	VERB_VERSION,
 	VERB_STATUS,
+	VERB_WHY,
 	VERB_UP,
 	VERB_DOWN,
 	VERB_ADJUST,

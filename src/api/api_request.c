@@ -282,6 +282,11 @@ bool api_request_parse(enum api_method method, const char *path, const char *bod
 		return method_is(API_GET, method, error) &&
 		       (s.count == 2 || take_resource(s.text[2], request, error));
 	}
+	if (s.count == 3 && str_eq(s.text[1], "why")) {
+		request->verb = VERB_WHY;
+		return method_is(API_GET, method, error) &&
+		       take_resource(s.text[2], request, error);
+	}
 	if (s.count == 2 && (str_eq(s.text[1], "shutdown") || str_eq(s.text[1], "reload"))) {
 		request->verb = str_eq(s.text[1], "reload") ? VERB_RELOAD : VERB_SHUTDOWN;
 		return method_is(API_POST, method, error);

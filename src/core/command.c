@@ -107,7 +107,7 @@ void command_submit(struct core *core, const struct ev_command *ev)
 	push(core, ev);
 }
 
-static enum command_progress run_head(struct core *core, const struct ev_command *ev)
+static enum command_progress run_command(struct core *core, const struct ev_command *ev)
 {
 	switch (ev->cmd) {
 	case CMD_ATTACH:
@@ -140,6 +140,17 @@ static enum command_progress run_head(struct core *core, const struct ev_command
 	return COMMAND_DONE;
 }
 
+static enum command_progress run_head(struct core *core)
+{
+	struct cause cause = core->cause;
+	enum command_progress progress;
+
+	core->cause = history_command(head_of(&core->commands));
+	progress = run_command(core, head_of(&core->commands));
+	core->cause = cause;
+	return progress;
+}
+
 /* Behind a shutdown nothing is carried out any more: the driver takes the core apart. */
 static void refuse_rest(struct core *core)
 {
@@ -160,7 +171,7 @@ void command_run(struct core *core)
 		enum core_command cmd = head_of(c)->cmd;
 		unsigned step = c->step;
 
-		if (run_head(core, head_of(c)) == COMMAND_DONE) {
+		if (run_head(core) == COMMAND_DONE) {
 			c->head = (c->head + 1) % COMMANDS_MAX;
 			c->count--;
 			c->step = 0;

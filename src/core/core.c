@@ -416,6 +416,7 @@ void core_step(struct core *core, const struct core_event *event)
 	/* A driver that batches events may hand over one that was stamped a little earlier. */
 	if (event->now_ns > core->now_ns)
 		core->now_ns = event->now_ns;
+	core->cause = history_event(event);
 	dispatch(core, event);
 	if (core->work || core->notify)
 		core_run_work(core);

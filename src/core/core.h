@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "base/log_level.h"
+#include "proto/proto_change.h"
 #include "proto/proto_enum.h"
 #include "proto/proto_limits.h"
 #include "proto/proto_md.h"
@@ -117,7 +118,9 @@ struct core_conf {
 	struct core_crypto crypto;
 	/* Called synchronously with a formatted line; must not call back. NULL = silent. */
 	void (*log)(void *ctx, enum log_level level, const char *line);
-	void *log_ctx;
+	/* The same for every change of a state. */
+	void (*changed)(void *ctx, const struct state_change *change);
+	void *log_ctx;             /* of both */
 	/* Test switch of the simulator: leaves out activity-log writes (must then be caught). */
 	bool test_skip_al;
 };

@@ -37,6 +37,13 @@ uint64_t cluster_reachable(const struct core *core);
 /* Complement of {self if UpToDate, peers with usable disks}: states-and-resync 1.5 `weak`. */
 uint64_t cluster_weak_nodes(const struct core *core, unsigned v);
 
+/* history.c: tells the driver what a state change, just committed, has changed. */
+void history_committed(struct core *core, const struct state *old);
+/* What core->cause is for an event, a command, the running two-phase commit. */
+struct cause history_event(const struct core_event *event);
+struct cause history_command(const struct ev_command *ev);
+struct cause history_twopc(const struct core *core);
+
 /* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for
  * keepalive_answered(). What the peer sent on its control stream before it answered has been
  * handled then. */

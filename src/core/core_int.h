@@ -48,6 +48,13 @@ struct state {
 	struct state_peer_device pd[NODES_MAX][VOLUMES_MAX];
 };
 
+/* history.c: what the present step is about. */
+struct cause {
+	enum change_cause why;
+	uint8_t node;        /* NODES_MAX = none */
+	const char *detail;  /* static, or NULL */
+};
+
 /* ---- one peer device ---- */
 
 struct peer_device {
@@ -232,6 +239,7 @@ struct core {
 	struct state next;          /* being edited between state_begin() and state_end() */
 	bool in_change;
 	bool in_effects;            /* state_effects() runs: no further change now */
+	struct cause cause;         /* history.c; a part of a step may set another one meanwhile */
 	unsigned peer_count, vol_count;
 	uint8_t peer_ids[NODES_MAX];/* ascending */
 	struct peer *peer[NODES_MAX];

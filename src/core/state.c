@@ -56,6 +56,7 @@ enum state_rv state_end(struct core *core, enum state_check how)
 		return SS_NOTHING_TO_DO;
 	old = core->st;
 	core->st = core->next;
+	history_committed(core, &old);
 	core->in_effects = true;
 	state_effects(core, &old);
 	core->in_effects = false;

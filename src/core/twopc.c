@@ -164,8 +164,10 @@ static void commit_own(struct core *core)
 	struct twopc_change change = tp->change;
 	struct peer *target = change.target >= 0 ? core->peer[change.target] : NULL;
 	bool first = commit_goes_first(&change);
+	struct cause cause = core->cause;
 	enum state_rv rv;
 
+	core->cause = history_twopc(core);
 	join_sides(tp);
 	if (tp->primary && !tp->weak)
 		tp->flags |= TWOPC_FLAG_PRI_INCAPABLE;
@@ -183,6 +185,7 @@ static void commit_own(struct core *core)
 	if (change.kind == TWOPC_DISCONNECT)
 		peer_disconnected(core, target, false);
 	tp->attempt = 0;
+	core->cause = cause;
 	finish_own(core, rv);
 }
 

@@ -342,6 +342,7 @@ static void commit_remote(struct core *core)
 void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	const struct pkt_twopc *t = &pkt->u.twopc;
+	struct cause cause = core->cause;
 	struct twopc *tp = &core->twopc;
 
 	if ((tp->phase != TWOPC_FORWARDING && tp->phase != TWOPC_ANSWERED) || t->tid != tp->tid ||
@@ -359,5 +360,7 @@ void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *p
 	tp->flags = t->flags;
 	tp->primary = t->primary_nodes;
 	tp->reachable = t->flags & TWOPC_FLAG_HAS_REACHABLE ? t->reachable_nodes : tp->reachable;
+	core->cause = history_twopc(core);
 	commit_remote(core);
+	core->cause = cause;
 }

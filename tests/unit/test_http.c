@@ -104,6 +104,25 @@ void daemon_snapshot_refresh(struct daemon *d)
 	(void)d;
 }
 
+const char *daemon_node(struct daemon *d)
+{
+	(void)d;
+	return "alpha";
+}
+
+unsigned daemon_history_get(struct daemon *d, const char *name, struct kept_change *out)
+{
+	(void)d;
+	cr_assert_str_eq(name, "r0");
+	out[0] = (struct kept_change){
+		.unix_ms = 1000,
+		.change = { .what = CHANGE_ROLE, .cause = CAUSE_COMMAND, .node = NODES_MAX,
+			    .cause_node = NODES_MAX, .from = ROLE_SECONDARY, .to = ROLE_PRIMARY,
+			    .vnr = VNR_NONE, .detail = "primary" },
+	};
+	return 1;
+}
+
 const struct status_snapshot *daemon_snapshot_get(struct daemon *d)
 {
 	return &d->snapshot;
@@ -342,6 +361,22 @@ Test(http, version_and_status)
 	json_decref(body);
 	cr_assert_eq(call("GET", "/v1/status/nope", NULL, 0, &body), 404);
 	cr_assert_str_eq(code_of(body), "not-found");
+	json_decref(body);
+	join();
+}
+
+Test(http, why)
+{
+	json_t *body, *changes;
+
+	cr_assert_eq(call("GET", "/v1/why/r0", NULL, 0, &body), 200);
+	cr_assert_str_eq(json_string_value(json_object_get(body, "node")), "alpha");
+	changes = json_object_get(body, "changes");
+	cr_assert_eq(json_array_size(changes), 1);
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(changes, 0), "by")),
+			 "command primary");
+	json_decref(body);
+	cr_assert_eq(call("GET", "/v1/why/r9", NULL, 0, &body), 404);
 	json_decref(body);
 	join();
 }
