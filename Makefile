@@ -205,8 +205,14 @@ $(PLANTED_DAEMONS): $(B)/planted/%/drbdfs: tests/integration/planted/%.sed $(B)/
 .PHONY: tests
 tests: all $(UNIT_TESTS) $(PROPERTY_TESTS) $(THREAD_TESTS) $(B)/sim $(INTEGRATION_PROGRAMS) $(PLANTED_DAEMONS)
 
+# The simulator by other compilers; one trace has to come out of all.
+OTHER_SIMS := $(foreach v,gcc-O0 clang-O0 clang-O2,$(B)/$(v)/sim)
+.PHONY: $(OTHER_SIMS)
+$(OTHER_SIMS): $(B)/%/sim:
+	@$(MAKE) --no-print-directory -s B=$(B)/$* CC=$(word 1,$(subst -, ,$*)) OPT=-$(word 2,$(subst -, ,$*)) HARDEN= LIBNAMES="conf core wire meta proto base" $(B)/$*/sim
+
 check: deps-test
-	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS) $(MUTANT_TESTS)
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests $(MUTANT_PROGRAMS) $(MUTANT_TESTS) $(OTHER_SIMS)
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/asan SAN=address tests
 	@$(MAKE) --no-print-directory -j$(shell nproc) B=$(B)/tsan SAN=thread $(patsubst $(B)/%,$(B)/tsan/%,$(THREAD_TESTS))
 	@tests/run.sh $(B) all

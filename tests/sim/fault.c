@@ -223,6 +223,7 @@ void fault_inject(struct world *w)
 		fault = (enum fault)prng_below(&w->rng, FAULT_KINDS);
 	} while (!(w->params.fault_mask >> fault & 1));
 	sim_trace(w, "fault: %s at node %u", names[fault], node);
+	schedule_note(w, fault, node);
 	w->fault_count[fault]++;
 	inject(w, fault, node);
 	restart_dead(w);

@@ -190,15 +190,20 @@ void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes)
 
 static void fault_event(struct world *w, uint64_t a, uint64_t b)
 {
+	uint64_t pause;
+
 	(void)a;
 	(void)b;
 	if (!w->faults_on || w->faults_left == 0)
 		return;
 	w->faults_left--;
-	fault_inject(w);
+	if (!schedule_fault(w)) {
+		w->faults_left = 0;
+		return;
+	}
 	check_states(w);
-	world_at(w, prng_exp(&w->rng, prng_chance(&w->rng, 1, 3) ? 100 * NS_MS : 3 * NS_SEC),
-		 fault_event, 0, 0);
+	pause = prng_exp(&w->rng, prng_chance(&w->rng, 1, 3) ? 100 * NS_MS : 3 * NS_SEC);
+	world_at(w, schedule_pause(w, pause), fault_event, 0, 0);
 }
 
 static void check_event(struct world *w, uint64_t a, uint64_t b)
@@ -320,6 +325,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;
+	schedule_begin(w);
 	result->failed = true;
 	if (setjmp(w->fail_jmp) == 0) {
 		run(w);

@@ -27,7 +27,7 @@ by_test() { # NAME
 
 by_lives() { # COUNT NAME
 	local out find
-	out=$(nice -n 19 "$build/mutants/$2" --schedules "$1" 2>&1)
+	out=$(nice -n 19 "$build/mutants/$2" --schedules "$1" --shrink 0 2>&1)
 	if find=$(grep -m1 '^seed [0-9]* failed' <<<"$out"); then
 		find=${find#seed }
 		printf '  %-5s found after %5d lives: %.100s\n' "$2" "${find%% *}" "${find#*: }"

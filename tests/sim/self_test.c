@@ -295,6 +295,24 @@ static void test_oracle(struct world *w)
 	CHECK(!oracle_legal(w, 10, oracle_value(w, a, 10), w->oracle.clock));
 }
 
+static void test_lists(struct world *w)
+{
+	struct sim_list l;
+	char text[32] = "";
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	begin(w, 6);
+	CHECK(sim_list_parse("3,7-9,1024", &l) && sim_list_kept(&l, SIM_OPS_MAX) == 5);
+	CHECK(l.out[1] && !l.out[2] && l.out[3] && !l.out[8] && l.out[9]);
+	ASSERT(f);
+	sim_list_print(f, &l, 12);
+	fclose(f);
+	CHECK(strcmp(text, "3,7-9") == 0);
+	CHECK(sim_list_parse("none", &l) && sim_list_kept(&l, SIM_OPS_MAX) == 0);
+	CHECK(!sim_list_parse("", &l) && !sim_list_parse("0", &l) && !sim_list_parse("3-1", &l));
+	CHECK(!sim_list_parse("1025", &l) && !sim_list_parse("1;2", &l));
+}
+
 unsigned sim_self_test(struct world *w)
 {
 	if (setjmp(w->fail_jmp) != 0) {
@@ -309,5 +327,6 @@ unsigned sim_self_test(struct world *w)
 	test_net_order(w);
 	test_net_cut(w);
 	test_oracle(w);
+	test_lists(w);
 	return failed;
 }

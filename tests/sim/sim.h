@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "base/prng.h"
@@ -472,6 +473,42 @@ void fault_inject(struct world *w);
 void fault_heal(struct world *w);
 const char *fault_name(enum fault fault);
 
+/* ---- what happens from outside, numbered (schedule.c); shorter lives (shrink.c) ---- */
+
+#define SIM_FAULTS_MAX 128U
+#define SIM_OPS_MAX 1024U
+
+struct sim_fault_record {
+	uint64_t time_ns;
+	struct prng rng;     /* what it was drawn from */
+	uint8_t fault, node; /* for people */
+};
+
+/* Which entries of a list are left out; numbered from 1 in texts, such as "1-3,7". */
+struct sim_list {
+	bool out[SIM_OPS_MAX];
+};
+
+struct sim_schedule {
+	bool again;          /* as recorded, but for what is left out */
+	unsigned faults, ops;
+	unsigned next_fault, next_op;
+	struct sim_fault_record fault[SIM_FAULTS_MAX];
+	struct sim_list fault_out, op_out;
+};
+
+void schedule_begin(struct world *w);
+/* The next fault; false when no more were recorded. */
+bool schedule_fault(struct world *w);
+/* Until the next one: as drawn, or as recorded. */
+uint64_t schedule_pause(const struct world *w, uint64_t drawn_ns);
+void schedule_note(struct world *w, enum fault fault, unsigned node);
+/* The next request of the application: false = it is left out, or was not recorded. */
+bool schedule_op(struct world *w);
+void sim_list_print(FILE *f, const struct sim_list *l, unsigned count);
+bool sim_list_parse(const char *text, struct sim_list *l);
+unsigned sim_list_kept(const struct sim_list *l, unsigned count);
+
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
@@ -509,6 +546,10 @@ void life_set_up_plain(struct world *w, uint64_t seed, unsigned nodes);
 void life_expect_converged(struct world *w);
 /* Runs one life. */
 void sim_life(struct world *w, uint64_t seed, struct sim_result *result);
+/* Looks for the shortest life that fails like this one, and prints it with the command that runs it
+ * again; `options` are those that it needs. */
+void sim_shrink(struct world *w, uint64_t seed, const struct sim_result *r, unsigned limit_s,
+		const char *options);
 /* Named scenarios: number run and failed. */
 unsigned sim_scenarios(struct world *w, const char *only, unsigned *failed);
 /* Tests of the models themselves; the number of failures. */
@@ -541,6 +582,7 @@ struct world {
 	bool faults_on;
 	unsigned faults_left;
 	unsigned fault_count[FAULT_KINDS];
+	struct sim_schedule schedule;
 	bool split_brain_ok;
 	unsigned verify_source;
 	bool verify_started;

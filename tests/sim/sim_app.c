@@ -278,7 +278,8 @@ static void submit(struct world *w)
 
 	pick_io(w, io);
 	w->app.ops_left--;
-	send_io(w, io);
+	if (schedule_op(w))
+		send_io(w, io);
 }
 
 void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes)

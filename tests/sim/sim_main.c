@@ -16,7 +16,9 @@
 struct options {
 	uint64_t first, count;
 	unsigned nodes, workers;
-	bool trace, no_al, scenarios, self_test, keep_going, hashes, twice;
+	bool trace, no_al, scenarios, self_test, keep_going, hashes, twice, again;
+	unsigned shrink_s;
+	struct sim_list only, requests;
 	const char *scenario;
 };
 
@@ -24,6 +26,7 @@ static void usage(FILE *f)
 {
 	fputs("usage: sim [--seed N] [--schedules M] [--nodes K] [--workers W] [--no-al]\n"
 	      "           [--keep-going] [--hashes] [--trace]\n"
+	      "           [--shrink SECONDS] [--only FAULTS] [--requests REQUESTS]\n"
 	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
 	      "  --nodes K      2..5 instead of what the seed says\n"
@@ -32,11 +35,15 @@ static void usage(FILE *f)
 	      "  --seeds M      as --schedules, with a process per processor\n"
 	      "  --hashes       print the hash of each trace\n"
 	      "  --twice        run every seed twice and compare the traces\n"
+	      "  --shrink S     look so long for a shorter one (30; 0 with --keep-going)\n"
+	      "  --only LIST    leave the other faults of that life out, such as 1-3,7 or none\n"
+	      "  --requests LIST  leave the other requests of the application out\n"
 	      "  --trace        print every event, packet and decision of one seed\n",
 	      f);
 }
 
-static void report(const struct options *o, uint64_t seed, const struct sim_result *r)
+static void report(struct world *w, const struct options *o, uint64_t seed,
+		   const struct sim_result *r)
 {
 	printf("seed %llu failed at step %llu: %s\n", (unsigned long long)seed,
 	       (unsigned long long)r->step, r->why);
@@ -45,6 +52,21 @@ static void report(const struct options *o, uint64_t seed, const struct sim_resu
 	if (o->nodes != 0)
 		printf("  with --nodes %u\n", o->nodes);
 	fflush(stdout);
+	if (o->shrink_s && !o->again && !o->trace && !o->twice)
+		sim_shrink(w, seed, r, o->shrink_s, o->no_al ? " --no-al" : "");
+}
+
+/* The same seed, without some of what happened. */
+static void leave_out(struct world *w, const struct options *o, uint64_t seed)
+{
+	struct sim_result r;
+
+	w->trace = false;
+	sim_life(w, seed, &r);
+	w->trace = o->trace;
+	w->schedule.fault_out = o->only;
+	w->schedule.op_out = o->requests;
+	w->schedule.again = true;
 }
 
 /* The same seed must give the same trace. */
@@ -74,6 +96,8 @@ static unsigned run_seeds(const struct options *o, uint64_t first, uint64_t stri
 	for (uint64_t seed = first; seed < o->first + o->count; seed += stride) {
 		struct sim_result r;
 
+		if (o->again)
+			leave_out(w, o, seed);
 		sim_life(w, seed, &r);
 		if (o->twice)
 			compare_again(w, seed, &r);
@@ -82,7 +106,7 @@ static unsigned run_seeds(const struct options *o, uint64_t first, uint64_t stri
 			       (unsigned long long)r.hash, (unsigned long long)r.step);
 		if (!r.failed)
 			continue;
-		report(o, seed, &r);
+		report(w, o, seed, &r);
 		failures++;
 		if (!o->keep_going)
 			break;
@@ -170,6 +194,9 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "seeds", required_argument, NULL, 'M' },
 		{ "scenarios", no_argument, NULL, 'S' },
 		{ "self-test", no_argument, NULL, 'T' },
+		{ "shrink", required_argument, NULL, 'r' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "requests", required_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -183,7 +210,10 @@ static bool parse(int argc, char **argv, struct options *o)
 		case 'w': o->workers = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 't': o->trace = true; break;
 		case 'a': o->no_al = true; break;
-		case 'k': o->keep_going = true; break;
+		case 'k':
+			o->keep_going = true;
+			o->shrink_s = 0;
+			break;
 		case 'H': o->hashes = true; break;
 		case '2': o->twice = true; break;
 		case 'M':
@@ -192,6 +222,13 @@ static bool parse(int argc, char **argv, struct options *o)
 			break;
 		case 'S': o->scenarios = true; break;
 		case 'T': o->self_test = true; break;
+		case 'r': o->shrink_s = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'o':
+		case 'q':
+			o->again = true;
+			if (!sim_list_parse(optarg, c == 'o' ? &o->only : &o->requests))
+				return false;
+			break;
 		default: return false;
 		}
 	}
@@ -203,7 +240,7 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .first = 1, .count = 1, .workers = 1 };
+	struct options o = { .first = 1, .count = 1, .workers = 1, .shrink_s = 30 };
 
 	if (!parse(argc, argv, &o)) {
 		usage(stderr);
