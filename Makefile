@@ -147,7 +147,7 @@ $(PLANTED): $(B)/fuzz/planted/%: tests/fuzz/planted/%.sed $(B)/fuzz/fuzz_session
 
 # ---- what people call ----
 
-.PHONY: soak help deps deps-test demo check check-kernel lint sim sim-mutants fuzz bench install uninstall clean
+.PHONY: soak help deps deps-test demo check check-kernel lint sim sim-mutants sim-coverage fuzz bench install uninstall clean
 
 help:
 	@echo "make            build drbdfs and drbdctl into $(B)/"
@@ -158,6 +158,7 @@ help:
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SEEDS=2000)"
 	@echo "make sim-mutants  which planted faults random lives find (LIVES=20000 MUTANTS=\"H1 H2\")"
+	@echo "make sim-coverage  which lines of the core it reaches (COVERAGE_LIVES=2000)"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20, after a test of one with planted faults (FUZZERS=\"...\")"
 	@echo "make lint       layers, purity, sizes"
@@ -178,12 +179,18 @@ demo:
 
 SEEDS ?= 2000
 sim: $(B)/sim
-	$(B)/sim --seeds $(SEEDS)
+	$(B)/sim --seeds $(SEEDS) --packets
 
 # Random lives find the mutants: LIVES=20000 MUTANTS="H1 H2".
 LIVES ?= 20000
 sim-mutants: $(MUTANT_PROGRAMS)
 	@tests/sim/mutants.sh $(B) lives $(LIVES) $(MUTANTS)
+
+# Which lines of the core that reaches, in how many lives.
+COVERAGE_LIVES ?= 2000
+sim-coverage:
+	@$(MAKE) --no-print-directory -s B=$(B)/coverage CC=gcc OPT=-O0 HARDEN= SANFLAGS=--coverage LIBNAMES="conf core wire meta proto base" $(B)/coverage/sim
+	@tests/sim/coverage.sh $(B)/coverage $(COVERAGE_LIVES)
 
 # What the shell cannot do in tests/integration.
 INTEGRATION_PROGRAMS := $(patsubst tests/integration/%.c,$(B)/%,$(wildcard tests/integration/*.c))

@@ -280,6 +280,9 @@ void simnet_stall(struct world *w, unsigned from, unsigned to, int stream, uint6
 void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
 void simnet_heal(struct world *w);
 struct net_conn *simnet_conn(struct world *w, unsigned a, unsigned b);
+/* From now on packets are counted by type and fate; false when there is no memory for it. */
+bool sim_packets_begin(void);
+void sim_packets_print(void);
 /* A packet of this type is on its way somewhere. */
 bool simnet_in_flight(const struct world *w, enum packet type);
 /* Nothing is in flight on any established connection except keepalives. */

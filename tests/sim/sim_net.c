@@ -191,8 +191,7 @@ void simnet_cut(struct world *w, unsigned a, unsigned b, bool half)
 		for (unsigned s = 0; s < STREAM_COUNT; s++) {
 			struct net_stream *st = &c->stream[side][s];
 
-			/* The byte after the last whole packet: the rest never becomes a packet. */
-			stream_drop(w, st, (unsigned)prng_below(&w->rng, st->count + 1));
+			stream_cut(w, st, (unsigned)prng_below(&w->rng, st->count + 1));
 		}
 		if (!half || side == only)
 			world_at(w, prng_exp(&w->rng, 20 * NS_MS), down_event,
@@ -218,7 +217,7 @@ void simnet_node_died(struct world *w, unsigned node, bool power_lost)
 			struct net_stream *st = &c->stream[side][s];
 
 			/* What was still queued in the process is lost. */
-			stream_drop(w, st, (unsigned)prng_below(&w->rng, st->count + 1));
+			stream_cut(w, st, (unsigned)prng_below(&w->rng, st->count + 1));
 		}
 		c->cut |= power_lost;
 		side_close(w, c, side);

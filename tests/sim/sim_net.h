@@ -12,6 +12,8 @@ bool simnet_path_up(const struct world *w, unsigned a, unsigned b);
 /* EV_STREAMS_DOWN to an established side, unless it is closed already. */
 void conn_side_down(struct world *w, struct net_conn *c, unsigned side, const char *reason);
 
+/* Keeps the first `keep` packets in flight; of the next one only a part arrives. */
+void stream_cut(struct world *w, struct net_stream *st, unsigned keep);
 /* Keeps the first `keep` packets in flight. */
 void stream_drop(struct world *w, struct net_stream *st, unsigned keep);
 void stream_push_fin(struct world *w, struct net_conn *c, unsigned side, unsigned stream);
@@ -20,5 +22,17 @@ void stream_kick(struct world *w, struct net_conn *c, unsigned side, unsigned st
 bool stream_has(const struct world *w, const struct net_stream *st, enum packet type);
 /* Nothing but keepalives in flight. */
 bool stream_quiet(const struct world *w, const struct net_stream *st);
+
+/* ---- what happens to packets (sim_packets.c) ---- */
+
+enum packet_fate {
+	PACKET_SENT,
+	PACKET_DELAYED, /* by more than the network's latency */
+	PACKET_LOST,    /* with its connection, whole or in part */
+	PACKET_CUT,     /* a part of it arrived */
+	PACKET_FATES,
+};
+
+void sim_packet_count(unsigned type, enum packet_fate fate);
 
 #endif

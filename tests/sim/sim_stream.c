@@ -61,6 +61,8 @@ void stream_drop(struct world *w, struct net_stream *st, unsigned keep)
 	while (i != 0) {
 		uint32_t next = packet_at(w, i)->next;
 
+		if (!packet_at(w, i)->fin)
+			sim_packet_count(packet_at(w, i)->type, PACKET_LOST);
 		st->bytes_in_flight -= packet_bytes(packet_at(w, i));
 		packet_put(w, i);
 		i = next;
@@ -71,6 +73,33 @@ void stream_drop(struct world *w, struct net_stream *st, unsigned keep)
 		st->head = 0;
 	st->tail = last;
 	st->count = keep;
+}
+
+/* The receiver must see that the rest is missing. */
+static void expect_part(struct world *w, const struct net_packet *p)
+{
+	for (size_t n = 1; n < p->bytes_used; n++) {
+		struct wire_header h;
+		size_t need = 0;
+		int error = wire_decode_header(p->bytes, n, &h, &need);
+
+		if (error != WIRE_MORE && (error || need + h.length <= n))
+			sim_fail(w, "%zu of %u bytes of packet 0x%x are taken for a packet", n,
+				 p->bytes_used, p->type);
+	}
+}
+
+void stream_cut(struct world *w, struct net_stream *st, unsigned keep)
+{
+	uint32_t i = st->head;
+
+	for (unsigned n = 0; n < keep && i != 0; n++)
+		i = packet_at(w, i)->next;
+	if (i != 0 && !packet_at(w, i)->fin) {
+		expect_part(w, packet_at(w, i));
+		sim_packet_count(packet_at(w, i)->type, PACKET_CUT);
+	}
+	stream_drop(w, st, keep);
 }
 
 bool stream_quiet(const struct world *w, const struct net_stream *st)
@@ -214,7 +243,9 @@ static void transmit(struct world *w, struct net_conn *c, unsigned side, unsigne
 		payload_io_put(w, payload);
 	}
 	w->net.packets_sent++;
+	sim_packet_count(type, PACKET_SENT);
 	if (c->cut || c->side[!side] != SIDE_UP) {
+		sim_packet_count(type, PACKET_LOST);
 		tx_account(w, c, side, stream, packet_bytes(p));
 		packet_put(w, i);
 		return;
@@ -354,6 +385,8 @@ static void deliver_event(struct world *w, uint64_t key, uint64_t gen)
 	if (packet.tx_late && !packet.fin)
 		tx_account(w, c, side, stream, packet_bytes(&packet));
 	stream_kick(w, c, side, stream);
+	if (w->now_ns > packet.arrive_ns)
+		sim_packet_count(packet.type, PACKET_DELAYED);
 	if (packet.fin)
 		conn_side_down(w, c, !side, "closed by the peer");
 	else
