@@ -515,7 +515,7 @@ void actlog_meta_done(struct core *core, const struct ev_done *done)
 	ASSERT(al->phase == AL_WRITES_BLOCK);
 	if (done->error) {
 		/* Stays in this phase, so that nothing is released, until the disk is given up. */
-		volume_md_error(core, vol, done->error, "activity log");
+		volume_store_error(core, vol, done->error, "activity log");
 		return;
 	}
 	al->number++;

@@ -343,7 +343,7 @@ static void write_failed(struct volume *vol, struct bm_write *w)
 
 static void failed(struct core *core, struct volume *vol, int error, const char *what)
 {
-	volume_md_error(core, vol, error, what);
+	volume_store_error(core, vol, error, what);
 	core_work(core, WORK_PEERS);
 }
 

@@ -25,8 +25,9 @@ void peer_standalone(struct core *core, struct peer *peer, bool tell, const char
 void peer_send_state(struct core *core, struct peer *peer, unsigned v);
 /* Data I/O of the local disk failed: on-io-error policy; detach -> Failed -> Diskless. */
 void volume_io_error(struct core *core, struct volume *vol, int error, const char *what);
-/* Metadata I/O failed: the disk is given up whatever the policy. */
-void volume_md_error(struct core *core, struct volume *vol, int error, const char *what);
+/* Metadata I/O failed, or a flush, and what it has lost is not known: the disk is given up whatever
+ * the policy. */
+void volume_store_error(struct core *core, struct volume *vol, int error, const char *what);
 /* Local data I/O of the volume went down to zero (data
  * path and sync call it after each completion). */
 void volume_local_idle(struct core *core, struct volume *vol);

@@ -126,7 +126,7 @@ void epoch_flush_done(struct core *core, const struct ev_done *done)
 	rx->flushes--;
 	rx->flush_failed |= failed;
 	if (done->error)
-		volume_io_error(core, vol, done->error, "flush");
+		volume_store_error(core, vol, done->error, "flush");
 	local_flush_ended(core, vol, rest, done->error);
 	if (rx->flushes == 0) {
 		/* Acknowledged writes may be lost here: the sender must count them as not

@@ -33,7 +33,7 @@ static void give_up(struct core *core, struct volume *vol)
 	state_end(core, STATE_HARD);
 }
 
-void volume_md_error(struct core *core, struct volume *vol, int error, const char *what)
+void volume_store_error(struct core *core, struct volume *vol, int error, const char *what)
 {
 	bool first = note_error(core, vol, error, what);
 

@@ -42,7 +42,7 @@ void local_flush_done(struct core *core, struct volume *vol, const struct ev_don
 {
 	vol->al.flushing = false;
 	if (done->error)
-		volume_io_error(core, vol, done->error, "flush");
+		volume_store_error(core, vol, done->error, "flush");
 	local_flush_ended(core, vol, tag_rest(done->tag), done->error);
 }
 

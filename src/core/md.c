@@ -115,7 +115,7 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 		vol->md_writing = false;
 	core_work(core, WORK_MD | WORK_REQUESTS | WORK_SYNC | WORK_PEERS);
 	if (done->error) {
-		volume_md_error(core, vol, done->error, "write of the superblock");
+		volume_store_error(core, vol, done->error, "write of the superblock");
 		return;
 	}
 	if (seq > vol->md_durable_seq)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads on behalf of a peer (P_DATA_REQUEST): only from an UpToDate disk, after the writes
  * that came before. */
+#include "core/bitmap.h"
 #include "core/core_hooks.h"
 #include "core/request.h"
 
@@ -62,6 +63,7 @@ void peer_read_done(struct core *core, struct peer_request *preq, const struct e
 
 	if (done->error) {
 		core_payload_put(core, &payload);
+		bitmap_set(core, vol, SLOTS_ALL, preq->sector, preq->bytes / SECTOR_BYTES);
 		volume_io_error(core, vol, done->error, "read for a peer");
 		refuse(core, preq);
 		return;

@@ -2,6 +2,7 @@
 /* Application reads: local disk or a peer, another one after an error. */
 #include <errno.h>
 
+#include "core/bitmap.h"
 #include "core/core_hooks.h"
 #include "core/request.h"
 
@@ -113,6 +114,7 @@ void read_local_done(struct core *core, struct request *req, const struct ev_don
 	} else {
 		core_payload_put(core, &payload);
 		req->tried |= UINT32_C(1) << core->self;
+		bitmap_set(core, vol, SLOTS_ALL, req->sector, req->bytes / SECTOR_BYTES);
 		volume_io_error(core, vol, done->error, "read");
 		read_start(core, req);
 	}

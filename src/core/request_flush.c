@@ -114,7 +114,7 @@ void request_flush_local_done(struct core *core, struct volume *vol, int error)
 			!error && request_local_writable(core, vol);
 	list_splice_back(&core->req.flushes, &io->flushing);
 	if (error)
-		volume_io_error(core, vol, error, "flush");
+		volume_store_error(core, vol, error, "flush");
 	flush_waiting(core, vol);
 	request_flush_progress(core);
 }

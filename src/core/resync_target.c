@@ -404,7 +404,7 @@ static void flush_done(struct core *core, struct volume *vol, int error)
 	vol->rs.flush_running = false;
 	vol->rs.settle_error = error;
 	if (error)
-		volume_io_error(core, vol, error, "flush of resynced data");
+		volume_store_error(core, vol, error, "flush of resynced data");
 	settle(core, vol);
 	request_local_end(core, vol);
 }
@@ -588,7 +588,7 @@ static void first_flush_done(struct core *core, struct volume *vol, unsigned p, 
 	rs->flushes--;
 	if (error) {
 		rs->checksums = false;
-		volume_io_error(core, vol, error, "flush before a resync");
+		volume_store_error(core, vol, error, "flush before a resync");
 	}
 	core_work(core, WORK_SYNC);
 	request_local_end(core, vol);

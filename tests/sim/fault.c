@@ -90,7 +90,8 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 {
 	struct node *n = &w->nodes[node];
 
-	n->disk.fail_reads = n->disk.fail_writes = n->disk.fail_meta = 0;
+	n->disk.fail_reads = n->disk.fail_writes = 0;
+	n->disk.fail_flushes = n->disk.fail_meta = 0;
 	if (!n->up || n->life != life ||
 	    node_status(w, n->id)->volumes[0].disk != DISK_DISKLESS)
 		return;
@@ -238,7 +239,8 @@ void fault_heal(struct world *w)
 		n->die_after_actions = 0;
 		n->disk.stall_until_ns = 0;
 		n->disk.broken = false;
-		n->disk.fail_reads = n->disk.fail_writes = n->disk.fail_meta = 0;
+		n->disk.fail_reads = n->disk.fail_writes = 0;
+		n->disk.fail_flushes = n->disk.fail_meta = 0;
 		if (!n->up)
 			node_start(w, i);
 		else

@@ -102,6 +102,8 @@ void node_init(struct world *w, unsigned node)
 	preset_resource(conf, node);
 	conf->volumes[0].vnr = SIM_VNR;
 	conf->volumes[0].disk.al_extents = w->params.al_extents;
+	if (w->params.pass_on)
+		conf->volumes[0].disk.on_io_error = IOERR_PASS_ON;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 

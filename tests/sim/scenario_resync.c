@@ -310,6 +310,45 @@ static void read_error(struct world *w)
 	life_expect_converged(w);
 }
 
+static void begin_pass_on(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->pass_on = true;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+}
+
+/* A disk that stays gets the block that it could not read from the peer. */
+static void read_error_passed_on(struct world *w)
+{
+	begin_pass_on(w);
+	sc_received(w, A, B);
+	w->nodes[A].disk.fail_reads = 1;
+	sc_read(w, 1);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_expect(w, sc_received(w, A, B) > BM_BLOCK_SECTORS,
+		  "the block was read, and then resynced");
+	life_expect_converged(w);
+}
+
+/* What a flush that failed has lost is not known: such a disk does not stay. */
+static void flush_error_not_passed_on(struct world *w)
+{
+	begin_pass_on(w);
+	w->nodes[B].disk.fail_flushes = 1;
+	sc_write(w, 2);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_write(w, 3);
+	sc_attach(w, B);
+	sc_wait_reunited(w, A, B);
+	w->nodes[A].disk.fail_flushes = 1;
+	sc_write(w, 4);
+	sc_flush(w);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_resync[] = {
 	{ "8-bitmap-resync", bitmap_resync },
 	{ "8-interrupted-start", interrupted_start },
@@ -331,5 +370,7 @@ const struct scenario scenarios_resync[] = {
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },
 	{ "read-error", read_error },
+	{ "read-error-passed-on", read_error_passed_on },
+	{ "flush-error-not-passed-on", flush_error_not_passed_on },
 	{ NULL, NULL },
 };

@@ -50,6 +50,7 @@ struct sim_params {
 	unsigned ops;             /* application operations of the faulted phase */
 	unsigned faults;
 	bool csums, csums_after_crash_only;
+	bool pass_on; /* on-io-error */
 	bool verifies;
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
 	unsigned qd;              /* application queue depth */
@@ -178,7 +179,7 @@ struct disk {
 	unsigned al_writes;
 	/* faults */
 	uint64_t stall_until_ns;
-	unsigned fail_reads, fail_writes, fail_meta; /* the next so many fail */
+	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
 	bool broken;         /* everything fails until it is replaced */
 };
 

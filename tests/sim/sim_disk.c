@@ -117,6 +117,10 @@ static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 		d->fail_writes--;
 		return prng_chance(&w->rng, 1, 3) ? -ENOSPC : -EIO;
 	}
+	if (op->kind == DOP_FLUSH && d->fail_flushes > 0) {
+		d->fail_flushes--;
+		return -EIO;
+	}
 	return 0;
 }
 
@@ -312,7 +316,7 @@ void disk_reset(struct world *w, unsigned node)
 	d->md_head = d->md_count = 0;
 	d->md_gen = 0;
 	d->stall_until_ns = 0;
-	d->fail_reads = d->fail_writes = d->fail_meta = 0;
+	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
 	d->broken = false;
 	d->al_writes = 0;
 }
