@@ -7,7 +7,7 @@ set -eu
 build="gcc make pkg-config libc6-dev libfuse3-dev fuse3 libevent-dev libcurl4-openssl-dev
 	libconfig-dev libjansson-dev libssl-dev"
 demo="e2fsprogs util-linux jq"
-test="libcriterion-dev fio curl clang libclang-rt-14-dev python3 openssl drbd-utils groff-base"
+test="libcriterion-dev fio curl clang libclang-rt-14-dev python3 openssl drbd-utils groff-base sqlite3"
 kernel="qemu-system-x86 iproute2 kmod cpio zstd drbd-utils"
 bench="fio jq"
 
