@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Runs the built tests and counts them. Usage: tests/run.sh BUILDDIR all|unit|integration
-# The last line is "N passed, N failed, N skipped".
+# The last line is "N passed, N failed, N skipped". JOBS: how many of the integration tests at once; most of their time is waiting.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 build=$1
@@ -77,13 +77,33 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
 	run_plain "sim: 100 schedules (asan)" 600 "$build/asan/sim" --seeds 100
 fi
+
+time_limit() { sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$1" | grep . || echo 300; } # TEST
+integration_tests() { # the long ones first
+	local t
+	for t in tests/integration/*.sh; do [ "$t" = tests/integration/functions.sh ] || echo "$(time_limit "$t") $t"; done |
+		sort -k 1,1nr -k 2 | cut -d ' ' -f 2
+}
+# One, on behalf of the next function: its lines in one piece, its result into a file.
+if [ "$what" = one ]; then # ... one TEST RESULTS
+	run_plain "integration/$(basename "$3" .sh)" "$(time_limit "$3")" env B="$build" bash "$3" >"$log/lines"
+	cat "$log/lines"
+	echo "$passed $failed $skipped" >>"$4"
+	exit 0
+fi
+# Several at once; SLOT, which xargs sets, keeps their ports apart.
+run_integration() {
+	local p f s ended=0
+	: >"$log/results"
+	integration_tests | xargs -P "${JOBS:-$(nproc)}" --process-slot-var=SLOT -I TEST tests/run.sh "$build" one TEST "$log/results"
+	while read -r p f s; do
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s)) ended=$((ended + 1))
+	done <"$log/results"
+	failed=$((failed + $(integration_tests | wc -l) - ended))
+}
 if [ "$what" = all ] || [ "$what" = integration ]; then
 	echo "integration: real daemons"
-	for t in tests/integration/*.sh; do
-		case $t in */functions.sh) continue ;; esac
-		run_plain "integration/$(basename "$t" .sh)" "$(sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$t" | head -n 1 | grep . || echo 300)" \
-			env B="$build" bash "$t"
-	done
+	run_integration
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

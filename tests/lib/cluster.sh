@@ -54,6 +54,7 @@ may_mount_loop() { # DIR
 # Below those that the system gives to outgoing connections (and drbdfs to its own): one of them could hold the port
 # of a node that is down for a moment.
 PORT=$((20000 + ($$ * 37) % 12000))
+[ -z "${SLOT:-}" ] || PORT=$((20000 + SLOT % 6 * 2000 + ($$ * 37) % 1900)) # of several runs at once
 free_port() {
 	PORT=$((PORT + 1))
 	while (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do PORT=$((PORT + 1)); done
