@@ -42,6 +42,10 @@ static const struct option_row {
 	{ OPT_STOP, "--stop", NULL, "SECTOR", 0, "end there (default: at the end)" },
 	{ OPT_ABORT, "--abort", NULL, NULL, offsetof(struct cli, abort),
 	  "end the one that runs" },
+	{ OPT_KEEP, "--keep", NULL, "NODE", 0, "whose data stay as they are" },
+	{ OPT_VOLUME, "--volume", NULL, "N", 0, "only of this volume (default: all)" },
+	{ OPT_SAVE, "--save-loser", NULL, "FILE", 0,
+	  "first save what this node gives up; see apply-undo" },
 	{ OPT_TIMEOUT, "--timeout", NULL, "S", 0, "seconds to wait at most (default: for ever)" },
 };
 
@@ -68,6 +72,8 @@ static const char *target_text(enum cli_target target)
 		return " RES[:PEER][/VOL]";
 	case TARGET_WHY:
 		return " RES[:PEER][/VOL] [primary]";
+	case TARGET_UNDO:
+		return " FILE [TARGET]";
 	case TARGET_VOLUME_FILE:
 		return " RES/VOL FILE";
 	case TARGET_PEER_GI:
@@ -181,7 +187,8 @@ static bool needs_operand(enum cli_target t)
 
 static bool takes_operand(enum cli_target t)
 {
-	return needs_operand(t) || t == TARGET_TLS || t == TARGET_WHY;
+	return needs_operand(t) || t == TARGET_TLS || t == TARGET_WHY ||
+	       t == TARGET_UNDO;
 }
 
 /* Splits RES[:PEER][/VOL]. */
@@ -199,6 +206,10 @@ static int target_parse(struct cli *cli, const char *given)
 		return (str_eq(given, "init") || str_eq(given, "issue")) &&
 				       str_copy(cli->resource, sizeof(cli->resource), given) ?
 			       EXIT_OK : target_fail(cli, given);
+	if (t == TARGET_UNDO) {
+		cli->file = given;
+		return EXIT_OK;
+	}
 	if (t == TARGET_NONE || !str_copy(text, sizeof(text), given))
 		return target_fail(cli, given);
 	colon = strchr(text, ':');
@@ -277,6 +288,26 @@ static int number_parse(struct cli *cli, const struct option_row *o, const char 
 	return EXIT_OK;
 }
 
+static int keep_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	if (name_problem(value))
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is no name of a node",
+				cli->command->name, o->name, value);
+	cli->keep = value;
+	return EXIT_OK;
+}
+
+static int volume_parse(struct cli *cli, const struct option_row *o, const char *value)
+{
+	uint64_t v;
+
+	if (str_to_u64(value, &v) || v > VNR_MAX)
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is not the number of a volume",
+				cli->command->name, o->name, value);
+	cli->only_vnr = (int)v;
+	return EXIT_OK;
+}
+
 static int reset_parse(struct cli *cli, const struct option_row *o, const char *value)
 {
 	if (!str_eq(value, "no") && !str_eq(value, "yes"))
@@ -309,6 +340,13 @@ static int value_parse(struct cli *cli, const struct option_row *o, const char *
 		return peer_parse(cli, o, value);
 	case OPT_RESET:
 		return reset_parse(cli, o, value);
+	case OPT_KEEP:
+		return keep_parse(cli, o, value);
+	case OPT_VOLUME:
+		return volume_parse(cli, o, value);
+	case OPT_SAVE:
+		cli->save_to = value;
+		return EXIT_OK;
 	case OPT_START:
 	case OPT_STOP:
 		return sector_parse(cli, o, value);
@@ -431,6 +469,7 @@ int args_parse(int argc, char **argv, struct cli *cli)
 	int rc = EXIT_OK;
 
 	cli->vnr = -1;
+	cli->only_vnr = -1;
 	cli->operand = "";
 	while (rc == EXIT_OK && c.next < c.argc) {
 		const char *arg = c.argv[c.next++];

@@ -19,6 +19,7 @@ enum cli_target {
 	TARGET_PEER,             /* RES:PEER[/VOL] */
 	TARGET_PEER_VOLUMES,     /* RES[:PEER][/VOL] */
 	TARGET_WHY,              /* RES[:PEER][/VOL] [primary] */
+	TARGET_UNDO,             /* FILE [TARGET] */
 	TARGET_VOLUME_FILE,      /* RES/VOL FILE */
 	TARGET_PEER_GI,          /* RES:PEER[/VOL] GI */
 	TARGET_COMMAND_OPTIONAL, /* help [COMMAND] */
@@ -41,6 +42,9 @@ enum cli_target {
 #define OPT_START 0x2000U
 #define OPT_STOP 0x4000U
 #define OPT_ABORT 0x8000U
+#define OPT_KEEP 0x10000U
+#define OPT_VOLUME 0x20000U
+#define OPT_SAVE 0x40000U
 
 struct cli_command {
 	const char *name;

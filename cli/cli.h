@@ -45,6 +45,10 @@ struct cli {
 	char resource[NAME_MAX_BYTES];
 	char peer[NAME_MAX_BYTES];
 	int vnr;
+	const char *keep;         /* resolve --keep, NULL = not given */
+	const char *save_to;      /* resolve --save-loser, NULL = not given */
+	int only_vnr;             /* resolve --volume, -1 = all */
+	const char *file;         /* apply-undo: its first argument */
 	const char *operand;      /* the argument behind that, "" where there is none */
 	/* filled by cli_load() */
 	struct conf *conf;

@@ -10,6 +10,7 @@
 #include "client.h"
 #include "json_get.h"
 #include "out_status.h"
+#include "why.h"
 
 #define CHANGES_SHOWN 20U /* without --verbose */
 
@@ -142,7 +143,7 @@ static void print_why(const struct cli *cli, const json_t *why)
 	print_changes(cli, get_array(why, "changes"));
 }
 
-static int why_fetch(struct cli *cli, json_t **why)
+int why_fetch(struct cli *cli, json_t **why)
 {
 	char *escaped = curl_easy_escape(NULL, cli->resource, 0);
 	char path[API_PATH_BYTES_MAX];

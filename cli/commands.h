@@ -9,6 +9,12 @@
 int cmd_status(struct cli *cli);
 /* cmd_why.c */
 int cmd_why(struct cli *cli);
+/* cmd_split_brain.c */
+int cmd_split_brain(struct cli *cli);
+/* cmd_resolve.c */
+int cmd_resolve(struct cli *cli);
+/* cmd_undo.c */
+int cmd_apply_undo(struct cli *cli);
 /* watch.c: status until interrupted. */
 int watch_status(struct cli *cli);
 

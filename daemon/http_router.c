@@ -238,6 +238,17 @@ static void reload(struct http_server *s, struct evhttp_request *req)
 		http_reply_json(req, 200, api_success_json("the configuration was read again"));
 }
 
+/* The daemon makes files for nobody whom it would not let make them himself. */
+static bool may_save(const struct api_request *r, uid_t uid, struct api_error *error)
+{
+	if (!r->command.save_to[0] || uid == 0 || uid == geteuid())
+		return true;
+	*error = (struct api_error){ .code = API_FORBIDDEN,
+				     .hint = "run it as root or as the user of the daemon" };
+	return !str_copy(error->message, sizeof(error->message),
+			 "connect: only root and the daemon's own user may have it write a file");
+}
+
 static void dispatch(struct http_server *s, struct evhttp_request *req, struct api_request *r)
 {
 	switch (r->verb) {
@@ -290,6 +301,8 @@ void http_route(struct evhttp_request *req, void *server)
 		evhttp_send_error(req, HTTP_INTERNAL, NULL);
 	} else if (!api_request_parse(type == EVHTTP_REQ_GET ? API_GET : API_POST, path ? path : "",
 				      body, bytes, &request, &error)) {
+		http_reply_error(req, &error);
+	} else if (!may_save(&request, uid, &error)) {
 		http_reply_error(req, &error);
 	} else {
 		dispatch(server, req, &request);

@@ -114,6 +114,9 @@ static void run_job(struct disk_job *base)
 	case JOB_META_FLUSH:
 		rc = md_store_flush(store);
 		break;
+	case JOB_SAVE:
+		rc = save_run(job->save, b);
+		break;
 	case JOB_DETACH:
 		md_store_close(store);
 		rc = 0;
@@ -207,6 +210,8 @@ static void job_done(struct disk_job *base)
 		detach_done(job);
 		return;
 	}
+	if (job->kind == JOB_SAVE)
+		save_end(job->save, base->error);
 	ev.kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE;
 	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error,
 				      .digest = job->digest_value,
@@ -317,6 +322,18 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 		buf_ref(job->buf);
 	}
 	submit(job);
+}
+
+void shard_disk_save(struct resource *res, const struct ac_disk *a)
+{
+	struct volume *vol = resource_volume(res, a->vnr);
+	struct job *job = job_new(vol, JOB_SAVE);
+
+	job->tag = a->tag;
+	job->save = save_new(vol, a);
+	vol->jobs++;
+	/* It takes long: never on this thread. */
+	disk_port_submit(res->shard->port, &job->base);
 }
 
 void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a)

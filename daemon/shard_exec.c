@@ -47,6 +47,9 @@ static void exec_disk(struct resource *res, const struct core_action *action)
 	case AC_DISK_FLUSH:
 		shard_disk_data(res, JOB_FLUSH, &action->u.disk);
 		break;
+	case AC_SAVE:
+		shard_disk_save(res, &action->u.disk);
+		break;
 	case AC_META_SUPER:
 		shard_disk_meta(res, JOB_SUPER, &action->u.meta);
 		break;
@@ -89,6 +92,7 @@ void shard_exec(struct resource *res, struct core_action *action)
 		net_conn_connect(conn_of(res, action->u.peer));
 		break;
 	case AC_DISCONNECT:
+		save_cancel(res, action->u.peer);
 		net_conn_disconnect(conn_of(res, action->u.peer));
 		break;
 	case AC_BUF_PUT:

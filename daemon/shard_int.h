@@ -54,6 +54,7 @@ struct volume {
 	bool closing;                 /* AC_DETACH came, jobs are still under way */
 	enum disk_mode mode;
 	unsigned jobs;                /* data and metadata jobs under way */
+	struct list saves;            /* struct save_work under way: save.c */
 	struct disk_lane meta_lane;
 	uint64_t size_sectors;        /* AC_SIZE */
 	bool readable, writable, local_reads;
@@ -102,7 +103,7 @@ struct resource {
 enum job_kind {
 	JOB_READ, JOB_WRITE, JOB_DISCARD, JOB_ZEROES, JOB_FLUSH,
 	JOB_SUPER, JOB_AL, JOB_BITMAP, JOB_META_FLUSH,
-	JOB_ATTACH, JOB_DETACH,
+	JOB_ATTACH, JOB_DETACH, JOB_SAVE,
 };
 
 /* One disk call on behalf of the core. */
@@ -121,6 +122,7 @@ struct job {
 	uint8_t digest_value[DIGEST_MAX_BYTES];
 	uint64_t page;
 	struct attach_work *attach;   /* JOB_ATTACH */
+	struct save_work *save;       /* JOB_SAVE */
 	uint8_t *block;               /* MD_PAGE_BYTES, allocated with the first metadata job */
 };
 
@@ -168,6 +170,7 @@ void shard_exec(struct resource *res, struct core_action *action);
 
 /* shard_disk.c */
 void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_disk *a);
+void shard_disk_save(struct resource *res, const struct ac_disk *a);
 void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a);
 void shard_disk_attach(struct volume *vol);
 void shard_disk_detach(struct volume *vol);
@@ -180,6 +183,16 @@ bool shard_disk_read_now(struct volume *vol, uint64_t sector, void *data, uint32
 bool shard_disk_run_inline(struct shard *shard);
 void shard_disk_free_jobs(struct shard *shard);
 struct volume *resource_volume(struct resource *res, uint16_t vnr);
+
+/* save.c */
+/* AC_SAVE; without memory NULL. Takes the words of the bitmap as they are now. */
+struct save_work *save_new(struct volume *vol, const struct ac_disk *a);
+/* On a worker. */
+int save_run(struct save_work *w, struct backing *b);
+/* On the shard's thread: says what became of it, and frees it. */
+void save_end(struct save_work *w, int rc);
+/* The connection that it was for is gone. */
+void save_cancel(struct resource *res, uint8_t peer);
 
 /* shard_net.c */
 extern const struct net_callbacks shard_net_callbacks;

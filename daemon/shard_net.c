@@ -20,6 +20,7 @@ static void on_down(void *ctx, const char *reason)
 
 	ev.u.streams.peer = peer->node_id;
 	ev.u.streams.reason = reason;
+	save_cancel(peer->res, peer->node_id);
 	resource_step(peer->res, &ev);
 }
 

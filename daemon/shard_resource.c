@@ -194,6 +194,7 @@ static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
 	vol->meta = conf->meta;
 	vol->meta_index = conf->meta_index;
 	disk_lane_init(&vol->meta_lane);
+	list_init(&vol->saves);
 	list_init(&vol->active_writes);
 	list_init(&vol->waiting_writes);
 }

@@ -21,6 +21,7 @@
 #define HAS_CLEAR 0x10U
 #define HAS_KEEP 0x20U
 #define HAS_RANGE 0x40U
+#define HAS_SAVE 0x80U
 
 static const struct command_row {
 	const char *name;
@@ -33,7 +34,7 @@ static const struct command_row {
 	{ "adjust", VERB_ADJUST, 0, 0 },
 	{ "attach", VERB_CORE, CMD_ATTACH, HAS_VOLUME },
 	{ "detach", VERB_CORE, CMD_DETACH, HAS_VOLUME | HAS_FORCE },
-	{ "connect", VERB_CORE, CMD_CONNECT, HAS_PEER | HAS_DISCARD },
+	{ "connect", VERB_CORE, CMD_CONNECT, HAS_PEER | HAS_DISCARD | HAS_SAVE },
 	{ "disconnect", VERB_CORE, CMD_DISCONNECT, HAS_PEER | HAS_FORCE },
 	{ "primary", VERB_CORE, CMD_PRIMARY, HAS_FORCE },
 	{ "secondary", VERB_CORE, CMD_SECONDARY, HAS_FORCE },
@@ -157,19 +158,44 @@ static bool body_sector(const struct command_row *row, const char *key, const js
 	return command->has_start = true;
 }
 
+/* Which volume is given up, and where it is saved before. */
+static bool body_save(const struct command_row *row, const char *key, const json_t *value,
+		      struct ev_command *command, struct api_error *error)
+{
+	const char *path = json_string_value(value);
+
+	if (!path || path[0] != '/' ||
+	    !str_copy(command->save_to, sizeof(command->save_to), path))
+		return fail(error, API_BAD_REQUEST,
+			    "%s: '%s' must be the absolute path of a file, of less than %u bytes",
+			    row->name, key, SAVE_PATH_MAX);
+	return true;
+}
+
+static bool body_volume(const struct command_row *row, const char *key, const json_t *value,
+			struct ev_command *command, struct api_error *error)
+{
+	double n = json_real_value(value);
+
+	if (!json_is_real(value) || n < 0 || n > VNR_MAX || n != (double)(unsigned)n)
+		return fail(error, API_BAD_REQUEST, "%s: '%s' must be 0 to %u", row->name, key,
+			    VNR_MAX);
+	command->vnr = (uint16_t)n;
+	return true;
+}
+
 static bool body_member(const struct command_row *row, const char *key, const json_t *value,
 			struct api_request *request, struct api_error *error)
 {
-	double n = json_real_value(value);
 	const char *text = json_string_value(value);
 
-	if (str_eq(key, "volume") && (row->takes & HAS_VOLUME)) {
-		if (!json_is_real(value) || n < 0 || n > VNR_MAX || n != (double)(unsigned)n)
-			return fail(error, API_BAD_REQUEST, "%s: 'volume' must be 0 to %u",
-				    row->name, VNR_MAX);
-		request->command.vnr = (uint16_t)n;
-		return true;
-	}
+	if (str_eq(key, "volume") && (row->takes & HAS_VOLUME))
+		return body_volume(row, key, value, &request->command, error);
+	if (str_eq(key, "only-volume") && (row->takes & HAS_SAVE))
+		return request->command.one_volume =
+			       body_volume(row, key, value, &request->command, error);
+	if (str_eq(key, "save-to") && (row->takes & HAS_SAVE))
+		return body_save(row, key, value, &request->command, error);
 	if (str_eq(key, "peer") && (row->takes & HAS_PEER)) {
 		if (!text || name_problem(text))
 			return fail(error, API_BAD_REQUEST, "%s: 'peer' must be a node name",
@@ -198,6 +224,10 @@ static bool body_object(const struct command_row *row, json_t *object, struct ap
 		return fail(error, API_BAD_REQUEST, "%s: 'volume' is missing", row->name);
 	if ((row->takes & HAS_PEER) && !json_object_get(object, "peer"))
 		return fail(error, API_BAD_REQUEST, "%s: 'peer' is missing", row->name);
+	if ((request->command.save_to[0] || request->command.one_volume) &&
+	    !request->command.discard_my_data)
+		return fail(error, API_BAD_REQUEST,
+			    "%s: 'only-volume' and 'save-to' need 'discard-my-data'", row->name);
 	return true;
 }
 
@@ -348,6 +378,8 @@ bool api_request_bind(struct api_request *request, const struct resource_status 
 	const struct command_row *row = command_find(request->command_name);
 
 	ASSERT(row && row->verb == VERB_CORE);
+	if (request->command.one_volume && !volume_bind(request, status, error))
+		return false;
 	return (!(row->takes & HAS_VOLUME) || volume_bind(request, status, error)) &&
 	       (!(row->takes & HAS_PEER) || peer_bind(request, status, error));
 }

@@ -115,9 +115,9 @@ static bool find_split_brain(const struct resource_status *s, struct api_verdict
 						   !strcasestr(p->reason, "split-brain")))
 			continue;
 		(void)str_format(out->reason, sizeof(out->reason),
-				 "with %s; to give the changes of this node up: 'drbdctl connect "
-				 "%s:%s --discard-my-data' here, 'drbdctl connect %s' there",
-				 p->name, s->name, p->name, s->name);
+				 "with %s; 'drbdctl split-brain %s' shows what each has changed, "
+				 "'drbdctl resolve %s --keep NODE' on both ends it", p->name,
+				 s->name, s->name);
 		return true;
 	}
 	return false;

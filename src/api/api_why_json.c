@@ -216,6 +216,67 @@ static json_t *change_json(const struct names *n, const struct kept_change *kept
 			 api_text(c->reason));
 }
 
+/* ---- split brains ---- */
+
+/* When the connection was lost last; null: not in the time that the daemon remembers. */
+static json_t *apart_json(const struct kept_change *changes, unsigned count, unsigned node)
+{
+	for (unsigned i = count; i-- > 0;) {
+		const struct state_change *c = &changes[i].change;
+
+		if (c->what == CHANGE_CONNECTION && c->node == node && c->from == CONN_CONNECTED)
+			return time_json(changes[i].unix_ms);
+	}
+	return json_null();
+}
+
+static json_t *uuid_json(uint64_t uuid)
+{
+	return uuid ? json_sprintf("%016llX", (unsigned long long)(uuid & ~UUID_PRIMARY)) :
+		      json_null();
+}
+
+static json_t *side_json(const char *name, uint64_t uuid, uint64_t changed_kib, bool was, bool is)
+{
+	return json_pack("{s:o, s:o, s:I, s:b, s:b}", "node", api_text(name), "generation",
+			 uuid_json(uuid), "changed-kib", (json_int_t)changed_kib, "was-primary",
+			 (int)was, "is-primary", (int)is);
+}
+
+static json_t *split_json(const struct names *n, const struct status_peer *p,
+			  const struct status_peer_device *d, json_t *apart)
+{
+	const struct status_split *x = &d->split;
+
+	return json_pack("{s:i, s:o, s:o, s:b, s:[o, o]}", "volume", (int)d->vnr, "ancestor",
+			 uuid_json(x->ancestor), "apart-since", apart, "copies-all",
+			 (int)x->whole, "sides",
+			 side_json(n->self, x->own_current, d->out_of_sync_sectors / 2,
+				   x->was_primary, n->s->role == ROLE_PRIMARY),
+			 side_json(p->name, x->peer_current, x->peer_bits * BM_BLOCK_SECTORS / 2,
+				   x->peer_was_primary, x->peer_is_primary));
+}
+
+static json_t *splits_json(const struct names *n, const struct kept_change *changes,
+			   unsigned count)
+{
+	json_t *out = json_array();
+
+	for (unsigned i = 0; i < n->s->peer_count; i++) {
+		const struct status_peer *p = &n->s->peers[i];
+
+		for (unsigned k = 0; k < p->device_count; k++) {
+			json_t *apart;
+
+			if (!p->devices[k].split.known)
+				continue;
+			apart = apart_json(changes, count, p->node_id);
+			(void)json_array_append_new(out, split_json(n, p, &p->devices[k], apart));
+		}
+	}
+	return out;
+}
+
 /* ---- the whole ---- */
 
 json_t *api_why_json(const struct resource_status *s, bool up, const char *self,
@@ -237,9 +298,10 @@ json_t *api_why_json(const struct resource_status *s, bool up, const char *self,
 	}
 	for (unsigned i = 0; i < change_count; i++)
 		(void)json_array_append_new(list, change_json(&items.names, &changes[i]));
-	return json_pack("{s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:{s:b, s:o}, s:o}", "version",
+	return json_pack("{s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:{s:b, s:o}, s:o, s:o}", "version",
 			 API_WHY_VERSION, "name", api_text(s->name), "node", api_text(self), "role",
 			 role_name(s->role), "verdict", api_verdict_name(verdict.word), "reason",
 			 api_text(verdict.reason), "items", items.array, "primary", "possible",
-			 (int)possible, "items", primary.array, "changes", list);
+			 (int)possible, "items", primary.array, "split-brains",
+			 splits_json(&items.names, changes, change_count), "changes", list);
 }

@@ -106,13 +106,11 @@ static int rx_coded(struct core *core, struct volume *vol, struct bitmap_rx *rx,
 	return rx->pos == vol->bm.bits;
 }
 
-/* Both slots are the union now: the resync starts. */
-static void complete(struct core *core, struct peer_device *pd)
+void xfer_go_on(struct core *core, struct peer_device *pd)
 {
 	bool target = repl_of(core, pd) == REPL_WF_BITMAP_T;
 	struct state *next;
 
-	xfer_reset(pd);
 	if (target)
 		xfer_send(core, pd);
 	if (peer_is_drbd8(core->peer[pd->p])) {
@@ -123,6 +121,14 @@ static void complete(struct core *core, struct peer_device *pd)
 	next = state_begin(core);
 	next->pd[pd->p][pd->v].repl = target ? REPL_SYNC_TARGET : REPL_SYNC_SOURCE;
 	state_end(core, STATE_HARD);
+}
+
+/* Both slots are the union now: the resync starts, or what it will overwrite is saved before. */
+static void complete(struct core *core, struct peer_device *pd)
+{
+	xfer_reset(pd);
+	if (!save_begin(core, pd))
+		xfer_go_on(core, pd);
 }
 
 void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt)

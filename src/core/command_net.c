@@ -36,7 +36,7 @@ enum command_progress command_connect(struct core *core, const struct ev_command
 			      "a Primary cannot discard its data; make it Secondary first");
 		return COMMAND_DONE;
 	}
-	peer_connect(core, peer, ev->discard_my_data);
+	peer_connect(core, peer, ev);
 	command_reply(core, SS_SUCCESS, "connecting to %s", peer->conf->name);
 	return COMMAND_DONE;
 }

@@ -264,6 +264,9 @@ static void disk_done(struct core *core, const struct ev_done *done)
 	case TAG_RS_WRITE:
 		resync_write_done(core, done);
 		return;
+	case TAG_SAVE:
+		save_done(core, done);
+		return;
 	case TAG_MD_SUPER:
 	case TAG_AL:
 	case TAG_BITMAP:
@@ -292,6 +295,7 @@ static void meta_done(struct core *core, const struct ev_done *done)
 	case TAG_EPOCH_FLUSH:
 	case TAG_RS_READ:
 	case TAG_RS_WRITE:
+	case TAG_SAVE:
 		break;
 	}
 	assert_fail("completion of a metadata action that nobody owns", __FILE__, __LINE__);

@@ -201,7 +201,7 @@ struct ev_attached {
 enum core_command {
 	CMD_ATTACH,              /* vnr */
 	CMD_DETACH,              /* vnr, force */
-	CMD_CONNECT,             /* peer, discard_my_data */
+	CMD_CONNECT,             /* peer, discard_my_data (one_volume: vnr alone), save_to */
 	CMD_DISCONNECT,          /* peer, force */
 	CMD_PRIMARY,             /* force */
 	CMD_SECONDARY,           /* force */
@@ -215,18 +215,23 @@ enum core_command {
 	CMD_SHUTDOWN,            /* demote, disconnect all, detach all; replies when all is quiet */
 };
 
+#define SAVE_PATH_MAX 256
+
 struct ev_command {
 	uint64_t cookie;         /* repeated in AC_REPLY; 0 = no reply wanted */
 	enum core_command cmd;
 	uint16_t vnr;
 	uint8_t peer;
 	bool force, write, discard_my_data, clear_bitmap;
+	bool one_volume;
 	bool nonblock;           /* CMD_OPEN with O_NONBLOCK */
 	bool keep_bitmap;        /* only what is marked is resynced */
 	bool abort;
 	bool has_start;          /* else a verify goes on where the last one was ended */
 	uint64_t start_sector;
 	uint64_t stop_sector;    /* 0 = the end of the device */
+	/* Where the driver saves what is given up, before it is overwritten; "" = it is lost. */
+	char save_to[SAVE_PATH_MAX];
 };
 
 struct core_event {
@@ -259,6 +264,7 @@ enum core_action_kind {
 	AC_DISK_DISCARD,
 	AC_DISK_ZEROES,
 	AC_DISK_FLUSH,
+	AC_SAVE,          /* u.disk: blocks marked towards a peer into a file; EV_DISK_DONE */
 	AC_META_SUPER,    /* u.meta */
 	AC_META_AL,
 	AC_META_BITMAP,   /* one page */
@@ -299,6 +305,8 @@ struct ac_disk {
 	bool unmap;              /* AC_DISK_ZEROES: deallocating is allowed */
 	struct payload payload;  /* AC_DISK_WRITE */
 	const char *digest_alg;  /* AC_DISK_READ: a digest of the data is wanted too; or NULL */
+	uint8_t peer;            /* AC_SAVE: the slot of core_bitmap(), as it is now */
+	const char *save_to;     /* AC_SAVE: complete and durable when it is done without error */
 };
 
 struct ac_meta {

@@ -45,6 +45,10 @@ struct cause history_event(const struct core_event *event);
 struct cause history_command(const struct ev_command *ev);
 struct cause history_twopc(const struct core *core);
 
+/* save.c: the connection that is being made gives data up, and they are wanted in a file. */
+void save_ask(struct core *core, struct peer *peer);
+void save_done(struct core *core, const struct ev_done *done);
+
 /* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for
  * keepalive_answered(). What the peer sent on its control stream before it answered has been
  * handled then. */

@@ -81,6 +81,11 @@ struct peer_device {
 	uint64_t sent_bitmap;       /* reference towards the peer then, also when it was not told */
 	bool sent_valid;
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
+	struct status_split split;  /* sync_handshake.c: if it was a split brain */
+	/* save.c */
+	bool save_wanted;           /* before our bitmap goes out */
+	bool save_running;
+	uint32_t save_serial;
 	/* resync*.c, bitmap_xfer.c */
 	struct bitmap_rx bm_rx;
 	uint64_t sync_uuid;         /* drbd8_sync.c: told before a full sync could begin */
@@ -106,6 +111,9 @@ struct peer {
 	bool resolve_conflicts;
 	bool was_connected;         /* RECONNECT: a connection was lost in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
+	bool discard_one;           /* only of the volume discard_vnr */
+	uint16_t discard_vnr;
+	char save_to[SAVE_PATH_MAX]; /* a file for what is given up, "" = none */
 	/* AC_CONNECT is out: ends with AC_DISCONNECT or EV_STREAMS_DOWN */
 	bool attempt;
 	bool forced_down;           /* disconnected by force: its role counts as lost */
@@ -208,6 +216,7 @@ enum tag_kind {
 	TAG_EPOCH_FLUSH,   /* epoch.c */
 	TAG_RS_READ,       /* resync_source.c, verify.c */
 	TAG_RS_WRITE,      /* resync_target.c */
+	TAG_SAVE,          /* save.c */
 	TAG_MD_SUPER,      /* md.c */
 	TAG_AL,            /* actlog.c */
 	TAG_BITMAP,        /* bitmap.c */

@@ -508,6 +508,7 @@ void handshake_commit(struct core *core, struct peer *peer)
 		    (peer->pd[vol->v].state_word & SW_ROLE_MASK) != ROLE_PRIMARY)
 			peer->pd[vol->v].left_behind = true;
 	}
+	save_ask(core, peer);
 	peer->discard_my_data = false;
 	peer->discard_their_data = false;
 	peer->retry_count = 0;

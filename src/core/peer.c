@@ -193,10 +193,13 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 	core->notify = true;
 }
 
-void peer_connect(struct core *core, struct peer *peer, bool discard_my_data)
+void peer_connect(struct core *core, struct peer *peer, const struct ev_command *ev)
 {
 	peer->want_connect = true;
-	peer->discard_my_data = discard_my_data;
+	peer->discard_my_data = ev->discard_my_data;
+	peer->discard_one = ev->one_volume;
+	peer->discard_vnr = ev->vnr;
+	memcpy(peer->save_to, ev->save_to, sizeof(peer->save_to));
 	peer->retry_count = 0;
 	peer->retry_at_ns = core->now_ns;
 	peer->refused_until_ns = NEVER_NS;

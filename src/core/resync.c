@@ -431,6 +431,8 @@ static void leave(struct core *core, struct peer_device *pd, enum repl_state old
 	bool connected = repl >= REPL_ESTABLISHED;
 
 	xfer_reset(pd);
+	if (old == REPL_WF_BITMAP_T)
+		save_forget(pd);
 	if (resync_is_target(old) && !resync_is_target(repl)) {
 		target_drop(core, pd, connected);
 		pd->rs.running = false;
@@ -460,6 +462,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		struct peer_device *pd = &peer->pd[v];
 
 		xfer_reset(pd);
+		save_forget(pd);
 		pd->sync_uuid = 0;
 		pd->fence = (struct claim_fence){ .resync_marks = pd->fence.resync_marks };
 		target_drop(core, pd, false);

@@ -173,6 +173,15 @@ void announce_fences_reset(struct core *core, struct volume *vol);
 void xfer_send(struct core *core, struct peer_device *pd);
 void xfer_expect(struct peer_device *pd);
 void xfer_reset(struct peer_device *pd);
+/* Both bitmaps are here and nothing is to be done first: the resync. */
+void xfer_go_on(struct core *core, struct peer_device *pd);
+
+/* ---- save.c ---- */
+
+/* True: the resync has to wait, xfer_go_on() comes later. */
+bool save_begin(struct core *core, struct peer_device *pd);
+/* The transfer of bitmaps is over, or lost: nothing waits for a save any more. */
+void save_forget(struct peer_device *pd);
 
 /* ---- uuid.c, uuid_rx.c ---- */
 

@@ -117,6 +117,44 @@ static void set_verdict(struct peer_device *pd, const struct sync_decision *d)
 	};
 }
 
+/* The last generation that both have had, 0 = none is known. */
+static uint64_t ancestor_of(const struct sync_input *in)
+{
+	uint64_t mine = in->me.bitmap[in->peer.node_id], its = in->peer.bitmap[in->me.node_id];
+
+	if (mine && mine != UUID_UNKNOWN && its != UUID_UNKNOWN && uuid_eq(mine, its))
+		return mine;
+	for (unsigned i = 0; i < HISTORY_UUIDS && in->me.history[i]; i++) {
+		for (unsigned k = 0; k < HISTORY_UUIDS && in->peer.history[k]; k++) {
+			if (uuid_eq(in->me.history[i], in->peer.history[k]))
+				return in->me.history[i];
+		}
+	}
+	return 0;
+}
+
+/* For the operator, who has to choose; kept until a handshake ends otherwise. */
+static void note_split(struct peer_device *pd, const struct sync_input *in,
+		       const struct sync_decision *d)
+{
+	uint64_t mine = in->me.bitmap[in->peer.node_id], its = in->peer.bitmap[in->me.node_id];
+
+	memset(&pd->split, 0, sizeof(pd->split));
+	if (!strategy_is_split_brain(d->strategy))
+		return;
+	pd->split = (struct status_split){
+		.known = true,
+		.whole = !uuid_eq(mine, its) || mine == UUID_UNKNOWN || !mine,
+		.ancestor = ancestor_of(in),
+		.own_current = in->me.current,
+		.peer_current = in->peer.current,
+		.peer_bits = in->peer.dirty_bits,
+		.was_primary = mine != UUID_UNKNOWN && mine & UUID_PRIMARY,
+		.peer_was_primary = its != UUID_UNKNOWN && its & UUID_PRIMARY,
+		.peer_is_primary = in->peer.role == ROLE_PRIMARY,
+	};
+}
+
 static void input_options(const struct peer *peer, bool again, struct sync_input *in)
 {
 	const struct core_net_conf *net = &peer->conf->net;
@@ -167,6 +205,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		return;
 	}
 	if (!both_have_data(core, vol, pd)) {
+		pd->split.known = false;
 		set_verdict(pd, &d);
 		return;
 	}
@@ -179,6 +218,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
 	refuse_other_data(core, vol, &in, &d);
+	note_split(pd, &in, &d);
 	log_verdict(core, peer, vol, &in, &d);
 	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
 		uuid_forget_bitmap_uuid(core, vol, peer->id);

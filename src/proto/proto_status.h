@@ -31,6 +31,17 @@ struct status_verify {
 	bool unresolved;          /* what it has found waits for the operator */
 };
 
+/* What the last handshake, which a split brain ended, told; bits are blocks of 4 KiB. */
+struct status_split {
+	bool known;
+	bool whole;               /* the bits do not tell all that differs: all is copied */
+	uint64_t ancestor;        /* the last generation that both had, 0 = not known */
+	uint64_t own_current, peer_current;
+	uint64_t peer_bits;       /* changed there since; what was changed here is out of sync */
+	bool was_primary, peer_was_primary; /* when they parted */
+	bool peer_is_primary;
+};
+
 struct status_peer_device {
 	uint32_t vnr;
 	enum repl_state repl;
@@ -45,6 +56,7 @@ struct status_peer_device {
 	uint64_t bitmap_uuid;
 	struct status_resync resync;
 	struct status_verify verify;
+	struct status_split split;
 };
 
 struct status_peer {

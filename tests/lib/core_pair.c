@@ -474,6 +474,22 @@ void pair_break_disk(struct pair *p, unsigned node)
 	p->node[node].broken = true;
 }
 
+bool pair_saves(const struct pair *p, unsigned node)
+{
+	return p->node[node].save_tag != 0;
+}
+
+void pair_answer_save(struct pair *p, unsigned node, int error)
+{
+	struct core_event ev = { .kind = EV_DISK_DONE };
+
+	ASSERT(pair_saves(p, node));
+	ev.u.done.tag = p->node[node].save_tag;
+	ev.u.done.error = error;
+	p->node[node].save_tag = 0;
+	event_queue_push(&p->node[node].local, &ev);
+}
+
 void pair_inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
 		 const struct pkt *pkt)
 {

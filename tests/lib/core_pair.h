@@ -82,6 +82,9 @@ void pair_crash(struct pair *p, unsigned node);
 void pair_restart(struct pair *p, unsigned node);
 /* All local I/O of this node fails with EIO from now on. */
 void pair_break_disk(struct pair *p, unsigned node);
+/* A save of what is given up was asked for; it lasts until it is answered. */
+bool pair_saves(const struct pair *p, unsigned node);
+void pair_answer_save(struct pair *p, unsigned node, int error);
 /* Delivers one packet as if it came from the peer. */
 void pair_inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
 		 const struct pkt *pkt);

@@ -47,6 +47,7 @@ struct node {
 	bool up;
 	bool broken;
 	bool local_reads;      /* the last AC_SIZE */
+	uint64_t save_tag;     /* of the AC_SAVE that is not answered, 0 = none */
 	struct store store;
 	struct event_queue local;
 	bool attempt[PAIR_NODES_MAX], streams[PAIR_NODES_MAX];

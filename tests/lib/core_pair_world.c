@@ -360,6 +360,9 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 	case AC_DISK_FLUSH:
 		disk_action(p, n, a);
 		return;
+	case AC_SAVE:
+		n->save_tag = a->u.disk.tag;
+		return;
 	case AC_META_SUPER:
 	case AC_META_AL:
 	case AC_META_BITMAP:

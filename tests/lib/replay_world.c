@@ -234,6 +234,7 @@ static void act(struct replay *r, const struct core_action *a)
 	case AC_DISK_DISCARD:
 	case AC_DISK_ZEROES:
 	case AC_DISK_FLUSH:
+	case AC_SAVE:
 		disk_action(r, a);
 		return;
 	case AC_META_SUPER:

@@ -221,6 +221,9 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 	case AC_DISK_FLUSH:
 		disk_submit(w, n->id, DOP_FLUSH, &ac->u.disk);
 		break;
+	case AC_SAVE:
+		disk_submit(w, n->id, DOP_SAVE, &ac->u.disk);
+		break;
 	case AC_META_SUPER:
 	case AC_META_AL:
 	case AC_META_BITMAP:
@@ -252,7 +255,7 @@ static void trace_action(struct world *w, const struct node *n, const struct cor
 {
 	static const char *const names[] = {
 		"COMPLETE", "SEND", "SEND_BITMAP", "CONNECT", "DISCONNECT", "DISK_READ",
-		"DISK_WRITE", "DISK_DISCARD", "DISK_ZEROES", "DISK_FLUSH", "META_SUPER",
+		"DISK_WRITE", "DISK_DISCARD", "DISK_ZEROES", "DISK_FLUSH", "SAVE", "META_SUPER",
 		"META_AL", "META_BITMAP", "META_FLUSH", "ATTACH", "DETACH", "BUF_PUT", "SIZE",
 		"REPLY", "NOTIFY",
 	};

@@ -35,6 +35,8 @@ static bool follows(struct world *w, unsigned node, unsigned authority)
 
 static void reconnect(struct world *w, unsigned node, unsigned peer, bool discard)
 {
+	struct ev_command ev;
+
 	if (!is_standalone(w, node, peer)) {
 		if (!discard)
 			return;
@@ -42,10 +44,13 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 			     (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)peer },
 			     NULL, 0);
 	}
-	node_command(w, node,
-		     (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)peer,
-					  .discard_my_data = discard },
-		     NULL, 0);
+	ev = (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)peer,
+				  .discard_my_data = discard };
+	if (discard && prng_chance(&w->rng, 1, 2)) {
+		strcpy(ev.save_to, "undo");
+		w->nodes[node].disk.fail_save = prng_chance(&w->rng, 1, 4);
+	}
+	node_command(w, node, ev, NULL, 0);
 }
 
 static void resolve(struct world *w, unsigned a, unsigned b)

@@ -325,6 +325,40 @@ static void split_brain(struct world *w)
 	resolve(w);
 }
 
+static void give_up(struct world *w, unsigned loser, unsigned winner)
+{
+	struct ev_command ev = { .cmd = CMD_CONNECT, .peer = (uint8_t)winner,
+				 .discard_my_data = true, .save_to = "undo" };
+
+	sc_command(w, loser, ev, SS_SUCCESS);
+	sc_command(w, winner, (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)loser },
+		   SS_SUCCESS);
+}
+
+/* The same with what is given up saved before: a save that fails leaves everything as it was. */
+static void split_brain_saved(struct world *w)
+{
+	uint64_t uuid;
+
+	two_primaries(w);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_STANDALONE);
+	sc_wait_conn(w, B, A, CONN_STANDALONE);
+	uuid = sc_uuid(w, B);
+	w->nodes[B].disk.fail_save = true;
+	give_up(w, B, A);
+	sc_wait(w, 5000);
+	sc_expect(w, !w->nodes[B].disk.fail_save, "it was to be saved");
+	sc_wait_conn(w, B, A, CONN_STANDALONE);
+	sc_wait_conn(w, A, B, CONN_STANDALONE);
+	sc_expect(w, sc_uuid(w, B) == uuid, "the generation is as it was");
+	sc_write(w, 3);
+	sc_write(w, 4);
+	give_up(w, B, A);
+	life_expect_converged(w);
+	sc_read(w, 3);
+}
+
 /* 6: the same with one more generation in between. */
 static void split_brain_twice(struct world *w)
 {
@@ -424,6 +458,7 @@ const struct scenario scenarios_generations[] = {
 	{ "4-lose-one-then-other", lose_one_then_other_idle },
 	{ "4-lose-one-then-other-busy", lose_one_then_other_busy },
 	{ "5-split-brain", split_brain },
+	{ "split-brain-saved", split_brain_saved },
 	{ "6-split-brain-twice", split_brain_twice },
 	{ "7-idle-promotion", idle_promotion },
 	{ "15-promotion-race", promotion_race },

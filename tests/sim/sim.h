@@ -113,7 +113,7 @@ void payload_reset(struct world *w);
 
 /* ---- disk (sim_disk.c, sim_md.c) ---- */
 
-enum disk_op_kind { DOP_READ, DOP_WRITE, DOP_DISCARD, DOP_ZEROES, DOP_FLUSH };
+enum disk_op_kind { DOP_READ, DOP_WRITE, DOP_DISCARD, DOP_ZEROES, DOP_FLUSH, DOP_SAVE };
 
 struct disk_op {
 	bool in_use;
@@ -180,6 +180,9 @@ struct disk {
 	/* faults */
 	uint64_t stall_until_ns;
 	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
+	bool fail_save;      /* the next one */
+	/* what the save under way has to find as it was: a copy of the slot */
+	uint64_t *save_words;
 	bool broken;         /* everything fails until it is replaced */
 };
 

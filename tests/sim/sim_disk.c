@@ -109,6 +109,10 @@ static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 {
 	if (d->broken)
 		return -EIO;
+	if (op->kind == DOP_SAVE && d->fail_save) {
+		d->fail_save = false;
+		return -ENOSPC;
+	}
 	if (op->kind == DOP_READ && d->fail_reads > 0) {
 		d->fail_reads--;
 		return -EIO;
@@ -148,6 +152,8 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 	if (is_change(op)) {
 		/* A failed write leaves any part of itself behind. */
 		apply(w, d, op, ev.u.done.error ? prng_below(&w->rng, sectors + 1) : sectors);
+	} else if (op->kind == DOP_SAVE) {
+		sim_trace(w, "node %u: save of what it gives up: %d", n->id, ev.u.done.error);
 	} else if (op->kind == DOP_FLUSH) {
 		if (ev.u.done.error == 0)
 			disk_flush_to(d, op->flush_seq);
@@ -187,6 +193,34 @@ uint64_t disk_delay(struct world *w, unsigned node)
 	return delay;
 }
 
+/* What is being saved is overwritten by nobody; of more than two nodes a third one may write. */
+static void check_save(struct world *w, unsigned node, const struct disk_op *op)
+{
+	const struct disk *d = &w->nodes[node].disk;
+	uint64_t last = (op->sector + op->bytes / SECTOR_BYTES - 1) / BM_BLOCK_SECTORS;
+
+	if (w->params.nodes != 2)
+		return;
+	for (uint64_t b = op->sector / BM_BLOCK_SECTORS; b <= last; b++) {
+		if (d->save_words[b / 64] >> (b % 64) & 1)
+			sim_fail(w, "node %u: block %llu is overwritten before it was saved", node,
+				 (unsigned long long)b);
+	}
+}
+
+static void begin_save(struct world *w, unsigned node, unsigned peer)
+{
+	struct disk *d = &w->nodes[node].disk;
+	const struct bm_store *bm = core_bitmap(w->nodes[node].core, SIM_VNR);
+	const struct md_super *md = core_md(w->nodes[node].core, SIM_VNR);
+	size_t bytes = bm->words_per_slot * sizeof(uint64_t);
+
+	ASSERT(md->peers[peer].bitmap_index >= 0);
+	d->save_words = realloc(d->save_words, bytes);
+	ASSERT(d->save_words);
+	memcpy(d->save_words, bm->slot[md->peers[peer].bitmap_index], bytes);
+}
+
 static void check_submit(struct world *w, unsigned node, const struct disk_op *op)
 {
 	const struct disk *d = &w->nodes[node].disk;
@@ -194,7 +228,7 @@ static void check_submit(struct world *w, unsigned node, const struct disk_op *o
 
 	if (!w->nodes[node].attached)
 		sim_fail(w, "node %u: disk request while detached", node);
-	if (op->kind == DOP_FLUSH)
+	if (op->kind == DOP_FLUSH || op->kind == DOP_SAVE)
 		return;
 	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > w->params.device_sectors ||
 	    op->sector > w->params.device_sectors - sectors)
@@ -205,6 +239,8 @@ static void check_submit(struct world *w, unsigned node, const struct disk_op *o
 	for (unsigned i = 0; i < d->ops_high; i++) {
 		const struct disk_op *o = &d->ops[i];
 
+		if (o->in_use && o->kind == DOP_SAVE)
+			check_save(w, node, op);
 		if (o->in_use && is_change(o) && o->sector < op->sector + sectors &&
 		    op->sector < o->sector + o->bytes / SECTOR_BYTES)
 			sim_fail(w, "node %u: overlapping disk writes %llu+%u and %llu+%u", node,
@@ -236,6 +272,8 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 		payload_io_get(w, node, ac->payload);
 		op.payload = ac->payload;
 	}
+	if (kind == DOP_SAVE)
+		begin_save(w, node, ac->peer);
 	d->ops[i] = op;
 	if (i >= d->ops_high)
 		d->ops_high = i + 1;
@@ -318,5 +356,6 @@ void disk_reset(struct world *w, unsigned node)
 	d->stall_until_ns = 0;
 	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
 	d->broken = false;
+	d->fail_save = false;
 	d->al_writes = 0;
 }

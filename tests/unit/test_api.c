@@ -80,6 +80,21 @@ Test(api, commands)
 	}
 }
 
+Test(api, what_is_given_up_and_where_it_is_saved)
+{
+	struct api_request r;
+	struct api_error e;
+
+	cr_assert(parse(API_POST, "/v1/resources/r0/connect",
+			"{\"peer\": \"b\", \"save-to\": \"/a/b\", \"only-volume\": 3, "
+			"\"discard-my-data\": true}", &r, &e), "%s", e.message);
+	cr_assert_str_eq(r.command.save_to, "/a/b");
+	cr_assert(r.command.one_volume);
+	cr_assert_eq(r.command.vnr, 3);
+	cr_assert(parse(API_GET, "/v1/why/r0", "", &r, &e));
+	cr_assert_eq(r.verb, VERB_WHY);
+}
+
 Test(api, bad_requests)
 {
 	static const struct {
@@ -116,6 +131,16 @@ Test(api, bad_requests)
 		{ API_BAD_REQUEST, "/v1/resources/r0/attach", "{\"volume\": \"0\"}" },
 		{ API_BAD_REQUEST, "/v1/resources/r0/connect", "{}" },
 		{ API_BAD_REQUEST, "/v1/resources/r0/connect", "{\"peer\": 1}" },
+		{ API_BAD_REQUEST, "/v1/resources/r0/connect",
+		  "{\"peer\": \"b\", \"save-to\": \"/f\"}" },
+		{ API_BAD_REQUEST, "/v1/resources/r0/connect",
+		  "{\"peer\": \"b\", \"only-volume\": 3}" },
+		{ API_BAD_REQUEST, "/v1/resources/r0/connect",
+		  "{\"peer\": \"b\", \"discard-my-data\": true, \"save-to\": \"f\"}" },
+		{ API_BAD_REQUEST, "/v1/resources/r0/connect",
+		  "{\"peer\": \"b\", \"discard-my-data\": true, \"only-volume\": -1}" },
+		{ API_BAD_REQUEST, "/v1/why/", "" },
+		{ API_NOT_FOUND, "/v1/why", "" },
 		{ API_BAD_REQUEST, "/v1/resources/r0/connect", "{\"peer\": \"a/b\"}" },
 	};
 
@@ -338,8 +363,8 @@ Test(api, verdicts)
 	s.peers[1].conn = CONN_STANDALONE;
 	(void)str_copy(s.peers[1].reason, STATUS_REASON_MAX, "Split-Brain detected");
 	judge(&s, VERDICT_SPLIT_BRAIN,
-	      "with beta; to give the changes of this node up: 'drbdctl connect r0:beta "
-	      "--discard-my-data' here, 'drbdctl connect r0' there");
+	      "with beta; 'drbdctl split-brain r0' shows what each has changed, 'drbdctl resolve "
+	      "r0 --keep NODE' on both ends it");
 }
 
 Test(api, progress_is_clamped)

@@ -61,6 +61,9 @@ const struct cli_command cli_commands[] = {
 	{ "status", ran, TARGET_RES_OPTIONAL, OPT_JSON | OPT_VERBOSE | OPT_STATISTICS | OPT_WATCH,
 	  "state" },
 	{ "create-md", ran, TARGET_VOLUME_OPTIONAL, OPT_FORCE | OPT_MAX_PEERS, "metadata" },
+	{ "why", ran, TARGET_WHY, OPT_JSON | OPT_VERBOSE, "why" },
+	{ "resolve", ran, TARGET_RES, OPT_KEEP | OPT_VOLUME | OPT_SAVE | OPT_TIMEOUT, "resolve" },
+	{ "apply-undo", ran, TARGET_UNDO, 0, "undo" },
 	{ "up", ran, TARGET_RES_OR_ALL, 0, "up" },
 	{ "primary", ran, TARGET_RES, OPT_FORCE, "primary" },
 	{ "new-current-uuid", ran, TARGET_VOLUME, OPT_CLEAR, "uuid" },
@@ -129,6 +132,16 @@ Test(cli, good_lines)
 	cr_assert_eq(line(&cli, "connect r0:beta --discard-my-data"), EXIT_OK);
 	cr_assert_str_eq(cli.peer, "beta");
 	cr_assert(cli.discard_my_data);
+	cr_assert_eq(line(&cli, "why r0:beta/1 primary --json"), EXIT_OK);
+	cr_assert_str_eq(cli.peer, "beta");
+	cr_assert_str_eq(cli.operand, "primary");
+	cr_assert_eq(line(&cli, "resolve r0 --keep alpha --volume 2 --save-loser=f"), EXIT_OK);
+	cr_assert_str_eq(cli.keep, "alpha");
+	cr_assert_eq(cli.only_vnr, 2);
+	cr_assert_str_eq(cli.save_to, "f");
+	cr_assert_eq(line(&cli, "apply-undo a/file /mnt/r0"), EXIT_OK);
+	cr_assert_str_eq(cli.file, "a/file");
+	cr_assert_str_eq(cli.operand, "/mnt/r0");
 	cr_assert_eq(line(&cli, "invalidate-remote r0:beta/1"), EXIT_OK);
 	cr_assert_str_eq(cli.peer, "beta");
 	cr_assert_eq(cli.vnr, 1);
