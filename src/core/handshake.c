@@ -156,10 +156,12 @@ static void protocol_send(struct core *core, struct peer *peer, uint16_t type,
 
 void handshake_send_protocol(struct core *core, struct peer *peer)
 {
+	/* Both may give up data, if not those of the same volume: P_UUIDS says of which. */
+	bool all = peer->discard_my_data && !peer->discard_one;
+
 	peer->phase = HS_PROTOCOL;
 	handshake_deadline_arm(core, peer);
-	protocol_send(core, peer, P_PROTOCOL,
-		      peer->discard_my_data ? CONN_FLAG_DISCARD_MY_DATA : 0);
+	protocol_send(core, peer, P_PROTOCOL, all ? CONN_FLAG_DISCARD_MY_DATA : 0);
 }
 
 void handshake_send_protocol_update(struct core *core, struct peer *peer)

@@ -19,7 +19,8 @@ static bool will_be_overwritten(const struct sync_verdict *v)
 {
 	bool split = v->rule == RULE_BITMAP_BOTH || v->rule == RULE_HISTORY_BOTH;
 
-	return v->kind == VERDICT_GO && (split || v->repl == REPL_WF_BITMAP_T);
+	return v->kind == VERDICT_GO &&
+	       (v->repl == REPL_WF_BITMAP_T || (split && v->repl == REPL_ESTABLISHED));
 }
 
 void save_ask(struct core *core, struct peer *peer)
@@ -44,7 +45,7 @@ bool save_begin(struct core *core, struct peer_device *pd)
 	struct volume *vol = core->vol[pd->v];
 	struct core_action *action;
 
-	if (!pd->save_wanted)
+	if (!pd->save_wanted || repl_of(core, pd) != REPL_WF_BITMAP_T)
 		return false;
 	pd->save_wanted = false;
 	pd->save_running = true;

@@ -60,7 +60,11 @@ said 'StandAlone: .*nothing was overwritten'
 rm "$WORK/undo"
 
 # The whole repair; alpha goes on waiting meanwhile, and is in use.
+exec 5<>"$(node_file alpha)"
+must role_is alpha Primary
 must ctl beta resolve r0 --keep alpha --save-loser "$WORK/undo" --timeout 60
+must role_is alpha Primary
+exec 5>&-
 wait "$winner" || { cat "$WORK/alpha.out"; fail "resolve on alpha"; }
 must wait_for 30 "both nodes settled" cluster_settled
 [ "$(stat -c %a "$WORK/undo")" = 600 ] || fail "others may read the undo file"
