@@ -31,12 +31,14 @@ static const struct conf_word words_after_sb_1p[] = {
 	{ "consensus", ASB_CONSENSUS },
 	{ "violently-as0p", ASB_VIOLENTLY },
 	{ "discard-secondary", ASB_DISCARD_SECONDARY },
+	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
 	{ NULL, 0 },
 };
 
 static const struct conf_word words_after_sb_2p[] = {
 	{ "disconnect", ASB_DISCONNECT },
 	{ "violently-as0p", ASB_VIOLENTLY },
+	{ "call-pri-lost-after-sb", ASB_CALL_PRI_LOST },
 	{ NULL, 0 },
 };
 

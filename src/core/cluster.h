@@ -20,6 +20,8 @@ void rx_packet(struct core *core, const struct ev_pkt *ev);
 void peer_streams_up(struct core *core, const struct ev_streams *ev);
 void peer_streams_down(struct core *core, const struct ev_streams *ev);
 /* Starts to connect; StandAlone before. */
+/* Nothing is given up to this peer (any more). */
+void peer_keep_data(struct core *core, struct peer *peer);
 void peer_connect(struct core *core, struct peer *peer, const struct ev_command *ev);
 /* As peer_standalone(), because the operator wants it so. */
 void peer_leave(struct core *core, struct peer *peer, const char *reason);

@@ -117,7 +117,7 @@ static void promoted(struct core *core)
 	if (core->commands.local_up_to_date)
 		uuid_forced_primary(core);
 	FOR_EACH_PEER(core, peer)
-		peer->discard_my_data = false;
+		peer_keep_data(core, peer);
 	core_work(core, WORK_REQUESTS | WORK_SEND_STATE);
 }
 

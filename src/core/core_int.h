@@ -81,6 +81,7 @@ struct peer_device {
 	uint64_t sent_bitmap;       /* reference towards the peer then, also when it was not told */
 	bool sent_valid;
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
+	bool yields;                /* sync_handshake.c: as victim of a policy it gives data up */
 	struct status_split split;  /* sync_handshake.c: if it was a split brain */
 	/* save.c */
 	bool save_wanted;           /* before our bitmap goes out */

@@ -511,7 +511,7 @@ void handshake_commit(struct core *core, struct peer *peer)
 			peer->pd[vol->v].left_behind = true;
 	}
 	save_ask(core, peer);
-	peer->discard_my_data = false;
+	peer_keep_data(core, peer);
 	peer->discard_their_data = false;
 	peer->retry_count = 0;
 	peer->reason[0] = '\0';

@@ -81,13 +81,20 @@ void peer_fail(struct core *core, struct peer *peer, enum conn_state why, const 
 		conn_leave(core, peer, why);
 }
 
+void peer_keep_data(struct core *core, struct peer *peer)
+{
+	peer->discard_my_data = false;
+	for (unsigned v = 0; v < core->vol_count; v++)
+		peer->pd[v].yields = false;
+}
+
 /* For the reason that the peer has by now. */
 static void end_for_good(struct core *core, struct peer *peer, bool tell, enum log_level level)
 {
 	struct pkt pkt = { .type = P_DISCONNECT, .vnr = VNR_NONE };
 
 	peer->want_connect = false;
-	peer->discard_my_data = false;
+	peer_keep_data(core, peer);
 	core_work(core, WORK_PEERS);
 	if (!is_up(core, peer))
 		return;
@@ -196,6 +203,7 @@ void peer_streams_down(struct core *core, const struct ev_streams *ev)
 void peer_connect(struct core *core, struct peer *peer, const struct ev_command *ev)
 {
 	peer->want_connect = true;
+	peer_keep_data(core, peer);
 	peer->discard_my_data = ev->discard_my_data;
 	peer->discard_one = ev->one_volume;
 	peer->discard_vnr = ev->vnr;

@@ -73,6 +73,7 @@ static enum sync_strategy one_primary(const struct sync_input *in)
 		s = without_primary(in);
 		return s == (i_am_primary ? I_AM_SOURCE : I_AM_TARGET) ? s : UNSOLVED;
 	case ASB_VIOLENTLY:
+	case ASB_CALL_PRI_LOST:
 		return without_primary(in);
 	case ASB_DISCARD_SECONDARY:
 		return i_am_primary ? I_AM_SOURCE : I_AM_TARGET;
@@ -89,5 +90,15 @@ enum sync_strategy split_brain_policy(const struct sync_input *in)
 		return without_primary(in);
 	if (primaries == 1)
 		return one_primary(in);
-	return in->after_sb_2p == ASB_VIOLENTLY ? without_primary(in) : UNSOLVED;
+	if (in->after_sb_2p != ASB_VIOLENTLY && in->after_sb_2p != ASB_CALL_PRI_LOST)
+		return UNSOLVED;
+	return without_primary(in);
+}
+
+bool split_brain_demotes(const struct sync_input *in, enum sync_strategy s)
+{
+	bool two = in->me.role == ROLE_PRIMARY && in->peer.role == ROLE_PRIMARY;
+
+	return strategy_is_target(s) && in->me.role == ROLE_PRIMARY &&
+	       (two ? in->after_sb_2p : in->after_sb_1p) == ASB_CALL_PRI_LOST;
 }

@@ -193,6 +193,7 @@ static void split_brain(const struct sync_input *in, struct sync_decision *d)
 		d->strategy = ambiguous ? strategy_full(s) : s;
 		if (d->strategy == SYNC_NONE)
 			d->strategy = SYNC_SPLIT_BRAIN_DISCONNECT;
+		d->demote = !its && split_brain_demotes(in, d->strategy);
 	}
 	if (d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT && mine != its) {
 		d->strategy = mine ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
@@ -422,6 +423,12 @@ struct sync_decision sync_decide(const struct sync_input *in)
 	leftover_bits(in, &d);
 	if (strategy_is_split_brain(d.strategy))
 		split_brain(in, &d);
+	if (d.demote) {
+		refuse(&d, VERDICT_RETRY,
+		       "split brain: this Primary is the victim (call-pri-lost-after-sb) and gives "
+		       "its role up first");
+		return d;
+	}
 	if (strategy_is_split_brain(d.strategy)) {
 		refuse(&d, VERDICT_DISCONNECT,
 		       "split brain: both nodes changed their data alone; choose the victim and "

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/cluster.h"
+#include "core/command.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
 #include "core/core_int.h"
@@ -188,6 +189,22 @@ static void refuse_other_data(const struct core *core, const struct volume *vol,
 		    "in use";
 }
 
+/* The role first; then it gives its data up as if the operator had said so. */
+static void give_up_role(struct core *core, struct peer_device *pd, struct sync_decision *d)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (!vol->open_rw)
+			continue;
+		d->kind = VERDICT_DISCONNECT;
+		d->reason = "split brain: this Primary is the victim (call-pri-lost-after-sb), but "
+			    "a volume is open for writing: close it, then 'resolve'";
+		return;
+	}
+	pd->yields = true;
+	core->commands.auto_promoted = true;
+	command_enqueue_internal(core, CMD_SECONDARY);
+}
+
 static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -219,6 +236,8 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	d = sync_decide(&in);
 	refuse_other_data(core, vol, &in, &d);
 	note_split(pd, &in, &d);
+	if (d.demote && !again)
+		give_up_role(core, pd, &d);
 	log_verdict(core, peer, vol, &in, &d);
 	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
 		uuid_forget_bitmap_uuid(core, vol, peer->id);

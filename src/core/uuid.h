@@ -103,6 +103,7 @@ struct sync_decision {
 	enum verdict_kind kind;
 	enum repl_state repl;
 	enum sync_behind behind;
+	bool demote;                  /* RETRY: this Primary has to give its role up first */
 	const char *reason;           /* DISCONNECT, RETRY */
 };
 
@@ -114,6 +115,8 @@ void sync_input_swap(const struct sync_input *in, struct sync_input *out);
 
 /* split_brain.c: 3.1 to 3.3. SOURCE_USE, TARGET_USE, or SPLIT_BRAIN_DISCONNECT: not solved. */
 enum sync_strategy split_brain_policy(const struct sync_input *in);
+/* call-pri-lost-after-sb: I am the victim, and may follow only once I am no Primary any more. */
+bool split_brain_demotes(const struct sync_input *in, enum sync_strategy s);
 
 bool strategy_is_source(enum sync_strategy s);
 bool strategy_is_target(enum sync_strategy s);

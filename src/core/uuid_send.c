@@ -94,7 +94,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 {
 	uint64_t flags = UUID_FLAG_KEEPS_BITS;
 
-	if (peer->discard_my_data && (!peer->discard_one || peer->discard_vnr == vol->vnr))
+	if ((peer->discard_my_data && (!peer->discard_one || peer->discard_vnr == vol->vnr)) ||
+	    peer->pd[vol->v].yields)
 		flags |= UUID_FLAG_DISCARD_MY_DATA;
 	if (vol->crashed_primary)
 		flags |= UUID_FLAG_CRASHED_PRIMARY;

@@ -90,11 +90,12 @@ static enum winner table(const struct situation *s)
 	if (!s->i_am_primary && !s->it_is)
 		return table_0p(s);
 	if (s->i_am_primary && s->it_is)
-		return s->p2 == ASB_VIOLENTLY ? table_0p(s) : NOBODY;
+		return s->p2 == ASB_DISCONNECT ? NOBODY : table_0p(s);
 	switch (s->p1) {
 	case ASB_CONSENSUS:
 		return table_0p(s) == primary ? primary : NOBODY;
 	case ASB_VIOLENTLY:
+	case ASB_CALL_PRI_LOST:
 		return table_0p(s);
 	case ASB_DISCARD_SECONDARY:
 		return primary;
@@ -120,6 +121,15 @@ static bool overwrites_primary(const struct situation *s, enum winner w, bool mi
 
 	return w == (mine ? PEER : ME) && primary && s->rr != ASB_VIOLENTLY &&
 	       (s->ambiguous || s->my_bits || s->its_bits);
+}
+
+/* 3.2, 3.3 call-pri-lost-after-sb: a victim that is Primary gives its role up before it follows. */
+static bool gives_up_role(const struct situation *s, enum winner w, bool mine)
+{
+	bool primary = mine ? s->i_am_primary : s->it_is;
+	bool policy = (s->i_am_primary && s->it_is ? s->p2 : s->p1) == ASB_CALL_PRI_LOST;
+
+	return w == (mine ? PEER : ME) && primary && policy && (!s->ambiguous || s->always_asbp);
 }
 
 /* ---- the same situation for the decision ---- */
@@ -184,6 +194,8 @@ static void check_end(const struct situation *s, const struct sync_input *in, en
 		     sync_strategy_name(want));
 	if (w == NOBODY)
 		cr_assert_eq(d.kind, VERDICT_DISCONNECT, "%s", what);
+	else if (gives_up_role(s, w, mine))
+		cr_assert(d.kind == VERDICT_RETRY && d.demote, "%s: kind %d", what, (int)d.kind);
 	else if (overwrites_primary(s, w, mine))
 		cr_assert_eq(d.kind, refusal, "%s: kind %d", what, (int)d.kind);
 	else
@@ -215,9 +227,9 @@ static const enum after_sb all_0p[] = {
 	ASB_DISCARD_ZERO_CHANGES, ASB_DISCARD_LEAST_CHANGES, ASB_DISCARD_LOCAL, ASB_DISCARD_REMOTE,
 };
 static const enum after_sb all_1p[] = {
-	ASB_DISCONNECT, ASB_CONSENSUS, ASB_VIOLENTLY, ASB_DISCARD_SECONDARY,
+	ASB_DISCONNECT, ASB_CONSENSUS, ASB_VIOLENTLY, ASB_DISCARD_SECONDARY, ASB_CALL_PRI_LOST,
 };
-static const enum after_sb all_2p[] = { ASB_DISCONNECT, ASB_VIOLENTLY };
+static const enum after_sb all_2p[] = { ASB_DISCONNECT, ASB_VIOLENTLY, ASB_CALL_PRI_LOST };
 static const enum after_sb all_rr[] = { ASB_DISCONNECT, ASB_RETRY_CONNECT, ASB_VIOLENTLY,
 					ASB_AUTO_DISCARD };
 static const uint64_t all_bits[][2] = { { 0, 0 }, { 0, 3 }, { 3, 0 }, { 3, 5 }, { 5, 3 },
