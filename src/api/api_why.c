@@ -21,7 +21,8 @@ struct view {
 	void *ctx;
 };
 
-/* $R resource, $V volume, $P peer, $S this node, $E what the status gives as reason (": ..."). */
+/* $R resource, $V volume, $P peer, $S this node, $A peers that are not connected,
+ * $E what the status gives as reason (": ..."). */
 struct row {
 	const char *text;
 	enum api_why_who who;
@@ -36,6 +37,20 @@ static const char *reason_of(const struct view *v)
 	if (v->peer)
 		return v->peer->reason;
 	return v->volume ? v->volume->reason : "";
+}
+
+static void expand_absent(const struct view *v, char *out, size_t bytes)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < v->s->peer_count; i++) {
+		if (v->s->peers[i].conn == CONN_CONNECTED)
+			continue;
+		(void)str_append(out, bytes, "%s%s", any ? ", " : "", v->s->peers[i].name);
+		any = true;
+	}
+	if (!any)
+		(void)str_append(out, bytes, "none");
 }
 
 static void expand_one(const struct view *v, char what, char *out, size_t bytes)
@@ -53,6 +68,9 @@ static void expand_one(const struct view *v, char what, char *out, size_t bytes)
 	case 'V':
 		(void)str_append(out, bytes, "%u",
 				 v->device ? v->device->vnr : v->volume ? v->volume->vnr : 0);
+		return;
+	case 'A':
+		expand_absent(v, out, bytes);
 		return;
 	case 'E':
 		(void)str_append(out, bytes, "%s%s", reason_of(v)[0] ? ": " : "", reason_of(v));
@@ -209,6 +227,12 @@ static const struct row client_without_data = {
 	WHY_HERE, "drbdctl connect $R", true
 };
 
+static const struct row no_quorum = {
+	"no quorum: too few of the nodes are connected, or of those with UpToDate data (not "
+	"connected: $A); nothing is written until there are enough", WHY_HERE,
+	"drbdctl connect $R", false
+};
+
 /* A disk with data that are not, or not for certain, the newest. */
 static const struct row *behind_row(const struct view *v, struct view *about)
 {
@@ -252,12 +276,22 @@ static const struct row *disk_row(const struct view *v, struct view *about)
 	}
 }
 
+static void why_quorum(const struct view *v)
+{
+	struct api_why_item item = { .retry_ms = -1, .holds_io = true,
+				     .holds_primary = v->s->role != ROLE_PRIMARY };
+
+	if (!v->volume->quorum)
+		emit_row(v, &no_quorum, "no-quorum", &item);
+}
+
 static void why_volume(const struct view *v)
 {
 	struct api_why_item item = { .retry_ms = -1 };
 	struct view about;
 	const struct row *row = disk_row(v, &about);
 
+	why_quorum(v);
 	if (!row)
 		return;
 	item.holds_io = !api_data_reachable(v->s, v->volume);
@@ -561,7 +595,7 @@ bool api_why_primary(const struct resource_status *s, const char *self, api_why_
 	possible = primary_peers(&v);
 	for (unsigned i = 0; i < s->volume_count; i++) {
 		v.volume = &s->volumes[i];
-		if (api_data_reachable(s, v.volume))
+		if (api_data_reachable(s, v.volume) && v.volume->quorum)
 			continue;
 		why_volume(&v);
 		possible = false;
