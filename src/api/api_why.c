@@ -325,7 +325,19 @@ static const struct {
 	    "drbdctl connect $R:$P", true } },
 	{ "ended the connection for good",
 	  { "it was refused or ended there$E", WHY_PEER, "drbdctl why $R:$S", true } },
-	{ "", { "no connection is wanted$E", WHY_HERE, "drbdctl connect $R:$P", true } },
+	{ "could not be saved",
+	  { "the file is to be another one, or there has to be room for it$E", WHY_HERE,
+	    "drbdctl resolve $R --keep $P --save-loser FILE", true } },
+	{ "authentication failed",
+	  { "the two configurations have to be made alike$E", WHY_HERE,
+	    "drbdctl adjust $R && drbdctl connect $R:$P", true } },
+	{ "option ",
+	  { "the two configurations have to be made alike$E", WHY_HERE,
+	    "drbdctl adjust $R && drbdctl connect $R:$P", true } },
+	{ "create its metadata anew",
+	  { "the metadata of $P cannot be worked with$E", WHY_PEER,
+	    "drbdctl down $R && drbdctl create-md $R --force && drbdctl up $R", true } },
+	{ "", { "the connection was ended$E", WHY_HERE, "drbdctl connect $R:$P", true } },
 };
 
 static const struct row connecting = {

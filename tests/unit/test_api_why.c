@@ -199,6 +199,14 @@ Test(why, standalone_by_its_reason)
 		{ "the peer missed the end of a resync while this node is Primary: demote it",
 		  "drbdctl secondary r0 && drbdctl connect r0:beta", WHY_HERE },
 		{ "beta ended the connection for good", "drbdctl why r0:alpha", WHY_PEER },
+		{ "volume 0: nothing was overwritten, because what this node gives up could not "
+		  "be saved: x", "drbdctl resolve r0 --keep beta --save-loser FILE", WHY_HERE },
+		{ "authentication failed: beta does not have the same shared secret",
+		  "drbdctl adjust r0 && drbdctl connect r0:beta", WHY_HERE },
+		{ "option protocol differs from that on beta",
+		  "drbdctl adjust r0 && drbdctl connect r0:beta", WHY_HERE },
+		{ "bitmap-block size of volume 0; create its metadata anew and connect again",
+		  "drbdctl down r0 && drbdctl create-md r0 --force && drbdctl up r0", WHY_PEER },
 		{ "disconnected by command", "drbdctl connect r0:beta", WHY_HERE },
 		{ "", "drbdctl connect r0:beta", WHY_HERE },
 	};
