@@ -415,6 +415,10 @@ static const struct row repl_rows[] = {
 			  "and resynced later", WHY_NOBODY, "drbdctl wait-sync $R:$P", true },
 };
 
+static const struct row saving = {
+	"what this node gives up to $P is saved to a file before anything is overwritten",
+	WHY_NOBODY, "drbdctl wait-sync $R:$P", false
+};
 static const struct row paused_here = {
 	"the resync is paused by command on this node", WHY_HERE, "drbdctl resume-sync $R:$P/$V",
 	true
@@ -472,6 +476,8 @@ static const struct row *device_row(const struct view *v)
 {
 	const struct status_peer_device *d = v->device;
 
+	if (d->saving)
+		return &saving;
 	switch (d->repl) {
 	case REPL_PAUSED_SYNC_S:
 	case REPL_PAUSED_SYNC_T:

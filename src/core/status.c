@@ -86,6 +86,7 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 	fill_resync(core, vol, pd, &out->resync);
 	fill_verify(core, vol, pd, &out->verify);
 	out->split = pd->split;
+	out->saving = pd->save_running;
 }
 
 static void fill_peer(const struct core *core, const struct peer *peer, struct status_peer *out)

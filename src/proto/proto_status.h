@@ -48,6 +48,7 @@ struct status_peer_device {
 	enum disk_state peer_disk;
 	bool peer_client;         /* intentionally diskless */
 	bool susp_user, susp_peer, susp_dependency;
+	bool saving;              /* what is given up is saved before the resync */
 	uint64_t received_sectors;
 	uint64_t sent_sectors;
 	uint64_t out_of_sync_sectors;

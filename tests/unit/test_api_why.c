@@ -245,6 +245,14 @@ Test(why, a_just_created_disk)
 	cr_assert_str_eq(ask().last.command, "drbdctl new-current-uuid r0/0 --clear-bitmap");
 }
 
+Test(why, what_is_given_up_is_being_saved)
+{
+	s->peers[0].devices[0].repl = REPL_WF_BITMAP_T;
+	s->volumes[0].disk = DISK_OUTDATED;
+	s->peers[0].devices[0].saving = true;
+	cr_assert(strstr(ask().last.text, "is saved to a file"));
+}
+
 Test(why, what_a_verify_found)
 {
 	s->peers[0].devices[0].verify.unresolved = true;
