@@ -234,6 +234,26 @@ static void peer_device_put(struct printer *p, const json_t *d, bool show_volume
 
 /* ---- connections ---- */
 
+/* Where there is a choice. */
+static void connection_paths(struct printer *p, const json_t *c)
+{
+	const json_t *paths = get_array(c, "paths"), *path;
+	size_t i;
+
+	if (json_array_size(paths) < 2)
+		return;
+	json_array_foreach(paths, i, path) {
+		const json_t *own = json_object_get(path, "this_host");
+		const json_t *other = json_object_get(path, "remote_host");
+
+		line_begin(p, 6);
+		field(p, "path", get_text(own, "address"), PLAIN, false);
+		field(p, "to", get_text(other, "address"), PLAIN, false);
+		field(p, "established", get_bool(path, "established") ? "yes" : "no", PLAIN, false);
+		line_end(p);
+	}
+}
+
 static void connection_extras(struct printer *p, const json_t *c)
 {
 	line_begin(p, 6);
@@ -244,6 +264,7 @@ static void connection_extras(struct printer *p, const json_t *c)
 	field_int(p, c, "sent-bytes");
 	field_int(p, c, "received-bytes");
 	line_end(p);
+	connection_paths(p, c);
 	if (!get_bool(c, "tls"))
 		return;
 	line_begin(p, 6);

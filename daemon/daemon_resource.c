@@ -194,23 +194,6 @@ static bool same_volumes(const struct conf_resource *ra, const struct conf_node 
 	return true;
 }
 
-static bool same_paths(const struct conf_resource *ra, const struct conf_resource *rb, uint8_t id)
-{
-	for (unsigned peer = 0; peer < NODES_MAX; peer++) {
-		struct conf_peer_path a[CONF_PATHS_MAX], b[CONF_PATHS_MAX];
-		unsigned count = conf_peer_paths(ra, id, peer, a);
-
-		if (conf_peer_paths(rb, id, peer, b) != count)
-			return false;
-		for (unsigned i = 0; i < count; i++) {
-			if (!str_eq(a[i].local.text, b[i].local.text) ||
-			    !str_eq(a[i].remote.text, b[i].remote.text))
-				return false;
-		}
-	}
-	return true;
-}
-
 /* Whether what runs can take the new configuration over, as far as this node is concerned. */
 static bool fits(struct daemon *d, const struct daemon_resource *running,
 		 const struct conf_resource *rb)
@@ -221,7 +204,7 @@ static bool fits(struct daemon *d, const struct daemon_resource *running,
 	const struct conf_node *nb = conf_node_find(rb, d->options.node);
 
 	return na->node_id == nb->node_id && options_fit(a, ra, b, rb, na->node_id) &&
-	       same_volumes(ra, na, rb, nb) && same_paths(ra, rb, na->node_id);
+	       same_volumes(ra, na, rb, nb);
 }
 
 static int take_over(struct daemon *d, struct daemon_resource *running,

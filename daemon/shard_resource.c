@@ -565,20 +565,44 @@ int shard_complete(struct shard *shard, const char *resource, control_done done,
 	return rc;
 }
 
+/* Those of peers in front of one that fails have been taken over. */
+static int change_paths(struct resource *res, const struct core_conf *options,
+			const struct net_conn_conf *conns, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < options->peer_count && !rc; i++) {
+		struct peer *peer = res->by_node[options->peers[i].node_id];
+		struct core_event ev = { .kind = EV_STREAMS_DOWN };
+		bool ended;
+
+		rc = net_conn_set_paths(peer->conn, &conns[i], &ended, err);
+		if (rc || !ended)
+			continue;
+		ev.u.streams.peer = peer->node_id;
+		ev.u.streams.reason = "the path in use was taken out of the configuration";
+		resource_step(res, &ev);
+	}
+	return rc;
+}
+
 static void run_configure(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
 	struct resource *res = find(m->shard, m->name);
 	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = m->options };
+	struct err err = ERR_INIT;
 
-	if (res) {
+	if (!res) {
+		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
+	} else if (change_paths(res, m->options, m->conns, &err)) {
+		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, err.text);
+	} else {
 		for (unsigned i = 0; i < m->options->peer_count; i++)
 			net_conn_configure(res->by_node[m->options->peers[i].node_id]->conn,
 					   &m->conns[i]);
 		resource_step(res, &ev);
 		attach_and_connect(res, m->reply, true);
-	} else {
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
 	}
 	free(m->conns);
 	free(m->options);

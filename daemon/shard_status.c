@@ -22,6 +22,7 @@ static void fill_connections(const struct resource *res, struct resource_status 
 
 		if (!peer)
 			continue;
+		out->path = net_conn_path(peer->conn);
 		out->congested = net_conn_congested(peer->conn);
 		net_conn_tls_info(peer->conn, &tls);
 		out->tls = tls.on;

@@ -131,7 +131,7 @@ struct api_paths {
 };
 
 /* One element of the status array; `backing` has status->volume_count elements, `paths` has
- * status->peer_count. Which of several paths a connection uses is not told apart. */
+ * status->peer_count. */
 json_t *api_resource_json(const struct resource_status *status, const struct api_backing *backing,
 			  const struct api_paths *paths);
 /* The element of a resource that is configured, but down. */

@@ -174,7 +174,7 @@ static json_t *address_json(const struct conf_addr *addr)
 			 "port", (int)port, "family", v6 ? "ipv6" : "ipv4");
 }
 
-static json_t *paths_json(const struct api_paths *paths, bool established)
+static json_t *paths_json(const struct api_paths *paths, int established)
 {
 	json_t *out = json_array();
 
@@ -183,7 +183,7 @@ static json_t *paths_json(const struct api_paths *paths, bool established)
 			out, json_pack("{s:o, s:o, s:b}", "this_host",
 				       address_json(&paths->path[i].local), "remote_host",
 				       address_json(&paths->path[i].remote), "established",
-				       (int)established));
+				       (int)i == established));
 	return out;
 }
 
@@ -213,7 +213,8 @@ static json_t *connection_json(const struct resource_status *s, const struct sta
 			 (int)p->congested, "peer-role", role_name(p->role), "tls", (int)p->tls,
 			 "ap-in-flight", (json_int_t)p->ap_in_flight_sectors, "rs-in-flight",
 			 (json_int_t)p->rs_in_flight_sectors, "paths",
-			 paths_json(paths, p->conn == CONN_CONNECTED), "peer_devices", devices,
+			 paths_json(paths, p->conn == CONN_CONNECTED ? p->path : -1),
+			 "peer_devices", devices,
 			 "reason", api_text(p->reason), "protocol", protocol_name(p->protocol),
 			 "agreed-protocol", (int)p->apv, "sent-bytes", (json_int_t)p->sent_bytes,
 			 "received-bytes", (json_int_t)p->received_bytes, "tls-peer-expires",

@@ -112,6 +112,14 @@ int net_conn_new(struct net *net, const struct net_conn_conf *conf, void *ctx,
 		 struct net_conn **out, struct err *err);
 /* Times, and who is believed, for what is connected from now on; names and paths stay. */
 void net_conn_configure(struct net_conn *conn, const struct net_conn_conf *conf);
+/*
+ * Other paths. What is established stays if its path is among them; otherwise it ends without a
+ * callback, and *ended is set. On failure (no listener) nothing has changed.
+ */
+int net_conn_set_paths(struct net_conn *conn, const struct net_conn_conf *conf, bool *ended,
+		       struct err *err);
+/* The path of what is established, by its place in the configuration; -1 = none is. */
+int net_conn_path(const struct net_conn *conn);
 /* Sends what is queued and closes in the background; no callback any more. */
 void net_conn_free(struct net_conn *conn);
 

@@ -195,6 +195,7 @@ void net_conn_established(struct net_conn *conn)
 	bool resolve_conflicts = conn->half[STREAM_CONTROL].accepted;
 	bool failed = false;
 
+	conn->path_idx = conn->half[STREAM_DATA].path_idx;
 	for (unsigned i = 0; i < STREAM_COUNT; i++) {
 		struct net_half *half = &conn->half[i];
 
@@ -244,6 +245,91 @@ void net_conn_configure(struct net_conn *conn, const struct net_conn_conf *conf)
 	conn->conf.tls_handshake_ms = conf->tls_handshake_ms;
 	memcpy(conn->conf.peer_fingerprint, conf->peer_fingerprint,
 	       sizeof(conn->conf.peer_fingerprint));
+}
+
+int net_conn_path(const struct net_conn *conn)
+{
+	return conn->phase == NET_UP ? conn->path_idx : -1;
+}
+
+static bool same_path(const struct net_path *a, const struct net_path *b)
+{
+	return net_addr_equal(&a->local, &b->local) && net_addr_equal(&a->remote, &b->remote);
+}
+
+/* -1: it is not among them. */
+static int find_path(const struct net_conn_conf *conf, const struct net_path *path)
+{
+	for (unsigned i = 0; i < conf->path_count; i++) {
+		if (same_path(&conf->paths[i], path))
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool same_paths(const struct net_conn_conf *a, const struct net_conn_conf *b)
+{
+	if (a->path_count != b->path_count || a->own_address_shared != b->own_address_shared ||
+	    a->peer_address_shared != b->peer_address_shared)
+		return false;
+	for (unsigned i = 0; i < a->path_count; i++) {
+		if (!same_path(&a->paths[i], &b->paths[i]))
+			return false;
+	}
+	return true;
+}
+
+static int get_listeners(struct net *net, const struct net_conn_conf *conf,
+			 struct net_listener *out[static NET_PATHS_MAX], struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < conf->path_count && !rc; i++)
+		rc = net_listener_get(net, &conf->paths[i].local, conf->paths[i].local_len,
+				      &out[i], err);
+	for (unsigned i = 0; rc && i < conf->path_count && out[i]; i++)
+		net_listener_put(out[i]);
+	return rc;
+}
+
+static void take_paths(struct net_conn *conn, const struct net_conn_conf *conf,
+		       struct net_listener *const listeners[static NET_PATHS_MAX])
+{
+	put_listeners(conn);
+	memcpy(conn->listeners, listeners, sizeof(conn->listeners));
+	memcpy(conn->conf.paths, conf->paths, sizeof(conn->conf.paths));
+	conn->conf.path_count = conf->path_count;
+	conn->conf.own_address_shared = conf->own_address_shared;
+	conn->conf.peer_address_shared = conf->peer_address_shared;
+	conn->try_path_idx = 0;
+}
+
+int net_conn_set_paths(struct net_conn *conn, const struct net_conn_conf *conf, bool *ended,
+		       struct err *err)
+{
+	struct net_listener *listeners[NET_PATHS_MAX] = { NULL };
+	bool trying = conn->phase != NET_IDLE && conn->phase != NET_UP;
+	int kept = -1, rc;
+
+	*ended = false;
+	if (same_paths(&conn->conf, conf))
+		return 0;
+	rc = get_listeners(conn->net, conf, listeners, err);
+	if (rc)
+		return rc;
+	if (conn->phase == NET_UP)
+		kept = find_path(conf, &conn->conf.paths[conn->path_idx]);
+	*ended = conn->phase == NET_UP && kept < 0;
+	net_inbound_forget(conn);
+	net_connect_stop(conn);
+	if (*ended)
+		end_incarnation(conn, false);
+	take_paths(conn, conf, listeners);
+	if (kept >= 0)
+		conn->path_idx = (uint8_t)kept;
+	if (trying)
+		net_connect_start(conn);
+	return 0;
 }
 
 void net_conn_send(struct net_conn *conn, enum stream stream, const struct pkt *pkt)

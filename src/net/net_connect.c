@@ -108,6 +108,49 @@ static bool half_alive(const struct net_half *half)
 	return recv(half->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
+/* ---- several paths ---- */
+
+/* Both streams use one path. Of two that crossed both ends keep the same one. */
+static int path_order(const struct net_path *a, const struct net_path *b)
+{
+	bool a_first = net_addr_compare(&a->local, a->local_len, &a->remote, a->remote_len) < 0;
+	bool b_first = net_addr_compare(&b->local, b->local_len, &b->remote, b->remote_len) < 0;
+
+	return net_addr_compare(a_first ? &a->local : &a->remote, a->local_len,
+				b_first ? &b->local : &b->remote, b->local_len);
+}
+
+/* The path of the halves that there are; -1 = there is none. */
+static int halves_path(const struct net_conn *conn)
+{
+	for (unsigned i = 0; i < STREAM_COUNT; i++) {
+		if (conn->half[i].fd >= 0)
+			return conn->half[i].path_idx;
+	}
+	return -1;
+}
+
+static void drop_path(struct net_conn *conn, uint8_t path_idx)
+{
+	for (unsigned i = 0; i < STREAM_COUNT; i++) {
+		if (conn->half[i].fd >= 0 && conn->half[i].path_idx == path_idx)
+			half_close(&conn->half[i]);
+	}
+}
+
+/* A new stream on this path: makes way for it; false: the ones that there are stay. */
+static bool take_path(struct net_conn *conn, uint8_t path_idx)
+{
+	int other = halves_path(conn);
+
+	if (other < 0 || other == path_idx)
+		return true;
+	if (path_order(&conn->conf.paths[other], &conn->conf.paths[path_idx]) < 0)
+		return false;
+	drop_path(conn, (uint8_t)other);
+	return true;
+}
+
 /* After a change of the halves: what comes next. */
 static void progress(struct net_conn *conn, bool may_connect)
 {
@@ -184,6 +227,9 @@ static void try_failed(struct net_conn *conn, int error)
 	if (conn->try_fd >= 0)
 		close(conn->try_fd);
 	conn->try_fd = -1;
+	/* A stream on a path that does not work is not waited for. */
+	if (conn->phase == NET_TRYING && conn->conf.path_count > 1)
+		drop_path(conn, conn->try_path_idx);
 	conn->try_path_idx = (uint8_t)((conn->try_path_idx + 1U) % conn->conf.path_count);
 	if (conn->phase != NET_TRYING)
 		return;
@@ -203,14 +249,6 @@ static enum stream choose_kind(const struct net_conn *conn, const struct net_pat
 		       : STREAM_CONTROL;
 }
 
-static void drop_other_paths(struct net_conn *conn, uint8_t path_idx)
-{
-	for (unsigned i = 0; i < STREAM_COUNT; i++) {
-		if (conn->half[i].fd >= 0 && conn->half[i].path_idx != path_idx)
-			half_close(&conn->half[i]);
-	}
-}
-
 static void try_succeeded(struct net_conn *conn)
 {
 	const struct net_path *path = &conn->conf.paths[conn->try_path_idx];
@@ -218,7 +256,12 @@ static void try_succeeded(struct net_conn *conn)
 	enum stream kind;
 	int fd = conn->try_fd;
 
-	drop_other_paths(conn, conn->try_path_idx);
+	if (!take_path(conn, conn->try_path_idx)) {
+		close(fd);
+		conn->try_fd = -1;
+		progress(conn, true);
+		return;
+	}
 	if (have(conn, STREAM_DATA) && have(conn, STREAM_CONTROL)) {
 		/* Both came in meanwhile. */
 		close(fd);
@@ -285,11 +328,14 @@ static int bind_source(struct net_conn *conn, int fd, const struct net_path *pat
 
 static void try_connect(struct net_conn *conn)
 {
-	const struct net_path *path = &conn->conf.paths[conn->try_path_idx];
 	const struct timeval deadline = { .tv_sec = (time_t)conn->conf.connect_int_s };
+	const struct net_path *path;
 	int rc;
 
 	ASSERT(conn->try_fd < 0 && conn->phase == NET_TRYING);
+	if (halves_path(conn) >= 0)
+		conn->try_path_idx = (uint8_t)halves_path(conn);
+	path = &conn->conf.paths[conn->try_path_idx];
 	conn->try_fd = socket(path->remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			      0);
 	if (conn->try_fd < 0) {
@@ -344,7 +390,10 @@ void net_connect_inbound(struct net_conn *conn, enum stream kind, uint8_t path_i
 		keep_early(conn, kind, path_idx, fd);
 		return;
 	}
-	drop_other_paths(conn, path_idx);
+	if (!take_path(conn, path_idx)) {
+		close(fd);
+		return;
+	}
 	if (have(conn, kind)) {
 		crossed = true;
 		half_close(&conn->half[kind]);

@@ -154,6 +154,7 @@ struct net_conn {
 	bool tls_refused;           /* the problem is one of TLS */
 	/* while NET_UP */
 	struct net_stream *streams[STREAM_COUNT];
+	uint8_t path_idx;
 	struct wire_ctx wire_rx, wire_tx;
 	struct net_digest digest_rx, digest_tx;
 	bool features_sent;

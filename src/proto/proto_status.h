@@ -68,6 +68,7 @@ struct status_peer {
 	unsigned apv;
 	uint32_t features;
 	enum wire_protocol protocol;
+	int path;                 /* the one in use, by its place in the configuration; -1 = none */
 	bool congested;           /* more to send than the socket takes */
 	bool tls, tls_kernel;     /* encrypted; by the kernel, as far as it is sent */
 	int64_t tls_peer_expires_s; /* end of the peer's certificate, Unix time */

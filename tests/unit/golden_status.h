@@ -111,7 +111,7 @@
 "      \"port\": 7001,\n"
 "      \"family\": \"ipv4\"\n"
 "     },\n"
-"     \"established\": true\n"
+"     \"established\": false\n"
 "    },\n"
 "    {\n"
 "     \"this_host\": {\n"

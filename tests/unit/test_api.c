@@ -404,7 +404,8 @@ Test(api, status_json)
 
 	fill(&s);
 	start_sync(&s);
-	/* The paths of gamma, which is the first of the status. */
+	/* The paths of gamma, which is the first of the status; the second one is in use. */
+	s.peers[0].path = 1;
 	paths[0].count = 2;
 	(void)str_copy(paths[0].path[0].local.text, 64, "10.0.0.1:7000");
 	(void)str_copy(paths[0].path[0].remote.text, 64, "10.0.0.3:7001");

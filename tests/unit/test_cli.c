@@ -269,6 +269,8 @@ Test(cli, status_verbose_with_statistics)
 		"  gamma node-id:1 connection:Connected role:Secondary tls:no congested:no\n"
 		"      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
 		"sent-bytes:1000 received-bytes:0\n"
+		"      path:10.0.0.1 to:10.0.0.3 established:no\n"
+		"      path:2001:db8::1 to:fe80::3%eth0 established:yes\n"
 		"    volume:0 replication:Established peer-disk:UpToDate resync-suspended:no\n"
 		"        received:0 sent:0 out-of-sync:0 pending:0 unacked:0\n"
 		"\n");
