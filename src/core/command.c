@@ -9,6 +9,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 #include "core/state.h"
 
 #define REPLY_MAX 320
@@ -177,8 +178,8 @@ void command_run(struct core *core)
 			c->step = 0;
 			c->tries = 0;
 			c->deadline_ns = NEVER_NS;
-			c->ignore_openers = false;
-			c->local_up_to_date = false;
+			c->ignore_openers = c->local_up_to_date = c->outdate_peers = false;
+			quorum_give_up_io(core, false);
 			core->notify = true;
 			if (cmd == CMD_SHUTDOWN)
 				refuse_rest(core);

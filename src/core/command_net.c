@@ -3,6 +3,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 #include "core/state.h"
 
 #define SETTLE_MAX_NS (10 * NS_PER_S)
@@ -41,15 +42,28 @@ enum command_progress command_connect(struct core *core, const struct ev_command
 	return COMMAND_DONE;
 }
 
-static struct twopc_change disconnect_change(const struct peer *peer)
+/* With quorum the one of the two that is not Primary has old data from then on. */
+static struct twopc_change disconnect_change(const struct core *core, const struct peer *peer)
 {
-	return (struct twopc_change){
+	struct twopc_change change = {
 		.kind = TWOPC_DISCONNECT,
 		.target = (int8_t)peer->id,
 		.vnr = VNR_NONE,
 		.mask = SW_CONN_MASK,
 		.val = (uint32_t)CONN_DISCONNECTING << SW_CONN_SHIFT,
 	};
+	enum role mine = core->st.role, its = core->st.peer[peer->id].role;
+
+	if (core->conf.quorum == QUORUM_OFF || mine == its)
+		return change;
+	if (mine == ROLE_PRIMARY) {
+		change.mask |= SW_PDSK_MASK;
+		change.val |= (uint32_t)DISK_OUTDATED << SW_PDSK_SHIFT;
+	} else if (its == ROLE_PRIMARY) {
+		change.mask |= SW_DISK_MASK;
+		change.val |= (uint32_t)DISK_OUTDATED << SW_DISK_SHIFT;
+	}
+	return change;
 }
 
 enum { DISCONNECT_BEGIN, DISCONNECT_AGREED };
@@ -57,7 +71,7 @@ enum { DISCONNECT_BEGIN, DISCONNECT_AGREED };
 static enum command_progress disconnect_begin(struct core *core, const struct ev_command *ev,
 					      struct peer *peer)
 {
-	struct twopc_change change = disconnect_change(peer);
+	struct twopc_change change = disconnect_change(core, peer);
 
 	if (!peer->want_connect) {
 		command_reply(core, SS_NOTHING_TO_DO, "the connection to %s is StandAlone already",
@@ -165,7 +179,7 @@ static enum command_progress shutdown_peers(struct core *core)
 		return COMMAND_WAITS;
 	}
 	if (peer_connected(core, peer) && core->now_ns < core->commands.give_up_ns) {
-		change = disconnect_change(peer);
+		change = disconnect_change(core, peer);
 		command_twopc(core, &change, SHUTDOWN_PEER_ASKED);
 		return COMMAND_WAITS;
 	}
@@ -222,6 +236,7 @@ enum command_progress command_shutdown(struct core *core, const struct ev_comman
 	switch (c->step) {
 	case SHUTDOWN_BEGIN:
 		c->ignore_openers = true;
+		quorum_give_up_io(core, true);
 		c->give_up_ns = core->now_ns + SETTLE_MAX_NS;
 		command_goto(core, SHUTDOWN_DRAINING);
 		return COMMAND_WAITS;

@@ -5,6 +5,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 #include "core/state.h"
 
 #define NS_PER_DS (100 * NS_PER_MS)
@@ -147,10 +148,17 @@ static enum promotion promote_again(struct core *core, bool force)
 			return pause_promotion(core);
 		command_goto(core, ROLE_SETTLING);
 		return PROMOTION_WAITS;
+	case SS_NO_QUORUM:
+		if (force && !c->outdate_peers) {
+			c->outdate_peers = true;
+			command_goto(core, ROLE_ASKING);
+			return PROMOTION_WAITS;
+		}
+		__attribute__((fallthrough));
 	case SS_TWO_PRIMARIES:
 	case SS_CW_FAILED_BY_PEER:
-		/* The other Primary may be dead, here or as a
-		 * peer sees it: that takes a ping-timeout. */
+		/* The other Primary may be dead, here or as a peer sees it: that takes a
+		 * ping-timeout. A node that comes may give quorum. */
 		if (++c->tries >= PROMOTE_TRIES_MAX)
 			return PROMOTION_FAILED;
 		return pause_promotion(core);
@@ -175,7 +183,8 @@ static enum promotion promote(struct core *core, bool force)
 		return PROMOTION_WAITS;
 	case ROLE_SETTLING:
 		if (wait_for(core, !reconcile_holds(core) && !core->twopc.want_empty &&
-					   (force || all_accessible(core))))
+					   (force || (all_accessible(core) &&
+						      quorum_all(core, &core->st)))))
 			command_goto(core, ROLE_ASKING);
 		return PROMOTION_WAITS;
 	case ROLE_ASKING:
@@ -215,7 +224,12 @@ static void reply_not_promoted(struct core *core, enum state_rv rv)
 			      vol->vnr, disk_state_name(disk_of(core, vol)));
 		return;
 	}
-	command_reply(core, rv, "cannot become Primary: %s", state_rv_text(rv));
+	if (rv == SS_NO_QUORUM)
+		command_reply(core, rv,
+			      "cannot become Primary: no quorum, too few of the nodes are "
+			      "connected; --force declares those out of sight Outdated");
+	else
+		command_reply(core, rv, "cannot become Primary: %s", state_rv_text(rv));
 }
 
 enum command_progress command_primary(struct core *core, const struct ev_command *ev)
@@ -276,6 +290,7 @@ static enum command_progress demote_begin(struct core *core, const struct ev_com
 		return COMMAND_DONE;
 	}
 	c->ignore_openers = ev->force;
+	quorum_give_up_io(core, ev->force);
 	c->give_up_ns = core->now_ns + core->conf.twopc_timeout_ds * NS_PER_DS;
 	command_goto(core, ROLE_DRAINING);
 	return COMMAND_WAITS;
@@ -365,6 +380,8 @@ static enum command_progress open_write(struct core *core, struct volume *vol,
 		break;
 	}
 	rv = c->twopc_rv;
+	if (rv == SS_NO_QUORUM)
+		return open_failed(core, -ENODATA, "no quorum");
 	return open_failed(core, rv == SS_TIMEOUT || rv == SS_CONCURRENT_ST_CHG ? -EAGAIN : -EROFS,
 			   state_rv_text(rv));
 }
@@ -396,6 +413,8 @@ static enum command_progress open_read(struct core *core, struct volume *vol,
 		return open_done(core, vol, ev);
 	if (!core->conf.auto_promote)
 		return open_failed(core, -EMEDIUMTYPE, "not Primary, and auto-promote is off");
+	if (!core->st.vol[vol->v].have_quorum)
+		return open_failed(core, -ENODATA, "no quorum");
 	if (data && !peer_primary(core) && core->twopc.phase == TWOPC_IDLE)
 		return open_done(core, vol, ev);
 	if (!data && !may_still_connect(core))

@@ -4,6 +4,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/state.h"
 
 /* ---- what may change: each of these copies all of that, and nothing else ---- */
 
@@ -13,6 +14,9 @@ static void take_resource(struct core_conf *to, const struct core_conf *from)
 	to->auto_promote_timeout_ds = from->auto_promote_timeout_ds;
 	to->twopc_timeout_ds = from->twopc_timeout_ds;
 	to->twopc_retry_timeout_ds = from->twopc_retry_timeout_ds;
+	to->quorum = from->quorum;
+	to->quorum_min_redundancy = from->quorum_min_redundancy;
+	to->on_no_quorum = from->on_no_quorum;
 }
 
 static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)
@@ -107,6 +111,9 @@ void core_configure(struct core *core, const struct core_conf *to)
 		configure_peer(core, core->peer[to->peers[i].node_id], &core->conf.peers[i].net,
 			       &to->peers[i].net);
 	request_configure(core);
+	/* Quorum is what the options say. */
+	state_begin(core);
+	state_end(core, STATE_HARD);
 	/* Allowed remote reads may open a gate. */
 	core_work(core, WORK_SEND_STATE | WORK_REQUESTS);
 	core->notify = true;

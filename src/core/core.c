@@ -122,6 +122,7 @@ static void create_volumes(struct core *core)
 		vol->vnr = core->conf.volumes[v].vnr;
 		vol->conf = &core->conf.volumes[v];
 		core->vol[v] = vol;
+		core->st.vol[v].have_quorum = core->conf.quorum == QUORUM_OFF;
 	}
 	core->vol_count = core->conf.volume_count;
 }

@@ -40,6 +40,7 @@
 /* ---- configuration ---- */
 
 enum on_io_error { IOERR_DETACH = 0, IOERR_PASS_ON = 1 };
+enum on_no_quorum { NO_QUORUM_SUSPEND = 0, NO_QUORUM_IO_ERROR = 1 };
 
 struct core_disk_conf {
 	bool has_disk;             /* false: intentionally diskless here */
@@ -107,6 +108,9 @@ struct core_conf {
 	uint32_t auto_promote_timeout_ds;
 	uint32_t twopc_timeout_ds;
 	uint32_t twopc_retry_timeout_ds;
+	uint32_t quorum;                /* QUORUM_OFF, 1..32, QUORUM_MAJORITY or QUORUM_ALL */
+	uint32_t quorum_min_redundancy; /* the same */
+	enum on_no_quorum on_no_quorum;
 	unsigned volume_count;
 	struct core_volume_conf volumes[VOLUMES_MAX]; /* ascending vnr */
 	unsigned peer_count;

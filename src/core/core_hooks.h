@@ -33,6 +33,8 @@ void volume_store_error(struct core *core, struct volume *vol, int error, const 
 void volume_local_idle(struct core *core, struct volume *vol);
 /* The empty two-phase commit after a lost Primary; turns Consistent into UpToDate or Outdated. */
 void twopc_request_empty(struct core *core);
+/* An own empty change has been agreed on: who is left still counts on us. */
+void quorum_proved(struct core *core);
 /* Node masks for 2PC, uuids: directly connected nodes incl. self. */
 uint64_t cluster_reachable(const struct core *core);
 /* Complement of {self if UpToDate, peers with usable disks}: states-and-resync 1.5 `weak`. */
@@ -165,6 +167,9 @@ uint64_t md_deadline(const struct core *core);
 /* Metadata flags after a state change (on-disk-metadata 5.2). Also writes AL_CLEAN and PRIMARY_IND
  * before any later activity-log transaction: call it before anything else reacts to the change. */
 void md_state_changed(struct core *core, const struct state *old);
+/* A peer that counts as Outdated is about to be connected: for quorum that has to be off the disk
+ * before. */
+void md_peer_returns(struct core *core, struct volume *vol, unsigned p);
 /* Orderly detach: writes the bitmap, then the superblock with the flags of a clean stop. Call again
  * after each EV_META_DONE until it returns true; no local write may be in flight. */
 bool md_quiesce(struct core *core, struct volume *vol);
@@ -208,6 +213,13 @@ bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
 /* A generation that a peer made is on its way to the disk. */
 bool uuid_adopting(const struct core *core);
+/* The generation that this node has shown follows what it sees. */
+void uuid_update_exposed(struct core *core, struct volume *vol);
+/* Our disk has this generation, or had it once. */
+bool uuid_known(const struct volume *vol, uint64_t uuid);
+/* Writes under way complete without a lost peer:
+ * their generation must differ from its own. */
+void uuid_bump_for_writes(struct core *core);
 /* The generation that a Primary without a good disk has made last is on the peer's disk. */
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
 /* The peer has gone on from what this node has: our disk is Outdated, and follows. */

@@ -27,6 +27,7 @@
 
 struct state_volume {
 	enum disk_state disk;
+	bool have_quorum; /* quorum.c */
 };
 
 struct state_peer {
@@ -38,11 +39,12 @@ struct state_peer_device {
 	enum repl_state repl;
 	enum disk_state pdsk;
 	bool susp_user, susp_peer, susp_other; /* resync paused because of */
+	bool quorate; /* it says that it has quorum */
 };
 
 struct state {
 	enum role role;
-	bool susp_user, susp_nod, susp_uuid; /* new application I/O is held */
+	bool susp_user, susp_nod, susp_quorum, susp_uuid; /* new application I/O is held */
 	struct state_volume vol[VOLUMES_MAX];
 	struct state_peer peer[NODES_MAX];
 	struct state_peer_device pd[NODES_MAX][VOLUMES_MAX];
@@ -143,6 +145,7 @@ struct peer {
 	uint32_t hs_owed_tid;
 	bool hs_refused;            /* our own verdict on these streams: no connection */
 	uint64_t refused_until_ns;  /* peer.c: such streams were lost; it may come back till then */
+	uint64_t fork_at_ns;        /* sync_handshake.c: both went their own way, 0 = not so */
 	/* request.c, request_log.c: sending side (we are Primary) */
 	struct peer_tx tx;
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */
@@ -179,6 +182,7 @@ struct volume {
 	uint64_t md_writing_seq;
 	uint64_t md_durable_seq;
 	uint64_t md_write_at_ns;    /* lazy write deadline */
+	uint64_t returns_seq;       /* last change for md_peer_returns() */
 	uint64_t md_mark_seq;       /* last change of the flags that make the activity log count */
 	bool md_unsettled;          /* detaching with writes that not every node has */
 	/* bitmap.c */
@@ -200,6 +204,8 @@ struct volume {
 	bool was_stable;            /* as last told to the peers */
 	uint64_t was_authoritative;
 	bool crashed_primary;       /* we were Primary when we crashed */
+	bool lost_quorum;           /* we were Primary when quorum was lost; it is not back yet */
+	bool restore_quorum;        /* its metadata say that nobody else had quorum */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
 	/* resync*.c */
 	struct rs_volume rs;
@@ -256,7 +262,9 @@ struct core {
 	struct volume *vol[VOLUMES_MAX];
 	/* twopc.c */
 	struct twopc twopc;
-	uint64_t members;
+	uint64_t members;           /* nodes of the last set that had quorum */
+	/* quorum.c: a peer was lost; whether the others are still here is being asked */
+	bool quorum_unproved, quorum_asked;
 	uint64_t far_primaries;     /* named by the last transactions, not connected to us */
 	/* command.c: promote, demote, open, ... */
 	struct commands commands;

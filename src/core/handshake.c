@@ -342,6 +342,7 @@ void handshake_exchange(struct core *core, struct peer *peer)
 	handshake_deadline_arm(core, peer);
 	send_lost_primary(core, peer);
 	FOR_EACH_VOLUME(core, vol) {
+		md_peer_returns(core, vol, peer->id);
 		send_sync_param(core, peer, vol);
 		sizes_send(core, peer, vol->v);
 		uuid_send(core, peer, vol->v, 0, 0);
@@ -490,6 +491,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 
 		next->peer[peer->id].role = (enum role)(pd->state_word & SW_ROLE_MASK);
 		spd->pdsk = word_disk(pd);
+		spd->quorate = pd->state_word & SW_QUORUM;
 		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
 		outdate_who_is_behind(peer, next, vol->v);
 	}
@@ -517,6 +519,7 @@ void handshake_commit(struct core *core, struct peer *peer)
 	peer->reason[0] = '\0';
 	peer->hs_deadline_ns = NEVER_NS;
 	peer->hs_again_ns = NEVER_NS;
+	peer->fork_at_ns = 0;
 }
 
 /* The peer has newer data but will not sync us now:

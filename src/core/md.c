@@ -177,11 +177,13 @@ static uint32_t device_flags(const struct core *core, const struct volume *vol)
 	}
 	if (primary_around(core))
 		flags |= MDF_PRIMARY_IND;
-	flags |= MDF_HAVE_QUORUM;
-	return flags & ~(MDF_PRIMARY_LOST_QUORUM | MDF_AL_DISABLED);
+	flags = assign(flags, MDF_HAVE_QUORUM, core->st.vol[vol->v].have_quorum);
+	flags = assign(flags, MDF_PRIMARY_LOST_QUORUM, vol->lost_quorum);
+	return flags & ~MDF_AL_DISABLED;
 }
 
-static uint32_t peer_flags(const struct core *core, const struct peer_device *pd, uint32_t flags)
+static uint32_t peer_flags(const struct core *core, const struct peer_device *pd,
+			   enum disk_state was, uint32_t flags)
 {
 	enum disk_state pdsk = pdsk_of(core, pd);
 
@@ -190,6 +192,14 @@ static uint32_t peer_flags(const struct core *core, const struct peer_device *pd
 		flags |= MDF_PEER_DEVICE_SEEN;
 		flags = assign(flags, MDF_PEER_OUTDATED, pdsk <= DISK_OUTDATED);
 	}
+	/*
+	 * For quorum it must be true after a crash, too: one that is connected, or will be, can
+	 * get good data at any time, and one that was Inconsistent may have got them in the
+	 * moment it was lost.
+	 */
+	if (core->conf.quorum != QUORUM_OFF &&
+	    (core->peer[pd->p]->streams_up || (pdsk == DISK_UNKNOWN && was == DISK_INCONSISTENT)))
+		flags &= ~MDF_PEER_OUTDATED;
 	if (pdsk == DISK_DISKLESS && repl_of(core, pd) > REPL_OFF &&
 	    !core->peer[pd->p]->conf->has_disk[pd->v])
 		flags &= ~MDF_PEER_DEVICE_SEEN;
@@ -197,21 +207,23 @@ static uint32_t peer_flags(const struct core *core, const struct peer_device *pd
 }
 
 /* Returns which device flags changed; *other = something else changed. */
-static uint32_t update_flags(struct core *core, struct volume *vol, bool *other)
+static uint32_t update_flags(struct core *core, struct volume *vol, const struct state *old,
+			     bool *other)
 {
-	uint32_t old = vol->md.flags;
+	uint32_t before = vol->md.flags;
 
 	vol->md.flags = device_flags(core, vol);
 	FOR_EACH_PEER(core, peer) {
 		struct md_peer *mp = &vol->md.peers[peer->id];
-		uint32_t flags = peer_flags(core, &peer->pd[vol->v], mp->flags);
+		uint32_t flags = peer_flags(core, &peer->pd[vol->v],
+					    old->pd[peer->id][vol->v].pdsk, mp->flags);
 
 		*other |= flags != mp->flags;
 		mp->flags = flags;
 	}
 	*other |= vol->md.members != core->members;
 	vol->md.members = core->members;
-	return old ^ vol->md.flags;
+	return before ^ vol->md.flags;
 }
 
 void md_state_changed(struct core *core, const struct state *old)
@@ -221,13 +233,17 @@ void md_state_changed(struct core *core, const struct state *old)
 		bool other = false;
 		uint32_t diff;
 
+		if (core->st.vol[vol->v].have_quorum)
+			vol->lost_quorum = false;
+		else if (core->st.role == ROLE_PRIMARY)
+			vol->lost_quorum = true;
 		if (!vol_has_md(vol) || disk == DISK_NEGOTIATING || disk == DISK_DISKLESS ||
 		    disk == DISK_ATTACHING)
 			continue;
 		/* Later the log is given up with the disk, and does not tell any more. */
 		if (disk != old->vol[vol->v].disk)
 			vol->md_unsettled = disk <= DISK_FAILED && !actlog_is_idle(vol);
-		diff = update_flags(core, vol, &other);
+		diff = update_flags(core, vol, old, &other);
 		if (!diff && !other)
 			continue;
 		md_dirty(core, vol);
@@ -242,6 +258,17 @@ void md_state_changed(struct core *core, const struct state *old)
 	}
 	if (old->role != core->st.role)
 		core_work(core, WORK_MD);
+}
+
+void md_peer_returns(struct core *core, struct volume *vol, unsigned p)
+{
+	struct md_peer *mp = &vol->md.peers[p];
+
+	if (core->conf.quorum == QUORUM_OFF || !vol_has_md(vol) ||
+	    !(mp->flags & MDF_PEER_OUTDATED))
+		return;
+	mp->flags &= ~MDF_PEER_OUTDATED;
+	vol->returns_seq = md_sync(core, vol);
 }
 
 bool md_quiesce(struct core *core, struct volume *vol)

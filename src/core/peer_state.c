@@ -57,6 +57,7 @@ struct report {
 	enum disk_state disk;
 	unsigned conn; /* replication or connection state */
 	bool paused;
+	bool quorate;
 };
 
 static bool word_valid(uint32_t word)
@@ -74,6 +75,7 @@ static struct report report_of(const struct peer_device *pd, uint32_t word)
 		.disk = (enum disk_state)((word & SW_DISK_MASK) >> SW_DISK_SHIFT),
 		.conn = (word & SW_CONN_MASK) >> SW_CONN_SHIFT,
 		.paused = word & (SW_AFTER_ISP | SW_USER_ISP),
+		.quorate = word & SW_QUORUM,
 	};
 
 	if (r.disk == DISK_NEGOTIATING)
@@ -175,7 +177,8 @@ static void answer_attach(struct core *core, struct peer *peer, struct volume *v
 
 	if (!vol_has_md(vol) || disk_of(core, vol) < DISK_INCONSISTENT)
 		return;
-	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
+	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT |
+			 (r->quorate ? SW_QUORUM : 0);
 	uuid_send(core, peer, vol->v, 0, 0);
 	peer_send_state(core, peer, vol->v);
 	decide_attached(core, peer, vol, r);
@@ -197,7 +200,8 @@ static void settle_unseen(struct core *core, struct peer *peer, struct volume *v
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 
-	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT;
+	pd->state_word = (uint32_t)r->role | (uint32_t)r->disk << SW_DISK_SHIFT |
+			 (r->quorate ? SW_QUORUM : 0);
 	decide_attached(core, peer, vol, r);
 	/* An Outdated disk is no rival: it follows another node, or will be detached there. */
 	if (pd->verdict.kind != VERDICT_GO && r->disk > DISK_OUTDATED)
@@ -252,6 +256,7 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	spd = &next->pd[peer->id][vol->v];
 	next->peer[peer->id].role = r->role;
 	spd->susp_peer = r->paused;
+	spd->quorate = r->quorate;
 	spd->pdsk = disk;
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
@@ -302,7 +307,9 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 	if (!peer_connected(core, peer))
 		return;
 	if (pd->attach_pending)
-		volume_negotiate(core, peer, vol, (uint32_t)r.disk << SW_DISK_SHIFT);
+		volume_negotiate(core, peer, vol,
+				 (uint32_t)r.disk << SW_DISK_SHIFT |
+					 (r.quorate ? SW_QUORUM : 0));
 	else if (attached_unseen(core, pd, vol, was))
 		settle_unseen(core, peer, vol, &r);
 	else if (twopc_starts_resync(core, peer, vol))

@@ -64,6 +64,12 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 		    st->pd[peer->id][v].pdsk <= DISK_FAILED && pd->current_uuid_rx != 0 &&
 		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
 			return false;
+		/* Another one has lost its disk, but not what it knows. */
+		if (core->conf.quorum != QUORUM_OFF &&
+		    st->peer[peer->id].conn == CONN_CONNECTED &&
+		    st->pd[peer->id][v].pdsk <= DISK_FAILED && pd->current_uuid_rx != 0 &&
+		    !uuid_known(vol, pd->current_uuid_rx))
+			return false;
 		/* A good disk with newer data: they will come from there. */
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&
 		    repl_is_settled(st->pd[peer->id][v].repl) &&

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 #include "core/state.h"
 
 /* ---- creation ---- */
@@ -88,6 +89,7 @@ void request_create(struct core *core)
 		  core_arena(core, peer_n * sizeof(struct slab_cell)), peer_n);
 	list_init(&rq->gated);
 	list_init(&rq->log);
+	list_init(&rq->held);
 	list_init(&rq->reading);
 	list_init(&rq->flushes);
 	list_init(&rq->split);
@@ -232,9 +234,12 @@ static void write_prepared(struct core *core, struct request *req)
 	if (!gate_is_open(core)) {
 		req->stage = REQ_GATED;
 		list_push_front(&core->req.gated, &req->link);
+		if (core->st.susp_quorum)
+			core_work(core, WORK_REQUESTS);
 		return;
 	}
-	if (core->st.role != ROLE_PRIMARY || !state_data_accessible(core, &core->st, req->v) ||
+	if (core->st.role != ROLE_PRIMARY || quorum_fails_io(core, req->v) ||
+	    !state_data_accessible(core, &core->st, req->v) ||
 	    req->sector + req->bytes / SECTOR_BYTES > vol->size_sectors) {
 		refuse(core, req, -EIO);
 		return;
@@ -301,6 +306,8 @@ static int check(const struct core *core, const struct request *req)
 
 	if (req->op != OP_READ && req->op != OP_FLUSH && core->st.role != ROLE_PRIMARY)
 		return -EROFS;
+	if (req->op != OP_READ && quorum_fails_io(core, req->v))
+		return -EIO;
 	if (req->op == OP_FLUSH)
 		return 0;
 	if (req->sector >= vol->size_sectors || sectors > vol->size_sectors - req->sector)
@@ -339,25 +346,38 @@ static void start(struct core *core, struct request *req)
 	}
 }
 
-/* The new generation is on disk: what waited for that is answered. */
+/* The new generation is on disk, or quorum is back: what waited for that is answered. */
 static void release_answers(struct core *core)
 {
 	struct requests *rq = &core->req;
 
-	if (!rq->answers_held || uuid_bump_running(core))
+	if (!rq->answers_held || quorum_holds_answers(core) || uuid_bump_running(core))
 		return;
 	rq->answers_held = false;
-	/* An answer may add writes to the end of the log, never take one off it. */
-	LIST_FOR_EACH(it, &rq->log)
-		request_log_progress(core, LIST_ENTRY(it, struct request, link));
-	request_log_retire(core);
+	request_log_release(core);
 	request_flush_progress(core);
+}
+
+/* Quorum may depend on a resync, and that on a range that a write holds which waits for quorum. */
+static void give_ranges_back(struct core *core)
+{
+	LIST_FOR_EACH(it, &core->req.gated) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (!req->prepared)
+			continue;
+		req->prepared = false;
+		actlog_put(core, core->vol[req->v], &req->al);
+		hold_release(core, core->vol[req->v], &req->hold);
+	}
 }
 
 void request_run(struct core *core)
 {
 	struct requests *rq = &core->req;
 
+	if (core->st.susp_quorum)
+		give_ranges_back(core);
 	release_answers(core);
 	while (!list_empty(&rq->gated) && gate_is_open(core)) {
 		struct request *req = LIST_ENTRY(rq->gated.next, struct request, link);
@@ -491,12 +511,16 @@ void request_disk_done(struct core *core, const struct ev_done *done)
 
 void request_disk_lost(struct core *core, struct volume *vol)
 {
-	/* Nobody can get at this copy any more, whatever it holds. */
-	LIST_FOR_EACH(it, &core->req.log) {
-		struct request *req = LIST_ENTRY(it, struct request, link);
+	struct list *const lists[] = { &core->req.log, &core->req.held };
 
-		if (req->v == vol->v)
-			req->local_ok = false;
+	/* Nobody can get at this copy any more, whatever it holds. */
+	for (unsigned i = 0; i < 2; i++) {
+		LIST_FOR_EACH(it, lists[i]) {
+			struct request *req = LIST_ENTRY(it, struct request, link);
+
+			if (req->v == vol->v)
+				req->local_ok = false;
+		}
 	}
 	actlog_disk_lost(core, vol);
 	request_flush_progress(core);

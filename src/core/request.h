@@ -84,6 +84,7 @@ enum request_stage {
 	REQ_HOLD,     /* write: waits for an overlapping one */
 	REQ_AL,       /* write: waits for the activity log */
 	REQ_LOGGED,   /* write: on the transfer log */
+	REQ_HELD,     /* write: done everywhere, waits for quorum; on requests.held */
 	REQ_READING,  /* read: at the local disk or a peer */
 	REQ_FLUSHING, /* flush: on volume_io.flushing or requests.flushes */
 	REQ_SPLIT,    /* large discard or zero-out: its pieces are requests of their own */
@@ -92,7 +93,7 @@ enum request_stage {
 struct request {
 	struct hold hold;
 	struct al_ref al;
-	struct list link;        /* gated, log, reading or flushes */
+	struct list link;        /* gated, log, held, reading or flushes */
 	struct request *whole;   /* of a piece: the split request */
 	uint64_t cookie;
 	uint64_t sector;
@@ -163,9 +164,10 @@ struct requests {
 	uint64_t bytes;          /* payload of requests on the slab */
 	struct list gated;       /* in order of submission */
 	struct list log;         /* the transfer log: writes in dagtag order */
+	struct list held;        /* off the log, but not answered: no quorum */
 	struct list reading;
 	struct list flushes;     /* wait for barrier acks */
-	bool answers_held;       /* some wait for a new generation to be durable */
+	bool answers_held;       /* some wait for a new generation to be durable, or for quorum */
 	struct list split;       /* split requests whose next piece waits for a free slot */
 	uint32_t epoch;          /* current write epoch */
 	uint32_t epoch_writes;
@@ -282,6 +284,8 @@ void request_epoch_close(struct core *core);
 void request_barriers_send(struct core *core);
 /* Removes from the head of the log what is entirely done. */
 void request_log_retire(struct core *core);
+/* Quorum is back, or will not be waited for: answers what it can. */
+void request_log_release(struct core *core);
 
 /* request.c */
 void request_complete(struct core *core, struct request *req, int error);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 
 /* One local flush serves all requests that wait when it starts: it covers what completed
  * before them. */
@@ -57,7 +58,8 @@ static bool peer_has_data(const struct core *core, unsigned v)
 
 static void finish(struct core *core, struct request *req)
 {
-	bool ok = has_local_copy(core, req) || peer_has_data(core, req->v);
+	bool ok = (has_local_copy(core, req) || peer_has_data(core, req->v)) &&
+		  !quorum_fails_io(core, req->v);
 
 	list_del(&req->link);
 	request_complete(core, req, ok ? 0 : -EIO);
@@ -68,7 +70,7 @@ static void finish(struct core *core, struct request *req)
  * not take its data for the same after a crash. */
 static bool told_apart(const struct core *core, const struct request *req)
 {
-	if (uuid_bump_running(core))
+	if (quorum_holds_answers(core) || uuid_bump_running(core))
 		return false;
 	return has_local_copy(core, req) || !core->vol[req->v]->awaits_disk ||
 	       !peer_has_data(core, req->v);

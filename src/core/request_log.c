@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/core_hooks.h"
+#include "core/quorum.h"
 
 /* A closed epoch gets its barrier with the next write, or after this time. */
 #define BARRIER_DELAY_NS NS_PER_MS
@@ -377,13 +378,21 @@ void request_log_progress(struct core *core, struct request *req)
 {
 	if (req->local_pending)
 		return;
+	if (!req->completed && quorum_holds_answers(core)) {
+		core->req.answers_held = true;
+		/* Quorum may depend on a resync, and that on the range. */
+		if (!req->settled && req->net.of[NET_ACK_DUE] == 0)
+			settle(core, req);
+		return;
+	}
 	if (!req->completed && (req->net.of[NET_LOST] | req->net.of[NET_FAILED]) &&
 	    !told_apart(core, req)) {
 		core->req.answers_held = true;
 		return;
 	}
 	if (!req->completed && req->net.of[NET_WANTED] == 0) {
-		bool good = has_local_copy(core, req) || peers_with_copy(core, req);
+		bool good = (has_local_copy(core, req) || peers_with_copy(core, req)) &&
+			    !quorum_fails_io(core, req->v);
 
 		/* What the application writes from now on may depend on this write. */
 		if (req->epoch == core->req.epoch)
@@ -439,8 +448,13 @@ void request_log_retire(struct core *core)
 		rq->done_dagtag = req->dagtag;
 		peer_ack_add(core, req, nodes_with(core, req));
 		actlog_put(core, core->vol[req->v], &req->al);
-		request_free(core, req);
 		retired = true;
+		if (req->completed) {
+			request_free(core, req);
+			continue;
+		}
+		req->stage = REQ_HELD;
+		list_push_back(&rq->held, &req->link);
 	}
 	if (!retired)
 		return;
@@ -451,6 +465,23 @@ void request_log_retire(struct core *core)
 		peer_ack_flush(core);
 		core_work(core, WORK_COMMAND);
 	}
+}
+
+void request_log_release(struct core *core)
+{
+	LIST_FOR_EACH_SAFE(it, &core->req.held) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		request_log_progress(core, req);
+		if (!req->completed)
+			continue;
+		list_del(&req->link);
+		request_free(core, req);
+	}
+	/* An answer may add writes to the end of the log, never take one off it. */
+	LIST_FOR_EACH(it, &core->req.log)
+		request_log_progress(core, LIST_ENTRY(it, struct request, link));
+	request_log_retire(core);
 }
 
 bool request_relieve_al(struct core *core, struct volume *vol)

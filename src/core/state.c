@@ -92,7 +92,8 @@ bool state_is_stable(const struct core *core, const struct state *st)
 
 bool state_suspended(const struct core *core)
 {
-	return core->st.susp_user || core->st.susp_nod || core->st.susp_uuid;
+	return core->st.susp_user || core->st.susp_nod || core->st.susp_quorum ||
+	       core->st.susp_uuid;
 }
 
 uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v)
@@ -101,14 +102,14 @@ uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v
 	const struct state_peer_device *pd = &st->pd[peer->id][v];
 	uint32_t conn = pd->repl > REPL_OFF ? (uint32_t)pd->repl :
 					      (uint32_t)st->peer[peer->id].conn;
-	uint32_t word = SW_QUORUM;
+	uint32_t word = st->vol[v].have_quorum ? SW_QUORUM : 0;
 
 	word |= (uint32_t)st->role;
 	word |= (uint32_t)st->peer[peer->id].role << SW_PEER_SHIFT;
 	word |= conn << SW_CONN_SHIFT;
 	word |= (uint32_t)st->vol[v].disk << SW_DISK_SHIFT;
 	word |= (uint32_t)pd->pdsk << SW_PDSK_SHIFT;
-	if (st->susp_user || st->susp_uuid)
+	if (st->susp_user || st->susp_quorum || st->susp_uuid)
 		word |= SW_SUSP;
 	if (st->susp_nod)
 		word |= SW_SUSP_NOD;

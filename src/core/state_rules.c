@@ -101,7 +101,20 @@ static bool resync_ended(const struct core *core, const struct state *old,
 	return false;
 }
 
-/* Rules 10 to 14, 16, 20: the local disk and its users. */
+/* A peer whose data are not good yet may make the redundancy too little
+ * for a while; without it there would never be more. */
+static bool somebody_comes(const struct core *core, const struct state *old,
+			   const struct state *next)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (next->peer[peer->id].conn == CONN_CONNECTED &&
+		    old->peer[peer->id].conn != CONN_CONNECTED)
+			return true;
+	}
+	return false;
+}
+
+/* Rules 10 to 16, 20: the local disk and its users. */
 static enum state_rv check_volume(const struct core *core, const struct volume *vol,
 				  const struct state *old, const struct state *next)
 {
@@ -122,6 +135,10 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 		return SS_NO_UP_TO_DATE_DISK;
 	if (vol->open_ro && had_data && !has_data)
 		return SS_NO_UP_TO_DATE_DISK;
+	if (next->role == ROLE_PRIMARY && !next->vol[vol->v].have_quorum &&
+	    (old->role != ROLE_PRIMARY || old->vol[vol->v].have_quorum) &&
+	    !somebody_comes(core, old, next))
+		return SS_NO_QUORUM;
 	FOR_EACH_PEER(core, peer)
 		negotiating += next->pd[peer->id][vol->v].pdsk == DISK_NEGOTIATING;
 	if (negotiating > 1)

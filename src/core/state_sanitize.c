@@ -3,6 +3,8 @@
  * 4.2; the row numbers are those of its table). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/quorum.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 /* A present source keeps its place unless another one has this many bits less to send (5.3). */
@@ -78,6 +80,7 @@ static void sanitize_pd_early(const struct state_peer_device *was, struct state_
 {
 	if (pd->repl < REPL_ESTABLISHED) {
 		pd->susp_peer = false;
+		pd->quorate = false;
 		if (pd->pdsk < DISK_INCONSISTENT || pd->pdsk > DISK_UNKNOWN)
 			pd->pdsk = DISK_UNKNOWN;
 	}
@@ -335,6 +338,57 @@ bool state_primary_lost(const struct core *core, const struct state *old,
 	return false;
 }
 
+/*
+ * A sync target that is lost may have finished in the same moment, unless more bits were left than
+ * can be in flight: it could have quorum then.
+ */
+static void sanitize_lost_target(const struct core *core, const struct peer *peer,
+				 const struct volume *vol, const struct state *old,
+				 struct state *next)
+{
+	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+
+	if (core->conf.quorum != QUORUM_OFF && pd->repl < REPL_ESTABLISHED &&
+	    resync_is_source(old->pd[peer->id][vol->v].repl) && pd->pdsk == DISK_INCONSISTENT &&
+	    bitmap_weight(vol, peer->id) <= peer->conf->net.max_buffers)
+		pd->pdsk = DISK_UNKNOWN;
+}
+
+/*
+ * A peer without its disk has seen a generation that we never heard of, and no Primary is here to
+ * tell us more: quorum went on without us.
+ */
+static void sanitize_missed(const struct core *core, const struct volume *vol, struct state *next)
+{
+	enum disk_state *disk = &next->vol[vol->v].disk;
+
+	if (core->conf.quorum == QUORUM_OFF || *disk <= DISK_OUTDATED ||
+	    next->role == ROLE_PRIMARY || !state_is_stable(core, next))
+		return;
+	FOR_EACH_PEER(core, peer) {
+		uint64_t seen = peer->pd[vol->v].current_uuid_rx;
+
+		if (next->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    next->pd[peer->id][vol->v].pdsk <= DISK_FAILED && seen &&
+		    !uuid_known(vol, seen))
+			*disk = DISK_OUTDATED;
+	}
+}
+
+/* Rows 32, 33 and 37. */
+static void sanitize_quorum(const struct core *core, const struct state *old, struct state *next)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		FOR_EACH_PEER(core, peer)
+			sanitize_lost_target(core, peer, vol, old, next);
+		sanitize_missed(core, vol, next);
+		next->vol[vol->v].have_quorum = quorum_of(core, old, next, vol->v);
+	}
+	next->susp_quorum = next->role == ROLE_PRIMARY && !quorum_all(core, next) &&
+			    core->conf.on_no_quorum == NO_QUORUM_SUSPEND &&
+			    !core->commands.give_up_io;
+}
+
 void state_sanitize(struct core *core, const struct state *old, struct state *next)
 {
 	FOR_EACH_PEER(core, peer)
@@ -360,4 +414,5 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 			sanitize_diskless_primary(core, peer, vol, old, next);
 	}
 	sanitize_lost_primary(core, old, next);
+	sanitize_quorum(core, old, next);
 }

@@ -118,7 +118,7 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 	out->vnr = vol->vnr;
 	out->disk = disk_of(core, vol);
 	out->client = !vol->conf->disk.has_disk;
-	out->quorum = true;
+	out->quorum = core->st.vol[vol->v].have_quorum;
 	out->open_rw = vol->open_rw > 0;
 	out->open_ro = vol->open_ro > 0;
 	out->size_sectors = vol->size_sectors;
@@ -141,6 +141,7 @@ void core_status(const struct core *core, struct resource_status *status)
 	status->role = core->st.role;
 	status->susp_user = core->st.susp_user;
 	status->susp_no_data = core->st.susp_nod;
+	status->susp_quorum = core->st.susp_quorum;
 	status->now_ns = core->now_ns;
 	status->volume_count = core->vol_count;
 	status->peer_count = core->peer_count;

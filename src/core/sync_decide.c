@@ -187,6 +187,13 @@ static void split_brain(const struct sync_input *in, struct sync_decision *d)
 	bool mine = in->me.flags & UUID_FLAG_DISCARD_MY_DATA;
 	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
 
+	/* What was written without quorum was not answered. */
+	if (in->apv >= 113 && in->me.no_quorum != in->peer.no_quorum) {
+		d->strategy = in->me.no_quorum ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
+		if (ambiguous)
+			d->strategy = strategy_full(d->strategy);
+		return;
+	}
 	if (!ambiguous || in->always_asbp) {
 		enum sync_strategy s = split_brain_policy(in);
 
@@ -427,6 +434,13 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		refuse(&d, VERDICT_RETRY,
 		       "split brain: this Primary is the victim (call-pri-lost-after-sb) and gives "
 		       "its role up first");
+		return d;
+	}
+	if (strategy_is_split_brain(d.strategy) && in->by_quorum) {
+		/* Neither has it yet, or one does not know yet that it has lost it. */
+		refuse(&d, VERDICT_RETRY,
+		       "both nodes changed their data alone: the one that gets quorum leads; "
+		       "or connect one with --discard-my-data");
 		return d;
 	}
 	if (strategy_is_split_brain(d.strategy)) {

@@ -42,6 +42,7 @@ static void fill_me(const struct core *core, const struct peer *peer, const stru
 	me->disk = own_disk(core, vol);
 	me->attaching = disk_of(core, vol) == DISK_NEGOTIATING;
 	me->role = core->st.role;
+	me->no_quorum = !(peer->pd[vol->v].state_word_sent & SW_QUORUM);
 	me->node_id = core->self;
 	me->rc = peer->resolve_conflicts;
 	me->named_lost = rc->sent_node[peer->id] < NODES_MAX &&
@@ -61,6 +62,7 @@ static void fill_peer(const struct core *core, const struct peer *peer,
 	side->attaching = pdsk_of(core, pd) == DISK_NEGOTIATING ||
 			  (pd->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_NEGOTIATING;
 	side->role = (enum role)(pd->state_word & SW_ROLE_MASK);
+	side->no_quorum = !(pd->state_word & SW_QUORUM);
 	side->node_id = peer->id;
 	side->rc = !peer->resolve_conflicts;
 	side->named_lost = named_lost;
@@ -78,7 +80,7 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
 	struct pkt_uuids own;
 
-	if (changed & (SW_DISK_MASK | SW_ROLE_MASK))
+	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM))
 		return true;
 	/* Without a disk only the generation that this node has shown was told. */
 	if (!pd->sent_valid)
@@ -205,6 +207,27 @@ static void give_up_role(struct core *core, struct peer_device *pd, struct sync_
 	command_enqueue_internal(core, CMD_SECONDARY);
 }
 
+/*
+ * Both changed their data, and both have quorum. Soon one of them will have noticed that it has
+ * lost it; else one was promoted by force, and an operator has to choose.
+ */
+static void judge_fork(const struct core *core, struct peer *peer, const struct sync_input *in,
+		       struct sync_decision *d)
+{
+	uint64_t patience_ns = 2 * NS_PER_S * (peer->conf->net.ping_int_s + 1);
+
+	if (d->kind != VERDICT_RETRY || !strategy_is_split_brain(d->strategy) ||
+	    in->me.no_quorum || in->peer.no_quorum)
+		return;
+	if (!peer->fork_at_ns)
+		peer->fork_at_ns = core->now_ns;
+	if (core->now_ns - peer->fork_at_ns < patience_ns)
+		return;
+	d->kind = VERDICT_DISCONNECT;
+	d->reason = "split brain: both nodes changed their data alone, one by force; choose "
+		    "the victim and connect it with --discard-my-data";
+}
+
 static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -221,6 +244,13 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		set_verdict(pd, &d);
 		return;
 	}
+	if (!again && vol_has_md(vol) && vol->md_durable_seq < vol->returns_seq) {
+		d.kind = VERDICT_RETRY;
+		d.strategy = SYNC_RETRY_CONNECT;
+		d.reason = "that the peer returns is not on disk yet";
+		set_verdict(pd, &d);
+		return;
+	}
 	if (!both_have_data(core, vol, pd)) {
 		pd->split.known = false;
 		set_verdict(pd, &d);
@@ -230,11 +260,13 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	fill_me(core, peer, vol, &pd->sent, &in.me);
 	fill_peer(core, peer, pd, in.me.named_lost, &in.peer);
 	input_options(peer, again, &in);
+	in.by_quorum = core->conf.quorum != QUORUM_OFF;
 	if (peer_is_drbd8(peer))
 		drbd8_limit_input(&in);
 	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
 	refuse_other_data(core, vol, &in, &d);
+	judge_fork(core, peer, &in, &d);
 	note_split(pd, &in, &d);
 	if (d.demote && !again)
 		give_up_role(core, pd, &d);
@@ -255,7 +287,8 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 	struct peer_device *pd = &peer->pd[vol->v];
 
 	pd->state_word = (uint32_t)core->st.peer[peer->id].role |
-			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT;
+			 (uint32_t)pdsk_of(core, pd) << SW_DISK_SHIFT |
+			 (core->st.pd[pd->p][pd->v].quorate ? SW_QUORUM : 0);
 	/* What a verify has found says nothing about the side that is right. */
 	decide(core, peer, vol, counts_stale || pd->ov.found);
 }

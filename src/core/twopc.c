@@ -101,8 +101,10 @@ static void finish_own(struct core *core, enum state_rv rv)
 		/* When even the second one leaves a disk Consistent, others come first. */
 		if (rv < SS_SUCCESS || tp->empty_held)
 			back_off(core);
-		if (rv >= SS_SUCCESS)
+		if (rv >= SS_SUCCESS) {
 			tp->empty_held = true;
+			quorum_proved(core);
+		}
 		return;
 	case TWOPC_DISCONNECT:
 	case TWOPC_ROLE:
@@ -335,16 +337,20 @@ static void begin_empty(struct core *core)
 		.vnr = VNR_NONE,
 	};
 
+	core->quorum_asked = true;
 	begin_own(core, &change);
 }
 
 /*
- * The empty change has a purpose as long as a disk is Consistent. It runs at once, because a
+ * The empty change has a purpose as long as a disk is Consistent, or when a Primary asks for
+ * quorum. It runs at once, because a
  * Primary that others still see makes our data Outdated; and again when the survivors have settled
  * who has its last writes.
  */
 static bool empty_needed(const struct core *core)
 {
+	if (core->quorum_unproved)
+		return true;
 	for (unsigned v = 0; v < core->vol_count; v++) {
 		if (core->st.vol[v].disk == DISK_CONSISTENT)
 			return true;
@@ -356,7 +362,8 @@ static bool empty_due(const struct core *core)
 {
 	const struct twopc *tp = &core->twopc;
 
-	return tp->want_empty && (!tp->empty_held || !reconcile_holds(core));
+	return tp->want_empty &&
+	       (!tp->empty_held || core->quorum_unproved || !reconcile_holds(core));
 }
 
 /* ---- lost connections ---- */

@@ -4,6 +4,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
+#include "core/quorum.h"
 #include "core/state.h"
 #include "core/twopc.h"
 
@@ -90,6 +91,31 @@ static void apply_empty(struct core *core, struct state *next)
 	}
 }
 
+/* A promotion by force without quorum: whoever is out of sight has old data from now on. */
+static void outdate_absent(const struct core *core, struct state *next)
+{
+	FOR_EACH_PEER(core, peer) {
+		for (unsigned v = 0; v < core->vol_count; v++) {
+			if (next->pd[peer->id][v].pdsk == DISK_UNKNOWN)
+				next->pd[peer->id][v].pdsk = DISK_OUTDATED;
+		}
+	}
+}
+
+/* A disconnect that makes one side's disks Outdated: `own` and `other` select which in its mask. */
+static void outdate_parting(const struct core *core, struct state *next,
+			    const struct twopc_change *c, unsigned p, uint32_t own, uint32_t other)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		enum disk_state *pdsk = &next->pd[p][vol->v].pdsk;
+
+		if ((c->mask & own) && next->vol[vol->v].disk > DISK_OUTDATED)
+			next->vol[vol->v].disk = DISK_OUTDATED;
+		if ((c->mask & other) && *pdsk > DISK_OUTDATED)
+			*pdsk = DISK_OUTDATED;
+	}
+}
+
 static void apply_own(struct core *core, struct state *next, const struct twopc_change *c)
 {
 	struct volume *vol = core_volume_by_vnr(core, c->vnr);
@@ -103,6 +129,7 @@ static void apply_own(struct core *core, struct state *next, const struct twopc_
 		return;
 	case TWOPC_DISCONNECT:
 		next->peer[c->target].conn = CONN_DISCONNECTING;
+		outdate_parting(core, next, c, (unsigned)c->target, SW_DISK_MASK, SW_PDSK_MASK);
 		return;
 	case TWOPC_ROLE:
 		if (c->mask & SW_DISK_MASK) {
@@ -112,6 +139,8 @@ static void apply_own(struct core *core, struct state *next, const struct twopc_
 			}
 		}
 		next->role = (enum role)(c->val & SW_ROLE_MASK);
+		if (core->commands.outdate_peers)
+			outdate_absent(core, next);
 		return;
 	case TWOPC_DISK:
 		if (vol)
@@ -128,12 +157,7 @@ static void apply_disconnect(struct core *core, struct state *next,
 			     const struct twopc_change *c)
 {
 	next->peer[c->initiator].conn = CONN_TEAR_DOWN;
-	FOR_EACH_VOLUME(core, vol) {
-		if ((c->mask & SW_PDSK_MASK) && next->vol[vol->v].disk > DISK_OUTDATED)
-			next->vol[vol->v].disk = DISK_OUTDATED;
-		if (c->mask & SW_DISK_MASK)
-			next->pd[c->initiator][vol->v].pdsk = DISK_OUTDATED;
-	}
+	outdate_parting(core, next, c, (unsigned)c->initiator, SW_PDSK_MASK, SW_DISK_MASK);
 }
 
 static void apply_role(struct core *core, struct state *next, const struct twopc_change *c)
@@ -278,13 +302,24 @@ static void far_primaries_update(struct core *core, const struct state *next,
 	core->far_primaries = ((core->far_primaries & ~asked) | primary) & ~near;
 }
 
-static void members_update(struct core *core, const struct twopc_change *c, uint64_t reachable,
-			   uint32_t flags)
+/* Who has no quorum, nor sees anybody who has, does not know who else is gone. */
+static bool quorum_vouched(const struct core *core)
 {
-	uint64_t members = flags & TWOPC_FLAG_HAS_REACHABLE ? reachable : core->members;
+	if (quorum_all(core, &core->st))
+		return true;
+	FOR_EACH_PEER(core, peer) {
+		bool all = peer_connected(core, peer);
 
-	if (c->kind == TWOPC_CONNECT)
-		members |= node_bit((unsigned)c->initiator) | node_bit((unsigned)c->target);
+		for (unsigned v = 0; v < core->vol_count; v++)
+			all &= core->st.pd[peer->id][v].quorate;
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+static void members_set(struct core *core, uint64_t members)
+{
 	if (members == core->members)
 		return;
 	core->members = members;
@@ -294,14 +329,20 @@ static void members_update(struct core *core, const struct twopc_change *c, uint
 		vol->md.members = members;
 		md_dirty(core, vol);
 	}
+	/* They count for quorum. */
+	state_begin(core);
+	state_end(core, STATE_HARD);
 }
 
 enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *change,
 				  uint64_t primary, uint64_t reachable, uint32_t flags)
 {
+	enum state_rv rv;
 	struct state *next;
 
-	members_update(core, change, reachable, flags);
+	if (change->kind == TWOPC_CONNECT)
+		members_set(core, core->members | node_bit((unsigned)change->initiator) |
+					  node_bit((unsigned)change->target));
 	next = state_begin(core);
 	twopc_change_apply(core, next, change);
 	far_primaries_update(core, next, change, primary, reachable);
@@ -323,7 +364,15 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 			}
 		}
 	}
-	return state_end(core, STATE_HARD);
+	rv = state_end(core, STATE_HARD);
+	/* Only who has quorum after it, by the members before it, may leave others out. */
+	if (flags & TWOPC_FLAG_HAS_REACHABLE && quorum_vouched(core)) {
+		if (change->kind == TWOPC_CONNECT)
+			reachable |= node_bit((unsigned)change->initiator) |
+				     node_bit((unsigned)change->target);
+		members_set(core, reachable);
+	}
+	return rv;
 }
 
 void twopc_send(struct core *core, enum packet type, uint64_t nodes)

@@ -3,7 +3,6 @@
  * what a state change means for them (states-and-resync 1). */
 #include "core/uuid.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "core/cluster.h"
@@ -252,7 +251,10 @@ bool uuid_bump_if_wanted(struct core *core)
 		if (!vol->new_uuid_wanted || vol->bump_seq ||
 		    !state_data_accessible(core, &core->st, vol->v))
 			continue;
-		if (volume_may_lead(core, vol)) {
+		/* Never without quorum: it would be a fork without a write in it. */
+		if (!core->st.vol[vol->v].have_quorum)
+			continue;
+		if (volume_may_lead(core, vol) || core->quorum_unproved) {
 			wait = true;
 			continue;
 		}
@@ -390,41 +392,6 @@ enum state_rv uuid_new_current(struct core *core, struct volume *vol, bool clear
 	return SS_SUCCESS;
 }
 
-/* ---- attach ---- */
-
-int uuid_attach(struct core *core, struct volume *vol, const char **reason)
-{
-	uint64_t guarded = 0;
-	bool lost_log = vol->md.flags & MDF_CRASHED_PRIMARY && vol->md.flags & MDF_AL_DISABLED &&
-			vol->md.flags & MDF_PRIMARY_IND;
-
-	if (!vol->md.current_uuid)
-		vol->md.current_uuid = UUID_JUST_CREATED;
-	FOR_EACH_PEER(core, peer) {
-		if (peer->conf->has_disk[vol->v] && bitmap_alloc_slot(vol, peer->id)) {
-			*reason = "no free bitmap slot for a configured peer: forget a peer, or "
-				  "create the metadata with more slots";
-			return -ENOSPC;
-		}
-	}
-	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
-		uuid_set_current(core, vol, vol->md.current_uuid);
-	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
-	vol->bump_seq = vol->adopt_seq = 0;
-	vol->md_mark_seq = 0;
-	vol->uuid_given_away = false;
-	for (unsigned n = 0; n < NODES_MAX; n++) {
-		/* A resync to it may have ended since that reference was made. */
-		vol->uuid_given_away |= vol->md.peers[n].bitmap_uuid != 0;
-		if (vol->md.peers[n].flags & MDF_PEER_FULL_SYNC)
-			guarded |= node_bit(n);
-	}
-	if (guarded || lost_log)
-		bitmap_set_all(core, vol, guarded, lost_log);
-	md_dirty(core, vol);
-	return 0;
-}
-
 /* ---- after state changes ---- */
 
 static bool usable(enum disk_state pdsk)
@@ -432,7 +399,7 @@ static bool usable(enum disk_state pdsk)
 	return pdsk >= DISK_INCONSISTENT && pdsk != DISK_UNKNOWN && pdsk != DISK_OUTDATED;
 }
 
-/* The triggers of 1.6 that do not depend on quorum, fencing or Ahead. */
+/* The triggers of 1.6 that do not depend on fencing or Ahead. */
 static bool needs_new_generation(const struct core *core, const struct state *old,
 				 const struct volume *vol)
 {
@@ -474,24 +441,6 @@ static bool lost_target(const struct core *core, const struct state *old, const 
 			return true;
 	}
 	return false;
-}
-
-static void update_exposed(struct core *core, struct volume *vol)
-{
-	if (vol_has_md(vol) && disk_of(core, vol) >= DISK_CONSISTENT) {
-		if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
-			vol->exposed_uuid = vol->md.current_uuid;
-		return;
-	}
-	if (core->st.role == ROLE_PRIMARY)
-		return;
-	FOR_EACH_PEER(core, peer) {
-		const struct peer_device *pd = &peer->pd[vol->v];
-
-		if (pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) >= REPL_ESTABLISHED &&
-		    pd->uuids_valid && !uuid_eq(pd->uuids.current, UUID_JUST_CREATED))
-			vol->exposed_uuid = pd->uuids.current;
-	}
 }
 
 /* Peers must know whether what we have is being changed behind their back. */
@@ -566,10 +515,18 @@ static bool crash_is_over(const struct core *core, const struct volume *vol)
 	return true;
 }
 
-void uuid_state_changed(struct core *core, const struct state *old)
+void uuid_bump_for_writes(struct core *core)
 {
 	bool busy = false;
 
+	FOR_EACH_VOLUME(core, vol)
+		busy |= vol->new_uuid_wanted && !request_volume_idle(core, vol);
+	if (busy)
+		uuid_bump_if_wanted(core);
+}
+
+void uuid_state_changed(struct core *core, const struct state *old)
+{
 	FOR_EACH_VOLUME(core, vol) {
 		/* A generation that did not get onto the disk before
 		 * it failed: a new one is made without it. */
@@ -590,13 +547,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
 		}
-		update_exposed(core, vol);
+		uuid_update_exposed(core, vol);
 		tell_stable(core, vol);
 		tell_in_sync(core, old, vol);
-		busy |= vol->new_uuid_wanted && !request_volume_idle(core, vol);
 	}
-	/* Writes under way complete without a lost peer:
-	 * their generation must differ from its own. */
-	if (busy)
-		uuid_bump_if_wanted(core);
+	uuid_bump_for_writes(core);
 }

@@ -75,6 +75,7 @@ struct uuid_side {
 	enum disk_state disk;         /* Negotiating already replaced by what the metadata says */
 	enum role role;
 	uint8_t node_id;
+	bool no_quorum;               /* never without one configured */
 	bool attaching;               /* `disk` is what its metadata says, nobody uses it yet */
 	bool rc;                      /* holds RESOLVE_CONFLICTS: exactly one side */
 	/* named a lost Primary in this handshake, the same as the other side */
@@ -92,6 +93,7 @@ struct sync_input {
 	bool counts_stale;            /* the two dirty_bits are not what both sides decide with */
 	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p, rr_conflict;
 	bool always_asbp;
+	bool by_quorum;               /* quorum is configured */
 };
 
 struct sync_decision {

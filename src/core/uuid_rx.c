@@ -9,7 +9,7 @@
 
 /* ---- which generations are ours ---- */
 
-static bool known_generation(const struct volume *vol, uint64_t uuid)
+bool uuid_known(const struct volume *vol, uint64_t uuid)
 {
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		if (uuid_eq(uuid, vol->md.peers[n].bitmap_uuid))
@@ -36,7 +36,7 @@ static uint64_t told_generation(const struct peer_device *pd)
 static bool missed_generation(const struct core *core, const struct volume *vol, uint64_t before)
 {
 	return before && !uuid_eq(before, UUID_JUST_CREATED) && core->st.role != ROLE_PRIMARY &&
-	       !known_generation(vol, before) && !uuid_sync_source(core, vol, NODES_MAX);
+	       !uuid_known(vol, before) && !uuid_sync_source(core, vol, NODES_MAX);
 }
 
 /* ---- a new generation ---- */
@@ -134,6 +134,9 @@ static void new_current(struct core *core, struct volume *vol, struct peer *send
 	}
 	/* Not part of the generation: the Primary keeps a reference towards this disk. */
 	if (disk_of(core, vol) != DISK_UP_TO_DATE && disk_of(core, vol) != DISK_CONSISTENT)
+		return;
+	/* A packet that is late: what a resync has brought since came after it. */
+	if (uuid_known(vol, uuid))
 		return;
 	adopt_new_current(core, vol, sender, uuid, weak);
 }
@@ -394,6 +397,7 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	if (core->req.answers_held)
 		core_work(core, WORK_REQUESTS);
 	if (!vol_has_md(vol)) {
+		uuid_update_exposed(core, vol);
 		core_work(core, WORK_SYNC);
 		return;
 	}
@@ -403,10 +407,21 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	core_work(core, WORK_SYNC);
 }
 
+/* What counts for quorum besides states. */
+static void reconsider_quorum(struct core *core)
+{
+	if (core->conf.quorum == QUORUM_OFF)
+		return;
+	state_begin(core);
+	state_end(core, STATE_HARD);
+}
+
 /* A diskless node that had our generation has another now: somebody wrote without us. */
 static void moved_on(struct core *core, const struct volume *vol, uint64_t was, uint64_t is)
 {
-	if (is && was && uuid_eq(was, vol->md.current_uuid) && !known_generation(vol, is))
+	/* A Primary in sight tells us itself. */
+	if (is && was && uuid_eq(was, vol->md.current_uuid) && !uuid_known(vol, is) &&
+	    state_is_stable(core, &core->st))
 		outdate(core, vol);
 }
 
@@ -453,7 +468,9 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 		return;
 	if (core->st.peer[peer->id].role != ROLE_PRIMARY) {
 		moved_on(core, vol, was, is);
+		reconsider_quorum(core);
 		return;
 	}
 	new_diskless_current(core, vol, peer, is, pkt->u.current_uuid.weak_nodes, before);
+	reconsider_quorum(core);
 }

@@ -99,6 +99,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_DISCARD_MY_DATA;
 	if (vol->crashed_primary)
 		flags |= UUID_FLAG_CRASHED_PRIMARY;
+	if (vol->lost_quorum)
+		flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
 	if (effective_disk(core, vol) == DISK_INCONSISTENT && !resync_finishing(core, vol))
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (vol->adopt_seq)
@@ -208,7 +210,8 @@ void uuid_announce_pending(struct core *core, struct volume *vol)
 
 		if (vol_has_md(vol) && peer_connected(core, peer) &&
 		    repl_of(core, pd) >= REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_UP_TO_DATE)
-			send_uuids(core, peer, vol->v, vol->bump_flags, vol->bump_weak);
+			send_uuids(core, peer, vol->v, vol->bump_flags | UUID_FLAG_NOT_DURABLE,
+				   vol->bump_weak);
 	}
 	vol->bump_seq = 0;
 }

@@ -312,7 +312,8 @@ void volume_update_gates(struct core *core)
 	bool promotable = primary || (core->conf.auto_promote && !peer_is_primary(core));
 
 	FOR_EACH_VOLUME(core, vol) {
-		bool data = state_data_accessible(core, &core->st, vol->v);
+		bool data = state_data_accessible(core, &core->st, vol->v) &&
+			    (primary || core->st.vol[vol->v].have_quorum);
 		bool readable = data && promotable;
 		bool writable = (data || primary) && promotable;
 		bool local_reads = request_local_writable(core, vol) &&

@@ -23,6 +23,10 @@
 #define ALG_NAME_MAX 64                 /* with the NUL */
 #define DIGEST_MAX_BYTES 64
 #define AUTH_CHALLENGE_BYTES 64U
+/* Options quorum and quorum-minimum-redundancy: a number of nodes 1..32, or one of these. */
+#define QUORUM_OFF 0U
+#define QUORUM_MAJORITY 33U
+#define QUORUM_ALL 34U
 #define NAME_MAX_BYTES 128              /* resource and node names, with the NUL */
 
 #define APV_MIN 118            /* agreed protocol versions that this program speaks */

@@ -103,7 +103,7 @@ struct resource_status {
 	char name[NAME_MAX_BYTES];
 	uint8_t node_id;
 	enum role role;
-	bool susp_user, susp_no_data;
+	bool susp_user, susp_no_data, susp_quorum;
 	uint64_t now_ns;          /* core time of this picture */
 	unsigned volume_count, peer_count;
 	struct status_volume volumes[VOLUMES_MAX];

@@ -402,7 +402,7 @@ static void check_local_reads(const struct node *n)
 	const struct volume *vol = core->vol[0];
 
 	if (core->st.vol[0].disk != DISK_UP_TO_DATE || vol->io_failed || core->st.susp_user ||
-	    core->st.susp_nod || core->st.susp_uuid)
+	    core->st.susp_nod || core->st.susp_quorum || core->st.susp_uuid)
 		ASSERT(!n->local_reads);
 	else
 		ASSERT(n->local_reads);

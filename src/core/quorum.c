@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Quorum: counting the votes of a volume, and what follows for its I/O (states-and-resync 4.8). */
+#include "core/quorum.h"
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/state.h"
+
+/* ---- the arithmetic ---- */
+
+struct votes {
+	unsigned up_to_date, present; /* in sight */
+	unsigned outdated, quorumless, unknown; /* out of sight */
+	unsigned diskless, missing_diskless; /* tie-breakers */
+	unsigned quorate; /* UpToDate peers that have quorum themselves */
+};
+
+static unsigned majority_of(unsigned voters)
+{
+	return voters / 2 + 1;
+}
+
+static unsigned needed(uint32_t option, unsigned voters)
+{
+	switch (option) {
+	case QUORUM_MAJORITY:
+		return majority_of(voters);
+	case QUORUM_ALL:
+		return voters;
+	default:
+		return option;
+	}
+}
+
+static void count_connected(const struct quorum_input *in, const struct quorum_peer *peer,
+			    struct votes *n)
+{
+	if (peer->disk == DISK_DISKLESS && (peer->client || !in->with_disk)) {
+		n->diskless++;
+	} else if (peer->disk == DISK_UP_TO_DATE) {
+		n->up_to_date++;
+		n->quorate += peer->quorate && !in->with_disk;
+	} else {
+		n->present++;
+	}
+}
+
+static void count_absent(const struct quorum_input *in, const struct quorum_peer *peer,
+			 struct votes *n)
+{
+	if (peer->client)
+		n->missing_diskless++;
+	else if (peer->outdated)
+		n->outdated++;
+	else if (in->had && !peer->member)
+		n->quorumless++;
+	else
+		n->unknown++;
+}
+
+static void count_self(const struct quorum_input *in, struct votes *n)
+{
+	if (in->with_disk) {
+		n->up_to_date += in->disk == DISK_UP_TO_DATE;
+		n->present += in->disk != DISK_UP_TO_DATE;
+	} else if (in->client) {
+		n->diskless++;
+	} else {
+		n->unknown++;
+	}
+}
+
+static unsigned absent(const struct votes *n)
+{
+	return n->outdated + n->quorumless + n->unknown;
+}
+
+bool quorum_compute(const struct quorum_input *in)
+{
+	struct votes n = { 0 };
+	unsigned here, voters;
+
+	count_self(in, &n);
+	for (unsigned i = 0; i < in->peer_count; i++) {
+		if (in->peers[i].connected)
+			count_connected(in, &in->peers[i], &n);
+		else
+			count_absent(in, &in->peers[i], &n);
+	}
+	here = n.up_to_date + n.present;
+	/* The absent ones could have quorum among themselves: nothing is certain about them. */
+	if (absent(&n) >= needed(in->quorum, absent(&n) + here)) {
+		n.unknown += n.quorumless;
+		n.quorumless = 0;
+	}
+	/* Who is known to be harmless leaves the vote, if all absent ones are. */
+	voters = n.unknown ? absent(&n) + here : here;
+	if (n.quorate)
+		return true;
+	if (here >= needed(in->quorum, voters) &&
+	    n.up_to_date >= needed(in->min_redundancy, voters))
+		return true;
+	/* Half of an even number: most of the diskless
+	 * nodes keep a quorum, but they never give one. */
+	return in->had && voters > 0 && voters % 2 == 0 &&
+	       here + 1 == needed(in->quorum, voters) &&
+	       n.diskless >= majority_of(n.diskless + n.missing_diskless);
+}
+
+/* ---- of a volume ---- */
+
+/* Nodes that have a place in the metadata but are not configured (any more). */
+static void add_unconfigured(const struct core *core, const struct volume *vol,
+			     struct quorum_input *in)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		const struct md_peer *mp = &vol->md.peers[n];
+		uint32_t seen = MDF_PEER_NODE_EXISTS | MDF_PEER_DEVICE_SEEN;
+
+		if (n == core->self || core->peer[n] ||
+		    (mp->bitmap_index < 0 && !(mp->flags & seen)))
+			continue;
+		in->peers[in->peer_count++] = (struct quorum_peer){
+			.client = !(mp->flags & MDF_PEER_DEVICE_SEEN),
+			.disk = DISK_UNKNOWN,
+			.outdated = mp->flags & MDF_PEER_OUTDATED,
+			.member = core->members & node_bit(n),
+		};
+	}
+}
+
+/*
+ * A node without its disk keeps a quorum but gives none, like a tie-breaker: what it knows of later
+ * data is gone when it restarts.
+ */
+static bool vouches(const struct quorum_input *in, const struct peer_device *pd,
+		    const struct volume *vol)
+{
+	return in->had && (!pd->current_uuid_rx || uuid_known(vol, pd->current_uuid_rx));
+}
+
+static struct quorum_peer peer_input(const struct core *core, const struct peer *peer,
+				     const struct volume *vol, const struct state *next,
+				     const struct quorum_input *in)
+{
+	const struct peer_device *info = &peer->pd[vol->v];
+	const struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+	struct quorum_peer out = {
+		.client = !peer->conf->has_disk[vol->v],
+		.connected = pd->repl > REPL_OFF,
+		.disk = pd->pdsk,
+		.outdated = pd->pdsk <= DISK_OUTDATED ||
+			    (in->with_disk &&
+			     vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED),
+		.member = core->members & node_bit(peer->id),
+		.quorate = pd->quorate,
+	};
+
+	if (out.connected && !out.client && in->with_disk && pd->pdsk < DISK_INCONSISTENT &&
+	    !vouches(in, info, vol))
+		out = (struct quorum_peer){ .disk = DISK_UNKNOWN, .member = true };
+	return out;
+}
+
+bool quorum_of(const struct core *core, const struct state *old, const struct state *next,
+	       unsigned v)
+{
+	const struct volume *vol = core->vol[v];
+	struct quorum_input in = {
+		.quorum = core->conf.quorum,
+		.min_redundancy = core->conf.quorum_min_redundancy,
+		.with_disk = vol_has_md(vol) && next->vol[v].disk > DISK_ATTACHING,
+		.client = !vol->conf->disk.has_disk,
+		.disk = next->vol[v].disk,
+		.had = old->vol[v].have_quorum,
+	};
+
+	if (in.quorum == QUORUM_OFF)
+		return true;
+	FOR_EACH_PEER(core, peer) {
+		if (peer->conf->net.allow_remote_read)
+			in.peers[in.peer_count++] = peer_input(core, peer, vol, next, &in);
+	}
+	if (in.with_disk)
+		add_unconfigured(core, vol, &in);
+	/* It was the only one that had quorum when it was stopped. */
+	if (vol->restore_quorum && in.disk == DISK_UP_TO_DATE &&
+	    core->members == node_bit(core->self))
+		return true;
+	return quorum_compute(&in);
+}
+
+bool quorum_all(const struct core *core, const struct state *st)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (!st->vol[vol->v].have_quorum)
+			return false;
+	}
+	return true;
+}
+
+/* ---- I/O ---- */
+
+/*
+ * The one that is lost first may not be the only one: a majority on the other side would go on
+ * without us. Nothing is answered before all who are left have agreed to an empty change, which
+ * makes the data of a node Outdated that only they see.
+ */
+void quorum_state_changed(struct core *core, const struct state *old)
+{
+	bool lost = false;
+
+	if (core->conf.quorum == QUORUM_OFF || core->st.role != ROLE_PRIMARY) {
+		core->quorum_unproved = false;
+		return;
+	}
+	FOR_EACH_PEER(core, peer)
+		lost |= old->peer[peer->id].conn == CONN_CONNECTED && !peer_connected(core, peer);
+	if (!lost)
+		return;
+	core->quorum_unproved = true;
+	core->quorum_asked = false;
+	twopc_request_empty(core);
+}
+
+void quorum_proved(struct core *core)
+{
+	/* A peer that was lost meanwhile is asked about by another change. */
+	if (!core->quorum_unproved || !core->quorum_asked)
+		return;
+	core->quorum_unproved = false;
+	uuid_bump_for_writes(core);
+	core_work(core, WORK_REQUESTS);
+}
+
+bool quorum_holds_answers(const struct core *core)
+{
+	return core->st.susp_quorum || core->quorum_unproved;
+}
+
+bool quorum_fails_io(const struct core *core, unsigned v)
+{
+	return !core->st.vol[v].have_quorum && !core->st.susp_quorum;
+}
+
+void quorum_give_up_io(struct core *core, bool give_up)
+{
+	if (core->commands.give_up_io == give_up)
+		return;
+	core->commands.give_up_io = give_up;
+	state_begin(core);
+	state_end(core, STATE_HARD);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who counts for quorum, and whether there is one (states-and-resync 4.8). */
+#ifndef CORE_QUORUM_H
+#define CORE_QUORUM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/proto_enum.h"
+#include "proto/proto_limits.h"
+
+struct core;
+struct state;
+
+/* One other node, as the volume's quorum sees it. */
+struct quorum_peer {
+	bool client;       /* intentionally diskless: breaks ties, never votes */
+	bool connected;
+	enum disk_state disk;
+	bool outdated;     /* known to have old data, and not able to get better ones unseen */
+	bool member;       /* of the last set of nodes that had quorum */
+	bool quorate;      /* it says that it has quorum */
+};
+
+/* Everything that the answer depends on. */
+struct quorum_input {
+	uint32_t quorum;         /* QUORUM_OFF, a number, QUORUM_MAJORITY or QUORUM_ALL */
+	uint32_t min_redundancy; /* the same, of UpToDate disks */
+	bool with_disk;          /* own metadata are there: disk > Attaching */
+	bool client;             /* this node is intentionally diskless */
+	enum disk_state disk;
+	bool had;                /* there was quorum before */
+	unsigned peer_count;
+	struct quorum_peer peers[NODES_MAX];
+};
+
+/* Pure. */
+bool quorum_compute(const struct quorum_input *in);
+/* Quorum of a volume in the state `next` that follows `old`; true with quorum off. */
+bool quorum_of(const struct core *core, const struct state *old, const struct state *next,
+	       unsigned v);
+/* All volumes have quorum in this state. */
+bool quorum_all(const struct core *core, const struct state *st);
+
+/* After a change: a Primary that has lost a peer asks the others whether they are still here. */
+void quorum_state_changed(struct core *core, const struct state *old);
+/* Answers of writes and flushes wait: for quorum, or for the
+ * proof that it is still there after a peer was lost. */
+bool quorum_holds_answers(const struct core *core);
+/* Writes to this volume do not wait for quorum but fail. */
+bool quorum_fails_io(const struct core *core, unsigned v);
+/* What waits for quorum fails from now on, or waits again. */
+void quorum_give_up_io(struct core *core, bool give_up);
+
+#endif

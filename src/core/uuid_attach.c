@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an attach takes over from the metadata: bitmap slots, marks of a crash and
+ * of lost quorum, guards; and the generation that a node has shown, with its disk or without. */
+#include <errno.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/resync_int.h"
+
+int uuid_attach(struct core *core, struct volume *vol, const char **reason)
+{
+	uint64_t guarded = 0;
+	bool lost_log = vol->md.flags & MDF_CRASHED_PRIMARY && vol->md.flags & MDF_AL_DISABLED &&
+			vol->md.flags & MDF_PRIMARY_IND;
+
+	if (!vol->md.current_uuid)
+		vol->md.current_uuid = UUID_JUST_CREATED;
+	FOR_EACH_PEER(core, peer) {
+		if (peer->conf->has_disk[vol->v] && bitmap_alloc_slot(vol, peer->id)) {
+			*reason = "no free bitmap slot for a configured peer: forget a peer, or "
+				  "create the metadata with more slots";
+			return -ENOSPC;
+		}
+	}
+	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
+		uuid_set_current(core, vol, vol->md.current_uuid);
+	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
+	vol->lost_quorum = vol->md.flags & MDF_PRIMARY_LOST_QUORUM;
+	vol->restore_quorum = vol->md.flags & MDF_HAVE_QUORUM &&
+			      vol->md.flags & MDF_WAS_UP_TO_DATE &&
+			      vol->md.members == node_bit(core->self);
+	vol->bump_seq = vol->adopt_seq = 0;
+	vol->md_mark_seq = 0;
+	vol->returns_seq = 0;
+	vol->uuid_given_away = false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		/* A resync to it may have ended since that reference was made. */
+		vol->uuid_given_away |= vol->md.peers[n].bitmap_uuid != 0;
+		if (vol->md.peers[n].flags & MDF_PEER_FULL_SYNC)
+			guarded |= node_bit(n);
+	}
+	if (guarded || lost_log)
+		bitmap_set_all(core, vol, guarded, lost_log);
+	md_dirty(core, vol);
+	return 0;
+}
+
+/* A node without its disk says which data it vouches for, or that somebody went on from them. */
+static void tell_exposed(struct core *core, struct volume *vol)
+{
+	if (core->conf.quorum == QUORUM_OFF)
+		return;
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) &&
+		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			uuid_send(core, peer, vol->v, 0, 0);
+	}
+}
+
+void uuid_update_exposed(struct core *core, struct volume *vol)
+{
+	uint64_t before = vol->exposed_uuid;
+
+	if (vol_has_md(vol) && disk_of(core, vol) >= DISK_CONSISTENT) {
+		if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
+			vol->exposed_uuid = vol->md.current_uuid;
+		return;
+	}
+	if (core->st.role == ROLE_PRIMARY)
+		return;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) >= REPL_ESTABLISHED &&
+		    pd->uuids_valid && !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE) &&
+		    !uuid_eq(pd->uuids.current, UUID_JUST_CREATED))
+			vol->exposed_uuid = pd->uuids.current;
+	}
+	if (!vol_has_md(vol) && !uuid_eq(before, vol->exposed_uuid))
+		tell_exposed(core, vol);
+}
