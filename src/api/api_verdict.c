@@ -49,6 +49,8 @@ static const char *suspension(const struct resource_status *s)
 {
 	if (s->susp_no_data)
 		return "no UpToDate data can be reached";
+	if (s->susp_quorum)
+		return "no quorum, too few of the nodes are connected; I/O waits until they are";
 	if (s->susp_user)
 		return "suspended by command";
 	return NULL;
@@ -86,6 +88,16 @@ static const char *first_step(const struct status_volume *v)
 	       "are alike, 'primary --force' to copy this one)";
 }
 
+/* Nothing waits, but a Primary's writes fail and no Secondary can be promoted. */
+static const struct status_volume *without_quorum(const struct resource_status *s)
+{
+	for (unsigned i = 0; i < s->volume_count; i++) {
+		if (!s->volumes[i].quorum)
+			return &s->volumes[i];
+	}
+	return NULL;
+}
+
 static bool find_blocked(const struct resource_status *s, struct api_verdict *out)
 {
 	const char *why = suspension(s);
@@ -104,6 +116,16 @@ static bool find_blocked(const struct resource_status *s, struct api_verdict *ou
 		return true;
 	}
 	return false;
+}
+
+static bool find_no_quorum(const struct resource_status *s, struct api_verdict *out)
+{
+	const struct status_volume *v = without_quorum(s);
+
+	return v && str_format(out->reason, sizeof(out->reason),
+			       "volume %u: no quorum, too few of the nodes are connected; %s",
+			       v->vnr, s->role == ROLE_PRIMARY ? "writes fail" :
+								 "it cannot become Primary");
 }
 
 static bool find_split_brain(const struct resource_status *s, struct api_verdict *out)
@@ -217,7 +239,7 @@ void api_verdict(const struct resource_status *status, struct api_verdict *verdi
 	verdict->eta_s = -1;
 	if (find_split_brain(status, verdict))
 		verdict->word = VERDICT_SPLIT_BRAIN;
-	else if (find_blocked(status, verdict))
+	else if (find_blocked(status, verdict) || find_no_quorum(status, verdict))
 		verdict->word = VERDICT_BLOCKED;
 	else if (find_syncing(status, verdict))
 		verdict->word = VERDICT_SYNCING;

@@ -154,6 +154,9 @@ int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsig
 	out->auto_promote_timeout_ds = res->options.auto_promote_timeout_ds;
 	out->twopc_timeout_ds = res->options.twopc_timeout_ds;
 	out->twopc_retry_timeout_ds = res->options.twopc_retry_timeout_ds;
+	out->quorum = res->options.quorum;
+	out->quorum_min_redundancy = res->options.quorum_min_redundancy;
+	out->on_no_quorum = res->options.on_no_quorum;
 	out->requests_max = CONF_REQUESTS_MAX;
 	out->request_bytes_max = CONF_REQUEST_BYTES_MAX;
 	out->peer_requests_max = CONF_PEER_REQUESTS_MAX;

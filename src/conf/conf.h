@@ -80,6 +80,8 @@ struct conf_resource_options {
 	uint32_t auto_promote_timeout_ds;
 	uint32_t twopc_timeout_ds;
 	uint32_t twopc_retry_timeout_ds;
+	uint32_t quorum, quorum_min_redundancy;
+	enum on_no_quorum on_no_quorum;
 };
 
 struct conf_resource {

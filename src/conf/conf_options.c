@@ -54,6 +54,14 @@ static const struct conf_word words_on_io_error[] = {
 	{ "detach", IOERR_DETACH }, { "pass_on", IOERR_PASS_ON }, { NULL, 0 }
 };
 
+static const struct conf_word words_quorum[] = {
+	{ "off", QUORUM_OFF }, { "majority", QUORUM_MAJORITY }, { "all", QUORUM_ALL }, { NULL, 0 }
+};
+
+static const struct conf_word words_on_no_quorum[] = {
+	{ "suspend-io", NO_QUORUM_SUSPEND }, { "io-error", NO_QUORUM_IO_ERROR }, { NULL, 0 }
+};
+
 /* Accepted by the digest lookup of the cryptographic
  * library under the names that the kernel uses. */
 static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" };
@@ -61,8 +69,9 @@ static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha38
 static const char checksum[] = "crc32c";
 
 /* NUM(group, name, field, unit, min, max, preset), FLAG(group, name, field, preset),
- * WORD(group, name, field, words, preset), TEXT(group, name, field, type). */
-#define OPTIONS(NUM, FLAG, WORD, TEXT)                                                             \
+ * WORD(group, name, field, words, preset), TEXT(group, name, field, type),
+ * EITHER(group, name, field, words, min, max, preset): a word or a number. */
+#define OPTIONS(NUM, FLAG, WORD, TEXT, EITHER)                                                     \
 	WORD(NET, "protocol", net.protocol, words_protocol, PROTOCOL_C)                            \
 	NUM(NET, "timeout", net.timeout_ds, UNIT_DS, 1, 600, 60)                                   \
 	NUM(NET, "ko-count", net.ko_count, UNIT_ONE, 0, 200, 7)                                    \
@@ -97,7 +106,11 @@ static const char checksum[] = "crc32c";
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
 	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \
 	NUM(OPTIONS, "twopc-timeout", res.twopc_timeout_ds, UNIT_DS, 50, 600, 300)                 \
-	NUM(OPTIONS, "twopc-retry-timeout", res.twopc_retry_timeout_ds, UNIT_DS, 1, 50, 1)
+	NUM(OPTIONS, "twopc-retry-timeout", res.twopc_retry_timeout_ds, UNIT_DS, 1, 50, 1)     \
+	EITHER(OPTIONS, "quorum", res.quorum, words_quorum, 1, NODES_MAX, QUORUM_OFF)              \
+	EITHER(OPTIONS, "quorum-minimum-redundancy", res.quorum_min_redundancy, words_quorum, 1,   \
+	       NODES_MAX, QUORUM_OFF)                                                              \
+	WORD(OPTIONS, "on-no-quorum", res.on_no_quorum, words_on_no_quorum, NO_QUORUM_SUSPEND)
 
 #define FIELD(f)                                                                                   \
 	.offset = offsetof(struct conf_opts, f), .size = sizeof(((struct conf_opts *)NULL)->f)
@@ -109,11 +122,16 @@ static const char checksum[] = "crc32c";
 #define ROW_WORD(g, n, f, w, p)                                                                    \
 	{ .name = (n), .group = GROUP_##g, .type = TYPE_WORD, .words = (w), .preset = (p),         \
 	  FIELD(f) },
+#define ROW_EITHER(g, n, f, w, lo, hi, p)                                                          \
+	{ .name = (n), .group = GROUP_##g, .type = TYPE_NUMBER, .unit = UNIT_ONE, .min = (lo),     \
+	  .max = (hi), .preset = (p), .words = (w), FIELD(f) },
 #define ROW_TEXT(g, n, f, t)                                                                       \
 	{ .name = (n), .group = GROUP_##g, .type = (t),                                            \
 	  .max = sizeof(((struct conf_opts *)NULL)->f) - 1, FIELD(f) },
 
-static const struct conf_option table[] = { OPTIONS(ROW_NUM, ROW_FLAG, ROW_WORD, ROW_TEXT) };
+static const struct conf_option table[] = {
+	OPTIONS(ROW_NUM, ROW_FLAG, ROW_WORD, ROW_TEXT, ROW_EITHER)
+};
 
 const char *conf_group_name(enum conf_group group)
 {
@@ -147,6 +165,7 @@ const struct conf_option *conf_option_find(enum conf_group group, const char *na
 STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum wire_protocol) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_io_error) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum on_no_quorum) == sizeof(uint32_t), "words are stored as 32 bit");
 
 static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t value)
 {
@@ -204,6 +223,44 @@ void conf_opts_preset(struct conf_opts *opts)
 	}
 }
 
+static const struct conf_word *word_find(const struct conf_option *o, const config_setting_t *s)
+{
+	const char *text =
+		config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
+
+	for (const struct conf_word *w = o->words; w && w->word; w++) {
+		bool one_letter = !w->word[1];
+
+		if (one_letter ? !strcasecmp(w->word, text) : str_eq(w->word, text))
+			return w;
+	}
+	return NULL;
+}
+
+static void name_words(const struct conf_option *o, struct err *err)
+{
+	for (const struct conf_word *w = o->words; w && w->word; w++)
+		(void)str_append(err->text, sizeof(err->text), "%s \"%s\"",
+				 w == o->words ? "" : " |", w->word);
+}
+
+static int set_word(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
+		    struct err *err)
+{
+	const struct conf_word *word = word_find(o, s);
+	const char *text =
+		config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
+
+	if (word) {
+		store(o, opts, word->value);
+		return 0;
+	}
+	(void)err_set(err, -EINVAL, "%s: \"%.40s\" is not a valid value; allowed are", o->name,
+		      text);
+	name_words(o, err);
+	return -EINVAL;
+}
+
 static int set_number(const struct conf_option *o, const config_setting_t *s,
 		      struct conf_opts *opts, struct err *err)
 {
@@ -212,6 +269,8 @@ static int set_number(const struct conf_option *o, const config_setting_t *s,
 	int rc = 0;
 	bool below = false;
 
+	if (word_find(o, s))
+		return set_word(o, s, opts, err);
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
@@ -223,6 +282,11 @@ static int set_number(const struct conf_option *o, const config_setting_t *s,
 		break;
 	default:
 		rc = -EINVAL;
+	}
+	if (rc == -EINVAL && o->words) {
+		(void)err_set(err, rc, "%s: not a whole number, nor one of", o->name);
+		name_words(o, err);
+		return rc;
 	}
 	if (rc == -EINVAL)
 		return err_set(err, rc, "%s: not a number%s%s; whole numbers only%s", o->name,
@@ -253,28 +317,6 @@ static int set_bool(const struct conf_option *o, const config_setting_t *s, stru
 		return 0;
 	}
 	return err_set(err, -EINVAL, "%s: not true, false, \"yes\" or \"no\"", o->name);
-}
-
-static int set_word(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
-		    struct err *err)
-{
-	const char *text =
-		config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
-
-	for (const struct conf_word *w = o->words; w->word; w++) {
-		bool one_letter = !w->word[1];
-
-		if (one_letter ? !strcasecmp(w->word, text) : str_eq(w->word, text)) {
-			store(o, opts, w->value);
-			return 0;
-		}
-	}
-	(void)err_set(err, -EINVAL, "%s: \"%.40s\" is not a valid value; allowed are", o->name,
-		      text);
-	for (const struct conf_word *w = o->words; w->word; w++)
-		(void)str_append(err->text, sizeof(err->text), "%s \"%s\"",
-				 w == o->words ? "" : " |", w->word);
-	return -EINVAL;
 }
 
 static bool digest_known(enum conf_type type, const char *name)

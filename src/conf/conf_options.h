@@ -16,7 +16,7 @@
 enum conf_group { GROUP_NET, GROUP_DISK, GROUP_OPTIONS };
 
 enum conf_type {
-	TYPE_NUMBER,  /* field uint32_t or uint64_t */
+	TYPE_NUMBER,  /* field uint32_t or uint64_t; or one of `words`, if there are any */
 	TYPE_BOOL,    /* field bool */
 	TYPE_WORD,    /* field is an enum: one of `words` */
 	TYPE_DIGEST,  /* field char[ALG_NAME_MAX]: name of a hash for authentication */

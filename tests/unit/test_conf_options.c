@@ -47,7 +47,8 @@ Test(conf_options, numbers_at_their_bounds)
 		numbers++;
 		conf_opts_preset(&opts);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].preset, "%s", o[i].name);
-		cr_assert(o[i].min <= o[i].preset && o[i].preset <= o[i].max, "%s", o[i].name);
+		cr_assert(o[i].words || (o[i].min <= o[i].preset && o[i].preset <= o[i].max), "%s",
+			  o[i].name);
 		cr_assert_eq(set_u64(&o[i], o[i].min, &opts, &err), 0, "%s", o[i].name);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].min, "%s", o[i].name);
 		cr_assert_eq(set_u64(&o[i], o[i].max, &opts, &err), 0, "%s", o[i].name);
@@ -66,7 +67,7 @@ Test(conf_options, numbers_at_their_bounds)
 		cr_assert_eq(strncmp(err.text, o[i].name, strlen(o[i].name)), 0);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].max, "untouched by failures");
 	}
-	cr_assert_eq(numbers, 18);
+	cr_assert_eq(numbers, 20);
 }
 
 /* The defaults and ranges of DRBD, written down once more. */
@@ -132,7 +133,35 @@ Test(conf_options, words)
 			cr_assert_not_null(strstr(err.text, w->word), "%s", err.text);
 		cr_assert_eq(set(&o[i], "3", &opts, &err), -EINVAL);
 	}
-	cr_assert_eq(words, 6);
+	cr_assert_eq(words, 7);
+}
+
+Test(conf_options, quorum_is_a_word_or_a_number)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} good[] = {
+		{ "\"off\"", QUORUM_OFF }, { "\"majority\"", QUORUM_MAJORITY },
+		{ "\"all\"", QUORUM_ALL }, { "1", 1 }, { "\"32\"", 32 },
+	};
+	const struct conf_option *o = conf_option_find(GROUP_OPTIONS, "quorum");
+	struct conf_opts opts;
+	struct err err = ERR_INIT;
+
+	conf_opts_preset(&opts);
+	cr_assert_eq(opts.res.quorum, QUORUM_OFF);
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_assert_eq(set(o, good[i].text, &opts, &err), 0, "%s: %s", good[i].text,
+			     err.text);
+		cr_assert_eq(opts.res.quorum, good[i].value, "%s", good[i].text);
+	}
+	cr_assert_eq(set(o, "0", &opts, &err), -ERANGE);
+	cr_assert_eq(set(o, "33", &opts, &err), -ERANGE);
+	cr_assert_eq(set(o, "\"most\"", &opts, &err), -EINVAL);
+	cr_assert_not_null(strstr(err.text, "\"off\" | \"majority\" | \"all\""), "%s", err.text);
+	cr_assert_eq(set(o, "true", &opts, &err), -EINVAL);
+	cr_assert_eq(opts.res.quorum, 32, "as it was");
 }
 
 Test(conf_options, protocol_in_either_case)
