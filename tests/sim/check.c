@@ -59,7 +59,7 @@ static void load_view(struct world *w, unsigned node)
 		return;
 	}
 	memset(v->extent_hot, 0, sizeof(v->extent_hot));
-	v->valid = disk_super(&n->disk, &v->super);
+	v->valid = n->has_disk && disk_super(&n->disk, &v->super);
 	if (!v->valid)
 		return;
 	if (v->cap_words < n->bm_cap_words) {
@@ -201,7 +201,8 @@ void check_primary_peers(struct world *w)
 {
 	const struct app *app = &w->app;
 
-	if (app->phase != APP_OPEN || !w->nodes[app->node].up)
+	if (app->phase != APP_OPEN || !w->nodes[app->node].up ||
+	    quorum_superseded(w, (unsigned)app->node))
 		return;
 	for (unsigned m = 0; m < w->node_count; m++) {
 		uint64_t bad;
@@ -251,6 +252,12 @@ void check_identical(struct world *w, const char *why)
 	}
 }
 
+static bool both_connected(struct world *w, unsigned a, unsigned b)
+{
+	return status_peer(node_status(w, a), b)->conn == CONN_CONNECTED &&
+	       status_peer(node_status(w, b), a)->conn == CONN_CONNECTED;
+}
+
 void check_states(struct world *w)
 {
 	int primary = -1;
@@ -266,7 +273,8 @@ void check_states(struct world *w)
 		st = node_status(w, i);
 		if (st->role != ROLE_PRIMARY)
 			continue;
-		if (primary >= 0)
+		if (primary >= 0 && (w->params.quorum == QUORUM_OFF ||
+				     both_connected(w, (unsigned)primary, i)))
 			sim_fail(w, "I4: nodes %d and %u are both Primary", primary, i);
 		primary = (int)i;
 	}
@@ -282,7 +290,7 @@ bool check_converged(struct world *w, char *why, size_t n)
 			return false;
 		}
 		st = node_status(w, i);
-		if (st->volumes[0].disk != DISK_UP_TO_DATE) {
+		if (w->nodes[i].has_disk && st->volumes[0].disk != DISK_UP_TO_DATE) {
 			snprintf(why, n, "node %u is %s", i,
 				 disk_state_name(st->volumes[0].disk));
 			return false;
@@ -292,7 +300,8 @@ bool check_converged(struct world *w, char *why, size_t n)
 
 			if (p == i)
 				continue;
-			if (sp && status_peer_uptodate(st, p) &&
+			if (sp && (w->nodes[p].has_disk ? status_peer_uptodate(st, p) :
+							  sp->conn == CONN_CONNECTED) &&
 			    sp->devices[0].out_of_sync_sectors == 0)
 				continue;
 			snprintf(why, n,

@@ -36,7 +36,7 @@ static void start_event(struct world *w, uint64_t node, uint64_t life)
 		node_start(w, n->id);
 }
 
-static void restart_later(struct world *w, unsigned node)
+void fault_restart_later(struct world *w, unsigned node)
 {
 	struct node *n = &w->nodes[node];
 	uint64_t delay = prng_chance(&w->rng, 1, 2) ? prng_range(&w->rng, 50 * NS_MS, 2 * NS_SEC) :
@@ -52,7 +52,7 @@ static void restart_later(struct world *w, unsigned node)
 static void restart_dead(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++)
-		restart_later(w, i);
+		fault_restart_later(w, i);
 }
 
 /* ---- partitions ---- */
@@ -92,7 +92,7 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 
 	n->disk.fail_reads = n->disk.fail_writes = 0;
 	n->disk.fail_flushes = n->disk.fail_meta = 0;
-	if (!n->up || n->life != life ||
+	if (!n->up || !n->has_disk || n->life != life ||
 	    node_status(w, n->id)->volumes[0].disk != DISK_DISKLESS)
 		return;
 	node_command(w, n->id, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);

@@ -5,6 +5,16 @@
 
 #include "sim.h"
 
+static void draw_quorum(struct sim_params *p, struct prng *rng)
+{
+	p->quorum = prng_chance(rng, 1, 8) ? QUORUM_ALL : QUORUM_MAJORITY;
+	p->on_no_quorum = prng_chance(rng, 1, 3) ? NO_QUORUM_IO_ERROR : NO_QUORUM_SUSPEND;
+	p->tiebreaker = prng_chance(rng, 1, 3);
+	if (!p->full_initial_sync && prng_chance(rng, 1, 4))
+		p->quorum_min_redundancy = QUORUM_MAJORITY;
+	p->careful = true;
+}
+
 void sim_params_draw(struct sim_params *p, struct prng *rng)
 {
 	static const uint8_t sizes[] = { 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 4, 4, 5, 5 };
@@ -35,6 +45,8 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->csums = prng_chance(rng, 1, 3);
 	p->csums_after_crash_only = prng_chance(rng, 1, 3);
 	p->verifies = prng_chance(rng, 1, 3);
+	if (p->nodes > 2 && prng_chance(rng, 2, 5))
+		draw_quorum(p, rng);
 	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
 	do {
 		p->fault_mask = (unsigned)prng_below(rng, 1U << FAULT_KINDS);
@@ -50,7 +62,7 @@ static bool all_connected(struct world *w)
 	for (unsigned i = 0; i < w->node_count; i++) {
 		const struct resource_status *st;
 
-		if (!w->nodes[i].up || !w->nodes[i].attached)
+		if (!w->nodes[i].up || w->nodes[i].attached != w->nodes[i].has_disk)
 			return false;
 		st = node_status(w, i);
 		for (unsigned p = 0; p < st->peer_count; p++) {
@@ -125,6 +137,7 @@ static void set_up(struct world *w)
 	w->node_count = w->params.nodes;
 	oracle_reset(w);
 	app_reset(w);
+	rival_reset(w);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_init(w, i);
 	if (w->params.full_initial_sync)
@@ -231,6 +244,7 @@ static void faulted_phase(struct world *w)
 	w->split_brain_ok = !w->params.careful;
 	w->faults_left = w->params.faults;
 	app_kick(w);
+	rival_start(w);
 	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
 	world_at(w, NS_SEC, check_event, 0, 0);
 	verify_at_random(w);
@@ -241,7 +255,7 @@ static void faulted_phase(struct world *w)
 static void check_acknowledged(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
-		uint64_t bad = oracle_check_node(w, i);
+		uint64_t bad = w->nodes[i].has_disk ? oracle_check_node(w, i) : SIM_NEVER;
 
 		if (bad == SIM_NEVER)
 			continue;
@@ -271,6 +285,7 @@ static void heal(struct world *w)
 	sim_trace(w, "healing");
 	fault_heal(w);
 	operator_start(w);
+	w->rival.stop = true;
 	if (w->params.healing_io && w->app.ops_left < 30)
 		w->app.ops_left = 30;
 	if (!w->params.healing_io) {

@@ -51,7 +51,9 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 
 	(void)level;
 	sim_trace(n->world, "node %u log %s", n->id, line);
-	if (strstr(line, "plit brain") || strstr(line, "plit-brain") || strstr(line, "nrelated"))
+	/* With quorum a fork without an answered write in it settles itself. */
+	if (strstr(line, "plit brain") || strstr(line, "nrelated") ||
+	    (strstr(line, "plit-brain") && n->world->params.quorum == QUORUM_OFF))
 		n->saw_split_brain = true;
 	if (range && sscanf(range, ": out of sync: sector %llu, %llu", &sector, &sectors) == 2)
 		verify_reported(n->world, n->id, sector, sectors);
@@ -83,9 +85,10 @@ void node_init(struct world *w, unsigned node)
 	n->die_after_actions = 0;
 	n->timer_ns = SIM_NEVER;
 	n->life = 0;
-	n->has_disk = true;
+	n->has_disk = !w->params.tiebreaker || node + 1 < w->params.nodes;
 	prng_seed(&n->rng, prng_u64(&w->rng));
 	disk_reset(w, node);
+	/* Also without a disk: nothing of an earlier life may be left. */
 	disk_create_md(w, node);
 	words = n->disk.md_layout.bitmap_pages * (MD_PAGE_BYTES / sizeof(uint64_t)) /
 			(w->params.nodes - 1) + 64;
@@ -104,12 +107,17 @@ void node_init(struct world *w, unsigned node)
 	conf->volumes[0].disk.al_extents = w->params.al_extents;
 	if (w->params.pass_on)
 		conf->volumes[0].disk.on_io_error = IOERR_PASS_ON;
+	conf->volumes[0].disk.has_disk = n->has_disk;
+	conf->quorum = w->params.quorum;
+	conf->quorum_min_redundancy = w->params.quorum_min_redundancy;
+	conf->on_no_quorum = w->params.on_no_quorum;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 
 		if (p == node)
 			continue;
 		preset_peer(pc, p);
+		pc->has_disk[0] = !w->params.tiebreaker || p + 1 < w->params.nodes;
 		conf_net(w, &pc->net);
 		conf->peer_count++;
 	}
@@ -355,8 +363,9 @@ static void trace_state(struct world *w, struct node *n)
 	if (!w->trace)
 		return;
 	st = node_status(w, n->id);
-	used = snprintf(line, sizeof(line), "%s %s", role_name(st->role),
-			disk_state_name(st->volumes[0].disk));
+	used = snprintf(line, sizeof(line), "%s %s%s", role_name(st->role),
+			disk_state_name(st->volumes[0].disk),
+			st->volumes[0].quorum ? "" : " without quorum");
 	for (unsigned i = 0; i < st->peer_count && used < (int)sizeof(line) - 1; i++) {
 		const struct status_peer *sp = &st->peers[i];
 
@@ -386,6 +395,8 @@ void node_step(struct world *w, unsigned node, struct core_event *ev)
 	ev->now_ns = w->now_ns + n->epoch_ns;
 	sim_hash(w, (uint64_t)ev->kind << 16 | (uint64_t)node << 8 | 1);
 	sim_hash(w, w->now_ns);
+	if (w->params.quorum != QUORUM_OFF)
+		n->lacked_quorum = !node_status(w, node)->volumes[0].quorum;
 	w->status_step[node] = SIM_NEVER;
 	core_step(n->core, ev);
 	while (core_next(n->core, &ac)) {
@@ -441,7 +452,9 @@ void node_start(struct world *w, unsigned node)
 	n->epoch_ns = prng_below(&w->rng, 1000 * NS_SEC);
 	n->core = core_create(&n->conf, n->mem, n->mem_bytes);
 	simnet_node_started(w, node);
-	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	if (n->has_disk)
+		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
+			     NULL, 0);
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (p != node)
 			node_command(w, node,
@@ -461,6 +474,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	sim_trace(w, "node %u dies%s%s", node, power ? ", power lost, mode " : "",
 		  power ? (const char *[]){ "all", "none", "random", "prefix" }[mode] : "");
 	app_node_died(w, node, power);
+	rival_node_died(w, node);
 	n->up = false;
 	n->life++;
 	n->attached = false;

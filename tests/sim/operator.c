@@ -62,7 +62,8 @@ static void resolve(struct world *w, unsigned a, unsigned b)
 		return;
 	if (!is_standalone(w, a, b) && !is_standalone(w, b, a))
 		return;
-	if (is_split_brain(w, a, b) || is_split_brain(w, b, a)) {
+	/* With quorum there is none; a Primary that was superseded has refused to follow. */
+	if (w->split_brain_ok && (is_split_brain(w, a, b) || is_split_brain(w, b, a))) {
 		keep_a = follows(w, a, authority);
 		keep_b = follows(w, b, authority);
 	}
@@ -106,7 +107,8 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 
 static void look_after_disk(struct world *w, unsigned node)
 {
-	if (w->nodes[node].up && node_status(w, node)->volumes[0].disk == DISK_DISKLESS &&
+	if (w->nodes[node].up && w->nodes[node].has_disk &&
+	    node_status(w, node)->volumes[0].disk == DISK_DISKLESS &&
 	    !w->nodes[node].attached)
 		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
 			     attached, 0);
@@ -118,7 +120,7 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 	(void)b;
 	for (unsigned x = 0; x < w->node_count; x++)
 		look_after_disk(w, x);
-	if (!w->split_brain_ok) {
+	if (!w->split_brain_ok && w->params.quorum == QUORUM_OFF) {
 		world_at(w, LOOK_NS, look_event, 0, 0);
 		return;
 	}

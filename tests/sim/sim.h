@@ -59,6 +59,10 @@ struct sim_params {
 	bool healing_io;          /* writes go on while healing */
 	uint32_t max_epoch_size;
 	uint32_t requests_max;
+	uint32_t quorum;          /* and a second application that only quorum keeps away */
+	uint32_t quorum_min_redundancy;
+	enum on_no_quorum on_no_quorum;
+	bool tiebreaker;          /* the last node has no disk */
 };
 
 void sim_params_draw(struct sim_params *p, struct prng *rng);
@@ -327,6 +331,7 @@ struct node {
 	bool die_power;
 	bool starting;            /* a restart is scheduled */
 	bool saw_split_brain;     /* its core logged one */
+	bool lacked_quorum;       /* when the step began */
 	char state_line[400];     /* as last traced */
 	uint64_t size_sectors;    /* AC_SIZE */
 	bool writable;
@@ -447,6 +452,8 @@ struct app {
 
 void app_reset(struct world *w);
 void app_kick(struct world *w);
+/* No disk has a generation that this node never heard of. */
+bool app_lineage_ok(struct world *w, unsigned node);
 /* For scenarios: one request on the node where it is open; open it there. */
 void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes);
 void app_open_on(struct world *w, unsigned node);
@@ -454,6 +461,35 @@ void app_completed(struct world *w, unsigned node, const struct ac_complete *ac)
 void app_node_died(struct world *w, unsigned node, bool power);
 /* Every node that claims current data holds all acknowledged data. */
 void app_track_suspects(struct world *w);
+
+/* ---- second application, checks of quorum (sim_rival.c) ---- */
+
+#define RIVAL_COOKIE (UINT64_C(1) << 40)
+
+struct rival {
+	enum app_phase phase;
+	int node;            /* where it is open or opening, -1 = none */
+	bool stop;
+	unsigned ops_left;
+	bool in_flight;      /* one write at a time */
+	unsigned write;      /* its oracle op */
+	uint64_t cookie, serial;
+	unsigned opens, acks, fenced;
+	uint64_t stale_since_ns; /* a node is Primary that was opened before another, 0 = none */
+	/* Order numbers: last opened; first acknowledgement by another node since then. */
+	uint64_t opened_at[SIM_NODES_MAX];
+	uint64_t foreign_first[SIM_NODES_MAX];
+};
+
+void rival_reset(struct world *w);
+void rival_start(struct world *w);
+void rival_completed(struct world *w, unsigned node, const struct ac_complete *ac);
+void rival_node_died(struct world *w, unsigned node);
+/* S9, S10: an application opened the volume for writing there; a write ended there. */
+void quorum_opened(struct world *w, unsigned node);
+void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error);
+/* Another node has acknowledged writes since this one was opened. */
+bool quorum_superseded(const struct world *w, unsigned node);
 
 /* ---- checkers (check.c) ---- */
 
@@ -478,6 +514,7 @@ enum fault {
 
 void fault_inject(struct world *w);
 void fault_heal(struct world *w);
+void fault_restart_later(struct world *w, unsigned node);
 const char *fault_name(enum fault fault);
 
 /* ---- what happens from outside, numbered (schedule.c); shorter lives (shrink.c) ---- */
@@ -582,6 +619,7 @@ struct world {
 	unsigned node_count;
 	struct oracle oracle;
 	struct app app;
+	struct rival rival;
 	struct sim_command commands[SIM_COMMANDS_MAX];
 	uint64_t command_cookie;
 	struct resource_status status[SIM_NODES_MAX];

@@ -51,7 +51,7 @@ static bool super_of(struct world *w, unsigned node, struct md_super *super)
 		*super = *md;
 		return true;
 	}
-	return disk_super(&n->disk, super);
+	return n->has_disk && disk_super(&n->disk, super);
 }
 
 static bool knows_generation(const struct md_super *super, uint64_t uuid)
@@ -66,7 +66,7 @@ static bool knows_generation(const struct md_super *super, uint64_t uuid)
 }
 
 /* No disk in the cluster has a generation that this node never heard of. */
-static bool lineage_ok(struct world *w, unsigned node)
+bool app_lineage_ok(struct world *w, unsigned node)
 {
 	struct md_super mine, other;
 
@@ -89,16 +89,17 @@ static bool may_open(struct world *w, unsigned node)
 {
 	const struct resource_status *st;
 
-	if (!w->nodes[node].up)
+	if (!w->nodes[node].up || w->rival.node == (int)node)
 		return false;
 	st = node_status(w, node);
 	if (st->volumes[0].disk != DISK_UP_TO_DATE)
 		return false;
-	for (unsigned m = 0; m < w->node_count; m++) {
+	/* With quorum that has to be enough to keep it away. */
+	for (unsigned m = 0; m < w->node_count && w->params.quorum == QUORUM_OFF; m++) {
 		if (m != node && w->nodes[m].up && node_status(w, m)->role == ROLE_PRIMARY)
 			return false;
 	}
-	if (w->params.careful && !lineage_ok(w, node))
+	if (w->params.careful && !app_lineage_ok(w, node))
 		return false;
 	/* After a power loss, and where lineages may fork, only current data will do. */
 	if (!w->params.careful || w->app.suspect[node])
@@ -124,6 +125,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	}
 	app->phase = APP_OPEN;
 	app->opens++;
+	quorum_opened(w, node);
 	app->failovers += app->last >= 0 && app->last != (int)node;
 	/* It turned out to have everything. */
 	app->suspect[node] = false;
@@ -319,17 +321,21 @@ static void io_ended(struct world *w, unsigned node, struct app_io *io,
 	case OP_READ:
 		if (ac->error)
 			break;
-		check_read(w, io, ac->payload);
+		/* A Primary that does not know yet that another one goes on shows what it has. */
+		if (!quorum_superseded(w, node))
+			check_read(w, io, ac->payload);
 		payload_core_put(w, node, ac->payload);
 		break;
 	case OP_WRITE:
 	case OP_DISCARD:
 	case OP_ZEROES:
-		if (ac->error) {
+		if (ac->error)
 			oracle_fail(w, io->write);
+		else
+			oracle_ack(w, io->write);
+		quorum_write_ended(w, node, io->write, ac->error);
+		if (ac->error)
 			break;
-		}
-		oracle_ack(w, io->write);
 		if (io->fua)
 			oracle_op_durable(w, io->write);
 		break;
@@ -345,6 +351,10 @@ void app_completed(struct world *w, unsigned node, const struct ac_complete *ac)
 	struct app *app = &w->app;
 	struct app_io *io = NULL;
 
+	if (ac->cookie >= RIVAL_COOKIE) {
+		rival_completed(w, node, ac);
+		return;
+	}
 	if (ac->cookie >= APP_COOKIE_FOREIGN) {
 		app->foreign_done += ac->error == 0;
 		return;

@@ -36,7 +36,7 @@ static void random_verify(struct world *w, uint64_t a, uint64_t b)
 	cmd.abort = prng_chance(&w->rng, 1, 4);
 	choose_range(w, &cmd);
 	cmd.has_start = cmd.start_sector || prng_chance(&w->rng, 1, 2);
-	if (w->nodes[node].up)
+	if (w->nodes[node].up && w->nodes[node].has_disk)
 		node_command(w, node, cmd, NULL, 0);
 	world_at(w, prng_exp(&w->rng, 5 * NS_SEC), random_verify, 0, 0);
 }
@@ -182,19 +182,20 @@ static bool is_quiet(struct world *w)
 void verify_phase(struct world *w)
 {
 	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .has_start = true };
-	unsigned node = (unsigned)prng_below(&w->rng, w->node_count), victim;
+	unsigned disks = w->node_count - w->params.tiebreaker;
+	unsigned node = (unsigned)prng_below(&w->rng, disks), victim;
 
 	if (!w->params.verifies)
 		return;
 	w->verify_source = node;
 	w->verify_started = false;
-	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, w->node_count - 1)) % w->node_count);
+	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, disks - 1)) % disks);
 	choose_range(w, &cmd);
 	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
 	w->damaged = true;
 	damage_disk(w, victim, &cmd, &w->damage);
 	/* Who uses the data reads its own disk: not the changed one. */
-	w->app.only = (int)((victim + 1 + prng_below(&w->rng, w->node_count - 1)) % w->node_count);
+	w->app.only = (int)((victim + 1 + prng_below(&w->rng, disks - 1)) % disks);
 	w->app.stop = false;
 	w->app.ops_left = (unsigned)prng_below(&w->rng, 120);
 	app_kick(w);

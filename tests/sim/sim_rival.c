@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A second application that knows nothing of the first: where quorum rules, it opens the volume
+ * wherever it can, also while the first one is open elsewhere. Owns the checks that quorum holds.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+#define LOOK_NS (500 * NS_MS)
+#define FENCE_NS (4 * NS_SEC)
+
+void rival_reset(struct world *w)
+{
+	struct rival *r = &w->rival;
+
+	*r = (struct rival){ .node = -1 };
+	for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+		r->foreign_first[i] = SIM_NEVER;
+}
+
+/* ---- checkers: S9 and S10 ---- */
+
+void quorum_opened(struct world *w, unsigned node)
+{
+	w->rival.foreign_first[node] = SIM_NEVER;
+	w->rival.opened_at[node] = ++w->oracle.clock;
+}
+
+bool quorum_superseded(const struct world *w, unsigned node)
+{
+	return w->rival.foreign_first[node] != SIM_NEVER;
+}
+
+void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
+{
+	struct rival *r = &w->rival;
+	const struct resource_status *st;
+
+	if (w->params.quorum == QUORUM_OFF)
+		return;
+	st = node_status(w, node);
+	/* One that ends with an error may have done so before the step took quorum away. */
+	if (!st->volumes[0].quorum &&
+	    (!error || (st->susp_quorum && w->nodes[node].lacked_quorum)))
+		sim_fail(w, "S10: node %u has no quorum and ends a write with %d", node, error);
+	if (error)
+		return;
+	if (w->oracle.ops[write].issue > r->foreign_first[node])
+		sim_fail(w, "S9: node %u completes a write that began after another node's was "
+			    "completed, and it was not opened since", node);
+	r->acks++;
+	/* The answer to a write that began before was late on its way. */
+	if (quorum_superseded(w, node))
+		return;
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (i != node && r->foreign_first[i] == SIM_NEVER)
+			r->foreign_first[i] = ++w->oracle.clock;
+	}
+}
+
+/* ---- the application ---- */
+
+static void look_event(struct world *w, uint64_t a, uint64_t b);
+
+static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	struct rival *r = &w->rival;
+	uint64_t bad;
+
+	(void)arg;
+	if (r->phase != APP_OPENING || r->node != (int)node)
+		return;
+	if (rc != 0) {
+		r->phase = APP_IDLE;
+		r->node = -1;
+		return;
+	}
+	r->phase = APP_OPEN;
+	r->opens++;
+	r->ops_left = (unsigned)prng_range(&w->rng, 1, 20);
+	quorum_opened(w, node);
+	w->app.suspect[node] = false;
+	bad = oracle_check_node(w, node);
+	if (node_status(w, node)->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+		oracle_explain(w, bad);
+		sim_fail(w,
+			 "I1: node %u became Primary without an acknowledged write at sector %llu",
+			 node, (unsigned long long)bad);
+	}
+}
+
+static void try_open(struct world *w)
+{
+	struct rival *r = &w->rival;
+	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
+
+	if (!w->nodes[node].up || !w->nodes[node].has_disk || w->app.node == (int)node)
+		return;
+	if (!app_lineage_ok(w, node))
+		return;
+	if (w->app.suspect[node] && oracle_check_node(w, node) != SIM_NEVER)
+		return;
+	r->phase = APP_OPENING;
+	r->node = (int)node;
+	node_command(w, node,
+		     (struct ev_command){ .cmd = CMD_OPEN, .vnr = SIM_VNR, .write = true }, opened,
+		     0);
+}
+
+static void submit(struct world *w)
+{
+	struct rival *r = &w->rival;
+	struct app *app = &w->app;
+	uint64_t sector = app->hot[prng_below(&w->rng, app->hot_count)] * BM_BLOCK_SECTORS;
+	struct core_event ev = { .kind = EV_SUBMIT };
+	unsigned node = (unsigned)r->node;
+	uint64_t *tags;
+
+	r->write = oracle_issue(w, sector, BM_BLOCK_SECTORS, false);
+	r->cookie = RIVAL_COOKIE + ++r->serial;
+	r->in_flight = true;
+	r->ops_left--;
+	ev.u.submit = (struct ev_submit){ .cookie = r->cookie, .vnr = SIM_VNR, .op = OP_WRITE,
+					  .sector = sector, .bytes = BM_BLOCK_BYTES,
+					  .payload = payload_new(w, node, BM_BLOCK_BYTES) };
+	tags = payload_tags(w, ev.u.submit.payload);
+	for (unsigned i = 0; i < BM_BLOCK_SECTORS; i++)
+		tags[i] = oracle_value(w, r->write, sector + i);
+	sim_trace(w, "node %u rival write %llu", node, (unsigned long long)sector);
+	node_step(w, node, &ev);
+}
+
+void rival_completed(struct world *w, unsigned node, const struct ac_complete *ac)
+{
+	struct rival *r = &w->rival;
+
+	if (!r->in_flight || r->cookie != ac->cookie || r->node != (int)node)
+		sim_fail(w, "node %u completes a request of the rival that is not in flight", node);
+	r->in_flight = false;
+	if (ac->error)
+		oracle_fail(w, r->write);
+	else
+		oracle_ack(w, r->write);
+	quorum_write_ended(w, node, r->write, ac->error);
+	if (ac->error)
+		r->ops_left = 0;
+}
+
+static void close(struct world *w)
+{
+	struct rival *r = &w->rival;
+
+	node_command(w, (unsigned)r->node,
+		     (struct ev_command){ .cmd = CMD_CLOSE, .vnr = SIM_VNR, .write = true }, NULL,
+		     0);
+	r->phase = APP_IDLE;
+	r->node = -1;
+}
+
+void rival_node_died(struct world *w, unsigned node)
+{
+	struct rival *r = &w->rival;
+
+	if (r->node != (int)node)
+		return;
+	if (r->in_flight)
+		oracle_fail(w, r->write);
+	r->in_flight = false;
+	r->phase = APP_IDLE;
+	r->node = -1;
+}
+
+/* ---- fencing: a Primary is reset when the volume was opened elsewhere after it ---- */
+
+static bool refuses_to_follow(const struct resource_status *st)
+{
+	for (unsigned p = 0; p < st->peer_count; p++) {
+		if (st->peers[p].conn == CONN_STANDALONE &&
+		    strstr(st->peers[p].reason, "would be overwritten"))
+			return true;
+	}
+	return false;
+}
+
+static int stale_primary(struct world *w)
+{
+	unsigned newest = 0;
+
+	for (unsigned i = 1; i < w->node_count; i++) {
+		if (w->rival.opened_at[i] > w->rival.opened_at[newest])
+			newest = i;
+	}
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct resource_status *st = w->nodes[i].up ? node_status(w, i) : NULL;
+
+		if (!st || st->role != ROLE_PRIMARY)
+			continue;
+		/* The last one is stale when the others went on without hearing of it. */
+		if (i != newest || (!st->volumes[0].quorum && refuses_to_follow(st)))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void fence(struct world *w)
+{
+	int node = stale_primary(w);
+
+	if (node < 0) {
+		w->rival.stale_since_ns = 0;
+	} else if (w->rival.stale_since_ns == 0) {
+		w->rival.stale_since_ns = w->now_ns;
+	} else if (w->now_ns - w->rival.stale_since_ns > FENCE_NS) {
+		sim_trace(w, "node %d is fenced: the volume was opened elsewhere", node);
+		w->rival.fenced++;
+		node_kill(w, (unsigned)node, false);
+		fault_restart_later(w, (unsigned)node);
+	}
+}
+
+static void look_event(struct world *w, uint64_t a, uint64_t b)
+{
+	struct rival *r = &w->rival;
+
+	(void)a;
+	(void)b;
+	fence(w);
+	if (r->phase == APP_OPEN && !r->in_flight) {
+		if (r->ops_left == 0 || r->stop)
+			close(w);
+		else if (core_room(w->nodes[r->node].core) > 0)
+			submit(w);
+	} else if (r->phase == APP_IDLE && !r->stop && prng_chance(&w->rng, 1, 4)) {
+		try_open(w);
+	}
+	world_at(w, prng_exp(&w->rng, LOOK_NS) + NS_MS, look_event, 0, 0);
+}
+
+void rival_start(struct world *w)
+{
+	if (w->params.quorum != QUORUM_OFF)
+		world_at(w, prng_exp(&w->rng, LOOK_NS), look_event, 0, 0);
+}
