@@ -80,13 +80,21 @@ static void push(struct core *core, const struct ev_command *ev)
 	core_work(core, WORK_COMMAND);
 }
 
-void command_enqueue_internal(struct core *core, enum core_command cmd)
+void command_enqueue_internal(struct core *core, enum core_command cmd, bool force)
 {
-	struct ev_command ev = { .cmd = cmd };
+	struct ev_command ev = { .cmd = cmd, .force = force };
 
 	/* One place is always left for these: command_submit() stops before. */
 	if (core->commands.count < COMMANDS_MAX)
 		push(core, &ev);
+}
+
+void command_demote_suspended(struct core *core)
+{
+	if (core->commands.demotes || core->commands.count >= COMMANDS_MAX)
+		return;
+	core->commands.demotes = true;
+	command_enqueue_internal(core, CMD_SECONDARY, true);
 }
 
 void command_submit(struct core *core, const struct ev_command *ev)
@@ -134,6 +142,9 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 		return command_open(core, ev);
 	case CMD_CLOSE:
 		break;
+	case CMD_SUSPEND_IO:
+	case CMD_RESUME_IO:
+		return command_suspend_io(core, ev);
 	case CMD_SHUTDOWN:
 		return command_shutdown(core, ev);
 	}
@@ -178,6 +189,7 @@ void command_run(struct core *core)
 			c->step = 0;
 			c->tries = 0;
 			c->deadline_ns = NEVER_NS;
+			c->demotes &= cmd != CMD_SECONDARY;
 			c->ignore_openers = c->local_up_to_date = c->outdate_peers = false;
 			quorum_give_up_io(core, false);
 			core->notify = true;

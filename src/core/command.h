@@ -19,7 +19,7 @@ void command_twopc(struct core *core, const struct twopc_change *change, unsigne
 /* Moves the head command on; runs again in this step of the core. */
 void command_goto(struct core *core, unsigned step);
 /* Puts a command without reply at the end of the queue. */
-void command_enqueue_internal(struct core *core, enum core_command cmd);
+void command_enqueue_internal(struct core *core, enum core_command cmd, bool force);
 /* A message for a result code; about what prevents a command. */
 const char *command_rv_text(const struct core *core, enum state_rv rv);
 
@@ -34,6 +34,9 @@ bool command_open_at_once(struct core *core, const struct ev_command *ev);
 void command_close(struct core *core, const struct ev_command *ev);
 /* Nothing of the application or of the transfer log is left that a demotion would interrupt. */
 bool command_io_settled(struct core *core);
+
+/* command_io.c */
+enum command_progress command_suspend_io(struct core *core, const struct ev_command *ev);
 
 /* command_disk.c */
 enum command_progress command_attach(struct core *core, const struct ev_command *ev);

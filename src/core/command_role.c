@@ -281,7 +281,7 @@ static enum command_progress demote_begin(struct core *core, const struct ev_com
 		return COMMAND_DONE;
 	}
 	/* The close that asked for it was followed by another open, or by `primary`. */
-	if (!ev->cookie && (open || !c->auto_promoted))
+	if (!ev->cookie && !ev->force && (open || !c->auto_promoted))
 		return COMMAND_DONE;
 	if (open && !ev->force) {
 		command_reply(core, SS_DEVICE_IN_USE,
@@ -459,5 +459,5 @@ void command_close(struct core *core, const struct ev_command *ev)
 	core->notify = true;
 	core_work(core, WORK_COMMAND);
 	if (ev->write && core->commands.auto_promoted && !open_volume(core))
-		command_enqueue_internal(core, CMD_SECONDARY);
+		command_enqueue_internal(core, CMD_SECONDARY, false);
 }

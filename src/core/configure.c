@@ -17,6 +17,8 @@ static void take_resource(struct core_conf *to, const struct core_conf *from)
 	to->quorum = from->quorum;
 	to->quorum_min_redundancy = from->quorum_min_redundancy;
 	to->on_no_quorum = from->on_no_quorum;
+	to->on_no_data = from->on_no_data;
+	to->on_suspended_primary_outdated = from->on_suspended_primary_outdated;
 }
 
 static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)

@@ -41,6 +41,9 @@
 
 enum on_io_error { IOERR_DETACH = 0, IOERR_PASS_ON = 1 };
 enum on_no_quorum { NO_QUORUM_SUSPEND = 0, NO_QUORUM_IO_ERROR = 1 };
+enum on_no_data { NO_DATA_IO_ERROR = 0, NO_DATA_SUSPEND = 1 };
+/* What a Primary does whose I/O waits while others have gone on with newer data. */
+enum on_outdated { OUTDATED_DISCONNECT = 0, OUTDATED_FORCE_SECONDARY = 1 };
 
 struct core_disk_conf {
 	bool has_disk;             /* false: intentionally diskless here */
@@ -111,6 +114,8 @@ struct core_conf {
 	uint32_t quorum;                /* QUORUM_OFF, 1..32, QUORUM_MAJORITY or QUORUM_ALL */
 	uint32_t quorum_min_redundancy; /* the same */
 	enum on_no_quorum on_no_quorum;
+	enum on_no_data on_no_data;
+	enum on_outdated on_suspended_primary_outdated;
 	unsigned volume_count;
 	struct core_volume_conf volumes[VOLUMES_MAX]; /* ascending vnr */
 	unsigned peer_count;
@@ -216,6 +221,8 @@ enum core_command {
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
+	CMD_SUSPEND_IO,          /* new application I/O waits */
+	CMD_RESUME_IO,           /* also what waits for data goes on, and fails */
 	CMD_SHUTDOWN,            /* demote, disconnect all, detach all; replies when all is quiet */
 };
 

@@ -33,6 +33,8 @@ void volume_store_error(struct core *core, struct volume *vol, int error, const 
 void volume_local_idle(struct core *core, struct volume *vol);
 /* The empty two-phase commit after a lost Primary; turns Consistent into UpToDate or Outdated. */
 void twopc_request_empty(struct core *core);
+/* A Primary whose I/O waits gives way to who has newer data: it demotes itself by force. */
+void command_demote_suspended(struct core *core);
 /* An own empty change has been agreed on: who is left still counts on us. */
 void quorum_proved(struct core *core);
 /* Node masks for 2PC, uuids: directly connected nodes incl. self. */
@@ -213,10 +215,18 @@ bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
 /* A generation that a peer made is on its way to the disk. */
 bool uuid_adopting(const struct core *core);
+/* Ends the mark of a crash once a Primary goes on with what is here, or all disks are equal. */
+void uuid_settle_crash(struct core *core, struct volume *vol);
 /* The generation that this node has shown follows what it sees. */
 void uuid_update_exposed(struct core *core, struct volume *vol);
+/* No transaction runs any more: what was put off until then. */
+void uuid_twopc_over(struct core *core);
+/* A node without its disk says which data it vouches for, or that somebody went on from them. */
+void uuid_tell_exposed(struct core *core, struct volume *vol);
 /* Our disk has this generation, or had it once. */
 bool uuid_known(const struct volume *vol, uint64_t uuid);
+/* A write without an answer has begun that this node does not have. */
+bool request_unanswered_without(const struct core *core, const struct volume *vol, unsigned node);
 /* Writes under way complete without a lost peer:
  * their generation must differ from its own. */
 void uuid_bump_for_writes(struct core *core);

@@ -39,7 +39,10 @@ struct state_peer_device {
 	enum repl_state repl;
 	enum disk_state pdsk;
 	bool susp_user, susp_peer, susp_other; /* resync paused because of */
-	bool quorate; /* it says that it has quorum */
+	bool held;      /* its I/O waits, or its answers do */
+	bool quorate;   /* it says that it has quorum */
+	bool behind;    /* back, but not met yet who has what it lacks */
+	bool untrusted; /* Consistent only because its generation is not what we have shown */
 };
 
 struct state {
@@ -77,6 +80,7 @@ struct peer_device {
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
+	uint64_t moved_from;        /* what it was before, while a transaction ran; 0 = not so */
 	/* what we last sent: the peer decides with this
 	 * (the comm_ copies); diskless: current alone */
 	struct pkt_uuids sent;
@@ -158,6 +162,8 @@ struct peer {
 
 enum volume_phase { VOL_DETACHED, VOL_ATTACHING, VOL_ATTACHED, VOL_DETACHING };
 
+#define LOST_UUIDS_MAX 4
+
 struct volume {
 	uint8_t v;
 	uint16_t vnr;
@@ -200,6 +206,10 @@ struct volume {
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */
 	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */
 	bool awaits_disk;           /* made without a good disk: no peer has it on its disk yet */
+	uint64_t exposed_before;    /* then: the last generation that is on a disk */
+	/* Generations that nobody has, as far as is known; nothing was answered in them. */
+	uint64_t lost_uuid[LOST_UUIDS_MAX];
+	unsigned lost_uuids;
 	uint64_t adopt_seq;         /* md_seq of a Primary's generation until it is durable, or 0 */
 	bool was_stable;            /* as last told to the peers */
 	uint64_t was_authoritative;

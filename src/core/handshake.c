@@ -491,7 +491,9 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 
 		next->peer[peer->id].role = (enum role)(pd->state_word & SW_ROLE_MASK);
 		spd->pdsk = word_disk(pd);
+		spd->untrusted = false;
 		spd->quorate = pd->state_word & SW_QUORUM;
+		spd->held = pd->state_word & SW_SUSP;
 		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
 		outdate_who_is_behind(peer, next, vol->v);
 	}

@@ -20,7 +20,19 @@ static bool same_data(const struct core *core, const struct volume *vol,
 	       pdsk != DISK_UNKNOWN && pd->uuids_valid &&
 	       !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) &&
 	       uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
-	       bitmap_weight(vol, pd->p) == 0 && !resync_source_unstable(core, pd);
+	       bitmap_weight(vol, pd->p) == 0 && pd->uuids.dirty_bits == 0 &&
+	       !resync_source_unstable(core, pd);
+}
+
+/* A Primary whose disk is gone, and that has shown what is on ours. */
+static bool shows_our_data(const struct core *core, const struct volume *vol,
+			   const struct peer *peer)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	return core->st.peer[peer->id].role == ROLE_PRIMARY &&
+	       repl_of(core, pd) >= REPL_ESTABLISHED && pdsk_of(core, pd) <= DISK_FAILED &&
+	       uuid_eq(pd->current_uuid_rx, vol->md.current_uuid);
 }
 
 /*
@@ -43,7 +55,7 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 			continue;
 		any = true;
 		if (!same_data(core, vol, pd))
-			all = false;
+			all &= shows_our_data(core, vol, peer);
 		else
 			good |= pdsk_of(core, pd) == DISK_UP_TO_DATE;
 	}
@@ -88,12 +100,22 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 	return core->reconcile.pending ? 0 : AFTER_CRASH_NS;
 }
 
+/* Or Consistent: a diskless Primary that knew better is gone, and nobody is left to ask. */
+static bool is_in_doubt(enum disk_state disk)
+{
+	return disk == DISK_OUTDATED || disk == DISK_CONSISTENT;
+}
+
 void leftover_run(struct core *core, struct peer_device *pd)
 {
-	const struct volume *vol = core->vol[pd->v];
+	struct volume *vol = core->vol[pd->v];
 	uint64_t *at = &pd->fence.leftover_at_ns;
 	uint64_t wait;
 
+	/* What is marked towards a disk in doubt keeps it so. */
+	if (is_in_doubt(pdsk_of(core, pd)) && repl_of(core, pd) == REPL_ESTABLISHED &&
+	    pd->sent_valid && pd->sent.dirty_bits && !bitmap_weight(vol, pd->p))
+		uuid_send(core, core->peer[pd->p], pd->v, 0, 0);
 	if (pd->ov.found && !bitmap_weight(vol, pd->p))
 		pd->ov.found = false;
 	if (vol_has_md(vol) && !bitmap_weight(vol, pd->p))
@@ -128,12 +150,6 @@ void leftover_time(struct core *core, struct peer_device *pd)
 }
 
 /* ---- disks ---- */
-
-/* Or Consistent: a diskless Primary that knew better is gone, and nobody is left to ask. */
-static bool is_in_doubt(enum disk_state disk)
-{
-	return disk == DISK_OUTDATED || disk == DISK_CONSISTENT;
-}
 
 void outdated_run(struct core *core)
 {

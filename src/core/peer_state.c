@@ -57,7 +57,7 @@ struct report {
 	enum disk_state disk;
 	unsigned conn; /* replication or connection state */
 	bool paused;
-	bool quorate;
+	bool quorate, held;
 };
 
 static bool word_valid(uint32_t word)
@@ -76,6 +76,7 @@ static struct report report_of(const struct peer_device *pd, uint32_t word)
 		.conn = (word & SW_CONN_MASK) >> SW_CONN_SHIFT,
 		.paused = word & (SW_AFTER_ISP | SW_USER_ISP),
 		.quorate = word & SW_QUORUM,
+		.held = word & SW_SUSP,
 	};
 
 	if (r.disk == DISK_NEGOTIATING)
@@ -257,7 +258,10 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	next->peer[peer->id].role = r->role;
 	spd->susp_peer = r->paused;
 	spd->quorate = r->quorate;
+	spd->held = r->held;
 	spd->pdsk = disk;
+	spd->untrusted = false;
+	spd->behind &= disk == DISK_UP_TO_DATE;
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
 	pd->conn_rx = (uint8_t)r->conn;

@@ -162,32 +162,46 @@ static struct quorum_peer peer_input(const struct core *core, const struct peer 
 	return out;
 }
 
-bool quorum_of(const struct core *core, const struct state *old, const struct state *next,
-	       unsigned v)
+static bool compute(const struct core *core, const struct state *next, const struct volume *vol,
+		    bool with_disk, bool had)
 {
-	const struct volume *vol = core->vol[v];
 	struct quorum_input in = {
 		.quorum = core->conf.quorum,
 		.min_redundancy = core->conf.quorum_min_redundancy,
-		.with_disk = vol_has_md(vol) && next->vol[v].disk > DISK_ATTACHING,
+		.with_disk = with_disk,
 		.client = !vol->conf->disk.has_disk,
-		.disk = next->vol[v].disk,
-		.had = old->vol[v].have_quorum,
+		.disk = next->vol[vol->v].disk,
+		.had = had,
 	};
 
-	if (in.quorum == QUORUM_OFF)
-		return true;
 	FOR_EACH_PEER(core, peer) {
 		if (peer->conf->net.allow_remote_read)
 			in.peers[in.peer_count++] = peer_input(core, peer, vol, next, &in);
 	}
 	if (in.with_disk)
 		add_unconfigured(core, vol, &in);
+	return quorum_compute(&in);
+}
+
+bool quorum_of(const struct core *core, const struct state *old, const struct state *next,
+	       unsigned v)
+{
+	const struct volume *vol = core->vol[v];
+	enum disk_state disk = next->vol[v].disk;
+	/* One that is failing will not come back with what is written from now on. */
+	bool with_disk = vol_has_md(vol) && disk > DISK_FAILED;
+	bool had = old->vol[v].have_quorum;
+
+	if (core->conf.quorum == QUORUM_OFF)
+		return true;
 	/* It was the only one that had quorum when it was stopped. */
-	if (vol->restore_quorum && in.disk == DISK_UP_TO_DATE &&
+	if (vol->restore_quorum && disk == DISK_UP_TO_DATE &&
 	    core->members == node_bit(core->self))
 		return true;
-	return quorum_compute(&in);
+	if (compute(core, next, vol, with_disk, had))
+		return true;
+	/* A disk that is not good yet does not take away the quorum that there is without it. */
+	return with_disk && had && disk < DISK_UP_TO_DATE && compute(core, next, vol, false, had);
 }
 
 bool quorum_all(const struct core *core, const struct state *st)
@@ -236,6 +250,12 @@ void quorum_proved(struct core *core)
 bool quorum_holds_answers(const struct core *core)
 {
 	return core->st.susp_quorum || core->quorum_unproved;
+}
+
+bool quorum_waits_for_io(const struct core *core)
+{
+	return core->conf.quorum != QUORUM_OFF && core->conf.on_no_quorum == NO_QUORUM_SUSPEND &&
+	       !core->commands.give_up_io;
 }
 
 bool quorum_fails_io(const struct core *core, unsigned v)

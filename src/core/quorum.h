@@ -26,7 +26,7 @@ struct quorum_peer {
 struct quorum_input {
 	uint32_t quorum;         /* QUORUM_OFF, a number, QUORUM_MAJORITY or QUORUM_ALL */
 	uint32_t min_redundancy; /* the same, of UpToDate disks */
-	bool with_disk;          /* own metadata are there: disk > Attaching */
+	bool with_disk;          /* own metadata are there, and will stay: disk > Failed */
 	bool client;             /* this node is intentionally diskless */
 	enum disk_state disk;
 	bool had;                /* there was quorum before */
@@ -47,6 +47,8 @@ void quorum_state_changed(struct core *core, const struct state *old);
 /* Answers of writes and flushes wait: for quorum, or for the
  * proof that it is still there after a peer was lost. */
 bool quorum_holds_answers(const struct core *core);
+/* What is begun without quorum, or is lost with it, waits for it. */
+bool quorum_waits_for_io(const struct core *core);
 /* Writes to this volume do not wait for quorum but fail. */
 bool quorum_fails_io(const struct core *core, unsigned v);
 /* What waits for quorum fails from now on, or waits again. */

@@ -5,6 +5,7 @@
 #include "core/bitmap.h"
 #include "core/core_hooks.h"
 #include "core/request.h"
+#include "core/state.h"
 
 static void complete(struct core *core, struct request *req, int error, struct payload payload)
 {
@@ -97,10 +98,14 @@ void read_start(struct core *core, struct request *req)
 		return;
 	}
 	peer = choose_peer(core, req);
-	if (peer)
+	if (peer) {
 		send_to(core, peer, req);
-	else
+	} else if (state_suspended(core) && request_waits(core)) {
+		list_del(&req->link);
+		request_wait_again(core, req);
+	} else {
 		complete(core, req, -EIO, (struct payload){ 0 });
+	}
 }
 
 void read_local_done(struct core *core, struct request *req, const struct ev_done *done)

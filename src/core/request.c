@@ -196,6 +196,7 @@ void request_complete(struct core *core, struct request *req, int error)
 {
 	ASSERT(!req->completed);
 	req->completed = true;
+	core_payload_put(core, &req->payload);
 	core->req.vol[req->v].requests--;
 	if (req->whole)
 		split_piece_done(core, req->whole, req->bytes, error);
@@ -208,7 +209,6 @@ static void refuse(struct core *core, struct request *req, int error)
 {
 	struct volume *vol = core->vol[req->v];
 
-	core_payload_put(core, &req->payload);
 	actlog_put(core, vol, &req->al);
 	hold_release(core, vol, &req->hold);
 	request_complete(core, req, error);
@@ -234,7 +234,7 @@ static void write_prepared(struct core *core, struct request *req)
 	if (!gate_is_open(core)) {
 		req->stage = REQ_GATED;
 		list_push_front(&core->req.gated, &req->link);
-		if (core->st.susp_quorum)
+		if (core->st.susp_quorum || core->st.susp_nod)
 			core_work(core, WORK_REQUESTS);
 		return;
 	}
@@ -315,6 +315,15 @@ static int check(const struct core *core, const struct request *req)
 	return state_data_accessible(core, &core->st, req->v) ? 0 : -EIO;
 }
 
+void request_wait_again(struct core *core, struct request *req)
+{
+	req->tried = 0;
+	req->local_ok = false;
+	req->stage = REQ_GATED;
+	list_push_back(&core->req.gated, &req->link);
+	core_work(core, WORK_REQUESTS);
+}
+
 /* Through the gate. */
 static void start(struct core *core, struct request *req)
 {
@@ -358,9 +367,15 @@ static void release_answers(struct core *core)
 	request_flush_progress(core);
 }
 
-/* Quorum may depend on a resync, and that on a range that a write holds which waits for quorum. */
+/* Quorum may depend on a resync, and that on a range that a write holds which waits for quorum;
+ * or on writes that have not left the log. */
 static void give_ranges_back(struct core *core)
 {
+	if (quorum_holds_answers(core)) {
+		LIST_FOR_EACH(it, &core->req.log)
+			request_log_progress(core, LIST_ENTRY(it, struct request, link));
+		request_log_retire(core);
+	}
 	LIST_FOR_EACH(it, &core->req.gated) {
 		struct request *req = LIST_ENTRY(it, struct request, link);
 
@@ -376,7 +391,7 @@ void request_run(struct core *core)
 {
 	struct requests *rq = &core->req;
 
-	if (core->st.susp_quorum)
+	if (core->st.susp_quorum || core->st.susp_nod)
 		give_ranges_back(core);
 	release_answers(core);
 	while (!list_empty(&rq->gated) && gate_is_open(core)) {
@@ -438,7 +453,7 @@ void request_cancel(struct core *core, uint64_t cookie)
 	LIST_FOR_EACH(it, &core->req.gated) {
 		struct request *req = LIST_ENTRY(it, struct request, link);
 
-		if (req->cookie != cookie || req->prepared || req->whole)
+		if (req->cookie != cookie || req->prepared || req->again || req->whole)
 			continue;
 		list_del(&req->link);
 		refuse(core, req, -EINTR);

@@ -111,13 +111,14 @@ struct request {
 	bool prepared;           /* write: hold and activity log are taken */
 	bool local_pending;
 	bool local_ok;
-	bool local_good;         /* the local disk was UpToDate */
+	bool local_good;         /* the local disk is UpToDate since */
 	bool marked;             /* not written here: bits set towards everybody */
 	bool completed;          /* the application has its answer */
 	bool settled;            /* hold given back: local and all acks are in */
+	bool again;              /* no copy is left: it starts once more when I/O goes on */
 	int error;               /* of the local part, or the answer of a split request */
 	uint32_t tried;          /* read: nodes that could not serve it */
-	uint32_t good;           /* write: targets whose disk was UpToDate when it was sent */
+	uint32_t good;           /* write: targets whose disk is UpToDate since it was sent */
 	struct net_state net;
 };
 
@@ -282,14 +283,21 @@ void request_dagtag_announce(struct core *core, struct peer *peer);
 void request_epoch_close(struct core *core);
 /* P_BARRIER for every closed epoch that lacks one. */
 void request_barriers_send(struct core *core);
+/* What no disk can take or give waits for one, instead of ending with an error. */
+bool request_waits(const struct core *core);
 /* Removes from the head of the log what is entirely done. */
 void request_log_retire(struct core *core);
-/* Quorum is back, or will not be waited for: answers what it can. */
+/* Quorum is back, or will not be waited for: answers what it can, starts what is left again. */
 void request_log_release(struct core *core);
+/* These disks may be overwritten with what others have: what they got does not count any more
+ * for a write without an answer. */
+void request_copies_doubtful(struct core *core, const struct volume *vol, uint64_t nodes);
 
 /* request.c */
 void request_complete(struct core *core, struct request *req, int error);
 void request_free(struct core *core, struct request *req);
+/* A read or flush that has begun begins once more when I/O goes on; it is on no list. */
+void request_wait_again(struct core *core, struct request *req);
 /* Writable local disk. */
 bool request_local_writable(const struct core *core, const struct volume *vol);
 /* A request to the local disk, counted until request_local_end(); the caller fills in the rest. */

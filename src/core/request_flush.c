@@ -6,6 +6,7 @@
 
 #include "core/core_hooks.h"
 #include "core/quorum.h"
+#include "core/state.h"
 
 /* One local flush serves all requests that wait when it starts: it covers what completed
  * before them. */
@@ -62,6 +63,10 @@ static void finish(struct core *core, struct request *req)
 		  !quorum_fails_io(core, req->v);
 
 	list_del(&req->link);
+	if (!ok && state_suspended(core) && request_waits(core)) {
+		request_wait_again(core, req);
+		return;
+	}
 	request_complete(core, req, ok ? 0 : -EIO);
 	request_free(core, req);
 }

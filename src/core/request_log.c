@@ -4,6 +4,7 @@
 #include "core/request.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/core_hooks.h"
 #include "core/quorum.h"
@@ -269,6 +270,7 @@ void request_log_start(struct core *core, struct request *req)
 	uint32_t data = 0, out_of_sync = 0;
 	bool local = request_local_writable(core, vol);
 
+	req->again = false;
 	resync_write_overlaps(core, vol, req->sector, sectors);
 	FOR_EACH_PEER(core, peer) {
 		enum write_mode mode = request_mode(core, &peer->pd[req->v]);
@@ -303,7 +305,8 @@ void request_log_start(struct core *core, struct request *req)
 		else if (out_of_sync >> peer->id & 1)
 			out_of_sync_send(core, peer, req);
 	}
-	core_payload_put(core, &req->payload);
+	if (!request_waits(core))
+		core_payload_put(core, &req->payload);
 	vol->written_sectors += sectors;
 	if (rq->epoch_writes >= rq->epoch_max)
 		request_epoch_close(core);
@@ -348,6 +351,9 @@ static bool told_apart(const struct core *core, const struct request *req)
 	const struct volume *vol = core->vol[req->v];
 	uint32_t peers;
 
+	/* Every disk has it: the own one may have been lost with it. */
+	if (!(req->net.of[NET_LOST] | req->net.of[NET_FAILED]) && !vol->awaits_disk)
+		return true;
 	if (uuid_bump_running(core))
 		return false;
 	if (has_local_copy(core, req))
@@ -374,6 +380,32 @@ static void settle(struct core *core, struct request *req)
 	hold_release(core, vol, &req->hold);
 }
 
+bool request_waits(const struct core *core)
+{
+	return quorum_waits_for_io(core) ||
+	       (core->conf.on_no_data == NO_DATA_SUSPEND && !core->commands.give_up_io);
+}
+
+/* No disk that counts has it, but it is to wait until one does. */
+static bool may_start_again(const struct core *core, const struct request *req)
+{
+	return core->st.role == ROLE_PRIMARY && request_waits(core) &&
+	       (req->op != OP_WRITE || req->payload.id);
+}
+
+/* Nobody has to be waited for: the answer, or another try. */
+static void decide(struct core *core, struct request *req)
+{
+	bool copy = has_local_copy(core, req) || peers_with_copy(core, req);
+
+	/* What the application writes from now on may depend on this write. */
+	if (req->epoch == core->req.epoch)
+		request_epoch_close(core);
+	req->again = !copy && may_start_again(core, req);
+	if (!req->again)
+		request_complete(core, req, copy && !quorum_fails_io(core, req->v) ? 0 : -EIO);
+}
+
 void request_log_progress(struct core *core, struct request *req)
 {
 	if (req->local_pending)
@@ -385,21 +417,13 @@ void request_log_progress(struct core *core, struct request *req)
 			settle(core, req);
 		return;
 	}
-	if (!req->completed && (req->net.of[NET_LOST] | req->net.of[NET_FAILED]) &&
-	    !told_apart(core, req)) {
+	if (!req->completed && !told_apart(core, req)) {
 		core->req.answers_held = true;
 		return;
 	}
-	if (!req->completed && req->net.of[NET_WANTED] == 0) {
-		bool good = (has_local_copy(core, req) || peers_with_copy(core, req)) &&
-			    !quorum_fails_io(core, req->v);
-
-		/* What the application writes from now on may depend on this write. */
-		if (req->epoch == core->req.epoch)
-			request_epoch_close(core);
-		request_complete(core, req, good ? 0 : -EIO);
-	}
-	if (req->completed && !req->settled && req->net.of[NET_ACK_DUE] == 0)
+	if (!req->completed && !req->again && req->net.of[NET_WANTED] == 0)
+		decide(core, req);
+	if ((req->completed || req->again) && !req->settled && req->net.of[NET_ACK_DUE] == 0)
 		settle(core, req);
 }
 
@@ -455,6 +479,10 @@ void request_log_retire(struct core *core)
 		}
 		req->stage = REQ_HELD;
 		list_push_back(&rq->held, &req->link);
+		if (req->again) {
+			rq->answers_held = true;
+			core_work(core, WORK_REQUESTS);
+		}
 	}
 	if (!retired)
 		return;
@@ -467,21 +495,79 @@ void request_log_retire(struct core *core)
 	}
 }
 
+/* As if it had just been submitted, ahead of what has not begun yet. */
+static void start_again(struct request *req, struct list *again)
+{
+	actlog_ref_init(&req->al);
+	memset(&req->net, 0, sizeof(req->net));
+	req->good = 0;
+	req->error = 0;
+	req->local_ok = req->local_good = req->marked = req->settled = req->prepared = false;
+	req->stage = REQ_GATED;
+	list_push_back(again, &req->link);
+}
+
 void request_log_release(struct core *core)
 {
+	struct list again;
+
+	list_init(&again);
 	LIST_FOR_EACH_SAFE(it, &core->req.held) {
 		struct request *req = LIST_ENTRY(it, struct request, link);
 
-		request_log_progress(core, req);
-		if (!req->completed)
+		if (req->again && !may_start_again(core, req))
+			request_complete(core, req, -EIO);
+		else
+			request_log_progress(core, req);
+		if (!req->completed && !req->again)
 			continue;
 		list_del(&req->link);
-		request_free(core, req);
+		if (req->completed)
+			request_free(core, req);
+		else
+			start_again(req, &again);
 	}
+	list_splice_back(&again, &core->req.gated);
+	list_splice_back(&core->req.gated, &again);
 	/* An answer may add writes to the end of the log, never take one off it. */
 	LIST_FOR_EACH(it, &core->req.log)
 		request_log_progress(core, LIST_ENTRY(it, struct request, link));
 	request_log_retire(core);
+}
+
+bool request_unanswered_without(const struct core *core, const struct volume *vol, unsigned node)
+{
+	const struct list *const lists[] = { &core->req.log, &core->req.held };
+
+	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
+		LIST_FOR_EACH(it, lists[i]) {
+			const struct request *req = LIST_ENTRY(it, struct request, link);
+
+			if (req->v == vol->v && !req->completed &&
+			    !(net_has(&req->net) >> node & 1))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void copies_doubtful(const struct core *core, struct list *list, const struct volume *vol,
+			    uint64_t nodes)
+{
+	LIST_FOR_EACH(it, list) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (req->v != vol->v || req->completed)
+			continue;
+		req->good &= ~(uint32_t)nodes;
+		req->local_good &= !(nodes >> core->self & 1);
+	}
+}
+
+void request_copies_doubtful(struct core *core, const struct volume *vol, uint64_t nodes)
+{
+	copies_doubtful(core, &core->req.log, vol, nodes);
+	copies_doubtful(core, &core->req.held, vol, nodes);
 }
 
 bool request_relieve_al(struct core *core, struct volume *vol)

@@ -3,6 +3,7 @@
 #include "core/request.h"
 
 #include "core/core_hooks.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 /* A move of the request towards this peer, with the counters that follow from it. */
@@ -78,15 +79,15 @@ static void stray_neg_ack(struct core *core, struct peer *peer, struct volume *v
 
 /*
  * Ahead of the P_STATE that says so: the writes that are answered without that disk must belong to
- * a generation that it does not have. A sync target gets its block again, it is not good yet
- * anyhow.
+ * a generation that it does not have; also when it is the one that our own comes from. A sync
+ * target gets its block again, it is not good yet anyhow.
  */
 static void disk_failed(struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state pdsk = pdsk_of(core, pd);
 
-	if (!repl_is_settled(repl_of(core, pd)) || pdsk <= DISK_INCONSISTENT ||
+	if (resync_is_source(repl_of(core, pd)) || pdsk <= DISK_INCONSISTENT ||
 	    pdsk == DISK_UNKNOWN)
 		return;
 	state_begin(core)->pd[peer->id][vol->v].pdsk = DISK_FAILED;
@@ -285,7 +286,10 @@ void request_peer_lost(struct core *core, struct peer *peer)
 void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 {
 	struct peer *peer = core->peer[pd->p];
+	enum disk_state pdsk = pdsk_of(core, pd);
 
+	if (pdsk <= DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
+		request_copies_doubtful(core, core->vol[pd->v], UINT64_C(1) << pd->p);
 	if (core->req.answers_held)
 		core_work(core, WORK_REQUESTS);
 	request_epoch_close(core);

@@ -344,8 +344,13 @@ void resync_begin(struct core *core, struct peer_device *pd)
 	uint32_t in_flight = rs->in_flight;
 	uint64_t in_flight_sectors = rs->in_flight_sectors;
 	uint32_t flushes = rs->flushes;
+	uint64_t promised_uuid = rs->promised_uuid;
+	uint8_t promised_by = rs->promised_by;
 
 	memset(rs, 0, sizeof(*rs));
+	/* Named while the bitmaps were exchanged. */
+	rs->promised_uuid = promised_uuid;
+	rs->promised_by = promised_by;
 	/* Of a resync that was given up: their replies still come. */
 	rs->in_flight = in_flight;
 	rs->in_flight_sectors = in_flight_sectors;
@@ -438,6 +443,8 @@ static void leave(struct core *core, struct peer_device *pd, enum repl_state old
 		pd->rs.running = false;
 		pd->rs.tick_at_ns = NEVER_NS;
 	}
+	if (repl != REPL_WF_BITMAP_T && !resync_is_target(repl))
+		pd->rs.promised_uuid = 0;
 	if (resync_is_source(old) && !resync_is_source(repl)) {
 		source_drop(core, pd, connected);
 		pd->rs.running = false;
@@ -525,6 +532,7 @@ void resync_run(struct core *core)
 	FOR_EACH_VOLUME(core, vol) {
 		if (!vol_has_md(vol))
 			continue;
+		uuid_settle_crash(core, vol);
 		FOR_EACH_PEER(core, peer) {
 			struct peer_device *pd = &peer->pd[vol->v];
 			enum repl_state repl = repl_of(core, pd);

@@ -124,9 +124,10 @@ void finish_promised(struct core *core, const struct volume *vol, unsigned by, u
 {
 	FOR_EACH_PEER(core, source) {
 		struct resync *rs = &source->pd[vol->v].rs;
+		enum repl_state repl = repl_of(core, &source->pd[vol->v]);
 
-		if (source->id == by || !resync_is_target(repl_of(core, &source->pd[vol->v])) ||
-		    weak & node_bit(source->id))
+		if (source->id == by || weak & node_bit(source->id) ||
+		    (repl != REPL_WF_BITMAP_T && !resync_is_target(repl)))
 			continue;
 		rs->promised_uuid = uuid;
 		rs->promised_by = (uint8_t)by;

@@ -109,7 +109,7 @@ uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v
 	word |= conn << SW_CONN_SHIFT;
 	word |= (uint32_t)st->vol[v].disk << SW_DISK_SHIFT;
 	word |= (uint32_t)pd->pdsk << SW_PDSK_SHIFT;
-	if (st->susp_user || st->susp_quorum || st->susp_uuid)
+	if (st->susp_user || st->susp_quorum || st->susp_uuid || core->quorum_unproved)
 		word |= SW_SUSP;
 	if (st->susp_nod)
 		word |= SW_SUSP_NOD;

@@ -3,6 +3,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/quorum.h"
+#include "core/request.h"
 #include "core/state.h"
 
 static void log_changes(struct core *core, const struct state *old)
@@ -85,6 +86,8 @@ static void disks(struct core *core, const struct state *old)
 		if ((was > DISK_FAILED || was == DISK_ATTACHING) && is <= DISK_FAILED &&
 		    is != DISK_ATTACHING)
 			request_disk_lost(core, vol);
+		if (was > DISK_INCONSISTENT && is <= DISK_INCONSISTENT)
+			request_copies_doubtful(core, vol, node_bit(core->self));
 	}
 }
 

@@ -80,7 +80,7 @@ static void sanitize_pd_early(const struct state_peer_device *was, struct state_
 {
 	if (pd->repl < REPL_ESTABLISHED) {
 		pd->susp_peer = false;
-		pd->quorate = false;
+		pd->quorate = pd->held = false;
 		if (pd->pdsk < DISK_INCONSISTENT || pd->pdsk > DISK_UNKNOWN)
 			pd->pdsk = DISK_UNKNOWN;
 	}
@@ -264,7 +264,66 @@ static bool is_trusted(const struct volume *vol, const struct peer_device *info,
 	return false;
 }
 
-/* Rows 26 to 28: a diskless Primary shows which generation counts. */
+/* Writes are under way that others have and this peer has not, in no generation of their own. */
+static bool lacks_writes(const struct core *core, const struct peer *peer,
+			 const struct volume *vol, const struct state *next)
+{
+	if (next->role != ROLE_PRIMARY || !vol->new_uuid_wanted ||
+	    !request_unanswered_without(core, vol, peer->id))
+		return false;
+	FOR_EACH_PEER(core, other) {
+		if (other != peer && next->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE &&
+		    next->pd[other->id][vol->v].repl >= REPL_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A peer that comes back is not what this Primary without a good disk can count on, when it says
+ * so too early: it must have the generation in use, and first meet those who have the writes that
+ * are under way.
+ */
+static void sanitize_trust(const struct core *core, const struct peer *peer,
+			   const struct volume *vol, const struct state *old, struct state *next)
+{
+	const struct peer_device *info = &peer->pd[vol->v];
+	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+	bool trusted = is_trusted(vol, info, next->role);
+
+	pd->behind |= was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED &&
+		      pd->pdsk == DISK_UP_TO_DATE;
+	if (pd->behind && !lacks_writes(core, peer, vol, next)) {
+		pd->behind = false;
+		pd->untrusted = true;
+	}
+	pd->behind &= pd->pdsk >= DISK_CONSISTENT;
+	if (pd->pdsk == DISK_UP_TO_DATE && pd->behind) {
+		pd->pdsk = DISK_CONSISTENT;
+	} else if (was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE && !trusted) {
+		pd->pdsk = DISK_CONSISTENT;
+		pd->untrusted = true;
+	} else if (pd->untrusted && pd->pdsk == DISK_CONSISTENT && trusted) {
+		/* What it has told of its disk came before what it has told of its generation. */
+		pd->pdsk = DISK_UP_TO_DATE;
+	}
+	pd->untrusted &= pd->pdsk == DISK_CONSISTENT;
+}
+
+static bool third_disk(const struct core *core, const struct peer *but, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer != but && peer->conf->has_disk[vol->v])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Rows 26 to 28: a diskless Primary shows which generation counts. While its I/O waits it may have
+ * writes that a third node has got and we have not, in no generation of their own.
+ */
 static void sanitize_diskless_primary(const struct core *core, const struct peer *peer,
 				      const struct volume *vol, const struct state *old,
 				      struct state *next)
@@ -273,23 +332,23 @@ static void sanitize_diskless_primary(const struct core *core, const struct peer
 	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 	enum disk_state *disk = &next->vol[vol->v].disk;
+	bool came = old->peer[peer->id].role == ROLE_UNKNOWN;
 	bool own_is_good;
 
-	if (old->peer[peer->id].role == ROLE_UNKNOWN &&
-	    next->peer[peer->id].role == ROLE_PRIMARY && pd->pdsk <= DISK_FAILED &&
-	    *disk >= DISK_NEGOTIATING && info->current_uuid_rx != 0) {
+	if ((came || (was->held && !pd->held)) && next->peer[peer->id].role == ROLE_PRIMARY &&
+	    pd->pdsk <= DISK_FAILED && *disk >= DISK_NEGOTIATING && info->current_uuid_rx != 0) {
 		if (!uuid_eq(info->current_uuid_rx, vol->md.current_uuid)) {
-			if (*disk == DISK_UP_TO_DATE)
+			if (came && *disk == DISK_UP_TO_DATE)
 				*disk = DISK_CONSISTENT;
-		} else if (*disk > DISK_INCONSISTENT && !target_of_any(core, next, vol->v)) {
+		} else if (*disk > DISK_INCONSISTENT && !target_of_any(core, next, vol->v) &&
+			   !(pd->held && third_disk(core, peer, vol))) {
 			*disk = DISK_UP_TO_DATE;
 		}
 	}
 	/* A Primary's own disk that is not good serves nobody, and may still be refused. */
 	own_is_good = next->role == ROLE_PRIMARY ? *disk == DISK_UP_TO_DATE : *disk > DISK_FAILED;
-	if (!own_is_good && was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE &&
-	    !is_trusted(vol, info, next->role))
-		pd->pdsk = DISK_CONSISTENT;
+	if (!own_is_good)
+		sanitize_trust(core, peer, vol, old, next);
 }
 
 /* Row 34: nobody is left who could answer our attach. */
@@ -356,14 +415,15 @@ static void sanitize_lost_target(const struct core *core, const struct peer *pee
 
 /*
  * A peer without its disk has seen a generation that we never heard of, and no Primary is here to
- * tell us more: quorum went on without us.
+ * tell us more, nor about to be: quorum went on without us.
  */
 static void sanitize_missed(const struct core *core, const struct volume *vol, struct state *next)
 {
 	enum disk_state *disk = &next->vol[vol->v].disk;
 
 	if (core->conf.quorum == QUORUM_OFF || *disk <= DISK_OUTDATED ||
-	    next->role == ROLE_PRIMARY || !state_is_stable(core, next))
+	    next->role == ROLE_PRIMARY || !state_is_stable(core, next) ||
+	    core->twopc.phase != TWOPC_IDLE)
 		return;
 	FOR_EACH_PEER(core, peer) {
 		uint64_t seen = peer->pd[vol->v].current_uuid_rx;
@@ -373,6 +433,24 @@ static void sanitize_missed(const struct core *core, const struct volume *vol, s
 		    !uuid_known(vol, seen))
 			*disk = DISK_OUTDATED;
 	}
+}
+
+/* Row 36: a Primary's I/O waits from the moment its last good data get out of reach. */
+static void sanitize_no_data(const struct core *core, const struct state *old, struct state *next)
+{
+	bool had = true, has = true;
+
+	FOR_EACH_VOLUME(core, vol) {
+		had &= state_data_accessible(core, old, vol->v);
+		has &= state_data_accessible(core, next, vol->v);
+	}
+	if (core->commands.give_up_io)
+		next->susp_user = false;
+	if (next->role != ROLE_PRIMARY || has || core->conf.on_no_data != NO_DATA_SUSPEND ||
+	    core->commands.give_up_io)
+		next->susp_nod = false;
+	else if (had || old->role != ROLE_PRIMARY)
+		next->susp_nod = true;
 }
 
 /* Rows 32, 33 and 37. */
@@ -385,8 +463,7 @@ static void sanitize_quorum(const struct core *core, const struct state *old, st
 		next->vol[vol->v].have_quorum = quorum_of(core, old, next, vol->v);
 	}
 	next->susp_quorum = next->role == ROLE_PRIMARY && !quorum_all(core, next) &&
-			    core->conf.on_no_quorum == NO_QUORUM_SUSPEND &&
-			    !core->commands.give_up_io;
+			    quorum_waits_for_io(core);
 }
 
 void state_sanitize(struct core *core, const struct state *old, struct state *next)
@@ -414,5 +491,6 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 			sanitize_diskless_primary(core, peer, vol, old, next);
 	}
 	sanitize_lost_primary(core, old, next);
+	sanitize_no_data(core, old, next);
 	sanitize_quorum(core, old, next);
 }

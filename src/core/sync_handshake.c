@@ -80,7 +80,7 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
 	struct pkt_uuids own;
 
-	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM))
+	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM | SW_SUSP))
 		return true;
 	/* Without a disk only the generation that this node has shown was told. */
 	if (!pd->sent_valid)
@@ -204,7 +204,7 @@ static void give_up_role(struct core *core, struct peer_device *pd, struct sync_
 	}
 	pd->yields = true;
 	core->commands.auto_promoted = true;
-	command_enqueue_internal(core, CMD_SECONDARY);
+	command_enqueue_internal(core, CMD_SECONDARY, false);
 }
 
 /*
@@ -226,6 +226,19 @@ static void judge_fork(const struct core *core, struct peer *peer, const struct 
 	d->kind = VERDICT_DISCONNECT;
 	d->reason = "split brain: both nodes changed their data alone, one by force; choose "
 		    "the victim and connect it with --discard-my-data";
+}
+
+/* Others have gone on while this Primary's I/O waits: what it has begun fails, and it follows. */
+static void give_way(struct core *core, const struct sync_input *in, struct sync_decision *d)
+{
+	if (core->conf.on_suspended_primary_outdated != OUTDATED_FORCE_SECONDARY ||
+	    in->me.role != ROLE_PRIMARY || !(core->st.susp_quorum || core->st.susp_nod) ||
+	    d->kind == VERDICT_GO || !strategy_is_target(d->strategy))
+		return;
+	d->kind = VERDICT_RETRY;
+	d->repl = REPL_OFF;
+	d->reason = "others have newer data, and this Primary's I/O waits: it becomes Secondary";
+	command_demote_suspended(core);
 }
 
 static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
@@ -267,6 +280,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	d = sync_decide(&in);
 	refuse_other_data(core, vol, &in, &d);
 	judge_fork(core, peer, &in, &d);
+	give_way(core, &in, &d);
 	note_split(pd, &in, &d);
 	if (d.demote && !again)
 		give_up_role(core, pd, &d);

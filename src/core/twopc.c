@@ -449,6 +449,7 @@ void twopc_run(struct core *core)
 	look_after_lost(core);
 	if (tp->phase != TWOPC_IDLE)
 		return;
+	uuid_twopc_over(core);
 	if (tp->want_empty && !empty_needed(core))
 		tp->want_empty = false;
 	peer = next_to_connect(core);

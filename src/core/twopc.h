@@ -141,7 +141,8 @@ struct commands {
 	enum state_rv twopc_rv;   /* valid once it does not run any more */
 	bool ignore_openers;      /* demotion by force or at shutdown */
 	bool local_up_to_date;    /* forced promotion declares the local data good */
-	bool give_up_io;          /* what waits for quorum fails: the node is to be demoted */
+	bool give_up_io;          /* what waits fails: the node is to be demoted */
+	bool demotes;             /* a forced demotion of its own is on the queue */
 	bool outdate_peers;       /* forced promotion: who is out of sight counts as Outdated */
 	bool auto_promoted;       /* Primary because of an open; the last writer's close demotes */
 };

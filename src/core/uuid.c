@@ -149,8 +149,8 @@ static bool is_day_0(const struct core *core, const struct volume *vol)
 
 /* ---- new generations ---- */
 
-/* A disk out of sight that is behind by its reference,
- * but may have caught up when nobody could tell us. */
+/* A node out of sight that is behind by its reference, but
+ * may have caught up, or shown what is here, when nobody could tell us. */
 static bool may_be_shared(const struct core *core, const struct volume *vol)
 {
 	if (!vol->uuid_given_away)
@@ -158,7 +158,7 @@ static bool may_be_shared(const struct core *core, const struct volume *vol)
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		const struct peer *peer = core->peer[n];
 
-		if (vol->md.peers[n].bitmap_uuid && vol->md.peers[n].bitmap_index >= 0 &&
+		if (vol->md.peers[n].bitmap_uuid && (peer || vol->md.peers[n].bitmap_index >= 0) &&
 		    !(peer && repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED))
 			return true;
 	}
@@ -206,6 +206,15 @@ static bool somebody_is_missing(const struct core *core, const struct volume *vo
 	return missing;
 }
 
+static void send_exposed(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) &&
+		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			uuid_send_current(core, peer, vol->v);
+	}
+}
+
 /* Without a good disk of our own the generation lives on the peers' disks (1.13). */
 static void bump_diskless(struct core *core, struct volume *vol)
 {
@@ -213,17 +222,41 @@ static void bump_diskless(struct core *core, struct volume *vol)
 
 	if (!somebody_is_missing(core, vol))
 		return;
+	if (!vol->awaits_disk)
+		vol->exposed_before = vol->exposed_uuid;
+	/* Should a node that is out of sight have one of them after all, it is older. */
+	for (unsigned i = 0; i < vol->lost_uuids; i++) {
+		vol->exposed_uuid = vol->lost_uuid[i];
+		send_exposed(core, vol);
+	}
 	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
 	vol->awaits_disk = true;
 	request_new_epoch(core);
+	send_exposed(core, vol);
 	FOR_EACH_PEER(core, peer) {
 		if (pdsk_of(core, &peer->pd[vol->v]) != DISK_UP_TO_DATE)
 			not_good |= node_bit(peer->id);
-		if (peer_connected(core, peer) &&
-		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
-			uuid_send_current(core, peer, vol->v);
 	}
 	finish_promised(core, vol, core->self, vol->exposed_uuid, not_good);
+}
+
+/*
+ * The last peers went before one had the generation on its disk: nothing was answered in it, and
+ * what counts is the one before. The first peer that comes back goes on from that.
+ */
+static void take_back_exposed(struct core *core, struct volume *vol)
+{
+	if (!vol->awaits_disk || !vol->exposed_before || vol->lost_uuids == LOST_UUIDS_MAX ||
+	    disk_of(core, vol) == DISK_UP_TO_DATE)
+		return;
+	FOR_EACH_PEER(core, peer) {
+		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			return;
+	}
+	vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
+	vol->exposed_uuid = vol->exposed_before;
+	vol->awaits_disk = false;
+	vol->new_uuid_wanted = true;
 }
 
 bool uuid_bump_running(const struct core *core)
@@ -431,16 +464,19 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 
 /*
  * A sync target that is lost may have finished in the same moment and be as good as we were then;
- * its reference still says what it had before.
+ * a Primary that is lost has shown what we have, also without a disk of its own, and goes on with
+ * that if nothing tells it that others did. Their references still say what they had before.
  */
-static bool lost_target(const struct core *core, const struct state *old, const struct volume *vol)
+static void note_given_away(const struct core *core, const struct state *old, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer) {
-		if (resync_is_source(old->pd[peer->id][vol->v].repl) &&
-		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED)
-			return true;
+		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+			continue;
+		if (resync_is_source(old->pd[peer->id][vol->v].repl))
+			vol->new_uuid_wanted = vol->uuid_given_away = true;
+		if (old->peer[peer->id].role == ROLE_PRIMARY)
+			vol->uuid_given_away = true;
 	}
-	return false;
 }
 
 /* Peers must know whether what we have is being changed behind their back. */
@@ -515,6 +551,18 @@ static bool crash_is_over(const struct core *core, const struct volume *vol)
 	return true;
 }
 
+void uuid_settle_crash(struct core *core, struct volume *vol)
+{
+	if (!vol->crashed_primary || !crash_is_over(core, vol))
+		return;
+	vol->crashed_primary = false;
+	if (!vol_has_md(vol))
+		return;
+	if (core->st.role != ROLE_PRIMARY)
+		vol->md.flags &= ~MDF_CRASHED_PRIMARY;
+	md_dirty(core, vol);
+}
+
 void uuid_bump_for_writes(struct core *core)
 {
 	bool busy = false;
@@ -532,21 +580,21 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		 * it failed: a new one is made without it. */
 		if (disk_of(core, vol) <= DISK_FAILED && vol->bump_seq)
 			uuid_announce_pending(core, vol);
-		if (vol->crashed_primary && crash_is_over(core, vol)) {
-			vol->crashed_primary = false;
-			if (vol_has_md(vol))
-				md_dirty(core, vol);
-		}
+		uuid_settle_crash(core, vol);
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;
-		if (lost_target(core, old, vol))
-			vol->new_uuid_wanted = vol->uuid_given_away = true;
+		note_given_away(core, old, vol);
 		if (core->st.role != ROLE_PRIMARY) {
 			vol->new_uuid_wanted = vol->absent_forgotten = vol->awaits_disk = false;
+			vol->lost_uuids = 0;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
 		}
+		if (core->st.role == ROLE_PRIMARY && old->vol[vol->v].disk > DISK_FAILED &&
+		    disk_of(core, vol) <= DISK_FAILED)
+			uuid_tell_exposed(core, vol);
+		take_back_exposed(core, vol);
 		uuid_update_exposed(core, vol);
 		tell_stable(core, vol);
 		tell_in_sync(core, old, vol);

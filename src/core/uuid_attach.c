@@ -45,10 +45,9 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	return 0;
 }
 
-/* A node without its disk says which data it vouches for, or that somebody went on from them. */
-static void tell_exposed(struct core *core, struct volume *vol)
+void uuid_tell_exposed(struct core *core, struct volume *vol)
 {
-	if (core->conf.quorum == QUORUM_OFF)
+	if (core->conf.quorum == QUORUM_OFF && core->conf.on_no_data == NO_DATA_IO_ERROR)
 		return;
 	FOR_EACH_PEER(core, peer) {
 		if (peer_connected(core, peer) &&
@@ -77,5 +76,5 @@ void uuid_update_exposed(struct core *core, struct volume *vol)
 			vol->exposed_uuid = pd->uuids.current;
 	}
 	if (!vol_has_md(vol) && !uuid_eq(before, vol->exposed_uuid))
-		tell_exposed(core, vol);
+		uuid_tell_exposed(core, vol);
 }

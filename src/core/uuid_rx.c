@@ -375,6 +375,19 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	}
 }
 
+/* What follows for the states, besides states. */
+static void reconsider(struct core *core)
+{
+	state_begin(core);
+	state_end(core, STATE_HARD);
+}
+
+static void reconsider_quorum(struct core *core)
+{
+	if (core->conf.quorum != QUORUM_OFF)
+		reconsider(core);
+}
+
 void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
@@ -391,11 +404,15 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
-	if (uuid_peer_follows(pd, vol))
+	if (uuid_peer_follows(pd, vol)) {
 		vol->awaits_disk = false;
+		vol->lost_uuids = 0;
+	}
 	/* Answers may wait for the peer to follow. */
 	if (core->req.answers_held)
 		core_work(core, WORK_REQUESTS);
+	if (core->st.pd[peer->id][vol->v].untrusted)
+		reconsider(core);
 	if (!vol_has_md(vol)) {
 		uuid_update_exposed(core, vol);
 		core_work(core, WORK_SYNC);
@@ -407,22 +424,43 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	core_work(core, WORK_SYNC);
 }
 
-/* What counts for quorum besides states. */
-static void reconsider_quorum(struct core *core)
+/*
+ * A diskless node that had our generation has another now: somebody wrote without us. Not while a
+ * transaction runs: it may be what makes the one that wrote a Primary in sight of us, and that one
+ * tells us itself.
+ */
+static void moved_on(struct core *core, const struct volume *vol, struct peer_device *pd,
+		     uint64_t was)
 {
-	if (core->conf.quorum == QUORUM_OFF)
+	uint64_t is = pd->current_uuid_rx;
+
+	if (!is || !was || !uuid_eq(was, vol->md.current_uuid) || uuid_known(vol, is) ||
+	    !state_is_stable(core, &core->st))
 		return;
-	state_begin(core);
-	state_end(core, STATE_HARD);
+	if (core->twopc.phase == TWOPC_IDLE)
+		outdate(core, vol);
+	else
+		pd->moved_from = was;
 }
 
-/* A diskless node that had our generation has another now: somebody wrote without us. */
-static void moved_on(struct core *core, const struct volume *vol, uint64_t was, uint64_t is)
+void uuid_twopc_over(struct core *core)
 {
-	/* A Primary in sight tells us itself. */
-	if (is && was && uuid_eq(was, vol->md.current_uuid) && !uuid_known(vol, is) &&
-	    state_is_stable(core, &core->st))
-		outdate(core, vol);
+	bool any = false;
+
+	FOR_EACH_VOLUME(core, vol) {
+		FOR_EACH_PEER(core, peer) {
+			struct peer_device *pd = &peer->pd[vol->v];
+			uint64_t was = pd->moved_from;
+
+			pd->moved_from = 0;
+			if (!was || !vol_has_md(vol) || repl_of(core, pd) < REPL_ESTABLISHED)
+				continue;
+			any = true;
+			moved_on(core, vol, pd, was);
+		}
+	}
+	if (any)
+		reconsider_quorum(core);
 }
 
 /* The generation of a Primary without a good disk: it lives on the disks that take part. */
@@ -467,7 +505,7 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 	    repl_of(core, pd) < REPL_ESTABLISHED)
 		return;
 	if (core->st.peer[peer->id].role != ROLE_PRIMARY) {
-		moved_on(core, vol, was, is);
+		moved_on(core, vol, pd, was);
 		reconsider_quorum(core);
 		return;
 	}

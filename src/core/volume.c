@@ -63,26 +63,30 @@ void volume_attach(struct core *core, struct volume *vol)
 
 /*
  * This node is Primary with another generation, and no disk in sight is good: the one that has it
- * is out of sight. When all are in sight it never got onto a disk, and nothing was answered in it.
+ * is out of sight. When all are in sight it never got onto a disk, and nothing was answered in it:
+ * what counts is the disk's own again.
  */
-static bool may_be_elsewhere(const struct core *core, const struct volume *vol)
+static const char *check_generation(const struct core *core, struct volume *vol)
 {
 	bool all = true;
 
 	if (core->st.role != ROLE_PRIMARY || !vol->exposed_uuid ||
 	    uuid_eq(vol->exposed_uuid, vol->md.current_uuid))
-		return false;
+		return NULL;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
 		if (pdsk_of(core, pd) == DISK_UP_TO_DATE)
-			return false;
+			return NULL;
 		if (peer->conf->has_disk[vol->v] &&
 		    (repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
 		     uuid_eq(pd->uuids.current, vol->exposed_uuid)))
 			all = false;
 	}
-	return !all;
+	if (!all)
+		return "the data is not of the generation in use, and no peer has it";
+	vol->exposed_uuid = vol->md.current_uuid;
+	return NULL;
 }
 
 /* Checks and takes over what was read; NULL or the reason to refuse it. */
@@ -102,8 +106,9 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 		return "the metadata has a bitmap slot for this node itself";
 	if (vol->md.effective_sectors > vol->data_sectors)
 		return "the backing store is smaller than the volume; enlarge it";
-	if (may_be_elsewhere(core, vol))
-		return "the data is not of the generation in use, and no peer has it";
+	reason = check_generation(core, vol);
+	if (reason)
+		return reason;
 	if (!sizes_at_attach(core, vol, &sectors, &reason))
 		return reason;
 	vol->md.node_id = core->self;
