@@ -38,6 +38,8 @@ static const struct command_row {
 	{ "disconnect", VERB_CORE, CMD_DISCONNECT, HAS_PEER | HAS_FORCE },
 	{ "primary", VERB_CORE, CMD_PRIMARY, HAS_FORCE },
 	{ "secondary", VERB_CORE, CMD_SECONDARY, HAS_FORCE },
+	{ "suspend-io", VERB_CORE, CMD_SUSPEND_IO, 0 },
+	{ "resume-io", VERB_CORE, CMD_RESUME_IO, 0 },
 	{ "invalidate", VERB_CORE, CMD_INVALIDATE, HAS_VOLUME | HAS_KEEP },
 	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER | HAS_KEEP },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },

@@ -48,11 +48,11 @@ int64_t api_resync_eta_s(const struct status_resync *r)
 static const char *suspension(const struct resource_status *s)
 {
 	if (s->susp_no_data)
-		return "no UpToDate data can be reached";
+		return "no UpToDate data can be reached; I/O waits until they can";
 	if (s->susp_quorum)
 		return "no quorum, too few of the nodes are connected; I/O waits until they are";
 	if (s->susp_user)
-		return "suspended by command";
+		return "suspended by command; I/O waits for resume-io";
 	return NULL;
 }
 

@@ -82,6 +82,8 @@ struct conf_resource_options {
 	uint32_t twopc_retry_timeout_ds;
 	uint32_t quorum, quorum_min_redundancy;
 	enum on_no_quorum on_no_quorum;
+	enum on_no_data on_no_data;
+	enum on_outdated on_suspended_primary_outdated;
 };
 
 struct conf_resource {

@@ -62,6 +62,16 @@ static const struct conf_word words_on_no_quorum[] = {
 	{ "suspend-io", NO_QUORUM_SUSPEND }, { "io-error", NO_QUORUM_IO_ERROR }, { NULL, 0 }
 };
 
+static const struct conf_word words_on_no_data[] = {
+	{ "io-error", NO_DATA_IO_ERROR }, { "suspend-io", NO_DATA_SUSPEND }, { NULL, 0 }
+};
+
+static const struct conf_word words_on_outdated[] = {
+	{ "disconnect", OUTDATED_DISCONNECT },
+	{ "force-secondary", OUTDATED_FORCE_SECONDARY },
+	{ NULL, 0 }
+};
+
 /* Accepted by the digest lookup of the cryptographic
  * library under the names that the kernel uses. */
 static const char *const digests[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512" };
@@ -110,7 +120,10 @@ static const char checksum[] = "crc32c";
 	EITHER(OPTIONS, "quorum", res.quorum, words_quorum, 1, NODES_MAX, QUORUM_OFF)              \
 	EITHER(OPTIONS, "quorum-minimum-redundancy", res.quorum_min_redundancy, words_quorum, 1,   \
 	       NODES_MAX, QUORUM_OFF)                                                              \
-	WORD(OPTIONS, "on-no-quorum", res.on_no_quorum, words_on_no_quorum, NO_QUORUM_SUSPEND)
+	WORD(OPTIONS, "on-no-quorum", res.on_no_quorum, words_on_no_quorum, NO_QUORUM_SUSPEND)     \
+	WORD(OPTIONS, "on-no-data-accessible", res.on_no_data, words_on_no_data, NO_DATA_IO_ERROR) \
+	WORD(OPTIONS, "on-suspended-primary-outdated", res.on_suspended_primary_outdated,          \
+	     words_on_outdated, OUTDATED_DISCONNECT)
 
 #define FIELD(f)                                                                                   \
 	.offset = offsetof(struct conf_opts, f), .size = sizeof(((struct conf_opts *)NULL)->f)
@@ -166,6 +179,8 @@ STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32
 STATIC_ASSERT(sizeof(enum wire_protocol) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_io_error) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_no_quorum) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum on_no_data) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum on_outdated) == sizeof(uint32_t), "words are stored as 32 bit");
 
 static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t value)
 {

@@ -57,7 +57,7 @@ must_fail 10 ctl alpha create-md r0/3
 said 'create-md r0/3: the resource has no such volume'
 
 must run ctl alpha help
-for c in create-md dump-md restore-md apply-al wipe-md get-gi show-gi set-gi status up down adjust attach detach connect disconnect primary secondary invalidate \
+for c in create-md dump-md restore-md apply-al wipe-md get-gi show-gi set-gi status up down adjust attach detach connect disconnect primary secondary suspend-io resume-io invalidate \
 	invalidate-remote new-current-uuid wait-sync wait-connect role dstate cstate version shutdown; do
 	said "^  $c "
 	must ctl alpha help "$c" >/dev/null

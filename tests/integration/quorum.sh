@@ -66,6 +66,22 @@ for n in beta gamma; do
 done
 must wait_for 60 "all nodes settled" cluster_settled
 must ctl beta secondary r0
+
+# The same, but alpha gives way by itself.
+sed -i 's/on-no-quorum = "io-error";/on-no-quorum = "suspend-io"; on-suspended-primary-outdated = "force-secondary";/' \
+	"$CLUSTER_DIR/drbdfs.conf"
+for n in alpha beta gamma; do must ctl "$n" adjust r0; done
+must ctl alpha primary r0
+must put_random alpha 0 64
+kill -STOP "${NODE_PID[alpha]}"
+must wait_for 60 "beta to notice" not conn_is beta alpha Connected
+must wait_for 60 "gamma to notice" not conn_is gamma alpha Connected
+must wait_for 30 "beta to become Primary" ctl beta primary r0
+must put_random beta 2560 256
+must ctl beta secondary r0
+kill -CONT "${NODE_PID[alpha]}"
+must wait_for 60 "alpha to give way" role_is alpha Secondary
+must wait_for 60 "all nodes settled" cluster_settled
 no_split_brain
 stop_all
 must_equal_model alpha beta gamma

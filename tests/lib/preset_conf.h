@@ -32,6 +32,11 @@ static inline void preset_resource(struct core_conf *conf, unsigned id)
 	conf->auto_promote_timeout_ds = opts.res.auto_promote_timeout_ds;
 	conf->twopc_timeout_ds = opts.res.twopc_timeout_ds;
 	conf->twopc_retry_timeout_ds = opts.res.twopc_retry_timeout_ds;
+	conf->quorum = opts.res.quorum;
+	conf->quorum_min_redundancy = opts.res.quorum_min_redundancy;
+	conf->on_no_quorum = opts.res.on_no_quorum;
+	conf->on_no_data = opts.res.on_no_data;
+	conf->on_suspended_primary_outdated = opts.res.on_suspended_primary_outdated;
 	conf->volume_count = 1;
 	conf->volumes[0].disk = opts.disk;
 	conf->volumes[0].disk.has_disk = true;

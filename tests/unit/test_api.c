@@ -52,6 +52,8 @@ Test(api, commands)
 		{ "disconnect", "{\"peer\": \"b\"}", CMD_DISCONNECT },
 		{ "primary", "", CMD_PRIMARY },
 		{ "secondary", "{}", CMD_SECONDARY },
+		{ "suspend-io", "{}", CMD_SUSPEND_IO },
+		{ "resume-io", "{}", CMD_RESUME_IO },
 		{ "invalidate", "{\"volume\": 3}", CMD_INVALIDATE },
 		{ "invalidate-remote", "{\"volume\": 3, \"peer\": \"b\"}", CMD_INVALIDATE_REMOTE },
 		{ "new-current-uuid", "{\"volume\": 3, \"clear-bitmap\": true}",
@@ -329,7 +331,10 @@ Test(api, verdicts)
 	(void)str_copy(s.peers[0].reason, STATUS_REASON_MAX, "connection refused");
 	judge(&s, VERDICT_DEGRADED, "gamma is Connecting: connection refused");
 	s.susp_no_data = true;
-	judge(&s, VERDICT_BLOCKED, "no UpToDate data can be reached");
+	judge(&s, VERDICT_BLOCKED, "no UpToDate data can be reached; I/O waits until they can");
+	s.susp_no_data = false;
+	s.susp_user = true;
+	judge(&s, VERDICT_BLOCKED, "suspended by command; I/O waits for resume-io");
 
 	fill(&s);
 	s.peers[1].devices[0].peer_disk = DISK_OUTDATED;
