@@ -15,6 +15,13 @@ static void draw_quorum(struct sim_params *p, struct prng *rng)
 	p->careful = true;
 }
 
+static void draw_suspension(struct sim_params *p, struct prng *rng)
+{
+	p->on_no_data = prng_chance(rng, 1, 4) ? NO_DATA_SUSPEND : NO_DATA_IO_ERROR;
+	p->on_outdated = prng_chance(rng, 1, 3) ? OUTDATED_FORCE_SECONDARY : OUTDATED_DISCONNECT;
+	p->suspends = prng_chance(rng, 1, 8);
+}
+
 void sim_params_draw(struct sim_params *p, struct prng *rng)
 {
 	static const uint8_t sizes[] = { 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 4, 4, 5, 5 };
@@ -53,6 +60,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 		if (prng_chance(rng, 1, 2))
 			p->fault_mask &= (unsigned)prng_u64(rng);
 	} while (p->fault_mask == 0);
+	draw_suspension(p, rng);
 }
 
 /* ---- set-up ---- */
@@ -248,6 +256,7 @@ static void faulted_phase(struct world *w)
 	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
 	world_at(w, NS_SEC, check_event, 0, 0);
 	verify_at_random(w);
+	operator_suspends(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -341,10 +350,17 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);
-	result->failed = true;
-	if (setjmp(w->fail_jmp) == 0) {
+	switch (setjmp(w->fail_jmp)) {
+	case 0:
 		run(w);
 		result->failed = false;
+		break;
+	case SIM_FORKED:
+		result->failed = false;
+		break;
+	default:
+		result->failed = true;
+		break;
 	}
 	result->step = w->step;
 	result->hash = w->hash;

@@ -111,6 +111,8 @@ void node_init(struct world *w, unsigned node)
 	conf->quorum = w->params.quorum;
 	conf->quorum_min_redundancy = w->params.quorum_min_redundancy;
 	conf->on_no_quorum = w->params.on_no_quorum;
+	conf->on_no_data = w->params.on_no_data;
+	conf->on_suspended_primary_outdated = w->params.on_outdated;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 

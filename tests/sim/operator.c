@@ -114,12 +114,43 @@ static void look_after_disk(struct world *w, unsigned node)
 			     attached, 0);
 }
 
+/* ---- application I/O that waits by command ---- */
+
+static void resume(struct world *w, unsigned node)
+{
+	if (w->nodes[node].up && node_status(w, node)->susp_user)
+		node_command(w, node, (struct ev_command){ .cmd = CMD_RESUME_IO }, NULL, 0);
+}
+
+static void suspend_event(struct world *w, uint64_t a, uint64_t b)
+{
+	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
+
+	(void)a;
+	(void)b;
+	if (!w->faults_on)
+		return;
+	for (unsigned n = 0; n < w->node_count; n++)
+		resume(w, n);
+	if (w->nodes[node].up && prng_chance(&w->rng, 1, 2))
+		node_command(w, node, (struct ev_command){ .cmd = CMD_SUSPEND_IO }, NULL, 0);
+	world_at(w, prng_exp(&w->rng, 2 * NS_SEC), suspend_event, 0, 0);
+}
+
+void operator_suspends(struct world *w)
+{
+	if (w->params.suspends)
+		world_at(w, prng_exp(&w->rng, 2 * NS_SEC), suspend_event, 0, 0);
+}
+
 static void look_event(struct world *w, uint64_t a, uint64_t b)
 {
 	(void)a;
 	(void)b;
-	for (unsigned x = 0; x < w->node_count; x++)
+	for (unsigned x = 0; x < w->node_count; x++) {
+		resume(w, x);
 		look_after_disk(w, x);
+	}
 	if (!w->split_brain_ok && w->params.quorum == QUORUM_OFF) {
 		world_at(w, LOOK_NS, look_event, 0, 0);
 		return;

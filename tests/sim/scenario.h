@@ -22,6 +22,7 @@ extern const struct scenario scenarios_h_no_disk[];
 extern const struct scenario scenarios_h_decide[];
 extern const struct scenario scenarios_h_hang[];
 extern const struct scenario scenarios_operator[];
+extern const struct scenario scenarios_quorum[];
 
 void sc_begin(struct world *w, unsigned nodes);
 /* A Primary, block 0 written; then B is parted from A and misses the other blocks. */

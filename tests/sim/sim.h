@@ -62,6 +62,9 @@ struct sim_params {
 	uint32_t quorum;          /* and a second application that only quorum keeps away */
 	uint32_t quorum_min_redundancy;
 	enum on_no_quorum on_no_quorum;
+	enum on_no_data on_no_data;
+	enum on_outdated on_outdated;
+	bool suspends;            /* suspend-io and resume-io now and then */
 	bool tiebreaker;          /* the last node has no disk */
 };
 
@@ -132,7 +135,7 @@ struct disk_op {
 	uint64_t gen;        /* of the slot, to recognise late completions */
 };
 
-#define DISK_OPS_MAX 4096
+#define DISK_OPS_MAX 1024
 
 struct disk_block {
 	uint32_t life;
@@ -479,6 +482,7 @@ struct rival {
 	/* Order numbers: last opened; first acknowledgement by another node since then. */
 	uint64_t opened_at[SIM_NODES_MAX];
 	uint64_t foreign_first[SIM_NODES_MAX];
+	bool foreign_lesser[SIM_NODES_MAX]; /* a disk that is not good had a vote in that */
 };
 
 void rival_reset(struct world *w);
@@ -561,6 +565,8 @@ void verify_phase(struct world *w);
 /* From now on somebody looks after detached disks,
  * and where lineages may fork after split brains. */
 void operator_start(struct world *w);
+/* In the phase with faults: suspend-io and resume-io now and then. */
+void operator_suspends(struct world *w);
 
 #define SIM_DAMAGE_MAX 6U
 
@@ -648,6 +654,9 @@ void world_run_for(struct world *w, uint64_t ns);
 /* Runs until pred or the limit; true when pred held. */
 bool world_run_until(struct world *w, bool (*pred)(struct world *w), uint64_t limit_ns);
 /* Ends the life with a violation. */
+/* The life ends here, and nothing is wrong: the options allow what nobody can judge from now on. */
+#define SIM_FORKED 2
+_Noreturn void sim_forked(struct world *w, const char *what);
 _Noreturn void sim_fail(struct world *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sim_trace(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

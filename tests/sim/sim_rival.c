@@ -32,6 +32,26 @@ bool quorum_superseded(const struct world *w, unsigned node)
 	return w->rival.foreign_first[node] != SIM_NEVER;
 }
 
+/*
+ * A disk that is not UpToDate votes for whoever it is connected to, also for one that does not have
+ * the data it was being resynced to; quorum-minimum-redundancy is there to prevent that.
+ */
+static bool lesser_vote(struct world *w, unsigned node)
+{
+	const struct resource_status *st = node_status(w, node);
+
+	if (w->params.quorum_min_redundancy != QUORUM_OFF)
+		return false;
+	for (unsigned p = 0; p < st->peer_count; p++) {
+		enum disk_state pdsk = st->peers[p].devices[0].peer_disk;
+
+		if (st->peers[p].conn == CONN_CONNECTED && pdsk >= DISK_INCONSISTENT &&
+		    pdsk < DISK_UP_TO_DATE)
+			return true;
+	}
+	return st->volumes[0].disk != DISK_UP_TO_DATE;
+}
+
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
 {
 	struct rival *r = &w->rival;
@@ -46,6 +66,9 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 		sim_fail(w, "S10: node %u has no quorum and ends a write with %d", node, error);
 	if (error)
 		return;
+	if (w->oracle.ops[write].issue > r->foreign_first[node] &&
+	    (r->foreign_lesser[node] || lesser_vote(w, node)))
+		sim_forked(w, "two Primaries got quorum in turn by a disk that is not UpToDate");
 	if (w->oracle.ops[write].issue > r->foreign_first[node])
 		sim_fail(w, "S9: node %u completes a write that began after another node's was "
 			    "completed, and it was not opened since", node);
@@ -54,8 +77,10 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 	if (quorum_superseded(w, node))
 		return;
 	for (unsigned i = 0; i < w->node_count; i++) {
-		if (i != node && r->foreign_first[i] == SIM_NEVER)
-			r->foreign_first[i] = ++w->oracle.clock;
+		if (i == node || r->foreign_first[i] != SIM_NEVER)
+			continue;
+		r->foreign_first[i] = ++w->oracle.clock;
+		r->foreign_lesser[i] = lesser_vote(w, node);
 	}
 }
 

@@ -184,6 +184,13 @@ void sim_trace(struct world *w, const char *fmt, ...)
 	putchar('\n');
 }
 
+void sim_forked(struct world *w, const char *what)
+{
+	snprintf(w->why, sizeof(w->why), "%s", what);
+	sim_trace(w, "FORKED %s", w->why);
+	longjmp(w->fail_jmp, SIM_FORKED);
+}
+
 void sim_fail(struct world *w, const char *fmt, ...)
 {
 	va_list ap;

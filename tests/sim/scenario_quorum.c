@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scenarios about quorum, Primaries without a disk,
+ * and answers that wait (states-and-resync 4.8). */
+#include "scenario.h"
+
+static void begin(struct world *w, uint32_t min_redundancy)
+{
+	struct sim_params *p = life_plain(w, 1, 3);
+
+	p->quorum = QUORUM_MAJORITY;
+	p->quorum_min_redundancy = min_redundancy;
+	life_set_up(w);
+}
+
+static enum disk_state disk_of_node(struct world *w, unsigned node)
+{
+	return node_status(w, node)->volumes[0].disk;
+}
+
+static bool same_block(struct world *w, unsigned a, unsigned b, uint64_t block)
+{
+	uint64_t s = block * BM_BLOCK_SECTORS;
+
+	return disk_peek(&w->nodes[a].disk, s) == disk_peek(&w->nodes[b].disk, s);
+}
+
+static bool all_answered(struct world *w)
+{
+	return w->app.in_flight == 0;
+}
+
+/* The disk of A fails with a write; A goes on through the others. */
+static void lose_disk(struct world *w, unsigned node)
+{
+	w->nodes[node].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, node, DISK_DISKLESS);
+}
+
+static void attach(struct world *w, unsigned node)
+{
+	if (disk_of_node(w, node) == DISK_DISKLESS)
+		sc_attach(w, node);
+}
+
+/* A is Primary without a disk when it is lost: the next Primary makes a new generation,
+ * although the reference towards A says already that its disk is behind. */
+static void primary_without_disk_is_lost(struct world *w)
+{
+	uint64_t shared;
+
+	begin(w, QUORUM_OFF);
+	sc_open(w, A);
+	sc_write(w, 1);
+	lose_disk(w, A);
+	sc_wait(w, 1000);
+	shared = sc_uuid(w, B);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_write_elsewhere(w, B, 5);
+	sc_expect(w, sc_uuid(w, B) != shared, "A does not know what B has written");
+}
+
+/*
+ * A is Primary without a disk and without quorum, its write is on C only; B comes back with the
+ * same generation: that does not make B good, and with B alone there is no answer.
+ */
+static void suspended_primary_meets(struct world *w, bool alone)
+{
+	begin(w, QUORUM_MAJORITY);
+	sc_open(w, A);
+	sc_write(w, 1);
+	lose_disk(w, A);
+	sc_wait(w, 1000);
+	simnet_stall(w, A, B, STREAM_DATA, 30 * NS_SEC);
+	sc_write_async(w, 3);
+	sc_wait(w, 20);
+	simnet_cut(w, A, B, false);
+	simnet_stall(w, A, B, STREAM_DATA, 0);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	if (alone)
+		sc_part(w, B, C);
+	sc_expect(w, !same_block(w, B, C, 3) && w->app.in_flight == 1, "the write is on C only");
+	sc_wait(w, 5);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	for (unsigned i = 0; i < 40; i++) {
+		sc_wait(w, 5);
+		sc_expect(w, same_block(w, B, C, 3) ||
+				     (w->app.in_flight == 1 &&
+				      (alone || disk_of_node(w, B) != DISK_UP_TO_DATE)),
+			  "B is good only with the write");
+	}
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	attach(w, A);
+	life_expect_converged(w);
+}
+
+static void suspended_primary_meets_outdated(struct world *w)
+{
+	suspended_primary_meets(w, false);
+}
+
+static void suspended_primary_meets_unaware(struct world *w)
+{
+	suspended_primary_meets(w, true);
+}
+
+/* A is Primary and sync target of B, whose disk fails with a write that C has. It is not answered
+ * before C is in a generation that B does not have, however late B's state comes. */
+static void write_fails_at_the_source(struct world *w)
+{
+	uint64_t before;
+
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	lose_disk(w, A);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write(w, 10 + 3 * i);
+	simnet_hold_type(w, B, A, P_RS_DATA_REPLY, NS_SEC);
+	simnet_hold_type(w, C, A, P_RS_DATA_REPLY, NS_SEC);
+	sc_attach(w, A);
+	sc_wait(w, 20);
+	before = sc_uuid(w, B);
+	for (unsigned n = B; n <= C; n++) {
+		const struct status_peer *sp = status_peer(node_status(w, A), n);
+
+		if (sp->devices[0].repl == REPL_SYNC_TARGET)
+			w->nodes[n].disk.fail_writes = 1;
+	}
+	sc_write_async(w, 7);
+	world_run_until(w, all_answered, 200 * NS_MS);
+	sc_expect(w, disk_of_node(w, A) == DISK_INCONSISTENT &&
+			     (disk_of_node(w, B) == DISK_DISKLESS ||
+			      disk_of_node(w, C) == DISK_DISKLESS),
+		  "the source has lost its disk");
+	sc_expect(w, w->app.in_flight || (sc_uuid(w, C) ? sc_uuid(w, C) : sc_uuid(w, B)) != before,
+		  "a generation of its own");
+	sc_wait(w, 1000);
+	attach(w, B);
+	attach(w, C);
+	life_expect_converged(w);
+}
+
+/* A was Primary when it crashed; B, resynced from it, is Primary. The mark of A's crash ends, also
+ * when the last acknowledgement of the resync comes after B's state. */
+static void crash_mark_ends(struct world *w)
+{
+	const struct md_super *md;
+
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	for (unsigned i = 0; i < 20; i++)
+		sc_write(w, 10 + 3 * i);
+	sc_kill(w, A);
+	sc_start(w, A);
+	sc_wait(w, 200);
+	w->nodes[B].disk.stall_until_ns = w->now_ns + 20 * NS_SEC;
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_open(w, B);
+	simnet_hold_type(w, B, A, P_RS_WRITE_ACK, 300 * NS_MS);
+	w->nodes[B].disk.stall_until_ns = 0;
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait(w, 3000);
+	md = core_md(w->nodes[A].core, SIM_VNR);
+	sc_expect(w, md && !(md->flags & MDF_CRASHED_PRIMARY), "the crash is over");
+	life_expect_converged(w);
+}
+
+/* The tie-breaker hears of the generation that B makes
+ * without C before A knows that B is Primary. */
+static void tiebreaker_hears_first(struct world *w)
+{
+	struct sim_params *p = life_plain(w, 1, 4);
+
+	p->quorum = QUORUM_MAJORITY;
+	p->tiebreaker = true;
+	life_set_up(w);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	simnet_hold_type(w, B, A, P_TWOPC_COMMIT, 300 * NS_MS);
+	sc_open(w, B);
+	sc_write_async(w, 1);
+	for (unsigned i = 0; i < 40; i++) {
+		sc_wait(w, 10);
+		sc_expect(w, disk_of_node(w, A) == DISK_UP_TO_DATE, "nobody went on without A");
+	}
+	sc_expect(w, w->app.in_flight == 0, "the write is done");
+}
+
+/* B becomes good while A, Primary without a disk, makes a generation: what B has told of its disk
+ * and what it tells of its generation come in the wrong order. */
+static void report_crosses_generation(struct world *w)
+{
+	begin(w, QUORUM_MAJORITY);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write(w, 10 + 3 * i);
+	lose_disk(w, A);
+	sc_wait(w, 500);
+	sc_write_async(w, 5);
+	w->nodes[B].disk.stall_until_ns = w->now_ns + 20 * NS_SEC;
+	sc_start(w, B);
+	w->nodes[B].disk.stall_until_ns = 0;
+	sc_wait_repl(w, B, C, REPL_SYNC_TARGET);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	simnet_hold_type(w, B, A, P_UUIDS110, 300 * NS_MS);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait(w, 3000);
+	sc_expect(w, status_peer_uptodate(node_status(w, A), B), "A takes B for good");
+	sc_expect(w, w->app.in_flight == 0, "the writes are answered");
+	attach(w, A);
+	life_expect_converged(w);
+}
+
+/* A's disk fails with a write that B has: it is answered when B has the generation that says so on
+ * its disk, or B's own failure would bring A's disk back without the write. */
+static void answer_waits_for_generation(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[A].disk.fail_writes = 1;
+	w->nodes[A].disk.stall_until_ns = w->now_ns + 20 * NS_MS;
+	sc_write_async(w, 2);
+	sc_wait(w, 10);
+	w->nodes[B].disk.fail_meta = 1;
+	sc_wait(w, 500);
+	sc_expect(w, disk_of_node(w, A) == DISK_DISKLESS, "A has lost its disk");
+	sc_expect(w, disk_of_node(w, B) == DISK_DISKLESS, "B could not write the generation");
+	w->nodes[B].disk.fail_meta = 0;
+	attach(w, B);
+	attach(w, A);
+	life_expect_converged(w);
+}
+
+/* A makes a generation that gets onto no disk, and loses its own. When all disks are in sight it
+ * takes its own back; the connection is lost before that is settled. */
+static void generation_on_no_disk(struct world *w)
+{
+	life_plain(w, 1, 2)->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, B, -1, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_part(w, A, B);
+	simnet_stall(w, A, B, -1, 0);
+	sc_wait(w, 1000);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	simnet_stall(w, B, A, -1, 10 * NS_SEC);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	sc_wait(w, 50);
+	sc_part(w, A, B);
+	simnet_stall(w, B, A, -1, 0);
+	sc_wait_disk(w, A, DISK_OUTDATED);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_quorum[] = {
+	{ "primary-without-disk-is-lost", primary_without_disk_is_lost },
+	{ "suspended-primary-meets-outdated", suspended_primary_meets_outdated },
+	{ "suspended-primary-meets-unaware", suspended_primary_meets_unaware },
+	{ "write-fails-at-the-source", write_fails_at_the_source },
+	{ "crash-mark-ends", crash_mark_ends },
+	{ "tiebreaker-hears-first", tiebreaker_hears_first },
+	{ "report-crosses-generation", report_crosses_generation },
+	{ "answer-waits-for-generation", answer_waits_for_generation },
+	{ "generation-on-no-disk", generation_on_no_disk },
+	{ NULL, NULL },
+};
