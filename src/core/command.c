@@ -143,8 +143,9 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 	case CMD_CLOSE:
 		break;
 	case CMD_SUSPEND_IO:
-	case CMD_RESUME_IO:
 		return command_suspend_io(core, ev);
+	case CMD_RESUME_IO:
+		return command_resume_io(core, ev);
 	case CMD_SHUTDOWN:
 		return command_shutdown(core, ev);
 	}

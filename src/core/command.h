@@ -37,6 +37,7 @@ bool command_io_settled(struct core *core);
 
 /* command_io.c */
 enum command_progress command_suspend_io(struct core *core, const struct ev_command *ev);
+enum command_progress command_resume_io(struct core *core, const struct ev_command *ev);
 
 /* command_disk.c */
 enum command_progress command_attach(struct core *core, const struct ev_command *ev);

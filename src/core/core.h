@@ -221,7 +221,7 @@ enum core_command {
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
-	CMD_SUSPEND_IO,          /* new application I/O waits */
+	CMD_SUSPEND_IO,          /* new I/O waits; replies when what has begun is done */
 	CMD_RESUME_IO,           /* also what waits for data goes on, and fails */
 	CMD_SHUTDOWN,            /* demote, disconnect all, detach all; replies when all is quiet */
 };

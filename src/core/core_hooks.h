@@ -225,6 +225,9 @@ void uuid_twopc_over(struct core *core);
 void uuid_tell_exposed(struct core *core, struct volume *vol);
 /* Our disk has this generation, or had it once. */
 bool uuid_known(const struct volume *vol, uint64_t uuid);
+/* Something of the application has begun and has no answer; the end of it sets WORK_COMMAND while
+ * I/O is suspended by command. */
+bool request_under_way(const struct core *core);
 /* A write without an answer has begun that this node does not have. */
 bool request_unanswered_without(const struct core *core, const struct volume *vol, unsigned node);
 /* Writes under way complete without a lost peer:

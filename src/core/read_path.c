@@ -18,7 +18,7 @@ static void complete(struct core *core, struct request *req, int error, struct p
 	if (!error)
 		core->vol[req->v]->read_sectors += req->bytes / SECTOR_BYTES;
 	req->completed = true;
-	core->req.vol[req->v].requests--;
+	request_answered(core, req);
 	request_free(core, req);
 }
 

@@ -197,7 +197,7 @@ void request_complete(struct core *core, struct request *req, int error)
 	ASSERT(!req->completed);
 	req->completed = true;
 	core_payload_put(core, &req->payload);
-	core->req.vol[req->v].requests--;
+	request_answered(core, req);
 	if (req->whole)
 		split_piece_done(core, req->whole, req->bytes, error);
 	else
@@ -566,6 +566,25 @@ void request_new_epoch(struct core *core)
 bool request_volume_idle(const struct core *core, const struct volume *vol)
 {
 	return core->req.vol[vol->v].requests == 0;
+}
+
+/* Pieces of a split request are begun by its own, the rest of it waits with the next one. */
+bool request_under_way(const struct core *core)
+{
+	uint32_t unanswered = 0, waiting = 0;
+
+	FOR_EACH_VOLUME(core, vol)
+		unanswered += core->req.vol[vol->v].requests;
+	LIST_FOR_EACH(it, &core->req.gated)
+		waiting += LIST_ENTRY(it, struct request, link)->whole ? 2 : 1;
+	return unanswered > waiting;
+}
+
+void request_answered(struct core *core, const struct request *req)
+{
+	core->req.vol[req->v].requests--;
+	if (core->st.susp_user)
+		core_work(core, WORK_COMMAND);
 }
 
 bool request_settle(struct core *core)

@@ -296,6 +296,8 @@ void request_copies_doubtful(struct core *core, const struct volume *vol, uint64
 /* request.c */
 void request_complete(struct core *core, struct request *req, int error);
 void request_free(struct core *core, struct request *req);
+/* It has its answer. */
+void request_answered(struct core *core, const struct request *req);
 /* A read or flush that has begun begins once more when I/O goes on; it is on no list. */
 void request_wait_again(struct core *core, struct request *req);
 /* Writable local disk. */

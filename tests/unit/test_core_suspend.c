@@ -151,6 +151,34 @@ Test(suspend_io, reads_and_writes_wait_for_resume_io)
 	pair_free(p);
 }
 
+Test(suspend_io, the_reply_comes_when_what_has_begun_is_done)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ 0 });
+	struct ev_command suspend = { .cmd = CMD_SUSPEND_IO };
+	uint64_t cookie;
+	int rc;
+
+	pair_up_to_date(p);
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS, "%s", pair_text(p));
+	pair_hold(p, 0, 1, STREAM_DATA, true);
+	pair_submit_write(p, 0, 8, 8, 200);
+	pair_run(p);
+	cookie = pair_submit_command(p, 0, &suspend);
+	pair_run(p);
+	pair_submit_write(p, 0, 16, 8, 300);
+	pair_run(p);
+	cr_assert_not(pair_replied(p, cookie, &rc), "a write is on its way");
+	pair_hold(p, 0, 1, STREAM_DATA, false);
+	pair_run(p);
+	cr_assert(pair_replied(p, cookie, &rc));
+	cr_assert_eq(rc, SS_SUCCESS);
+	cr_assert_eq(pair_disk_tag(p, 1, 8), 200);
+	cr_assert_eq(pair_outstanding(p), 1, "the other one waits");
+	cr_assert_eq(pair_simple(p, 0, CMD_RESUME_IO), SS_SUCCESS);
+	cr_assert_eq(pair_disk_tag(p, 1, 16), 300);
+	pair_free(p);
+}
+
 Test(suspend_io, a_forced_demotion_ends_it)
 {
 	struct pair *p = pair_new(&(struct pair_opts){ 0 });
