@@ -223,6 +223,9 @@ void uuid_update_exposed(struct core *core, struct volume *vol);
 void uuid_twopc_over(struct core *core);
 /* A node without its disk says which data it vouches for, or that somebody went on from them. */
 void uuid_tell_exposed(struct core *core, struct volume *vol);
+/* This Primary made it without a disk, answered nothing in it and went on from the one before,
+ * for it has not heard that a disk has it. */
+bool uuid_was_lost(const struct volume *vol, uint64_t uuid);
 /* Our disk has this generation, or had it once. */
 bool uuid_known(const struct volume *vol, uint64_t uuid);
 /* Something of the application has begun and has no answer; the end of it sets WORK_COMMAND while

@@ -84,7 +84,8 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 		return true;
 	/* Without a disk only the generation that this node has shown was told. */
 	if (!pd->sent_valid)
-		return pd->sent.current != vol->exposed_uuid;
+		return pd->sent.current != vol->exposed_uuid ||
+		       (pd->uuids_valid && uuid_was_lost(vol, pd->uuids.current));
 	uuid_fill(core, peer, vol, 0, 0, &own);
 	return vol->bump_seq || pd->sent.current != own.current ||
 	       pd->sent_bitmap != vol->md.peers[pd->p].bitmap_uuid ||

@@ -259,6 +259,15 @@ static void take_back_exposed(struct core *core, struct volume *vol)
 	vol->new_uuid_wanted = true;
 }
 
+bool uuid_was_lost(const struct volume *vol, uint64_t uuid)
+{
+	for (unsigned i = 0; i < vol->lost_uuids; i++) {
+		if (uuid_eq(vol->lost_uuid[i], uuid))
+			return true;
+	}
+	return false;
+}
+
 bool uuid_bump_running(const struct core *core)
 {
 	FOR_EACH_VOLUME(core, vol) {

@@ -404,6 +404,10 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
+	/* It got onto a disk after all. */
+	if (!vol->awaits_disk && uuid_was_lost(vol, pd->uuids.current) &&
+	    !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE))
+		vol->exposed_uuid = pd->uuids.current;
 	if (uuid_peer_follows(pd, vol)) {
 		vol->awaits_disk = false;
 		vol->lost_uuids = 0;

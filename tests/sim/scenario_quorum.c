@@ -270,6 +270,43 @@ static void generation_on_no_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A makes a generation when its disk fails, B takes it over, and A does not hear of that before the
+ * connection is lost: what A goes on from is the one before, and what B has is A's as well. */
+static void generation_not_known_to_be_taken(struct world *w, bool attach_first)
+{
+	life_plain(w, 1, 2)->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, B, A, -1, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 20);
+	sc_part(w, A, B);
+	simnet_stall(w, B, A, -1, 0);
+	sc_wait(w, 1000);
+	if (attach_first) {
+		attach(w, A);
+		sc_wait_disk(w, A, DISK_OUTDATED);
+	}
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_expect(w, world_run_until(w, all_answered, 30 * NS_SEC), "what waits is answered");
+	attach(w, A);
+	life_expect_converged(w);
+}
+
+static void generation_taken_unheard(struct world *w)
+{
+	generation_not_known_to_be_taken(w, false);
+}
+
+static void generation_taken_unheard_attached(struct world *w)
+{
+	generation_not_known_to_be_taken(w, true);
+}
+
 const struct scenario scenarios_quorum[] = {
 	{ "primary-without-disk-is-lost", primary_without_disk_is_lost },
 	{ "suspended-primary-meets-outdated", suspended_primary_meets_outdated },
@@ -280,5 +317,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "report-crosses-generation", report_crosses_generation },
 	{ "answer-waits-for-generation", answer_waits_for_generation },
 	{ "generation-on-no-disk", generation_on_no_disk },
+	{ "generation-taken-unheard", generation_taken_unheard },
+	{ "generation-taken-unheard-attached", generation_taken_unheard_attached },
 	{ NULL, NULL },
 };
