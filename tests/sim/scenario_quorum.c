@@ -307,6 +307,94 @@ static void generation_taken_unheard_attached(struct world *w)
 	generation_not_known_to_be_taken(w, true);
 }
 
+/* H26: A loses C and then quorum; when it has quorum again through C, and later B, both get what
+ * they lack. */
+static void h26_resync_after_quorum(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_write(w, 2);
+	sc_part(w, A, B);
+	sc_write_async(w, 3);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.in_flight == 1, "the write waits for quorum");
+	sc_start(w, C);
+	sc_expect(w, world_run_until(w, all_answered, 30 * NS_SEC), "C gives quorum");
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_expect(w, same_block(w, A, C, 2) && same_block(w, A, C, 3), "C has all writes");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+static bool role_is_secondary(struct world *w)
+{
+	return node_status(w, A)->role == ROLE_SECONDARY;
+}
+
+/* H48: A is cut off, and its ping-timeout is so long that it does not notice; B takes over. What A
+ * has begun since is not answered, and it gives way. */
+static void h48_late_notice(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_kill(w, A);
+	w->nodes[A].conf.on_suspended_primary_outdated = OUTDATED_FORCE_SECONDARY;
+	for (unsigned i = 0; i < w->nodes[A].conf.peer_count; i++)
+		w->nodes[A].conf.peers[i].net.ping_timeout_ds = 300;
+	sc_start(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, A, B);
+	sc_unplug(w, A, C);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_write_async(w, 2);
+	sc_write_elsewhere(w, B, 5);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_OPEN, .vnr = SIM_VNR, .write = true }, 0);
+	sc_expect(w, node_status(w, A)->volumes[0].quorum, "A has not noticed");
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.in_flight == 1, "what A has begun waits");
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_CLOSE, .vnr = SIM_VNR, .write = true }, 0);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_expect(w, world_run_until(w, role_is_secondary, 30 * NS_SEC), "A gives way");
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	life_expect_converged(w);
+	sc_expect(w, w->app.in_flight == 0, "what A had begun has failed");
+}
+
+/* H62: requests wait for quorum; the node connects and obeys all the same. */
+static void h62_work_while_requests_wait(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, B, STREAM_DATA, 60 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write_async(w, 2 + 3 * i);
+	sc_wait(w, 20);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	simnet_stall(w, A, B, STREAM_DATA, 0);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.in_flight == 8, "the writes wait for quorum");
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = C }, SS_SUCCESS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_CONNECT, .peer = C }, SS_SUCCESS);
+	sc_expect(w, w->app.in_flight == 8, "they wait still");
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_expect(w, world_run_until(w, all_answered, 5 * NS_SEC), "C gives quorum");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_quorum[] = {
 	{ "primary-without-disk-is-lost", primary_without_disk_is_lost },
 	{ "suspended-primary-meets-outdated", suspended_primary_meets_outdated },
@@ -319,5 +407,8 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-on-no-disk", generation_on_no_disk },
 	{ "generation-taken-unheard", generation_taken_unheard },
 	{ "generation-taken-unheard-attached", generation_taken_unheard_attached },
+	{ "H26-resync-after-quorum", h26_resync_after_quorum },
+	{ "H48-late-notice", h48_late_notice },
+	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
 	{ NULL, NULL },
 };
