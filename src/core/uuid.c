@@ -222,8 +222,11 @@ static void bump_diskless(struct core *core, struct volume *vol)
 
 	if (!somebody_is_missing(core, vol))
 		return;
+	/* The one before this may be on a disk, though nobody has told of it. */
 	if (!vol->awaits_disk)
 		vol->exposed_before = vol->exposed_uuid;
+	else if (vol->lost_uuids < LOST_UUIDS_MAX)
+		vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
 	/* Should a node that is out of sight have one of them after all, it is older. */
 	for (unsigned i = 0; i < vol->lost_uuids; i++) {
 		vol->exposed_uuid = vol->lost_uuid[i];
@@ -572,12 +575,14 @@ void uuid_settle_crash(struct core *core, struct volume *vol)
 	md_dirty(core, vol);
 }
 
+/* A peer that comes back must hear, without a write, of what a lost one may have. */
 void uuid_bump_for_writes(struct core *core)
 {
 	bool busy = false;
 
 	FOR_EACH_VOLUME(core, vol)
-		busy |= vol->new_uuid_wanted && !request_volume_idle(core, vol);
+		busy |= vol->new_uuid_wanted &&
+			(vol->lost_uuids || !request_volume_idle(core, vol));
 	if (busy)
 		uuid_bump_if_wanted(core);
 }
@@ -595,7 +600,6 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		note_given_away(core, old, vol);
 		if (core->st.role != ROLE_PRIMARY) {
 			vol->new_uuid_wanted = vol->absent_forgotten = vol->awaits_disk = false;
-			vol->lost_uuids = 0;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;

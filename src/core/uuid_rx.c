@@ -406,11 +406,15 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	pd->current_uuid_rx = 0;
 	/* It got onto a disk after all. */
 	if (!vol->awaits_disk && uuid_was_lost(vol, pd->uuids.current) &&
-	    !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE))
+	    !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE)) {
 		vol->exposed_uuid = pd->uuids.current;
-	if (uuid_peer_follows(pd, vol)) {
-		vol->awaits_disk = false;
 		vol->lost_uuids = 0;
+	}
+	if (uuid_peer_follows(pd, vol)) {
+		/* Not yet where a Primary will make one after them. */
+		if (vol->awaits_disk || core->st.role != ROLE_PRIMARY)
+			vol->lost_uuids = 0;
+		vol->awaits_disk = false;
 	}
 	/* Answers may wait for the peer to follow. */
 	if (core->req.answers_held)

@@ -63,15 +63,14 @@ void volume_attach(struct core *core, struct volume *vol)
 
 /*
  * This node is Primary with another generation, and no disk in sight is good: the one that has it
- * is out of sight. When all are in sight it never got onto a disk, and nothing was answered in it:
- * what counts is the disk's own again.
+ * is out of sight, or may be. When all are in sight it never got onto a disk, and nothing was
+ * answered in it: what counts is the disk's own again.
  */
 static const char *check_generation(const struct core *core, struct volume *vol)
 {
-	bool all = true;
+	bool own = uuid_eq(vol->exposed_uuid, vol->md.current_uuid), all = true;
 
-	if (core->st.role != ROLE_PRIMARY || !vol->exposed_uuid ||
-	    uuid_eq(vol->exposed_uuid, vol->md.current_uuid))
+	if (core->st.role != ROLE_PRIMARY || !vol->exposed_uuid || (own && !vol->lost_uuids))
 		return NULL;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
@@ -80,12 +79,14 @@ static const char *check_generation(const struct core *core, struct volume *vol)
 			return NULL;
 		if (peer->conf->has_disk[vol->v] &&
 		    (repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
-		     uuid_eq(pd->uuids.current, vol->exposed_uuid)))
+		     uuid_was_lost(vol, pd->uuids.current) ||
+		     (!own && uuid_eq(pd->uuids.current, vol->exposed_uuid))))
 			all = false;
 	}
 	if (!all)
 		return "the data is not of the generation in use, and no peer has it";
 	vol->exposed_uuid = vol->md.current_uuid;
+	vol->lost_uuids = 0;
 	return NULL;
 }
 

@@ -287,8 +287,10 @@ static void generation_not_known_to_be_taken(struct world *w, bool attach_first)
 	simnet_stall(w, B, A, -1, 0);
 	sc_wait(w, 1000);
 	if (attach_first) {
-		attach(w, A);
-		sc_wait_disk(w, A, DISK_OUTDATED);
+		node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL,
+			     0);
+		sc_wait(w, 1000);
+		sc_expect(w, disk_of_node(w, A) == DISK_DISKLESS, "B may have newer data");
 	}
 	sc_join(w, A, B);
 	sc_wait_conn(w, A, B, CONN_CONNECTED);
@@ -302,9 +304,57 @@ static void generation_taken_unheard(struct world *w)
 	generation_not_known_to_be_taken(w, false);
 }
 
-static void generation_taken_unheard_attached(struct world *w)
+static void generation_taken_unheard_attach(struct world *w)
 {
 	generation_not_known_to_be_taken(w, true);
+}
+
+/* What A makes when its disk fails gets to C alone, and A does not hear of it; A goes on with B,
+ * with what has waited or after a rest, and C has older data. */
+static void generation_goes_to_one(struct world *w, enum on_no_data on_no_data)
+{
+	life_plain(w, 1, 3)->on_no_data = on_no_data;
+	life_set_up(w);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, B, -1, 30 * NS_SEC);
+	simnet_stall(w, C, A, -1, 30 * NS_SEC);
+	simnet_stall(w, C, B, -1, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 20);
+	sc_part(w, B, C);
+	sc_part(w, A, C);
+	sc_part(w, A, B);
+	simnet_stall(w, A, B, -1, 0);
+	simnet_stall(w, C, A, -1, 0);
+	simnet_stall(w, C, B, -1, 0);
+	sc_expect(w, sc_uuid(w, B) != sc_uuid(w, C), "only C has it");
+	sc_wait(w, 1000);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_expect(w, world_run_until(w, all_answered, 30 * NS_SEC), "what waits is answered");
+	attach(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	if (w->app.phase == APP_IDLE)
+		sc_open(w, A);
+	sc_write(w, 3);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	life_expect_converged(w);
+}
+
+static void generation_taken_by_one(struct world *w)
+{
+	generation_goes_to_one(w, NO_DATA_SUSPEND);
+}
+
+static void generation_taken_by_one_idle(struct world *w)
+{
+	generation_goes_to_one(w, NO_DATA_IO_ERROR);
 }
 
 /* H26: A loses C and then quorum; when it has quorum again through C, and later B, both get what
@@ -406,7 +456,9 @@ const struct scenario scenarios_quorum[] = {
 	{ "answer-waits-for-generation", answer_waits_for_generation },
 	{ "generation-on-no-disk", generation_on_no_disk },
 	{ "generation-taken-unheard", generation_taken_unheard },
-	{ "generation-taken-unheard-attached", generation_taken_unheard_attached },
+	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
+	{ "generation-taken-by-one", generation_taken_by_one },
+	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
 	{ "H48-late-notice", h48_late_notice },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
