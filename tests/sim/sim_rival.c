@@ -124,6 +124,8 @@ static void try_open(struct world *w)
 		return;
 	if (!app_lineage_ok(w, node))
 		return;
+	/* It may have become the copy of one a moment ago. */
+	app_track_suspects(w);
 	if (w->app.suspect[node] && oracle_check_node(w, node) != SIM_NEVER)
 		return;
 	r->phase = APP_OPENING;
