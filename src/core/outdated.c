@@ -36,6 +36,23 @@ static bool shows_our_data(const struct core *core, const struct volume *vol,
 }
 
 /*
+ * Outdated as well, or the target of somebody: at our generation it has nothing newer, and the next
+ * resync between the two will be from here.
+ */
+static bool is_behind(const struct core *core, const struct volume *vol, const struct peer *peer)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+	enum disk_state pdsk = pdsk_of(core, pd);
+
+	if (disk_of(core, vol) != DISK_OUTDATED || cluster_primaries(core, &core->st) ||
+	    repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
+	    !uuid_eq(pd->uuids.current, vol->md.current_uuid) || resync_source_unstable(core, pd))
+		return false;
+	return pdsk == DISK_INCONSISTENT ||
+	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol));
+}
+
+/*
  * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the
  * same generation is in sight, or all disks there are, then that did not happen or is over. A good
  * disk beside a Primary may be ahead, but without one a Primary has nowhere to write to.
@@ -55,7 +72,7 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 			continue;
 		any = true;
 		if (!same_data(core, vol, pd))
-			all &= shows_our_data(core, vol, peer);
+			all &= shows_our_data(core, vol, peer) || is_behind(core, vol, peer);
 		else
 			good |= pdsk_of(core, pd) == DISK_UP_TO_DATE;
 	}

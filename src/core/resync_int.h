@@ -140,6 +140,8 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol);
 /* Ours is one that the connected peer's led to. */
 bool sync_is_older(const struct core *core, const struct peer *peer, const struct volume *vol);
+/* By what both have told, a resync between the two would be from here. */
+bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol);
 
 /* ---- outdated.c ---- */
 

@@ -308,25 +308,45 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 	decide(core, peer, vol, counts_stale || pd->ov.found);
 }
 
+/* What a decision would be made with now. */
+static void input_now(const struct core *core, const struct peer *peer, const struct volume *vol,
+		      struct sync_input *in)
+{
+	struct pkt_uuids own;
+
+	memset(in, 0, sizeof(*in));
+	uuid_fill(core, peer, vol, 0, 0, &own);
+	fill_me(core, peer, vol, &own, &in->me);
+	in->me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
+	fill_peer(core, peer, &peer->pd[vol->v], false, &in->peer);
+	input_options(peer, true, in);
+	if (peer_is_drbd8(peer))
+		drbd8_limit_input(in);
+}
+
 /* What the generations say now. */
 static enum sync_strategy compare_now(const struct core *core, const struct peer *peer,
 				      const struct volume *vol)
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
-	struct pkt_uuids own;
 	struct sync_input in;
 
 	if (!pd->uuids_valid || uuid_eq(pd->uuids.current, vol->md.current_uuid))
 		return SYNC_NONE;
-	memset(&in, 0, sizeof(in));
-	uuid_fill(core, peer, vol, 0, 0, &own);
-	fill_me(core, peer, vol, &own, &in.me);
-	in.me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
-	fill_peer(core, peer, pd, false, &in.peer);
-	input_options(peer, true, &in);
-	if (peer_is_drbd8(peer))
-		drbd8_limit_input(&in);
+	input_now(core, peer, vol, &in);
 	return uuid_compare(&in).strategy;
+}
+
+bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	struct sync_input in;
+	struct sync_decision d;
+
+	input_now(core, peer, vol, &in);
+	in.peer.disk = pdsk_of(core, &peer->pd[vol->v]);
+	in.peer.role = core->st.peer[peer->id].role;
+	d = sync_decide(&in);
+	return d.kind == VERDICT_GO && strategy_is_source(d.strategy);
 }
 
 bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)

@@ -337,3 +337,56 @@ Test(uuid_end, a_target_that_is_primary_makes_no_generation_with_8_4)
 	teardown();
 	cr_assert_neq(promised_to_itself(124), 0);
 }
+
+/* ---- Outdated by name ---- */
+
+/* This node and 1 are equal, 2 has marked blocks towards us, 3 is being resynced from 2. */
+static void all_outdated(void)
+{
+	struct pkt_uuids u = from_peer(OLD, UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS);
+
+	open_as(ROLE_SECONDARY);
+	n.core->st.vol[0].disk = DISK_OUTDATED;
+	for (unsigned p = 1; p <= 3; p++) {
+		n.core->st.peer[p].role = ROLE_SECONDARY;
+		n.core->st.pd[p][0].pdsk = DISK_OUTDATED;
+		n.core->peer[p]->pd[0].uuids = u;
+		n.core->peer[p]->pd[0].uuids_valid = true;
+	}
+	n.core->peer[2]->pd[0].uuids.dirty_bits = 5;
+	n.core->st.pd[3][0].pdsk = DISK_INCONSISTENT;
+	n.core->peer[3]->pd[0].uuids.flags |= UUID_FLAG_SYNC_TARGET;
+}
+
+/* Of disks that are all Outdated and differ, some may be resynced at any time: the one that would
+ * be the source of all does not wait for a moment in which none is. */
+Test(uuid_end, who_leads_all_outdated_disks_is_up_to_date)
+{
+	all_outdated();
+	outdated_run(n.core);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_UP_TO_DATE);
+}
+
+Test(uuid_end, who_may_lack_something_stays_outdated)
+{
+	all_outdated();
+	n.vol->crashed_primary = true;
+	n.core->peer[2]->pd[0].uuids.flags |= UUID_FLAG_RECONNECT;
+	outdated_run(n.core);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED, "node 2 was there before the crash");
+	node_close(&n);
+	all_outdated();
+	n.core->peer[3]->pd[0].uuids.current = NEW;
+	outdated_run(n.core);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED, "what node 3 gets is newer");
+	node_close(&n);
+	all_outdated();
+	absent(3);
+	outdated_run(n.core);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED, "node 3 is out of sight");
+	node_close(&n);
+	all_outdated();
+	n.core->st.peer[1].role = ROLE_PRIMARY;
+	outdated_run(n.core);
+	cr_assert_eq(n.core->st.vol[0].disk, DISK_OUTDATED, "a Primary may use the other copy");
+}
