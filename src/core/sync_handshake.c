@@ -186,6 +186,9 @@ static void refuse_other_data(const struct core *core, const struct volume *vol,
 	    d->kind != VERDICT_GO || !strategy_is_target(d->strategy) || !vol->exposed_uuid ||
 	    uuid_eq(vol->exposed_uuid, in->peer.current))
 		return;
+	/* A peer that had the one before has just been told. */
+	if (in->again && vol->awaits_disk && uuid_eq(vol->exposed_before, in->peer.current))
+		return;
 	d->kind = VERDICT_RETRY;
 	d->repl = REPL_OFF;
 	d->reason = "this node is Primary without a good disk, and the peer does not have the data "

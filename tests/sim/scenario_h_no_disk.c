@@ -292,6 +292,32 @@ static void h55_burst_of_promotions(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A's disk comes back and is to be resynced from B or C. B dies, and A makes a generation for what
+ * is being written, just before it hears from C that it is its source.
+ */
+static void new_generation_while_attaching(struct world *w)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_detach_forced(w, A);
+		sc_write(w, 2);
+		simnet_hold_type(w, C, A, P_STATE, 400 * NS_MS);
+		simnet_hold_type(w, B, A, P_COMPRESSED_BITMAP, NS_SEC);
+		node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL,
+			     0);
+		sc_wait_disk(w, A, DISK_OUTDATED);
+		sc_write_async(w, 3);
+		sc_kill(w, B);
+		sc_wait(w, 2000);
+		sc_expect(w, w->app.in_flight == 0 && !w->app.errors, "the write succeeds");
+		sc_start(w, B);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_h_no_disk[] = {
 	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
 	{ "H4-label-is-no-ack", h4_label_is_no_ack },
@@ -304,5 +330,6 @@ const struct scenario scenarios_h_no_disk[] = {
 	{ "H41-far-end", h41_far_end },
 	{ "H54-client-flaps", h54_client_flaps },
 	{ "H55-burst-of-promotions", h55_burst_of_promotions },
+	{ "new-generation-while-attaching", new_generation_while_attaching },
 	{ NULL, NULL },
 };
