@@ -116,7 +116,7 @@ static const char checksum[] = "crc32c";
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
 	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \
 	NUM(OPTIONS, "twopc-timeout", res.twopc_timeout_ds, UNIT_DS, 50, 600, 300)                 \
-	NUM(OPTIONS, "twopc-retry-timeout", res.twopc_retry_timeout_ds, UNIT_DS, 1, 50, 1)     \
+	NUM(OPTIONS, "twopc-retry-timeout", res.twopc_retry_timeout_ds, UNIT_DS, 1, 50, 1)         \
 	EITHER(OPTIONS, "quorum", res.quorum, words_quorum, 1, NODES_MAX, QUORUM_OFF)              \
 	EITHER(OPTIONS, "quorum-minimum-redundancy", res.quorum_min_redundancy, words_quorum, 1,   \
 	       NODES_MAX, QUORUM_OFF)                                                              \
@@ -311,10 +311,12 @@ static int set_number(const struct conf_option *o, const config_setting_t *s,
 		store(o, opts, v);
 		return 0;
 	}
-	return err_set(err, -ERANGE,
-		       "%s: value is too %s, allowed are %" PRIu64 " to %" PRIu64 "%s%s", o->name,
-		       below || (!rc && v < o->min) ? "small" : "big", o->min, o->max,
-		       *unit ? " " : "", unit);
+	(void)err_set(err, -ERANGE,
+		      "%s: value is too %s, allowed are %" PRIu64 " to %" PRIu64 "%s%s%s", o->name,
+		      below || (!rc && v < o->min) ? "small" : "big", o->min, o->max,
+		      *unit ? " " : "", unit, o->words ? ", or" : "");
+	name_words(o, err);
+	return -ERANGE;
 }
 
 static int set_bool(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,

@@ -157,6 +157,7 @@ Test(conf_options, quorum_is_a_word_or_a_number)
 		cr_assert_eq(opts.res.quorum, good[i].value, "%s", good[i].text);
 	}
 	cr_assert_eq(set(o, "0", &opts, &err), -ERANGE);
+	cr_assert_not_null(strstr(err.text, "1 to 32, or \"off\" | \"majority\""), "%s", err.text);
 	cr_assert_eq(set(o, "33", &opts, &err), -ERANGE);
 	cr_assert_eq(set(o, "\"most\"", &opts, &err), -EINVAL);
 	cr_assert_not_null(strstr(err.text, "\"off\" | \"majority\" | \"all\""), "%s", err.text);
