@@ -181,6 +181,16 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 
 /* ---- split brain (2.5 e to i) ---- */
 
+/* With both restarted, neither may get it without the other: then who was Primary when it was lost
+ * has written in vain. A DRBD kernel leaves that to the operator. */
+static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side)
+{
+	if (in->me.no_quorum && in->peer.no_quorum)
+		return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
+		       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
+	return side->no_quorum;
+}
+
 static void split_brain(const struct sync_input *in, struct sync_decision *d)
 {
 	bool ambiguous = d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT;
@@ -188,8 +198,9 @@ static void split_brain(const struct sync_input *in, struct sync_decision *d)
 	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
 
 	/* What was written without quorum was not answered. */
-	if (in->apv >= 113 && in->me.no_quorum != in->peer.no_quorum) {
-		d->strategy = in->me.no_quorum ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
+	if (in->apv >= 113 && quorum_was_lost(in, &in->me) != quorum_was_lost(in, &in->peer)) {
+		d->strategy = quorum_was_lost(in, &in->me) ? SYNC_TARGET_USE_BITMAP :
+							     SYNC_SOURCE_USE_BITMAP;
 		if (ambiguous)
 			d->strategy = strategy_full(d->strategy);
 		return;

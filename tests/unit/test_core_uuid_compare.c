@@ -428,6 +428,24 @@ Test(sync_decide, an_unstable_split_brain_waits_for_the_third_node)
 	decide(SYNC_NONE, REPL_ESTABLISHED);
 }
 
+/* After a restart of all nodes the two may have no quorum without each other. */
+Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_way)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.me.flags |= UUID_FLAG_KEEPS_BITS;
+	in.peer.flags |= UUID_FLAG_KEEPS_BITS;
+	in.by_quorum = in.me.no_quorum = in.peer.no_quorum = true;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags &= ~UUID_FLAG_PRIMARY_LOST_QUORUM;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.flags &= ~UUID_FLAG_KEEPS_BITS; /* a DRBD kernel */
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+}
+
 Test(sync_decide, a_resync_target_is_no_split_brain)
 {
 	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
