@@ -37,9 +37,13 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 	uint64_t strong = core->st.vol[v].disk == DISK_UP_TO_DATE ? node_bit(core->self) : 0;
 
 	FOR_EACH_PEER(core, peer) {
-		enum disk_state pdsk = core->st.pd[peer->id][v].pdsk;
+		const struct state_peer_device *pd = &core->st.pd[peer->id][v];
 
-		if (pdsk > DISK_FAILED && pdsk != DISK_UNKNOWN && pdsk != DISK_OUTDATED)
+		/* Not counted on yet: what is begun now passes it by. */
+		if (pd->behind || pd->untrusted)
+			continue;
+		if (pd->pdsk > DISK_FAILED && pd->pdsk != DISK_UNKNOWN &&
+		    pd->pdsk != DISK_OUTDATED)
 			strong |= node_bit(peer->id);
 	}
 	return ~strong;

@@ -338,6 +338,22 @@ Test(uuid_end, a_target_that_is_primary_makes_no_generation_with_8_4)
 	cr_assert_neq(promised_to_itself(124), 0);
 }
 
+/* What is begun now passes it by: with the new generation it would pass for one that has it. */
+Test(uuid_end, who_is_not_counted_on_yet_is_left_behind)
+{
+	struct state_peer_device *pd;
+
+	open_as(ROLE_PRIMARY);
+	pd = &n.core->st.pd[2][0];
+	pd->pdsk = DISK_CONSISTENT;
+	cr_assert_not(cluster_weak_nodes(n.core, 0) >> 2 & 1);
+	pd->untrusted = true;
+	cr_assert(cluster_weak_nodes(n.core, 0) >> 2 & 1);
+	pd->untrusted = false;
+	pd->behind = true;
+	cr_assert(cluster_weak_nodes(n.core, 0) >> 2 & 1);
+}
+
 /* ---- Outdated by name ---- */
 
 /* This node and 1 are equal, 2 has marked blocks towards us, 3 is being resynced from 2. */
