@@ -249,9 +249,11 @@ void md_state_changed(struct core *core, const struct state *old)
 		md_dirty(core, vol);
 		if (diff & (MDF_CONSISTENT | MDF_WAS_UP_TO_DATE | MDF_CRASHED_PRIMARY))
 			md_sync(core, vol);
-		/* These two decide whether the activity log
-		 * counts: no write relies on it before. */
-		if (diff & (MDF_AL_CLEAN | MDF_PRIMARY_IND)) {
+		/*
+		 * Two decide whether the activity log counts, the third who is right after a
+		 * crash: no write relies on them before.
+		 */
+		if (diff & (MDF_AL_CLEAN | MDF_PRIMARY_IND | MDF_PRIMARY_LOST_QUORUM)) {
 			write_super(core, vol);
 			vol->md_mark_seq = vol->md_seq;
 		}

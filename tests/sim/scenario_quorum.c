@@ -379,6 +379,29 @@ static void h26_resync_after_quorum(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A has lost quorum and has it again: no write begins before its disk knows that it has. */
+static void quorum_mark_ends(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_wait(w, 6000);
+	sc_join(w, A, B);
+	sc_wait_reunited(w, A, B);
+	sc_write(w, 2);
+	sc_power_cut(w, A);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_start(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_expect(w, !(core_md(w->nodes[A].core, SIM_VNR)->flags & MDF_PRIMARY_LOST_QUORUM),
+		  "A was not without quorum when it was lost");
+	sc_start(w, C);
+	life_expect_converged(w);
+}
+
 static bool role_is_secondary(struct world *w)
 {
 	return node_status(w, A)->role == ROLE_SECONDARY;
@@ -459,6 +482,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
+	{ "quorum-mark-ends", quorum_mark_ends },
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
 	{ "H48-late-notice", h48_late_notice },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
