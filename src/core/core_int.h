@@ -214,6 +214,7 @@ struct volume {
 	bool was_stable;            /* as last told to the peers */
 	uint64_t was_authoritative;
 	bool crashed_primary;       /* we were Primary when we crashed */
+	bool just_attached;         /* not compared yet with a disk that went on */
 	bool lost_quorum;           /* we were Primary when quorum was lost; it is not back yet */
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */

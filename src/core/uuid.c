@@ -536,35 +536,58 @@ static void tell_in_sync(struct core *core, const struct state *old, struct volu
 	}
 }
 
+static bool is_equal(const struct core *core, const struct volume *vol, const struct peer *peer)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	return repl_is_settled(repl_of(core, pd)) && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+	       !bitmap_weight(vol, peer->id);
+}
+
 /* Nobody is left who could know more than a Primary that
  * crashed; or what is here counts again: a Primary goes on with it. */
 static bool crash_is_over(const struct core *core, const struct volume *vol)
 {
+	bool all = true;
+
 	if (core->st.role == ROLE_PRIMARY)
+		return true;
+	if (disk_of(core, vol) != DISK_UP_TO_DATE)
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		bool equal = is_equal(core, vol, peer);
+
+		if (equal && core->st.peer[peer->id].role == ROLE_PRIMARY)
+			return true;
+		all &= equal || !peer->conf->has_disk[vol->v];
+	}
+	return all;
+}
+
+/* What is here is what has been used all the time. */
+static bool is_compared(const struct core *core, const struct volume *vol)
+{
+	if (crash_is_over(core, vol))
 		return true;
 	if (disk_of(core, vol) != DISK_UP_TO_DATE)
 		return false;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
+		if (is_equal(core, vol, peer) && pd->uuids_valid &&
+		    pd->uuids.flags & UUID_FLAG_WENT_ON)
+			return true;
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY &&
-		    repl_is_settled(repl_of(core, pd)) &&
-		    pdsk_of(core, pd) == DISK_UP_TO_DATE && !bitmap_weight(vol, peer->id))
+		    repl_is_settled(repl_of(core, pd)))
 			return true;
 	}
-	FOR_EACH_PEER(core, peer) {
-		const struct peer_device *pd = &peer->pd[vol->v];
-
-		if (peer->conf->has_disk[vol->v] &&
-		    (!repl_is_settled(repl_of(core, pd)) ||
-		     pdsk_of(core, pd) != DISK_UP_TO_DATE || bitmap_weight(vol, peer->id)))
-			return false;
-	}
-	return true;
+	return false;
 }
 
 void uuid_settle_crash(struct core *core, struct volume *vol)
 {
+	if (vol->just_attached && is_compared(core, vol))
+		vol->just_attached = false;
 	if (!vol->crashed_primary || !crash_is_over(core, vol))
 		return;
 	vol->crashed_primary = false;

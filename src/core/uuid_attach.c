@@ -25,6 +25,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
 		uuid_set_current(core, vol, vol->md.current_uuid);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
+	vol->just_attached = true;
 	vol->lost_quorum = vol->md.flags & MDF_PRIMARY_LOST_QUORUM;
 	vol->restore_quorum = vol->md.flags & MDF_HAVE_QUORUM &&
 			      vol->md.flags & MDF_WAS_UP_TO_DATE &&

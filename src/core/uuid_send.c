@@ -76,7 +76,7 @@ static bool resync_finishing(const struct core *core, const struct volume *vol)
  */
 static bool in_live_group(const struct core *core, const struct peer *but, const struct volume *vol)
 {
-	if (vol->crashed_primary || disk_of(core, vol) != DISK_UP_TO_DATE)
+	if (vol->crashed_primary || vol->just_attached || disk_of(core, vol) != DISK_UP_TO_DATE)
 		return false;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
@@ -111,6 +111,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 	 * yet, also if the node was connected without it. */
 	if ((peer->was_connected && !vol->crashed_primary) || in_live_group(core, peer, vol))
 		flags |= UUID_FLAG_RECONNECT;
+	if (!vol->just_attached)
+		flags |= UUID_FLAG_WENT_ON;
 	return flags;
 }
 

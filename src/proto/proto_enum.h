@@ -189,6 +189,8 @@ enum packet {
 #define UUID_FLAG_KEEPS_BITS (UINT64_C(1) << 40)
 /* The generation that is told is not on the disk yet; it is told again when it is. */
 #define UUID_FLAG_NOT_DURABLE (UINT64_C(1) << 41)
+/* Its disk has been compared with one that was there all the time, since the node was restarted. */
+#define UUID_FLAG_WENT_ON (UINT64_C(1) << 42)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

@@ -70,7 +70,8 @@ void pkt_normalise(const struct replay *r, struct replay_pkt *p)
 	switch (p->d.pkt.type) {
 	case P_UUIDS110: /* entries of the sender itself, of nodes without a disk */
 		p->d.uuids.bitmap_mask &= ~(node_bit(r->rc->us) | r->rc->diskless);
-		p->d.uuids.flags &= ~UUID_FLAG_KEEPS_BITS; /* of this program alone */
+		/* Of this program alone. */
+		p->d.uuids.flags &= ~(UUID_FLAG_KEEPS_BITS | UUID_FLAG_WENT_ON);
 		break;
 	case P_TWOPC_PREPARE:
 	case P_TWOPC_COMMIT:

@@ -379,6 +379,41 @@ static void h26_resync_after_quorum(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A and B have lost their power, and C, which was Primary, has not: it has all that was answered,
+ * also when the two have found each other first. */
+static void two_return_together(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_flush(w);
+	simnet_hold_type(w, C, A, P_BARRIER, NS_SEC);
+	simnet_hold_type(w, C, B, P_BARRIER, NS_SEC);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write_async(w, 2 + i);
+	world_run_until(w, all_answered, 200 * NS_MS);
+	sc_power_cut(w, A);
+	sc_power_cut(w, B);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_close(w);
+	sc_unplug(w, A, C);
+	sc_unplug(w, B, C);
+	sc_start(w, A);
+	sc_start(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_wait_reunited(w, A, B);
+	/* A has been here for longer than B now. */
+	sc_restart(w, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_wait_reunited(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+	sc_expect_honest(w);
+}
+
 /* A has lost quorum and has it again: no write begins before its disk knows that it has. */
 static void quorum_mark_ends(struct world *w)
 {
@@ -482,6 +517,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
+	{ "two-return-together", two_return_together },
 	{ "quorum-mark-ends", quorum_mark_ends },
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
 	{ "H48-late-notice", h48_late_notice },
