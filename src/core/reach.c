@@ -55,9 +55,10 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 
 	if (reconcile_holds(core))
 		return false;
-	/* Without a disk this node has seen a generation that its disk does not have. */
+	/* Without a disk this node has seen a generation that its disk does not have, or has made
+	 * one that it took back, and that a peer may have. */
 	if (vol->exposed_uuid != 0 && st->vol[v].disk < DISK_CONSISTENT &&
-	    !uuid_eq(vol->exposed_uuid, vol->md.current_uuid))
+	    (!uuid_eq(vol->exposed_uuid, vol->md.current_uuid) || vol->lost_uuids))
 		return false;
 	/* A diskless Primary on another generation has written what we do not have. */
 	FOR_EACH_PEER(core, peer) {

@@ -309,6 +309,30 @@ static void generation_taken_unheard_attach(struct world *w)
 	generation_not_known_to_be_taken(w, true);
 }
 
+/* B takes over what A makes when its disk fails, and A does not hear of it; A's disk, which could
+ * not be told, comes back while they are connected, and is alone before they have compared: B may
+ * have newer data. */
+static void generation_taken_unheard_in_attach(struct world *w)
+{
+	life_plain(w, 1, 2)->on_no_data = NO_DATA_IO_ERROR;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, B, A, -1, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = w->nodes[A].disk.fail_meta = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 20);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	sc_wait(w, 20);
+	sc_part(w, A, B);
+	simnet_stall(w, B, A, -1, 0);
+	sc_wait_disk(w, A, DISK_OUTDATED);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	life_expect_converged(w);
+}
+
 /* What A makes when its disk fails gets to C alone, and A does not hear of it; A goes on with B,
  * with what has waited or after a rest, and C has older data. */
 static void generation_goes_to_one(struct world *w, enum on_no_data on_no_data)
@@ -515,6 +539,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-on-no-disk", generation_on_no_disk },
 	{ "generation-taken-unheard", generation_taken_unheard },
 	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
+	{ "generation-taken-unheard-in-attach", generation_taken_unheard_in_attach },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
 	{ "two-return-together", two_return_together },
