@@ -254,6 +254,7 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		n->writable = ac->u.size.writable;
 		break;
 	case AC_REPLY:
+		quorum_command_replied(w, n->id);
 		reply(w, n->id, &ac->u.reply);
 		break;
 	case AC_NOTIFY:
@@ -397,8 +398,7 @@ void node_step(struct world *w, unsigned node, struct core_event *ev)
 	ev->now_ns = w->now_ns + n->epoch_ns;
 	sim_hash(w, (uint64_t)ev->kind << 16 | (uint64_t)node << 8 | 1);
 	sim_hash(w, w->now_ns);
-	if (w->params.quorum != QUORUM_OFF)
-		n->lacked_quorum = !node_status(w, node)->volumes[0].quorum;
+	quorum_step_begins(w, node, ev);
 	w->status_step[node] = SIM_NEVER;
 	core_step(n->core, ev);
 	while (core_next(n->core, &ac)) {
@@ -411,6 +411,7 @@ void node_step(struct world *w, unsigned node, struct core_event *ev)
 			return;
 		}
 	}
+	quorum_step_ends(w, node);
 	arm_timer(w, n);
 	trace_state(w, n);
 	simnet_read_on(w, node);

@@ -381,6 +381,30 @@ static void generation_taken_by_one_idle(struct world *w)
 	generation_goes_to_one(w, NO_DATA_IO_ERROR);
 }
 
+/* A forced detach waits behind suspend-io for a write; in the step that answers it the disk goes,
+ * and quorum with it. */
+static void detach_behind_write(struct world *w)
+{
+	life_plain(w, 1, 2)->quorum = 1;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, A);
+	sc_write(w, 1);
+	w->nodes[A].disk.stall_until_ns = w->now_ns + NS_SEC;
+	sc_write_async(w, 2);
+	sc_wait(w, 20);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_SUSPEND_IO }, NULL, 0);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true },
+		     NULL, 0);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_expect(w, w->app.in_flight == 0 && w->oracle.failed == 0, "the write is answered first");
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_RESUME_IO }, SS_SUCCESS);
+	sc_attach(w, A);
+	sc_start(w, B);
+	life_expect_converged(w);
+}
+
 /* H26: A loses C and then quorum; when it has quorum again through C, and later B, both get what
  * they lack. */
 static void h26_resync_after_quorum(struct world *w)
@@ -540,6 +564,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-taken-unheard", generation_taken_unheard },
 	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
 	{ "generation-taken-unheard-in-attach", generation_taken_unheard_in_attach },
+	{ "detach-behind-write", detach_behind_write },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
 	{ "two-return-together", two_return_together },

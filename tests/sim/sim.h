@@ -335,6 +335,8 @@ struct node {
 	bool starting;            /* a restart is scheduled */
 	bool saw_split_brain;     /* its core logged one */
 	bool lacked_quorum;       /* when the step began */
+	bool had_disk;            /* then, and no error of it made the step */
+	bool answer_to_prove;     /* of a write, in a step that has taken quorum away */
 	char state_line[400];     /* as last traced */
 	uint64_t size_sectors;    /* AC_SIZE */
 	bool writable;
@@ -489,7 +491,11 @@ void rival_reset(struct world *w);
 void rival_start(struct world *w);
 void rival_completed(struct world *w, unsigned node, const struct ac_complete *ac);
 void rival_node_died(struct world *w, unsigned node);
-/* S9, S10: an application opened the volume for writing there; a write ended there. */
+/* S9, S10: a step of the node and what it does there: a command is answered, an application has
+ * opened the volume for writing, a write ends. */
+void quorum_step_begins(struct world *w, unsigned node, const struct core_event *ev);
+void quorum_command_replied(struct world *w, unsigned node);
+void quorum_step_ends(struct world *w, unsigned node);
 void quorum_opened(struct world *w, unsigned node);
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error);
 /* Another node has acknowledged writes since this one was opened. */

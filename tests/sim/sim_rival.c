@@ -32,6 +32,48 @@ bool quorum_superseded(const struct world *w, unsigned node)
 	return w->rival.foreign_first[node] != SIM_NEVER;
 }
 
+void quorum_step_begins(struct world *w, unsigned node, const struct core_event *ev)
+{
+	struct node *n = &w->nodes[node];
+	bool done = ev->kind == EV_DISK_DONE || ev->kind == EV_META_DONE;
+	const struct resource_status *st;
+
+	if (w->params.quorum == QUORUM_OFF)
+		return;
+	st = node_status(w, node);
+	n->lacked_quorum = !st->volumes[0].quorum;
+	n->had_disk = st->volumes[0].disk > DISK_FAILED && !(done && ev->u.done.error);
+	n->answer_to_prove = false;
+}
+
+static void s10_violated(struct world *w, unsigned node, int error)
+{
+	sim_fail(w, "S10: node %u has no quorum and ends a write with %d", node, error);
+}
+
+/*
+ * A command may take the disk, and quorum with it, in the step in which the one before it ends,
+ * which has waited for a write: the write was answered before if its answer comes before the reply.
+ */
+static bool gave_disk_up(struct world *w, unsigned node)
+{
+	const struct node *n = &w->nodes[node];
+
+	return n->had_disk && !n->lacked_quorum &&
+	       node_status(w, node)->volumes[0].disk <= DISK_FAILED;
+}
+
+void quorum_command_replied(struct world *w, unsigned node)
+{
+	w->nodes[node].answer_to_prove = false;
+}
+
+void quorum_step_ends(struct world *w, unsigned node)
+{
+	if (w->nodes[node].answer_to_prove)
+		s10_violated(w, node, 0);
+}
+
 /*
  * A disk that is not UpToDate votes for whoever it is connected to, also for one that does not have
  * the data it was being resynced to; quorum-minimum-redundancy is there to prevent that.
@@ -61,9 +103,11 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 		return;
 	st = node_status(w, node);
 	/* One that ends with an error may have done so before the step took quorum away. */
-	if (!st->volumes[0].quorum &&
-	    (!error || (st->susp_quorum && w->nodes[node].lacked_quorum)))
-		sim_fail(w, "S10: node %u has no quorum and ends a write with %d", node, error);
+	if (!st->volumes[0].quorum && !error && gave_disk_up(w, node))
+		w->nodes[node].answer_to_prove = true;
+	else if (!st->volumes[0].quorum &&
+		 (!error || (st->susp_quorum && w->nodes[node].lacked_quorum)))
+		s10_violated(w, node, error);
 	if (error)
 		return;
 	if (w->oracle.ops[write].issue > r->foreign_first[node] &&
