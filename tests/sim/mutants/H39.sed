@@ -1,3 +1,3 @@
-# src/core/uuid.c: nothing is marked after a crash without an activity log
+# src/core/uuid_attach.c: nothing is marked after a crash without an activity log
 # scenario H39-log-off
 s/if (guarded || lost_log)/if (guarded)/
