@@ -485,6 +485,7 @@ struct rival {
 	uint64_t opened_at[SIM_NODES_MAX];
 	uint64_t foreign_first[SIM_NODES_MAX];
 	bool foreign_lesser[SIM_NODES_MAX]; /* a disk that is not good had a vote in that */
+	bool got_lesser[SIM_NODES_MAX]; /* and in the quorum that the node has got after that */
 };
 
 void rival_reset(struct world *w);

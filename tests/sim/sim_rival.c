@@ -24,6 +24,7 @@ void rival_reset(struct world *w)
 void quorum_opened(struct world *w, unsigned node)
 {
 	w->rival.foreign_first[node] = SIM_NEVER;
+	w->rival.got_lesser[node] = false;
 	w->rival.opened_at[node] = ++w->oracle.clock;
 }
 
@@ -68,15 +69,10 @@ void quorum_command_replied(struct world *w, unsigned node)
 	w->nodes[node].answer_to_prove = false;
 }
 
-void quorum_step_ends(struct world *w, unsigned node)
-{
-	if (w->nodes[node].answer_to_prove)
-		s10_violated(w, node, 0);
-}
-
 /*
  * A disk that is not UpToDate votes for whoever it is connected to, also for one that does not have
- * the data it was being resynced to; quorum-minimum-redundancy is there to prevent that.
+ * the data it was being resynced to; quorum-minimum-redundancy is there to prevent that. Resynced
+ * from there it is UpToDate, and the quorum is the same.
  */
 static bool lesser_vote(struct world *w, unsigned node)
 {
@@ -92,6 +88,17 @@ static bool lesser_vote(struct world *w, unsigned node)
 			return true;
 	}
 	return st->volumes[0].disk != DISK_UP_TO_DATE;
+}
+
+void quorum_step_ends(struct world *w, unsigned node)
+{
+	struct node *n = &w->nodes[node];
+
+	if (n->answer_to_prove)
+		s10_violated(w, node, 0);
+	if (w->params.quorum != QUORUM_OFF && quorum_superseded(w, node) && n->lacked_quorum &&
+	    node_status(w, node)->volumes[0].quorum)
+		w->rival.got_lesser[node] = lesser_vote(w, node);
 }
 
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
@@ -111,7 +118,7 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 	if (error)
 		return;
 	if (w->oracle.ops[write].issue > r->foreign_first[node] &&
-	    (r->foreign_lesser[node] || lesser_vote(w, node)))
+	    (r->foreign_lesser[node] || r->got_lesser[node] || lesser_vote(w, node)))
 		sim_forked(w, "two Primaries got quorum in turn by a disk that is not UpToDate");
 	if (w->oracle.ops[write].issue > r->foreign_first[node])
 		sim_fail(w, "S9: node %u completes a write that began after another node's was "
