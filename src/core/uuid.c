@@ -243,23 +243,60 @@ static void bump_diskless(struct core *core, struct volume *vol)
 	finish_promised(core, vol, core->self, vol->exposed_uuid, not_good);
 }
 
+/* All disks are in sight, none has the last generation, and none will take it over. */
+static bool is_on_no_disk(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (peer->conf->has_disk[vol->v] &&
+		    (repl_of(core, pd) != REPL_ESTABLISHED || !pd->uuids_valid ||
+		     pdsk_of(core, pd) != DISK_OUTDATED ||
+		     uuid_eq(pd->uuids.current, vol->exposed_uuid)))
+			return false;
+	}
+	return true;
+}
+
+/* The latest of those before it that a peer in sight has taken over after all. */
+static uint64_t before_exposed(const struct core *core, const struct volume *vol)
+{
+	for (unsigned i = vol->lost_uuids; i-- > 0;) {
+		FOR_EACH_PEER(core, peer) {
+			const struct peer_device *pd = &peer->pd[vol->v];
+
+			if (repl_of(core, pd) >= REPL_ESTABLISHED && pd->uuids_valid &&
+			    uuid_eq(pd->uuids.current, vol->lost_uuid[i]))
+				return vol->lost_uuid[i];
+		}
+	}
+	return vol->exposed_before;
+}
+
 /*
- * The last peers went before one had the generation on its disk: nothing was answered in it, and
- * what counts is the one before. The first peer that comes back goes on from that.
+ * The last peers went before one had the generation on its disk, or their disks did: nothing was
+ * answered in it, and what counts is the one before. The first peer that comes back goes on from
+ * that.
  */
 static void take_back_exposed(struct core *core, struct volume *vol)
 {
+	bool alone = true;
+
 	if (!vol->awaits_disk || !vol->exposed_before || vol->lost_uuids == LOST_UUIDS_MAX ||
 	    disk_of(core, vol) == DISK_UP_TO_DATE)
 		return;
-	FOR_EACH_PEER(core, peer) {
-		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
-			return;
-	}
+	FOR_EACH_PEER(core, peer)
+		alone &= repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
+	if (!alone && !is_on_no_disk(core, vol))
+		return;
 	vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
-	vol->exposed_uuid = vol->exposed_before;
+	vol->exposed_uuid = before_exposed(core, vol);
 	vol->awaits_disk = false;
 	vol->new_uuid_wanted = true;
+	if (alone)
+		return;
+	vol->lost_uuids = 0;
+	send_exposed(core, vol);
 }
 
 bool uuid_was_lost(const struct volume *vol, uint64_t uuid)

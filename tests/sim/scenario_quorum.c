@@ -405,6 +405,32 @@ static void detach_behind_write(struct world *w)
 	life_expect_converged(w);
 }
 
+/* The disks of A and B fail with one write; an earlier report of B's comes after the word of that,
+ * and A makes a generation for B. It gets onto no disk: what B has is the latest. */
+static void generation_for_a_lost_disk(struct world *w)
+{
+	life_plain(w, 1, 2)->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	lose_disk(w, A);
+	sc_wait(w, 500);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write(w, 10 + 3 * i);
+	simnet_hold_type(w, B, A, P_RS_DATA_REPLY, NS_SEC);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_INCONSISTENT);
+	simnet_hold_type(w, B, A, P_STATE, 200 * NS_MS);
+	w->nodes[A].disk.fail_writes = w->nodes[B].disk.fail_writes = 1;
+	sc_write_async(w, 7);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait(w, 3000);
+	attach(w, B);
+	sc_expect(w, world_run_until(w, all_answered, 30 * NS_SEC), "what waits is answered");
+	attach(w, A);
+	life_expect_converged(w);
+}
+
 /* H26: A loses C and then quorum; when it has quorum again through C, and later B, both get what
  * they lack. */
 static void h26_resync_after_quorum(struct world *w)
@@ -567,6 +593,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "detach-behind-write", detach_behind_write },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
+	{ "generation-for-a-lost-disk", generation_for_a_lost_disk },
 	{ "two-return-together", two_return_together },
 	{ "quorum-mark-ends", quorum_mark_ends },
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
