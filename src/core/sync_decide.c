@@ -181,12 +181,18 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 
 /* ---- split brain (2.5 e to i) ---- */
 
-/* With both restarted, neither may get it without the other: then who was Primary when it was lost
- * has written in vain. A DRBD kernel leaves that to the operator. */
-static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side)
+/*
+ * With both restarted, neither may get it without the other: then who was Primary when it was lost
+ * has written in vain. Not one that is there all the time, or whose disk is the better one: it may
+ * have answered what it wrote before, and somebody may come who has that, too. A DRBD kernel leaves
+ * all this to the operator.
+ */
+static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side,
+			    const struct uuid_side *other)
 {
 	if (in->me.no_quorum && in->peer.no_quorum)
 		return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
+		       !(side->flags & UUID_FLAG_WENT_ON) && side->disk <= other->disk &&
 		       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
 	return side->no_quorum;
 }
@@ -196,11 +202,11 @@ static void split_brain(const struct sync_input *in, struct sync_decision *d)
 	bool ambiguous = d->strategy == SYNC_SPLIT_BRAIN_DISCONNECT;
 	bool mine = in->me.flags & UUID_FLAG_DISCARD_MY_DATA;
 	bool its = in->peer.flags & UUID_FLAG_DISCARD_MY_DATA;
+	bool i_lost = quorum_was_lost(in, &in->me, &in->peer);
 
 	/* What was written without quorum was not answered. */
-	if (in->apv >= 113 && quorum_was_lost(in, &in->me) != quorum_was_lost(in, &in->peer)) {
-		d->strategy = quorum_was_lost(in, &in->me) ? SYNC_TARGET_USE_BITMAP :
-							     SYNC_SOURCE_USE_BITMAP;
+	if (in->apv >= 113 && i_lost != quorum_was_lost(in, &in->peer, &in->me)) {
+		d->strategy = i_lost ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
 		if (ambiguous)
 			d->strategy = strategy_full(d->strategy);
 		return;

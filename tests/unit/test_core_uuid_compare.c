@@ -442,6 +442,13 @@ Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_wa
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
 	in.me.flags &= ~UUID_FLAG_PRIMARY_LOST_QUORUM;
 	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	/* Part of it may be answered. */
+	in.peer.flags |= UUID_FLAG_WENT_ON;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.peer.flags &= ~UUID_FLAG_WENT_ON;
+	in.me.disk = DISK_OUTDATED;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.disk = DISK_UP_TO_DATE;
 	in.peer.flags &= ~UUID_FLAG_KEEPS_BITS; /* a DRBD kernel */
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
 }
