@@ -431,6 +431,34 @@ static void generation_for_a_lost_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A is Primary and cut off, B goes on with C; A's disk is detached, and comes back when A sees both
+ * again: what A's users have seen is not exchanged for what B has written. */
+static void attach_to_other_data(struct world *w)
+{
+	struct sim_params *p = life_plain(w, 1, 3);
+
+	p->quorum = QUORUM_MAJORITY;
+	p->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_write_async(w, 2);
+	sc_write_elsewhere(w, B, 5);
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	sc_wait(w, 15000);
+	sc_expect(w, disk_of_node(w, A) != DISK_UP_TO_DATE && w->app.in_flight == 1,
+		  "A waits for its own data");
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_SECONDARY, .force = true }, SS_SUCCESS);
+	attach(w, A);
+	life_expect_converged(w);
+}
+
 /* H26: A loses C and then quorum; when it has quorum again through C, and later B, both get what
  * they lack. */
 static void h26_resync_after_quorum(struct world *w)
@@ -591,6 +619,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "generation-taken-unheard-attach", generation_taken_unheard_attach },
 	{ "generation-taken-unheard-in-attach", generation_taken_unheard_in_attach },
 	{ "detach-behind-write", detach_behind_write },
+	{ "attach-to-other-data", attach_to_other_data },
 	{ "generation-taken-by-one", generation_taken_by_one },
 	{ "generation-taken-by-one-idle", generation_taken_by_one_idle },
 	{ "generation-for-a-lost-disk", generation_for_a_lost_disk },
