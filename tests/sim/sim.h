@@ -499,6 +499,9 @@ void quorum_command_replied(struct world *w, unsigned node);
 void quorum_step_ends(struct world *w, unsigned node);
 void quorum_opened(struct world *w, unsigned node);
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error);
+/* A node was opened that lacks something: the life ends if its quorum does not promise that. While
+ * the open waited others may have gone on, though nobody had when it began. */
+void quorum_opened_behind(struct world *w, unsigned node);
 /* Another node has acknowledged writes since this one was opened. */
 bool quorum_superseded(const struct world *w, unsigned node);
 

@@ -136,6 +136,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	st = node_status(w, node);
 	bad = oracle_check_node(w, node);
 	if (st->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+		quorum_opened_behind(w, node);
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",

@@ -101,6 +101,13 @@ void quorum_step_ends(struct world *w, unsigned node)
 		w->rival.got_lesser[node] = lesser_vote(w, node);
 }
 
+void quorum_opened_behind(struct world *w, unsigned node)
+{
+	if (w->params.quorum != QUORUM_OFF && lesser_vote(w, node) && !app_lineage_ok(w, node))
+		sim_forked(w, "a disk that is not UpToDate gave quorum to one that does not have "
+			      "what it was being resynced to");
+}
+
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
 {
 	struct rival *r = &w->rival;
@@ -159,6 +166,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	w->app.suspect[node] = false;
 	bad = oracle_check_node(w, node);
 	if (node_status(w, node)->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+		quorum_opened_behind(w, node);
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
