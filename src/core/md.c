@@ -6,6 +6,7 @@
 #include "core/bitmap_io.h"
 #include "core/core_hooks.h"
 #include "core/core_int.h"
+#include "core/quorum.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -183,7 +184,7 @@ static uint32_t device_flags(const struct core *core, const struct volume *vol)
 }
 
 static uint32_t peer_flags(const struct core *core, const struct peer_device *pd,
-			   enum disk_state was, uint32_t flags)
+			   enum disk_state was, bool forget, uint32_t flags)
 {
 	enum disk_state pdsk = pdsk_of(core, pd);
 
@@ -198,7 +199,8 @@ static uint32_t peer_flags(const struct core *core, const struct peer_device *pd
 	 * moment it was lost.
 	 */
 	if (core->conf.quorum != QUORUM_OFF &&
-	    (core->peer[pd->p]->streams_up || (pdsk == DISK_UNKNOWN && was == DISK_INCONSISTENT)))
+	    (forget || core->peer[pd->p]->streams_up ||
+	     (pdsk == DISK_UNKNOWN && was == DISK_INCONSISTENT)))
 		flags &= ~MDF_PEER_OUTDATED;
 	if (pdsk == DISK_DISKLESS && repl_of(core, pd) > REPL_OFF &&
 	    !core->peer[pd->p]->conf->has_disk[pd->v])
@@ -211,15 +213,20 @@ static uint32_t update_flags(struct core *core, struct volume *vol, const struct
 			     bool *other)
 {
 	uint32_t before = vol->md.flags;
+	bool forget = quorum_forgets_outdated(core, old, &core->st, vol->v);
 
 	vol->md.flags = device_flags(core, vol);
 	FOR_EACH_PEER(core, peer) {
 		struct md_peer *mp = &vol->md.peers[peer->id];
 		uint32_t flags = peer_flags(core, &peer->pd[vol->v],
-					    old->pd[peer->id][vol->v].pdsk, mp->flags);
+					    old->pd[peer->id][vol->v].pdsk, forget, mp->flags);
 
 		*other |= flags != mp->flags;
 		mp->flags = flags;
+	}
+	for (unsigned n = 0; forget && n < NODES_MAX; n++) {
+		*other |= !core->peer[n] && vol->md.peers[n].flags & MDF_PEER_OUTDATED;
+		vol->md.peers[n].flags &= core->peer[n] ? ~0U : ~(uint32_t)MDF_PEER_OUTDATED;
 	}
 	*other |= vol->md.members != core->members;
 	vol->md.members = core->members;

@@ -39,6 +39,12 @@ bool quorum_compute(const struct quorum_input *in);
 /* Quorum of a volume in the state `next` that follows `old`; true with quorum off. */
 bool quorum_of(const struct core *core, const struct state *old, const struct state *next,
 	       unsigned v);
+/*
+ * A disk goes out of sight that has not agreed to become Outdated: those known as Outdated that are
+ * out of sight, too, can get better data from it, and are not known as such any more.
+ */
+bool quorum_forgets_outdated(const struct core *core, const struct state *old,
+			     const struct state *next, unsigned v);
 /* All volumes have quorum in this state. */
 bool quorum_all(const struct core *core, const struct state *st);
 

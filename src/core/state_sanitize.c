@@ -413,6 +413,20 @@ static void sanitize_lost_target(const struct core *core, const struct peer *pee
 		pd->pdsk = DISK_UNKNOWN;
 }
 
+/* What is known of disks out of sight, when one goes that could give them better data. */
+static void sanitize_still_outdated(const struct core *core, const struct volume *vol,
+				    const struct state *old, struct state *next)
+{
+	if (!quorum_forgets_outdated(core, old, next, vol->v))
+		return;
+	FOR_EACH_PEER(core, peer) {
+		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+
+		if (pd->repl < REPL_ESTABLISHED && pd->pdsk < DISK_UNKNOWN)
+			pd->pdsk = DISK_UNKNOWN;
+	}
+}
+
 /*
  * A peer without its disk has seen a generation that we never heard of, and no Primary is here to
  * tell us more, nor about to be: quorum went on without us.
@@ -459,6 +473,7 @@ static void sanitize_quorum(const struct core *core, const struct state *old, st
 	FOR_EACH_VOLUME(core, vol) {
 		FOR_EACH_PEER(core, peer)
 			sanitize_lost_target(core, peer, vol, old, next);
+		sanitize_still_outdated(core, vol, old, next);
 		sanitize_missed(core, vol, next);
 		next->vol[vol->v].have_quorum = quorum_of(core, old, next, vol->v);
 	}

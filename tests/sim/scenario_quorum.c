@@ -578,6 +578,36 @@ static void h48_late_notice(struct world *w)
 	sc_expect(w, w->app.in_flight == 0, "what A had begun has failed");
 }
 
+/* A leaves in good order, and is brought up to date by B while C sees neither; then B leaves C. */
+static void outdated_comes_back_elsewhere(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_wait(w, 1000);
+	sc_part(w, A, B);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = A }, SS_SUCCESS);
+	sc_wait_disk(w, A, DISK_OUTDATED);
+	sc_part(w, B, C);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_wait(w, 1000);
+	sc_part(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait(w, 1000);
+	/* Only forced: A may be good by now. */
+	sc_command(w, C,
+		   (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = B, .force = true },
+		   SS_SUCCESS);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_wait(w, 1000);
+	sc_expect(w, node_status(w, A)->volumes[0].quorum, "A and B have quorum");
+	sc_expect(w, !node_status(w, C)->volumes[0].quorum, "C has none besides");
+}
+
 /* H62: requests wait for quorum; the node connects and obeys all the same. */
 static void h62_work_while_requests_wait(struct world *w)
 {
@@ -627,6 +657,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "quorum-mark-ends", quorum_mark_ends },
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
 	{ "H48-late-notice", h48_late_notice },
+	{ "outdated-comes-back-elsewhere", outdated_comes_back_elsewhere },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
 	{ NULL, NULL },
 };
