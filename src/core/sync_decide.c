@@ -53,7 +53,7 @@ static bool is_survivor_of(const struct uuid_side *side, const struct uuid_side 
 {
 	bool undecided = side->disk == DISK_CONSISTENT || side->disk == DISK_OUTDATED;
 
-	return undecided && side->flags & UUID_FLAG_RECONNECT &&
+	return undecided && side->flags & (UUID_FLAG_RECONNECT | UUID_FLAG_WENT_ON) &&
 	       !(side->flags & UUID_FLAG_CRASHED_PRIMARY) &&
 	       crashed->flags & UUID_FLAG_CRASHED_PRIMARY &&
 	       side->flags & crashed->flags & UUID_FLAG_KEEPS_BITS;

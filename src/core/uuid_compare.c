@@ -170,6 +170,15 @@ static bool i_lead(const struct sync_input *in, bool by_rc)
 	return by_rc;
 }
 
+/*
+ * Was there when the Primary crashed, also if it never lost the connection to this peer, which has
+ * got what the crash has left from elsewhere. A DRBD kernel does not tell.
+ */
+static bool outlived(const struct uuid_side *side)
+{
+	return side->flags & UUID_FLAG_WENT_ON && !(side->flags & UUID_FLAG_CRASHED_PRIMARY);
+}
+
 /* Rows 4 to 19: equal generations. */
 static struct sync_decision compare_equal(const struct sync_input *in)
 {
@@ -201,9 +210,9 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
 	if (i_was && it_was)
 		return decided(SYNC_NONE, RULE_RECONNECTED);
-	if (it_crashed && i_was)
+	if (it_crashed && (i_was || outlived(me)))
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, once);
-	if (i_crashed && it_was)
+	if (i_crashed && (it_was || outlived(peer)))
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, once);
 	if (i_was || it_was)
 		return decided(SYNC_NONE, once);

@@ -428,6 +428,21 @@ Test(sync_decide, an_unstable_split_brain_waits_for_the_third_node)
 	decide(SYNC_NONE, REPL_ESTABLISHED);
 }
 
+/* It never lost the connection to a peer that has got, from elsewhere, what a crash has left of a
+ * Primary. */
+Test(sync_decide, who_was_there_at_the_crash_leads)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_WENT_ON;
+	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.me.disk = DISK_CONSISTENT;
+	in.again = true;
+	decide(SYNC_SOURCE_IF_BOTH_FAILED, REPL_WF_BITMAP_S);
+	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.me.flags &= ~UUID_FLAG_WENT_ON;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 /* After a restart of all nodes the two may have no quorum without each other. */
 Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_way)
 {
