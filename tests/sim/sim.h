@@ -135,7 +135,7 @@ struct disk_op {
 	uint64_t gen;        /* of the slot, to recognise late completions */
 };
 
-#define DISK_OPS_MAX 1024
+#define DISK_OPS_MAX 8192 /* more than the core has requests of any kind */
 
 struct disk_block {
 	uint32_t life;
