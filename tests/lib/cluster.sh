@@ -19,6 +19,7 @@ B=$(cd "$B" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 declare -A NODE_PID=()
 declare -A NODE_ID=()
+declare -A NODE_EXEC=() # what the daemon is started by, if anything
 CLUSTER_DIR=
 
 # Sleeps without a process: bash can take a new child for an earlier `<(...)` with the same process id, and wait for ever.
@@ -122,7 +123,7 @@ node_alive() { job_runs "${NODE_PID[$1]:-none}"; }
 node_start() { # NODE [extra drbdfs options]
 	local node=$1
 	shift
-	setsid "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n "$node" -s "$CLUSTER_DIR/$node/control.sock" \
+	setsid ${NODE_EXEC[$node]:-} "$B/drbdfs" mount -c "$CLUSTER_DIR/drbdfs.conf" -n "$node" -s "$CLUSTER_DIR/$node/control.sock" \
 		-f "$@" "$CLUSTER_DIR/$node/mnt" >>"$CLUSTER_DIR/$node/log" 2>&1 </dev/null &
 	NODE_PID[$node]=$!
 	node_up_or_dead() { node_answers "$1" || ! node_alive "$1"; }
