@@ -62,6 +62,15 @@ const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 	return NULL;
 }
 
+bool conf_node_has_disk(const struct conf_resource *res, const struct conf_node *node)
+{
+	for (unsigned i = 0; i < res->volume_count; i++) {
+		if (node->volumes[i].options.has_disk)
+			return true;
+	}
+	return false;
+}
+
 /* ---- which node this is ---- */
 
 static bool node_is_known(const struct conf *conf, const char *name)
@@ -161,7 +170,8 @@ int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsig
 	out->on_suspended_primary_outdated = res->options.on_suspended_primary_outdated;
 	out->requests_max = CONF_REQUESTS_MAX;
 	out->request_bytes_max = CONF_REQUEST_BYTES_MAX;
-	out->peer_requests_max = CONF_PEER_REQUESTS_MAX;
+	out->peer_requests_max = conf_node_has_disk(res, self) ? CONF_PEER_REQUESTS_MAX :
+								 CONF_PEER_REQUESTS_DISKLESS;
 	out->volume_count = res->volume_count;
 	for (unsigned v = 0; v < res->volume_count; v++) {
 		out->volumes[v].vnr = res->vnr[v];

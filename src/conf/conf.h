@@ -29,6 +29,8 @@
 #define CONF_REQUESTS_MAX 8192U
 #define CONF_REQUEST_BYTES_MAX (UINT64_C(128) << 20)
 #define CONF_PEER_REQUESTS_MAX 8192U
+/* Without a disk: peers send no writes, and ask for nothing. */
+#define CONF_PEER_REQUESTS_DISKLESS 16U
 
 struct conf_addr {
 	struct sockaddr_storage ss; /* AF_INET or AF_INET6, with port */
@@ -181,6 +183,8 @@ const struct conf_connection *conf_connection_find(const struct conf_resource *r
 /* NULL when the resource has no such volume. */
 const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
+/* In any volume. */
+bool conf_node_has_disk(const struct conf_resource *res, const struct conf_node *node);
 
 /* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal
  * configurations give equal memory. -ENOENT when the node is not part of the resource. */

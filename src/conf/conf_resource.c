@@ -303,7 +303,8 @@ static void nodes_build(struct build *b, const config_setting_t *group)
 	for (unsigned i = 0; res->nodes && i < n; i++) {
 		struct conf_node *node = &res->nodes[i];
 
-		node->volumes = calloc(VOLUMES_MAX, sizeof(*node->volumes));
+		node->volumes = calloc(res->volume_count ? res->volume_count : 1,
+				       sizeof(*node->volumes));
 		if (!node->volumes)
 			break;
 		res->node_count++;

@@ -28,7 +28,7 @@ static uint32_t bucket_count_for(uint32_t slots)
 
 static uint32_t conf_slots(const struct core_volume_conf *conf)
 {
-	uint32_t n = conf->disk.al_extents;
+	uint32_t n = conf->disk.has_disk ? conf->disk.al_extents : 0;
 
 	return n < SLOTS_MIN ? SLOTS_MIN : n > SLOTS_LIMIT ? SLOTS_LIMIT : n;
 }

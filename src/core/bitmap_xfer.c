@@ -41,7 +41,7 @@ void xfer_reset(struct peer_device *pd)
 
 bool sync_foreign_packet(const struct peer *peer, const struct pkt *pkt)
 {
-	for (unsigned v = 0; v < VOLUMES_MAX; v++) {
+	for (unsigned v = 0; v < peer->pd_count; v++) {
 		const struct bitmap_rx *rx = &peer->pd[v].bm_rx;
 
 		if (!rx->started)

@@ -51,7 +51,9 @@ static size_t scratch_entries_bytes(const struct core_conf *conf)
 
 static size_t cluster_mem_bytes(const struct core_conf *conf)
 {
-	return conf->peer_count * align_up(sizeof(struct peer)) +
+	size_t pds = align_up(conf->volume_count * sizeof(struct peer_device));
+
+	return conf->peer_count * (align_up(sizeof(struct peer)) + pds) +
 	       conf->volume_count * align_up(sizeof(struct volume));
 }
 
@@ -104,6 +106,8 @@ static void create_peers(struct core *core)
 		peer->ping_at_ns = NEVER_NS;
 		peer->ping_deadline_ns = NEVER_NS;
 		peer->lost_primary_node = NODES_MAX;
+		peer->pd_count = core->vol_count;
+		peer->pd = core_arena(core, core->vol_count * sizeof(*peer->pd));
 		for (unsigned v = 0; v < core->vol_count; v++) {
 			peer->pd[v].p = peer->id;
 			peer->pd[v].v = (uint8_t)v;

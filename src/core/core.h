@@ -383,7 +383,7 @@ unsigned core_room(const struct core *core);
  * answer is another one.
  */
 bool core_peer_room(struct core *core, uint8_t peer, uint16_t type);
-/* Fills *status; cheap enough for ten calls a second. */
+/* Fills *status, as many entries as its counts say; cheap enough for ten calls a second. */
 void core_status(const struct core *core, struct resource_status *status);
 /* For the simulator's checkers: in-core metadata and bitmap of a volume, NULL if diskless. */
 const struct md_super *core_md(const struct core *core, uint16_t vnr);

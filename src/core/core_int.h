@@ -155,7 +155,8 @@ struct peer {
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */
 	struct peer_rx rx;
 	uint64_t sent_bytes, received_bytes;
-	struct peer_device pd[VOLUMES_MAX];
+	unsigned pd_count;          /* core.vol_count */
+	struct peer_device *pd;     /* by volume index */
 };
 
 /* ---- one volume ---- */

@@ -47,7 +47,7 @@ void handshake_start(struct core *core, struct peer *peer)
 
 void handshake_forget(struct peer *peer)
 {
-	for (unsigned v = 0; v < VOLUMES_MAX; v++) {
+	for (unsigned v = 0; v < peer->pd_count; v++) {
 		struct peer_device *pd = &peer->pd[v];
 
 		pd->have_sizes = false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fills the read model: facts and reasons, no verdicts. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 	const struct peer_device *pd = &peer->pd[vol->v];
 	const struct state_peer_device *spd = &core->st.pd[peer->id][vol->v];
 
+	memset(out, 0, sizeof(*out));
 	out->vnr = vol->vnr;
 	out->repl = spd->repl;
 	out->peer_disk = spd->pdsk;
@@ -91,6 +93,7 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 
 static void fill_peer(const struct core *core, const struct peer *peer, struct status_peer *out)
 {
+	memset(out, 0, offsetof(struct status_peer, devices));
 	out->node_id = peer->id;
 	copy_text(out->name, sizeof(out->name), peer->conf->name);
 	out->conn = core->st.peer[peer->id].conn;
@@ -115,6 +118,7 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 static void fill_volume(const struct core *core, const struct volume *vol,
 			struct status_volume *out)
 {
+	memset(out, 0, sizeof(*out));
 	out->vnr = vol->vnr;
 	out->disk = disk_of(core, vol);
 	out->client = !vol->conf->disk.has_disk;
@@ -135,7 +139,7 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 
 void core_status(const struct core *core, struct resource_status *status)
 {
-	memset(status, 0, sizeof(*status));
+	memset(status, 0, offsetof(struct resource_status, volumes));
 	copy_text(status->name, sizeof(status->name), core->conf.name);
 	status->node_id = core->self;
 	status->role = core->st.role;

@@ -116,6 +116,7 @@ Test(conf, full_mesh_and_defaults)
 	cr_assert_eq(core.volumes[0].disk.al_extents, AL_EXTENTS_DEFAULT);
 	cr_assert_eq(core.volumes[0].disk.c_max_rate_kib, 102400);
 	cr_assert_eq(core.requests_max, CONF_REQUESTS_MAX);
+	cr_assert_eq(core.peer_requests_max, CONF_PEER_REQUESTS_MAX);
 	cr_assert_null(core.log);
 
 	cr_assert_eq(conf_peer_paths(res, 1, 0, paths), 1);
@@ -210,6 +211,10 @@ Test(conf, volumes_nodes_and_metadata_places)
 	cr_assert_str_eq(v->disk, "/x/0");
 	cr_assert_not(conf_volume_find(res, third, 5)->options.has_disk);
 	cr_assert_null(conf_volume_find(res, third, 1));
+	cr_assert(conf_node_has_disk(res, third));
+	cr_assert_not(conf_node_has_disk(res, conf_node_by_id(res, 2)));
+	cr_assert_eq(conf_to_core(conf, res, 2, &core, &err), 0);
+	cr_assert_eq(core.peer_requests_max, CONF_PEER_REQUESTS_DISKLESS);
 	cr_assert_eq(conf_to_core(conf, res, 9, &core, &err), 0);
 	cr_assert_eq(core.peer_count, 2);
 	cr_assert_eq(core.peers[0].node_id, 2);
