@@ -260,6 +260,7 @@ bench:
 
 SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
 MAN_DIR ?= $(PREFIX)/share/man
+UNITS := drbdfs.service drbdfs-arbiter.service
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MAN_DIR)/man5 $(DESTDIR)$(MAN_DIR)/man8 \
 		$(DESTDIR)$(SYSTEMD_DIR) $(DESTDIR)$(PREFIX)/share/doc/drbdfs \
@@ -267,15 +268,17 @@ install: all
 	install -m 755 $(B)/drbdfs $(B)/drbdctl $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 packaging/man/drbdfs.8 packaging/man/drbdctl.8 $(DESTDIR)$(MAN_DIR)/man8
 	install -m 644 packaging/man/drbdfs.conf.5 $(DESTDIR)$(MAN_DIR)/man5
-	sed 's|@PREFIX@|$(PREFIX)|g' packaging/systemd/drbdfs.service > $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service
-	chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service
+	for unit in $(UNITS); do \
+		sed 's|@PREFIX@|$(PREFIX)|g' packaging/systemd/$$unit > $(DESTDIR)$(SYSTEMD_DIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/$$unit || exit 1; \
+	done
 	install -m 644 etc/drbdfs.conf $(DESTDIR)$(PREFIX)/share/doc/drbdfs/drbdfs.conf.example
 	install -m 644 packaging/drbdctl.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/drbdctl
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/drbdfs $(DESTDIR)$(PREFIX)/sbin/drbdctl \
 		$(DESTDIR)$(MAN_DIR)/man8/drbdfs.8 $(DESTDIR)$(MAN_DIR)/man8/drbdctl.8 \
-		$(DESTDIR)$(MAN_DIR)/man5/drbdfs.conf.5 $(DESTDIR)$(SYSTEMD_DIR)/drbdfs.service \
+		$(DESTDIR)$(MAN_DIR)/man5/drbdfs.conf.5 $(addprefix $(DESTDIR)$(SYSTEMD_DIR)/,$(UNITS)) \
 		$(DESTDIR)$(PREFIX)/share/doc/drbdfs/drbdfs.conf.example \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/drbdctl
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/drbdfs 2>/dev/null || true

@@ -163,12 +163,31 @@ static void fail_start(struct daemon *d, const char *text)
 	begin_end(d);
 }
 
-/* Everything is up: mount, and look whether the mount answers. */
-static void finish_start(struct daemon *d)
+/* Mounts, and looks whether the mount answers. */
+static bool serve_mount(struct daemon *d)
 {
 	struct err err = ERR_INIT;
 	struct stat st;
 
+	if (mount_start(d, &err)) {
+		fail_start(d, err.text);
+		return false;
+	}
+	if (shard_serve(d->shard, d->session, unmounted, d)) {
+		fail_start(d, "no memory to serve the mount");
+		return false;
+	}
+	/* The shard answers this, not we. */
+	if (stat(d->options.mountpoint, &st) || st.st_ino != FUSE_ROOT_ID) {
+		fail_start(d, "the mount does not answer; the lines of fuse in the log say why");
+		return false;
+	}
+	return true;
+}
+
+/* Everything is up. */
+static void finish_start(struct daemon *d)
+{
 	if (d->phase != DAEMON_STARTING)
 		return;
 	if (d->start_failed) {
@@ -176,19 +195,8 @@ static void finish_start(struct daemon *d)
 		begin_end(d);
 		return;
 	}
-	if (mount_start(d, &err)) {
-		fail_start(d, err.text);
+	if (!d->options.arbiter && !serve_mount(d))
 		return;
-	}
-	if (shard_serve(d->shard, d->session, unmounted, d)) {
-		fail_start(d, "no memory to serve the mount");
-		return;
-	}
-	/* The shard answers this, not we. */
-	if (stat(d->options.mountpoint, &st) || st.st_ino != FUSE_ROOT_ID) {
-		fail_start(d, "the mount does not answer; the lines of fuse in the log say why");
-		return;
-	}
 	d->phase = DAEMON_RUNNING;
 	d->ready(d->start_ctx);
 }
@@ -231,8 +239,12 @@ static void on_start(evutil_socket_t fd, short what, void *arg)
 		const struct conf_resource *res = &conf->resources[i];
 		struct start_up *s;
 
-		if (!conf_node_find(res, d->options.node))
+		if (!daemon_node_in(&d->options, res)) {
+			if (conf_node_find(res, d->options.node))
+				log_notice("%s: left out, an arbiter has no disk and this node "
+					   "has one there", res->name);
 			continue;
+		}
 		s = calloc(1, sizeof(*s));
 		ASSERT(s);
 		s->d = d;
@@ -263,6 +275,8 @@ static int start_control(struct daemon *d, struct err *err)
 	event_assign(&d->ev_down, d->base, -1, EV_PERSIST, on_down_second, d);
 	event_assign(&d->ev_start, d->base, -1, EV_TIMEOUT, on_start, d);
 	event_active(&d->ev_start, EV_TIMEOUT, 0);
+	if (!d->options.socket_path[0])
+		return 0;
 	d->http = http_server_new(d, d->base, d->options.socket_path, text, sizeof(text));
 	if (!d->http)
 		return err_set(err, -EIO, "%s", text);
@@ -276,7 +290,8 @@ static int start_shard(struct daemon *d, struct err *err)
 	const struct shard_conf conf = {
 		.daemon = d,
 		.replies = &d->replies,
-		.disk_threads = d->conf->conf->disk_threads,
+		.disk_threads = d->options.arbiter ? 1 : d->conf->conf->disk_threads,
+		.voter = d->options.arbiter,
 		.trace_wire = d->options.trace_wire,
 	};
 
@@ -291,6 +306,16 @@ static int start_shard(struct daemon *d, struct err *err)
 static bool wants_nonempty(const char *options)
 {
 	return options && strstr(options, "nonempty");
+}
+
+static bool start_parts(struct daemon *d, struct err *err)
+{
+	const struct daemon_options *o = &d->options;
+	bool mounts = !o->arbiter;
+
+	return !(mounts && mount_prepare(o->mountpoint, wants_nonempty(o->fuse_options), err)) &&
+	       !start_control(d, err) && !start_shard(d, err) &&
+	       !(mounts && mount_session_new(d, err));
 }
 
 struct daemon *daemon_new(const struct daemon_options *options, struct conf *conf, struct err *err)
@@ -316,8 +341,7 @@ struct daemon *daemon_new(const struct daemon_options *options, struct conf *con
 		daemon_free(d);
 		return NULL;
 	}
-	if (mount_prepare(d->options.mountpoint, wants_nonempty(d->options.fuse_options), err) ||
-	    start_control(d, err) || start_shard(d, err) || mount_session_new(d, err)) {
+	if (!start_parts(d, err)) {
 		daemon_free(d);
 		return NULL;
 	}

@@ -24,7 +24,8 @@ struct net_identity;
 struct daemon_options {
 	char config_file[PATH_MAX];
 	char node[NAME_MAX_BYTES];
-	char socket_path[CONF_PATH_MAX];
+	bool arbiter;               /* no mount, no disk, no Primary: only a voice in quorum */
+	char socket_path[CONF_PATH_MAX]; /* "" = none */
 	char mountpoint[PATH_MAX];
 	const char *fuse_options;   /* NULL = none */
 	bool trace_wire;
@@ -64,7 +65,7 @@ struct daemon {
 	struct event_base *base;
 	struct inbox replies;
 	struct shard *shard;
-	struct http_server *http;
+	struct http_server *http;   /* NULL: no control socket */
 	struct fuse_session *session;
 	bool mounted;
 	enum daemon_phase phase;
@@ -72,7 +73,7 @@ struct daemon {
 	unsigned coming_up, going_down; /* resources; a daemon may be told to end while it starts */
 	bool start_failed;
 	struct list running;        /* struct daemon_resource */
-	/* Called once: all resources are up and the mount answers. */
+	/* Called once: all resources are up and the mount, if there is one, answers. */
 	void (*ready)(void *ctx);
 	/* A line for whoever started the daemon. */
 	void (*say)(void *ctx, const char *text);
@@ -101,6 +102,9 @@ void daemon_reply_later(control_done done, void *ctx, struct daemon *d, int rc, 
 struct conf_ref *conf_ref_new(struct conf *conf);
 void conf_ref_put(struct conf_ref *ref);
 struct daemon_resource *daemon_resource_find(struct daemon *d, const char *name);
+/* This node in a resource that this daemon has to do with; NULL: it has nothing to do with it. */
+const struct conf_node *daemon_node_in(const struct daemon_options *options,
+				       const struct conf_resource *res);
 /* Starts it from d->conf. `done` as everywhere. */
 int daemon_resource_up(struct daemon *d, const struct conf_resource *res, control_done done,
 		       void *ctx);

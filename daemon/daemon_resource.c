@@ -40,12 +40,20 @@ struct daemon_resource *daemon_resource_find(struct daemon *d, const char *name)
 	return NULL;
 }
 
+const struct conf_node *daemon_node_in(const struct daemon_options *options,
+				       const struct conf_resource *res)
+{
+	const struct conf_node *node = conf_node_find(res, options->node);
+
+	return node && options->arbiter && conf_node_has_disk(res, node) ? NULL : node;
+}
+
 /* As the latest configuration has it for this node; NULL: not at all. */
 static const struct conf_resource *configured(const struct daemon *d, const char *name)
 {
 	const struct conf_resource *res = conf_resource_find(d->conf->conf, name);
 
-	return res && conf_node_find(res, d->options.node) ? res : NULL;
+	return res && daemon_node_in(&d->options, res) ? res : NULL;
 }
 
 static void forget(struct daemon *d, const char *name)
@@ -95,7 +103,7 @@ static void operation_done(void *ctx, int rc, const char *text)
 int daemon_resource_up(struct daemon *d, const struct conf_resource *res, control_done done,
 		       void *ctx)
 {
-	const struct conf_node *node = conf_node_find(res, d->options.node);
+	const struct conf_node *node = daemon_node_in(&d->options, res);
 	struct daemon_resource *r;
 	struct operation *op;
 	int rc;
@@ -148,6 +156,11 @@ int daemon_command(struct daemon *d, const char *resource, const struct ev_comma
 {
 	if (!daemon_resource_find(d, resource))
 		return -ENOENT;
+	if (d->options.arbiter && cmd->cmd == CMD_PRIMARY) {
+		daemon_reply_later(done, ctx, d, SS_NOT_SUPPORTED,
+				   "this is an arbiter, which never becomes Primary");
+		return 0;
+	}
 	return shard_command(d->shard, resource, cmd, done, ctx);
 }
 
@@ -265,7 +278,8 @@ int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
 	conf_ref_put(d->conf);
 	d->conf = ref;
 	daemon_tls_use(d, identity);
-	http_server_allow(d->http, conf->control_users, conf->control_user_count);
+	if (d->http)
+		http_server_allow(d->http, conf->control_users, conf->control_user_count);
 	return 0;
 }
 

@@ -12,7 +12,8 @@ struct history {
 	struct list link;
 	char name[NAME_MAX_BYTES];
 	uint64_t count; /* ever added */
-	struct kept_change ring[CHANGES_KEPT];
+	unsigned kept;  /* size of the ring */
+	struct kept_change ring[];
 };
 
 void history_init(struct daemon *d)
@@ -48,12 +49,15 @@ static struct history *find(struct daemon *d, const char *name)
 static struct history *find_or_add(struct daemon *d, const char *name)
 {
 	struct history *h = find(d, name);
+	unsigned kept;
 
 	if (h)
 		return h;
-	h = calloc(1, sizeof(*h));
+	kept = d->options.arbiter ? CHANGES_KEPT_ARBITER : CHANGES_KEPT;
+	h = calloc(1, sizeof(*h) + kept * sizeof(h->ring[0]));
 	if (!h)
 		return NULL;
+	h->kept = kept;
 	str_copy(h->name, sizeof(h->name), name);
 	list_push_back(&d->histories, &h->link);
 	return h;
@@ -68,7 +72,7 @@ void daemon_changed(struct daemon *d, const char *name, const struct state_chang
 	pthread_mutex_lock(&d->history_lock);
 	h = find_or_add(d, name);
 	if (h) {
-		struct kept_change *entry = &h->ring[h->count++ % CHANGES_KEPT];
+		struct kept_change *entry = &h->ring[h->count++ % h->kept];
 
 		entry->unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 		entry->change = *change;
@@ -84,10 +88,10 @@ unsigned daemon_history_get(struct daemon *d, const char *name, struct kept_chan
 	pthread_mutex_lock(&d->history_lock);
 	h = find(d, name);
 	if (h) {
-		uint64_t first = h->count > CHANGES_KEPT ? h->count - CHANGES_KEPT : 0;
+		uint64_t first = h->count > h->kept ? h->count - h->kept : 0;
 
 		for (uint64_t i = first; i < h->count; i++)
-			out[n++] = h->ring[i % CHANGES_KEPT];
+			out[n++] = h->ring[i % h->kept];
 	}
 	pthread_mutex_unlock(&d->history_lock);
 	return n;

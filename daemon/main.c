@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,19 +40,21 @@ struct command_line {
 
 static const char usage_text[] =
 	"Usage: drbdfs mount [OPTIONS] MOUNTPOINT\n"
+	"       drbdfs arbiter [OPTIONS]\n"
 	"\n"
-	"Shows the resources of this node as files under MOUNTPOINT and replicates them.\n"
+	"mount shows the resources of this node as files under MOUNTPOINT and replicates them.\n"
+	"arbiter is a voice in the quorum of those without a disk on this node, and no more.\n"
 	"\n"
 	"  -c, --config FILE   configuration (root: /etc/drbdfs/drbdfs.conf)\n"
 	"  -n, --node NAME     which node of the configuration this is (default: the host name)\n"
-	"  -s, --socket PATH   control socket (root: /run/drbdfs/control.sock)\n"
+	"  -s, --socket PATH   control socket (root: /run/drbdfs/control.sock, arbiter: none)\n"
 	"  -f, --foreground    stay in the foreground, log to stderr\n"
 	"  -o OPTIONS          mount options for FUSE, e.g. allow_other\n"
 	"      --trace wire    log every packet (implies --debug)\n"
 	"      --debug         log more\n"
 	"      --help, --version\n"
 	"\n"
-	"End it with 'fusermount3 -u MOUNTPOINT', 'drbdctl shutdown' or SIGTERM.\n";
+	"End it with SIGTERM, 'drbdctl shutdown' or, a mount, 'fusermount3 -u MOUNTPOINT'.\n";
 
 /* ---- going to the background ---- */
 
@@ -83,8 +86,10 @@ static void open_log(const struct starter *s)
 		rc = log_open(LOG_SINK_SYSLOG, NULL);
 	if (!rc)
 		return;
-	(void)log_open(LOG_SINK_SYSLOG, NULL);
-	log_warning("log %s: %s; going on with syslog", s->log, strerror(-rc));
+	if (!s->foreground)
+		(void)log_open(LOG_SINK_SYSLOG, NULL);
+	log_warning("log %s: %s; going on with %s", s->log, strerror(-rc),
+		    s->foreground ? "stderr" : "syslog");
 }
 
 /* After the log was moved away. In the foreground a hang-up is the end. */
@@ -99,6 +104,8 @@ static void ready(void *ctx)
 	struct starter *s = ctx;
 	int null_fd;
 
+	/* What the start has used and given back. */
+	malloc_trim(0);
 	notify_service("READY=1");
 	if (s->foreground)
 		return;
@@ -187,6 +194,13 @@ static void prepare_for_writeback(void)
 		log_info("memory is not locked: %s", strerror(errno));
 }
 
+/* What is large is mostly empty, and given back as it was got: each piece by itself, in pages. */
+static void keep_small(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_ARENA_MAX, 1);
+}
+
 static void set_process_defaults(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -211,6 +225,24 @@ static int usage_error(const char *text)
 {
 	fprintf(stderr, "drbdfs: %s; see 'drbdfs --help'\n", text);
 	return EXIT_USAGE;
+}
+
+/* The words behind the options. -1: go on; else the exit code. */
+static int parse_words(int argc, char **argv, struct daemon_options *o)
+{
+	if (optind >= argc)
+		return usage_error("a command is missing");
+	o->arbiter = str_eq(argv[optind], "arbiter");
+	if (!o->arbiter && !str_eq(argv[optind], "mount"))
+		return usage_error("the command must be 'mount' or 'arbiter'");
+	if (o->arbiter && optind + 1 != argc)
+		return usage_error("an arbiter has no MOUNTPOINT");
+	if (o->arbiter && o->fuse_options)
+		return usage_error("an arbiter mounts nothing: -o is of no use to it");
+	if (!o->arbiter && optind + 2 != argc)
+		return usage_error(optind + 1 < argc ? "one MOUNTPOINT only" :
+						       "the MOUNTPOINT is missing");
+	return -1;
 }
 
 /* -1: go on; else the exit code. */
@@ -265,13 +297,20 @@ static int parse(int argc, char **argv, struct command_line *cl)
 			return usage_error("wrong option");
 		}
 	}
-	if (optind >= argc || !str_eq(argv[optind], "mount"))
-		return usage_error(optind < argc ? "the command must be 'mount'" :
-						   "a command is missing");
-	if (optind + 2 != argc)
-		return usage_error(optind + 1 < argc ? "one MOUNTPOINT only" :
-						       "the MOUNTPOINT is missing");
-	return -1;
+	return parse_words(argc, argv, &cl->options);
+}
+
+/* At least one resource is for this daemon. */
+static bool has_work(const struct daemon_options *o, const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->resource_count; i++) {
+		if (daemon_node_in(o, &conf->resources[i]))
+			return true;
+	}
+	fprintf(stderr, "drbdfs: %s: an arbiter has no disk, but in every resource of node '%s' "
+		"this node has one; give it disk = \"none\" where it is to be the arbiter, or "
+		"select another node with -n\n", o->config_file, o->node);
+	return false;
 }
 
 /* The configuration of this node, with everything checked that needs no daemon. NULL: said why. */
@@ -292,7 +331,7 @@ static struct conf *load(struct command_line *cl)
 		fprintf(stderr, "drbdfs: %s\n", err.text);
 		conf_free(conf);
 		conf = NULL;
-	} else if (conf && (!conf_check_node(conf, o->node, &messages) ||
+	} else if (conf && (!has_work(o, conf) || !conf_check_node(conf, o->node, &messages) ||
 			    !daemon_tls_load(conf, o->node, &o->identity, &messages))) {
 		conf_free(conf);
 		conf = NULL;
@@ -321,12 +360,14 @@ static int resolve(struct command_line *cl, const struct conf *conf, const char 
 		if (!str_copy(o->socket_path, sizeof(o->socket_path), cl->socket_path))
 			return err_set(err, -ENAMETOOLONG, "socket %s: path too long",
 				       cl->socket_path);
+	} else if (o->arbiter) {
+		o->socket_path[0] = '\0';
 	} else if (conf->control_socket[0]) {
 		str_copy(o->socket_path, sizeof(o->socket_path), conf->control_socket);
 	} else {
 		conf_default_socket(o->socket_path);
 	}
-	return mount_resolve(mountpoint, o->mountpoint, err);
+	return o->arbiter ? 0 : mount_resolve(mountpoint, o->mountpoint, err);
 }
 
 static int run(struct command_line *cl, struct conf *conf)
@@ -348,7 +389,8 @@ static int run(struct command_line *cl, struct conf *conf)
 	str_copy(starter.log, sizeof(starter.log), conf->log);
 	open_log(&starter);
 	set_process_defaults();
-	prepare_for_writeback();
+	if (!cl->options.arbiter)
+		prepare_for_writeback();
 	if (chdir("/"))
 		log_warning("chdir /: %s", strerror(errno));
 	d = daemon_new(&cl->options, conf, &err);
@@ -380,6 +422,8 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	assert_hook = assertion_failed;
+	if (cl.options.arbiter)
+		keep_small();
 	if (cl.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	conf = load(&cl);

@@ -24,6 +24,7 @@ struct shard_conf {
 	struct daemon *daemon;
 	struct inbox *replies;      /* of the control thread */
 	unsigned disk_threads;
+	bool voter;                 /* its resources have no disk and no application here */
 	bool trace_wire;
 };
 

@@ -13,6 +13,9 @@
 #include "net/net_addr.h"
 #include "shard_int.h"
 
+/* Nobody reads or writes. */
+#define VOTER_REQUESTS_MAX 2U
+
 STATIC_ASSERT(NET_FINGERPRINT_BYTES == CONF_FINGERPRINT_BYTES, "one kind of fingerprint");
 STATIC_ASSERT((int)LOG_LEVEL_ERR == LOG_LEVEL_ERR && (int)LOG_LEVEL_DEBUG == LOG_LEVEL_DEBUG,
 	      "levels of the core are those of the log");
@@ -229,6 +232,10 @@ static struct resource *resource_new(struct shard *shard, const struct conf *con
 		res->peers[i].res = res;
 		res->peers[i].node_id = cc->peers[i].node_id;
 		res->by_node[cc->peers[i].node_id] = &res->peers[i];
+	}
+	if (shard->conf.voter) {
+		cc->requests_max = VOTER_REQUESTS_MAX;
+		cc->request_bytes_max = VOTER_REQUESTS_MAX * (uint64_t)BIO_MAX_BYTES;
 	}
 	cc->crypto = crypto_openssl;
 	cc->log = core_log;

@@ -51,6 +51,7 @@ struct state_change {
 
 /* As the daemon keeps it: the last ones of each resource. */
 #define CHANGES_KEPT 1000U
+#define CHANGES_KEPT_ARBITER 100U /* it is to stay small */
 
 struct kept_change {
 	int64_t unix_ms;

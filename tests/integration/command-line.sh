@@ -74,13 +74,19 @@ done
 must_fail 20 "$B/drbdfs"
 said 'a command is missing'
 must_fail 20 "$B/drbdfs" unmount "$WORK/alpha/mnt"
-said "the command must be 'mount'"
+said "the command must be 'mount' or 'arbiter'"
 must_fail 20 "$B/drbdfs" mount
 said 'the MOUNTPOINT is missing'
 must_fail 20 "$B/drbdfs" mount a b
 said 'one MOUNTPOINT only'
 must_fail 20 "$B/drbdfs" --nonsense mount a
 must_fail 20 "$B/drbdfs" mount --trace everything a
+must_fail 20 "$B/drbdfs" arbiter "$WORK/alpha/mnt"
+said 'an arbiter has no MOUNTPOINT'
+must_fail 20 "$B/drbdfs" arbiter -o allow_other
+said 'an arbiter mounts nothing'
+must_fail 10 "$B/drbdfs" arbiter -f -c "$CLUSTER_DIR/drbdfs.conf" -n alpha
+said "an arbiter has no disk, but in every resource of node 'alpha' this node has one"
 must run "$B/drbdfs" --help
 said 'Usage: drbdfs mount'
 must run "$B/drbdfs" --version
@@ -95,3 +101,4 @@ completes() { # WORD... : the candidates for the last one
 [ "$(completes drbdctl adjust a)" = all ] || fail "completion of all: $(completes drbdctl adjust a)"
 [ "$(completes drbdctl -n x help wait-c)" = wait-connect ] || fail "completion behind options in front"
 [ "$(completes drbdfs mo)" = mount ] || fail "completion of drbdfs"
+[ "$(completes drbdfs ar)" = arbiter ] || fail "completion of drbdfs arbiter"
