@@ -156,7 +156,7 @@ help:
 	@echo "make check-kernel  our node against the DRBD 8.4 of Debian's kernel in an emulated machine (SCENARIOS=\"...\")"
 	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
-	@echo "make sim        deterministic simulation (SEEDS=2000)"
+	@echo "make sim        deterministic simulation (SCHEDULES=2000)"
 	@echo "make sim-mutants  which planted faults random lives find (LIVES=20000 MUTANTS=\"H1 H2\")"
 	@echo "make sim-coverage  which lines of the core it reaches (COVERAGE_LIVES=2000)"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
@@ -177,9 +177,9 @@ demo:
 	@$(MAKE) --no-print-directory -s all
 	@B=$(B) KEEP=$(KEEP) tests/demo/demo.sh
 
-SEEDS ?= 2000
+SCHEDULES ?= 2000
 sim: $(B)/sim
-	$(B)/sim --seeds $(SEEDS) --packets
+	$(B)/sim --seeds $(SCHEDULES) --packets
 
 # Random lives find the mutants: LIVES=20000 MUTANTS="H1 H2".
 LIVES ?= 20000
