@@ -513,6 +513,12 @@ static const struct row suspended_no_data = {
 	"'drbdctl resume-io $R' lets them fail", WHY_HERE, "drbdctl connect $R", false
 };
 
+static const struct row suspended_quorum = {
+	"writes wait: there is no quorum; they go on when enough nodes are connected, or UpToDate "
+	"(not connected: $A). 'drbdctl secondary $R --force' gives them up", WHY_HERE,
+	"drbdctl connect $R", false
+};
+
 static void suspended(const struct view *v, const struct row *row, const char *state)
 {
 	struct api_why_item item = { .retry_ms = -1, .holds_io = true };
@@ -526,6 +532,8 @@ static void why_suspended(const struct view *v)
 		suspended(v, &suspended_user, "suspended-user");
 	if (v->s->susp_no_data)
 		suspended(v, &suspended_no_data, "suspended-no-data");
+	if (v->s->susp_quorum)
+		suspended(v, &suspended_quorum, "suspended-quorum");
 }
 
 /* ---- the whole ---- */

@@ -93,6 +93,7 @@ static const char *what_word(enum change_what what)
 		[CHANGE_PEER_ROLE] = "peer-role",
 		[CHANGE_REPLICATION] = "replication",
 		[CHANGE_PEER_DISK] = "peer-disk",
+		[CHANGE_QUORUM] = "quorum",
 		[CHANGE_PAUSED] = "resync-suspended",
 	};
 
@@ -113,7 +114,8 @@ static void bits_text(unsigned bits, const char *const names[], unsigned count, 
 
 static void value_text(enum change_what what, unsigned value, char out[64])
 {
-	static const char *const suspended[] = { "user", "no-data", "generation" };
+	static const char *const suspended[] = { "user", "no-data", "generation",
+						 "quorum" };
 	static const char *const paused[] = { "user", "peer", "dependency" };
 
 	switch (what) {
@@ -133,6 +135,9 @@ static void value_text(enum change_what what, unsigned value, char out[64])
 		return;
 	case CHANGE_SUSPENDED:
 		bits_text(value, suspended, ARRAY_LEN(suspended), out);
+		return;
+	case CHANGE_QUORUM:
+		(void)str_copy(out, 64, value ? "yes" : "no");
 		return;
 	case CHANGE_PAUSED:
 		bits_text(value, paused, ARRAY_LEN(paused), out);

@@ -16,6 +16,8 @@ static const char *command_name(enum core_command cmd)
 		[CMD_DISCONNECT] = "disconnect",
 		[CMD_PRIMARY] = "primary",
 		[CMD_SECONDARY] = "secondary",
+		[CMD_SUSPEND_IO] = "suspend-io",
+		[CMD_RESUME_IO] = "resume-io",
 		[CMD_INVALIDATE] = "invalidate",
 		[CMD_INVALIDATE_REMOTE] = "invalidate-remote",
 		[CMD_VERIFY] = "verify",
@@ -99,7 +101,8 @@ static void tell_as(struct core *core, enum change_what what, uint8_t node, uint
 static unsigned suspended_bits(const struct state *st)
 {
 	return (st->susp_user ? SUSPENDED_USER : 0) | (st->susp_nod ? SUSPENDED_NO_DATA : 0) |
-	       (st->susp_uuid ? SUSPENDED_GENERATION : 0);
+	       (st->susp_uuid ? SUSPENDED_GENERATION : 0) |
+	       (st->susp_quorum ? SUSPENDED_QUORUM : 0);
 }
 
 static unsigned paused_bits(const struct state_peer_device *pd)
@@ -140,6 +143,8 @@ void history_committed(struct core *core, const struct state *old)
 
 		tell_as(core, CHANGE_DISK, NODES_MAX, vol->vnr, old->vol[vol->v].disk, disk,
 			disk < DISK_NEGOTIATING ? vol->reason : NULL);
+		tell_as(core, CHANGE_QUORUM, NODES_MAX, vol->vnr, old->vol[vol->v].have_quorum,
+			st->vol[vol->v].have_quorum, NULL);
 	}
 	FOR_EACH_PEER(core, peer)
 		tell_peer(core, peer, old);

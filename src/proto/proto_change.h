@@ -18,12 +18,14 @@ enum change_what {
 	CHANGE_PEER_ROLE,    /* [role] of node */
 	CHANGE_REPLICATION,  /* [repl_state] of volume vnr with node */
 	CHANGE_PEER_DISK,    /* [disk_state] of volume vnr at node */
+	CHANGE_QUORUM,       /* [0 or 1] of volume vnr */
 	CHANGE_PAUSED,       /* [bits PAUSED_*] of the resync of volume vnr with node */
 };
 
 #define SUSPENDED_USER 1U
 #define SUSPENDED_NO_DATA 2U
 #define SUSPENDED_GENERATION 4U
+#define SUSPENDED_QUORUM 8U
 #define PAUSED_USER 1U
 #define PAUSED_PEER 2U
 #define PAUSED_DEPENDENCY 4U
