@@ -210,7 +210,7 @@ static void data_send(struct core *core, struct peer *peer, struct request *req,
 		pkt.u.block.dp_flags |= DP_MAY_SET_IN_SYNC;
 	if (ack_due)
 		pkt.u.block.dp_flags |= DP_SEND_WRITE_ACK;
-	if (protocol == PROTOCOL_B)
+	if (protocol == PROTOCOL_B && local)
 		pkt.u.block.dp_flags |= DP_SEND_RECEIVE_ACK;
 	core_send(core, peer, STREAM_DATA, &pkt);
 	net_send(&req->net, peer->id, protocol != PROTOCOL_A || !local, ack_due);
@@ -326,7 +326,7 @@ static bool has_local_copy(const struct core *core, const struct request *req)
  * Peers that had an UpToDate disk, have the write and are still there. One that went away, or gave
  * its disk up, does not count: nobody would tell those who lack the write that they do.
  */
-static uint32_t peers_with_copy(const struct core *core, const struct request *req)
+static uint32_t good_peers(const struct core *core, const struct request *req)
 {
 	uint32_t good = req->good & ~req->net.of[NET_FAILED] & ~req->net.of[NET_LOST];
 	uint32_t found = 0;
@@ -339,6 +339,23 @@ static uint32_t peers_with_copy(const struct core *core, const struct request *r
 			found |= UINT32_C(1) << peer->id;
 	}
 	return found;
+}
+
+/* They have said so; with protocol A or B a write may still be on its way, and fail there. */
+static uint32_t peers_with_copy(const struct core *core, const struct request *req)
+{
+	return good_peers(core, req) & (req->net.of[NET_WRITTEN] | req->net.of[NET_STABLE]);
+}
+
+/* No disk that counts is known to have it, but one is about to tell: with the barrier's ack. */
+static bool copy_on_its_way(struct core *core, const struct request *req)
+{
+	if (has_local_copy(core, req) || peers_with_copy(core, req) || !good_peers(core, req))
+		return false;
+	if (req->epoch == core->req.epoch)
+		request_epoch_close(core);
+	request_barriers_send(core);
+	return true;
 }
 
 /*
@@ -421,7 +438,8 @@ void request_log_progress(struct core *core, struct request *req)
 		core->req.answers_held = true;
 		return;
 	}
-	if (!req->completed && !req->again && req->net.of[NET_WANTED] == 0)
+	if (!req->completed && !req->again && req->net.of[NET_WANTED] == 0 &&
+	    !copy_on_its_way(core, req))
 		decide(core, req);
 	if ((req->completed || req->again) && !req->settled && req->net.of[NET_ACK_DUE] == 0)
 		settle(core, req);

@@ -134,6 +134,17 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 	request_log_retire(core);
 }
 
+/* A write without a copy here waits for a peer that has one. */
+static void log_stable(struct core *core, const struct peer *peer)
+{
+	LIST_FOR_EACH_SAFE(it, &core->req.log) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (!req->completed && req->net.of[NET_STABLE] >> peer->id & 1)
+			request_log_progress(core, req);
+	}
+}
+
 void rx_barrier_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct peer_tx *tx = &peer->tx;
@@ -156,6 +167,7 @@ void rx_barrier_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		}
 		tx->oldest = next_open(core, peer, tx->oldest->link.next);
 	}
+	log_stable(core, peer);
 	request_log_retire(core);
 	request_flush_progress(core);
 }
@@ -203,6 +215,7 @@ void rx_confirm_stable(struct core *core, struct peer *peer, const struct pkt *p
 		if (barrier->number == epoch)
 			barrier->set_size -= count;
 	}
+	log_stable(core, peer);
 	request_log_retire(core);
 	/* The peer is short of room in its activity log. */
 	peer_ack_flush(core);
