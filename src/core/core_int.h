@@ -218,6 +218,7 @@ struct volume {
 	bool just_attached;         /* not compared yet with a disk that went on */
 	bool lost_quorum;           /* we were Primary when quorum was lost; it is not back yet */
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
+	bool lagged;                /* behind a lost Primary of protocol A or B */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
 	/* resync*.c */
 	struct rs_volume rs;

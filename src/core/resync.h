@@ -143,6 +143,7 @@ struct resync {
 	/* superblock (Inconsistent, references) that must be durable before data changes */
 	uint64_t begin_seq;
 	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
+	bool source_lagged;    /* the source had the LAGGED mark */
 	bool unstable;         /* the source was unstable at some time */
 	bool again;            /* one more handshake was asked for meanwhile */
 	bool aborted;

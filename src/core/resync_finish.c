@@ -326,6 +326,7 @@ void uuid_resync_start(struct core *core, struct peer_device *pd)
 		uuid_set_current(core, vol, its);
 	pd->rs.start_uuid = vol->md.current_uuid;
 	pd->rs.source_crashed = pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY;
+	pd->rs.source_lagged = pd->uuids.flags & UUID_FLAG_LAGGED;
 	uuid_rotate(core, vol, 0, request_own_dagtag(core));
 	/* The source is not left behind. */
 	mp->bitmap_uuid = source.bitmap_uuid;
@@ -399,5 +400,6 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	refer_to_older(core, vol, pd);
 	/* Then a survivor of that crash may still have more than the two of us. */
 	vol->crashed_primary = pd->rs.source_crashed;
+	vol->lagged = pd->rs.source_lagged;
 	return md_sync(core, vol);
 }

@@ -94,14 +94,32 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 
 /* ---- bits left at equal generations (2.6, and rule 4 of reliability 3.5) ---- */
 
+/*
+ * Who has more of what a lost Primary had answered: 1 = me, 0 = no difference. What its crash has
+ * left may lack some by a power cut, one that was behind it by protocol A or B more; one that was
+ * away has nothing to say.
+ */
+static int by_loss(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	const uint64_t was_there = UUID_FLAG_RECONNECT | UUID_FLAG_CRASHED_PRIMARY;
+	const struct uuid_side *other = me->flags & UUID_FLAG_LAGGED ? peer : me;
+	uint64_t differ = me->flags ^ peer->flags;
+
+	if (differ & UUID_FLAG_LAGGED && other->flags & was_there)
+		return me->flags & UUID_FLAG_LAGGED ? -1 : 1;
+	if (differ & UUID_FLAG_CRASHED_PRIMARY)
+		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
+	return 0;
+}
+
 /* 1: I am source. Looks the same from both sides. */
 static int by_bits(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 
-	/* A crash may have lost what was answered. */
-	if ((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
-		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
+	if (by_loss(in))
+		return by_loss(in);
 	/*
 	 * Once connected, bits are left only for what was never answered, or equal already. Who has
 	 * them differs from pair to pair, and resyncs in a ring would never end: an order of the
@@ -128,8 +146,8 @@ static int leftover_direction(const struct sync_input *in)
 
 	/* Alone after its crash a Primary's disk counts as
 	 * good, and it may lack what it had answered. */
-	if (both_good && (me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY)
-		return me->flags & UUID_FLAG_CRASHED_PRIMARY ? -1 : 1;
+	if (both_good && by_loss(in))
+		return by_loss(in);
 	/* A Secondary that was alone after a power loss is in no doubt; who went on without a
 	 * break and is, because the Primary is lost, has all that was answered. */
 	if (both_good && !in->again && !i_am_primary && !it_is &&

@@ -625,9 +625,9 @@ void uuid_settle_crash(struct core *core, struct volume *vol)
 {
 	if (vol->just_attached && is_compared(core, vol))
 		vol->just_attached = false;
-	if (!vol->crashed_primary || !crash_is_over(core, vol))
+	if ((!vol->crashed_primary && !vol->lagged) || !crash_is_over(core, vol))
 		return;
-	vol->crashed_primary = false;
+	vol->crashed_primary = vol->lagged = false;
 	if (!vol_has_md(vol))
 		return;
 	if (core->st.role != ROLE_PRIMARY)
@@ -647,6 +647,21 @@ void uuid_bump_for_writes(struct core *core)
 		uuid_bump_if_wanted(core);
 }
 
+/* Some of what it has answered may have been on its way to us. */
+static bool lost_async_primary(const struct core *core, const struct state *old,
+			       const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (old->peer[peer->id].role == ROLE_PRIMARY && !peer_connected(core, peer) &&
+		    old->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    peer->conf->net.protocol != PROTOCOL_C && pdsk_of(core, pd) == DISK_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
 void uuid_state_changed(struct core *core, const struct state *old)
 {
 	FOR_EACH_VOLUME(core, vol) {
@@ -654,6 +669,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		 * it failed: a new one is made without it. */
 		if (disk_of(core, vol) <= DISK_FAILED && vol->bump_seq)
 			uuid_announce_pending(core, vol);
+		vol->lagged |= lost_async_primary(core, old, vol);
 		uuid_settle_crash(core, vol);
 		if (needs_new_generation(core, old, vol))
 			vol->new_uuid_wanted = true;

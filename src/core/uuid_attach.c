@@ -7,6 +7,16 @@
 #include "core/core_hooks.h"
 #include "core/resync_int.h"
 
+/* Whether a Primary was there when this disk was last used is not written down. */
+static bool has_async_peer(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer->conf->has_disk[vol->v] && peer->conf->net.protocol != PROTOCOL_C)
+			return true;
+	}
+	return false;
+}
+
 int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 {
 	uint64_t guarded = 0;
@@ -25,6 +35,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
 		uuid_set_current(core, vol, vol->md.current_uuid);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
+	vol->lagged = !vol->crashed_primary && has_async_peer(core, vol);
 	vol->just_attached = true;
 	vol->lost_quorum = vol->md.flags & MDF_PRIMARY_LOST_QUORUM;
 	vol->restore_quorum = vol->md.flags & MDF_HAVE_QUORUM &&

@@ -179,6 +179,23 @@ static bool outlived(const struct uuid_side *side)
 	return side->flags & UUID_FLAG_WENT_ON && !(side->flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
+/*
+ * A survivor that was behind protocol A or B may lack what the crash has left, and is the target.
+ * It says so itself: the mark of the crash passes to whoever resyncs from there, and the connection
+ * to that one may be another. A DRBD kernel goes by the connection.
+ */
+static bool crash_has_more(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	const struct uuid_side *survivor = me->flags & UUID_FLAG_CRASHED_PRIMARY ? peer : me;
+
+	if (!((me->flags ^ peer->flags) & UUID_FLAG_CRASHED_PRIMARY))
+		return false;
+	if (me->flags & peer->flags & UUID_FLAG_KEEPS_BITS)
+		return survivor->flags & UUID_FLAG_LAGGED;
+	return in->apv >= 121 && in->async;
+}
+
 /* Rows 4 to 19: equal generations. */
 static struct sync_decision compare_equal(const struct sync_input *in)
 {
@@ -197,7 +214,7 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(SYNC_TARGET_USE_BITMAP, RULE_TARGET_PEER_MISSED_FINISH);
 	if (in->apv >= 120 && i_was && it_was)
 		return decided(SYNC_NONE, RULE_RECONNECTED);
-	if (in->apv >= 121 && in->async && i_crashed != it_crashed)
+	if (crash_has_more(in))
 		return decided(i_crashed ? SYNC_SOURCE_USE_BITMAP : SYNC_TARGET_USE_BITMAP,
 			       RULE_CRASHED_PRIMARY);
 	if (its_quorum_lost && my_quorum_lost)

@@ -101,6 +101,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_CRASHED_PRIMARY;
 	if (vol->lost_quorum)
 		flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	if (vol->lagged)
+		flags |= UUID_FLAG_LAGGED;
 	if (effective_disk(core, vol) == DISK_INCONSISTENT && !resync_finishing(core, vol))
 		flags |= UUID_FLAG_INCONSISTENT;
 	if (vol->adopt_seq)

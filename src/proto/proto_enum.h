@@ -191,6 +191,8 @@ enum packet {
 #define UUID_FLAG_NOT_DURABLE (UINT64_C(1) << 41)
 /* Its disk has been compared with one that was there all the time, since the node was restarted. */
 #define UUID_FLAG_WENT_ON (UINT64_C(1) << 42)
+/* The sender was behind a lost Primary of protocol A or B: it may lack what was answered. */
+#define UUID_FLAG_LAGGED (UINT64_C(1) << 43)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

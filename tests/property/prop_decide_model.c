@@ -177,7 +177,7 @@ static void fill_relation(const struct relation *r, struct sync_input *in)
 }
 
 /* What a node may tell of itself: flags, disk, role, bits. */
-#define SIDES (2U * 2U * 2U * 7U * 2U * 2U)
+#define SIDES (3U * 2U * 2U * 7U * 2U * 2U)
 
 static void fill_side(unsigned n, struct uuid_side *s)
 {
@@ -190,11 +190,12 @@ static void fill_side(unsigned n, struct uuid_side *s)
 		{ DISK_UP_TO_DATE, 0 },   { DISK_CONSISTENT, UUID_FLAG_NOT_DURABLE },
 		{ DISK_UP_TO_DATE, UUID_FLAG_NOT_DURABLE },
 	};
+	static const uint64_t losses[] = { 0, UUID_FLAG_CRASHED_PRIMARY, UUID_FLAG_LAGGED };
 	unsigned disk = digit(&n, ARRAY_LEN(disks));
 
 	s->disk = disks[disk].disk;
 	s->flags = disks[disk].flag | UUID_FLAG_KEEPS_BITS;
-	s->flags |= digit(&n, 2) ? UUID_FLAG_CRASHED_PRIMARY : 0;
+	s->flags |= losses[digit(&n, ARRAY_LEN(losses))];
 	s->flags |= digit(&n, 2) ? UUID_FLAG_RECONNECT : 0;
 	s->flags |= digit(&n, 2) ? UUID_FLAG_PRIMARY_LOST_QUORUM : 0;
 	s->role = digit(&n, 2) ? ROLE_PRIMARY : ROLE_SECONDARY;

@@ -88,11 +88,42 @@ Test(uuid_compare, before_121_a_crashed_primary_is_none_of_protocol_a)
 {
 	in.peer.current = X;
 	in.async = true;
-	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.me.flags = UUID_FLAG_STABLE | UUID_FLAG_CRASHED_PRIMARY;
 	in.peer.flags |= UUID_FLAG_RECONNECT;
 	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
 	in.apv = 120;
 	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+}
+
+/* The mark passes to whoever resyncs from it; the survivor itself says that it may lack more. */
+Test(uuid_compare, a_crashed_primary_has_more_than_who_was_behind_protocol_a)
+{
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	in.async = true;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.peer.flags |= UUID_FLAG_LAGGED;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
+	in.async = false;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
+	/* A kernel goes by the connection. */
+	in.peer.flags &= ~UUID_FLAG_KEEPS_BITS;
+	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
+	in.async = true;
+	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
+}
+
+Test(sync_decide, bits_left_come_from_who_was_not_behind_protocol_a)
+{
+	in.peer.current = X;
+	in.me.dirty_bits = 1;
+	in.me.flags |= UUID_FLAG_LAGGED | UUID_FLAG_RECONNECT;
+	in.peer.flags |= UUID_FLAG_RECONNECT;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	/* It was away, and has lost its power perhaps. */
+	in.peer.flags &= ~UUID_FLAG_RECONNECT;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
 }
 
 Test(sync_decide, before_119_only_an_inconsistent_disk_overrides)
@@ -161,9 +192,9 @@ Test(uuid_compare, rows_6_to_19_equal_generations)
 	in.peer.current = X;
 	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY;
 	expect(SYNC_SOURCE_IF_BOTH_FAILED, RULE_BOTH_OFF);
-	in.async = true;
+	in.peer.flags |= UUID_FLAG_LAGGED;
 	expect(SYNC_SOURCE_USE_BITMAP, RULE_CRASHED_PRIMARY);
-	in.async = false;
+	in.peer.flags &= ~UUID_FLAG_LAGGED;
 	in.peer.flags |= UUID_FLAG_RECONNECT;
 	expect(SYNC_TARGET_IF_BOTH_FAILED, RULE_LOST_QUORUM);
 	in.me.flags |= UUID_FLAG_RECONNECT;
