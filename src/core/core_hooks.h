@@ -92,6 +92,8 @@ void request_new_epoch(struct core *core);
 void request_role_changed(struct core *core);
 /* No application request in flight on the volume. */
 bool request_volume_idle(const struct core *core, const struct volume *vol);
+/* Writes to it may not be on stable storage of every peer yet, answered or not. */
+bool request_volume_logged(const struct core *core, const struct volume *vol);
 /* When the oldest write or barrier that this peer has
  * not answered was sent; NEVER_NS = none (ko-count). */
 uint64_t request_oldest_ns(const struct core *core, const struct peer *peer);

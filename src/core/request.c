@@ -587,6 +587,15 @@ void request_answered(struct core *core, const struct request *req)
 		core_work(core, WORK_COMMAND);
 }
 
+bool request_volume_logged(const struct core *core, const struct volume *vol)
+{
+	LIST_FOR_EACH(it, &core->req.log) {
+		if (LIST_ENTRY(it, struct request, link)->v == vol->v)
+			return true;
+	}
+	return false;
+}
+
 bool request_settle(struct core *core)
 {
 	struct requests *rq = &core->req;

@@ -642,7 +642,8 @@ void uuid_bump_for_writes(struct core *core)
 
 	FOR_EACH_VOLUME(core, vol)
 		busy |= vol->new_uuid_wanted &&
-			(vol->lost_uuids || !request_volume_idle(core, vol));
+			(vol->lost_uuids || !request_volume_idle(core, vol) ||
+			 request_volume_logged(core, vol));
 	if (busy)
 		uuid_bump_if_wanted(core);
 }
