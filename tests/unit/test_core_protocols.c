@@ -48,11 +48,25 @@ static void fails_here(enum wire_protocol protocol)
 	cr_assert(node_sent(&n, 1, P_BARRIER, 0));
 }
 
+/* The peer says that the generation without our disk is on its own. */
+static void follows(void)
+{
+	struct peer_device *pd = &n.core->peer[1]->pd[0];
+
+	cr_assert_eq(node_answer(&n, 1), INT32_MAX);
+	pd->uuids_valid = true;
+	pd->uuids.current = n.vol->exposed_uuid;
+	pd->uuids.flags = 0;
+	core_work(n.core, WORK_REQUESTS);
+	node_time(&n, 1);
+}
+
 ProtocolsTest(a_failed_write_waits_for_the_peer_of_protocol_a)
 {
 	fails_here(PROTOCOL_A);
 	node_barrier_ack(&n, 1, 0, 1);
 	cr_assert_not(node_failed(&n, 1));
+	follows();
 	cr_assert_eq(node_answer(&n, 1), 0);
 	cr_assert_eq(n.core->req.slab.used, 0);
 }
@@ -61,6 +75,7 @@ ProtocolsTest(a_failed_write_waits_for_the_peer_of_protocol_b)
 {
 	fails_here(PROTOCOL_B);
 	node_barrier_ack(&n, 1, 0, 1);
+	follows();
 	cr_assert_eq(node_answer(&n, 1), 0);
 }
 
