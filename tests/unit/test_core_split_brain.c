@@ -310,6 +310,7 @@ Test(split_brain_table, rr_conflict_at_a_primary_that_is_behind)
 		in.me.bitmap[1] = 0;
 		if (conflicts[i].crashed) {
 			in.me.current = Y;
+			in.me.flags |= UUID_FLAG_LAGGED;
 			in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
 			in.peer.bitmap[0] = 0;
 		} else {
