@@ -79,6 +79,7 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 fi
 
 time_limit() { sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$1" | grep . || echo 300; } # TEST
+alone() { grep -q '^# Runs alone' "$1"; } # TEST
 integration_tests() { # the long ones first
 	local t
 	for t in tests/integration/*.sh; do [ "$t" = tests/integration/functions.sh ] || echo "$(time_limit "$t") $t"; done |
@@ -91,11 +92,15 @@ if [ "$what" = one ]; then # ... one TEST RESULTS
 	echo "$passed $failed $skipped" >>"$4"
 	exit 0
 fi
-# Several at once; SLOT, which xargs sets, keeps their ports apart.
+run_at_once() { # HOW-MANY: the tests of stdin; SLOT, which xargs sets, keeps their ports apart
+	xargs -r -P "$1" --process-slot-var=SLOT -I TEST tests/run.sh "$build" one TEST "$log/results"
+}
+# Several at once, and then those that the load of others would disturb.
 run_integration() {
 	local p f s ended=0
 	: >"$log/results"
-	integration_tests | xargs -P "${JOBS:-$(nproc)}" --process-slot-var=SLOT -I TEST tests/run.sh "$build" one TEST "$log/results"
+	integration_tests | while read -r t; do alone "$t" || echo "$t"; done | run_at_once "${JOBS:-$(nproc)}"
+	integration_tests | while read -r t; do ! alone "$t" || echo "$t"; done | run_at_once 1
 	while read -r p f s; do
 		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s)) ended=$((ended + 1))
 	done <"$log/results"
