@@ -7,6 +7,9 @@
 #include "base/str.h"
 #include "daemon_int.h"
 
+/* Of more resources the one without a change for longest is forgotten. */
+#define HISTORIES_MAX 256U
+
 /* A ring; it outlives the resource it tells about. */
 struct history {
 	struct list link;
@@ -45,14 +48,32 @@ static struct history *find(struct daemon *d, const char *name)
 	return NULL;
 }
 
+/* Called with the lock held. The list begins with what has not changed for longest. */
+static void forget_oldest(struct daemon *d)
+{
+	struct list *first = list_first(&d->histories);
+	unsigned count = 0;
+
+	LIST_FOR_EACH(it, &d->histories)
+		count++;
+	if (count < HISTORIES_MAX)
+		return;
+	list_del(first);
+	free(LIST_ENTRY(first, struct history, link));
+}
+
 /* NULL: no memory; that change is not remembered. */
 static struct history *find_or_add(struct daemon *d, const char *name)
 {
 	struct history *h = find(d, name);
 	unsigned kept;
 
-	if (h)
+	if (h) {
+		list_del(&h->link);
+		list_push_back(&d->histories, &h->link);
 		return h;
+	}
+	forget_oldest(d);
 	kept = d->options.arbiter ? CHANGES_KEPT_ARBITER : CHANGES_KEPT;
 	h = calloc(1, sizeof(*h) + kept * sizeof(h->ring[0]));
 	if (!h)
