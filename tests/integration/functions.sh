@@ -80,6 +80,15 @@ two_nodes_slow_resync() { # SIZE PING_TIMEOUT_DS
 	model_new alpha
 }
 
+# Writers of numbered records: job $load on $primary, journal $WORK/journal.
+count() { "$B/records" acknowledged "$WORK/journal"; }
+enough() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
+progress() { # HOW-MANY WHAT WHEN
+	target=$(($(count) + $1))
+	must wait_for 60 "$2" enough
+	! node_gone "$load" || { cat "$WORK/load.err"; fail "$3: the writers on $primary ended by themselves"; }
+}
+
 # The disk of NODE lies in the volatile cache of volatile_disk from now on; commands: $WORK/NODE/below/ctl.
 volatile_disk_below() { # NODE
 	local below=$WORK/$1/below pid

@@ -14,13 +14,6 @@ three_nodes 64M
 
 load=
 on_exit 'kill_jobs TERM $load'
-count() { "$B/records" acknowledged "$WORK/journal"; }
-enough() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
-progress() { # HOW-MANY WHAT
-	target=$(($(count) + $1))
-	must wait_for 60 "$2" enough
-	! node_gone "$load" || { cat "$WORK/load.err"; fail "cycle $cycle: the writers on $primary ended by themselves"; }
-}
 read_all() { "$B/records" verify "$(node_file "$1")" "$WORK/journal" >"$WORK/verify" 2>&1 || [ $? = 1 ]; } # NODE
 
 primary=alpha
@@ -28,7 +21,7 @@ nodes=(alpha beta gamma)
 for ((cycle = 1; cycle <= cycles; cycle++)); do
 	"$B/records" write "$(node_file $primary)" "$WORK/journal" $((RANDOM)) 4 2>"$WORK/load.err" &
 	load=$!
-	progress $((50 + RANDOM % 500)) "records to be written"
+	progress $((50 + RANDOM % 500)) "records to be written" "cycle $cycle"
 	victim=${nodes[RANDOM % 3]}
 	node_kill "$victim"
 	if [ "$victim" = "$primary" ]; then
@@ -36,7 +29,7 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
 		while [ "$primary" = "$victim" ]; do primary=${nodes[RANDOM % 3]}; done
 		must wait_for 60 "$primary to be UpToDate" disk_is "$primary" UpToDate
 	else
-		progress 50 "writes to go on without $victim"
+		progress 50 "writes to go on without $victim" "cycle $cycle"
 		kill "$load"
 		must wait_for 60 "the writers to end" node_gone "$load"
 		wait "$load" || { cat "$WORK/load.err"; fail "cycle $cycle: the writers on $primary met an error"; }

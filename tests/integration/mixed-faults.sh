@@ -21,12 +21,10 @@ start_load() { # NODE
 	load=$!
 }
 on_exit 'kill_jobs TERM $load'
-count() { "$B/records" acknowledged "$WORK/journal"; }
-more_written() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
 # Writes go on, on the node that has them.
 progress() { # HOW-MANY
 	target=$(($(count) + $1))
-	must wait_for 60 "writes to go on" more_written
+	must wait_for 60 "writes to go on" enough
 	node_alive "$primary" && { ! node_gone "$load" || { cat "$WORK/load.err"; fail "the writers on $primary met an error"; }; }
 	return 0
 }

@@ -16,7 +16,6 @@ must_be_clean() { # NODE WHEN
 }
 load=
 on_exit 'kill_jobs TERM $load'
-count() { "$B/records" acknowledged "$WORK/journal"; }
 more_written() { [ "$(count)" -ge "$target" ]; }
 start_load() { # NODE
 	target=$(($(count) + 400))

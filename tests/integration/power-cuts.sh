@@ -36,13 +36,6 @@ must wait_for 60 "all nodes settled" cluster_settled
 
 load=
 on_exit 'kill_jobs TERM $load'
-count() { "$B/records" acknowledged "$WORK/journal"; }
-enough() { [ "$(count)" -ge "$target" ] || node_gone "$load"; }
-progress() { # HOW-MANY WHAT
-	target=$(($(count) + $1))
-	must wait_for 60 "$2" enough
-	! node_gone "$load" || { cat "$WORK/load.err"; fail "cut $done: the writers on $primary ended by themselves"; }
-}
 
 modes=(all none random random random prefix torn)
 nodes=(alpha beta gamma)
@@ -51,7 +44,7 @@ for ((done = 0; done < cuts;)); do
 	primary=${nodes[RANDOM % 3]}
 	"$B/records" sync "$(node_file $primary)" "$WORK/journal" $((RANDOM)) 6 2>"$WORK/load.err" &
 	load=$!
-	progress $((20 + RANDOM % 100)) "records to be written"
+	progress $((20 + RANDOM % 100)) "records to be written" "cut $done"
 	# One, the next one too, or all.
 	first=$((RANDOM % 3)) victims=()
 	for ((i = 0; i < 1 + RANDOM % 3; i++)); do victims+=("${nodes[(first + i) % 3]}"); done
@@ -62,7 +55,7 @@ for ((done = 0; done < cuts;)); do
 	done
 	done=$((done + ${#victims[@]}))
 	if [[ " ${victims[*]} " != *" $primary "* ]]; then
-		progress 10 "writes to go on without ${victims[*]}"
+		progress 10 "writes to go on without ${victims[*]}" "cut $done"
 		kill "$load"
 	fi
 	must wait_for 60 "the writers to end" node_gone "$load"
