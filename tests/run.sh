@@ -13,7 +13,13 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export DRBDFS_CAPTURES=${DRBDFS_CAPTURES:-$(cd ../shared/captures 2>/dev/null && pwd)}
 
-show_failure() { grep -E '^(FAIL|seed|round)' "$1" | tail -n 3 | sed 's/^/    ! /'; sed 's/^/    | /' "$1" | tail -n 40; }
+# Each failure in a line, told again at the end.
+export FAILURES=${FAILURES:-$log/failures}
+touch "$FAILURES"
+show_failure() { # LABEL OUTPUT
+	sed 's/^/    | /' "$2" | tail -n 40
+	echo "failed: $1: $(grep -E '^(FAIL|seed|round)' "$2" | tail -n 3 | paste -sd ' ' | grep . || tail -n 1 "$2")" >>"$FAILURES"
+}
 
 # Criterion prints "Synthesis: Tested: 3 | Passing: 3 | Failing: 0 | Crashing: 0"; skipped cases are
 # reported by the test itself as a line "SKIP: reason".
@@ -28,7 +34,7 @@ run_criterion() { # LABEL PROGRAM
 	passed=$((passed + pass - skips)) failed=$((failed + fail)) skipped=$((skipped + skips))
 	printf '  %-46s %s passed' "$1" "$((pass - skips))"
 	[ "$skips" -eq 0 ] || printf ', %s skipped' "$skips"
-	[ "$fail" -eq 0 ] && echo || { printf ', %s FAILED (exit %s)\n' "$fail" "$rc"; show_failure "$out"; }
+	[ "$fail" -eq 0 ] && echo || { printf ', %s FAILED (exit %s)\n' "$fail" "$rc"; show_failure "$1" "$out"; }
 	grep '^SKIP: ' "$out" | sed 's/^/      /'
 }
 
@@ -39,7 +45,7 @@ run_plain() { # LABEL TIMEOUT COMMAND...
 	case $rc in
 	0) passed=$((passed + 1)); printf '  %-46s ok\n' "$label" ;;
 	77) skipped=$((skipped + 1)); printf '  %-46s skipped: %s\n' "$label" "$(tail -n 1 "$out")" ;;
-	*) failed=$((failed + 1)); printf '  %-46s FAILED (exit %s)\n' "$label" "$rc"; show_failure "$out" ;;
+	*) failed=$((failed + 1)); printf '  %-46s FAILED (exit %s)\n' "$label" "$rc"; show_failure "$label" "$out" ;;
 	esac
 }
 
@@ -111,5 +117,6 @@ if [ "$what" = all ] || [ "$what" = integration ]; then
 	run_integration
 fi
 
+cat "$FAILURES"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -41,7 +41,7 @@ done
 [ $# -gt 0 ] || set -- $(cd "$here/scenarios" && ls ./*.sh | sed 's/^\.\///; s/\.sh$//')
 
 echo "peer: $($PEER_RUN 'sed -n s/^version:.//p /proc/drbd')"
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 for name in "$@"; do
@@ -54,9 +54,11 @@ for name in "$@"; do
 		case $rc in
 		0) passed=$((passed + 1)); printf '  %-46s ok, %s s\n' "$label" $((SECONDS - start)) ;;
 		77) skipped=$((skipped + 1)); printf '  %-46s skipped: %s\n' "$label" "$(tail -n 1 "$out")" ;;
-		*) failed=$((failed + 1)); printf '  %-46s FAILED (exit %s)\n' "$label" "$rc"; sed 's/^/    | /' "$out" ;;
+		*) failed=$((failed + 1)); printf '  %-46s FAILED (exit %s)\n' "$label" "$rc"; sed 's/^/    | /' "$out"
+			failures+="failed: $label: $(sed '/^FAIL: /!d; q' "$out" | grep . || sed q "$out")"$'\n' ;;
 		esac
 	done
 done
+printf %s "$failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
