@@ -205,7 +205,8 @@ static enum disk_state negotiated(const struct core *core, const struct volume *
 {
 	enum disk_state disk = volume_disk_from_md(vol);
 
-	if (verdict->repl == REPL_WF_BITMAP_T)
+	/* Or the peer has what we lack, and is no source now. */
+	if (verdict->repl == REPL_WF_BITMAP_T || verdict->behind == SYNC_BEHIND_ME)
 		return disk > DISK_OUTDATED ? DISK_OUTDATED : disk;
 	/* Compared with good data, and found equal. */
 	if (disk >= DISK_OUTDATED && verdict->strategy == SYNC_NONE &&

@@ -190,6 +190,39 @@ static void write_during_exchange(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B was down when A's disk failed, and finds its own only later, beside a Primary that is being
+ * resynced: that one cannot be a source, but it knows that B lacks something.
+ */
+static void attached_beside_target(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, A);
+	sc_unplug(w, B, C);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_write(w, 3);
+	w->nodes[B].disk.broken = true;
+	sc_start(w, B);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	simnet_hold_type(w, C, A, P_RS_DATA_REPLY, 10 * NS_SEC);
+	sc_attach(w, A);
+	sc_wait_repl(w, A, C, REPL_SYNC_TARGET);
+	sc_mend(w, B);
+	sc_expect_honest(w);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_OUTDATED, "B knows that it is old");
+	sc_write(w, 4);
+	sc_detach_forced(w, A);
+	sc_write(w, 5);
+	sc_attach(w, A);
+	sc_expect_honest(w);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 static bool all_up_to_date(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
@@ -367,6 +400,7 @@ const struct scenario scenarios_resync[] = {
 	{ "return-primary-cut-off", return_primary_cut_off },
 	{ "write-during-resync", write_during_resync },
 	{ "write-during-exchange", write_during_exchange },
+	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },
 	{ "read-error", read_error },
