@@ -32,11 +32,22 @@ static unsigned needed(uint32_t option, unsigned voters)
 	}
 }
 
+/*
+ * A node without its disk keeps a quorum but gives none, like a tie-breaker: what it knows of later
+ * data is gone when it restarts.
+ */
+static bool counts_as_absent(const struct quorum_input *in, const struct quorum_peer *peer)
+{
+	return peer->disk < DISK_INCONSISTENT && (!in->had || peer->knows_more);
+}
+
 static void count_connected(const struct quorum_input *in, const struct quorum_peer *peer,
 			    struct votes *n)
 {
-	if (peer->disk == DISK_DISKLESS && (peer->client || !in->with_disk)) {
+	if (peer->client) {
 		n->diskless++;
+	} else if (counts_as_absent(in, peer)) {
+		n->unknown++;
 	} else if (peer->disk == DISK_UP_TO_DATE) {
 		n->up_to_date++;
 		n->quorate += peer->quorate && !in->with_disk;
@@ -100,10 +111,11 @@ bool quorum_compute(const struct quorum_input *in)
 	if (here >= needed(in->quorum, voters) &&
 	    n.up_to_date >= needed(in->min_redundancy, voters))
 		return true;
-	/* Half of an even number: most of the diskless
-	 * nodes keep a quorum, but they never give one. */
+	/* Half of an even number: most of the diskless nodes keep
+	 * a quorum, in the place of one disk, but they never give one. */
 	return in->had && voters > 0 && voters % 2 == 0 &&
 	       here + 1 == needed(in->quorum, voters) &&
+	       n.up_to_date + 1 >= needed(in->min_redundancy, voters) &&
 	       n.diskless >= majority_of(n.diskless + n.missing_diskless);
 }
 
@@ -143,37 +155,30 @@ bool quorum_forgets_outdated(const struct core *core, const struct state *old,
 	return false;
 }
 
-/*
- * A node without its disk keeps a quorum but gives none, like a tie-breaker: what it knows of later
- * data is gone when it restarts.
- */
-static bool vouches(const struct quorum_input *in, const struct peer_device *pd,
-		    const struct volume *vol)
+/* Without its disk it has seen a generation that was never seen here. */
+static bool knows_more(const struct peer_device *pd, const struct volume *vol)
 {
-	return in->had && (!pd->current_uuid_rx || uuid_known(vol, pd->current_uuid_rx));
+	uint64_t seen = pd->current_uuid_rx;
+
+	return seen && !uuid_known(vol, seen) && !uuid_eq(seen, vol->exposed_uuid);
 }
 
 static struct quorum_peer peer_input(const struct core *core, const struct peer *peer,
 				     const struct volume *vol, const struct state *next,
-				     const struct quorum_input *in)
+				     bool with_disk)
 {
-	const struct peer_device *info = &peer->pd[vol->v];
 	const struct state_peer_device *pd = &next->pd[peer->id][vol->v];
-	struct quorum_peer out = {
+
+	return (struct quorum_peer){
 		.client = !peer->conf->has_disk[vol->v],
 		.connected = pd->repl > REPL_OFF,
 		.disk = pd->pdsk,
 		.outdated = pd->pdsk <= DISK_OUTDATED ||
-			    (in->with_disk &&
-			     vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED),
+			    (with_disk && vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED),
 		.member = core->members & node_bit(peer->id),
 		.quorate = pd->quorate,
+		.knows_more = knows_more(&peer->pd[vol->v], vol),
 	};
-
-	if (out.connected && !out.client && in->with_disk && pd->pdsk < DISK_INCONSISTENT &&
-	    !vouches(in, info, vol))
-		out = (struct quorum_peer){ .disk = DISK_UNKNOWN, .member = true };
-	return out;
 }
 
 static bool compute(const struct core *core, const struct state *next, const struct volume *vol,
@@ -190,9 +195,9 @@ static bool compute(const struct core *core, const struct state *next, const str
 
 	FOR_EACH_PEER(core, peer) {
 		if (peer->conf->net.allow_remote_read)
-			in.peers[in.peer_count++] = peer_input(core, peer, vol, next, &in);
+			in.peers[in.peer_count++] = peer_input(core, peer, vol, next, with_disk);
 	}
-	if (in.with_disk)
+	if (with_disk)
 		add_unconfigured(core, vol, &in);
 	return quorum_compute(&in);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who has quorum, exhaustively over a small model: up to five nodes, some of them tie-breakers, go
- * through all sequences of two or three partitions; before each a node may be restarted, or leave
- * in good order, by which its disk becomes Outdated. Links are lost before others are made. In no
- * moment two groups may write, and none may write that does not have what was written last.
+ * through all sequences of two or three partitions; before each a node may be restarted, with its
+ * disk or without, leave in good order, by which its disk becomes Outdated, lose its disk or get it
+ * back; or all are restarted, one of them without its disk. Links are lost before others are made.
+ * In no moment two groups may write, through whichever of their nodes, and none may write that does
+ * not have what was written last.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,18 +19,26 @@
 struct world {
 	unsigned nodes, disks;     /* the first `disks` have one, the others break ties */
 	uint32_t quorum;
+	bool redundant;            /* quorum-minimum-redundancy is the same */
 	bool idle;                 /* nobody writes: all disks stay equal */
+	bool single;               /* what was written may be on too few disks */
 	unsigned written;          /* the last version that was answered */
 	unsigned group[NODES];
 	unsigned version[NODES];   /* on its disk */
 	bool good[NODES];          /* the disk is not Outdated */
+	bool lacks_disk[NODES];    /* which is still there, and may come back */
+	unsigned seen[NODES];      /* the newest version, since it was started */
 	bool had[NODES];
 	uint32_t members[NODES];   /* that shared its quorum last */
 	uint32_t outdated[NODES];  /* that it knows to be so */
+	uint32_t saved[NODES];     /* the same, on its disk */
 };
 
 /* What may happen to one node before a partition. */
-enum incident { NOTHING, RESTARTED, LEAVES, INCIDENTS };
+enum incident {
+	NOTHING, RESTARTED, RESTARTED_WITHOUT_DISK, LEAVES, LOSES_DISK, GETS_DISK,
+	ALL_RESTARTED_IT_WITHOUT_DISK, INCIDENTS,
+};
 
 static uint64_t cases;
 
@@ -41,9 +51,14 @@ static uint32_t group_of(const struct world *w, unsigned n)
 	return mask;
 }
 
+static bool with_disk(const struct world *w, unsigned n)
+{
+	return n < w->disks && !w->lacks_disk[n];
+}
+
 static enum disk_state disk_of(const struct world *w, unsigned n)
 {
-	if (n >= w->disks)
+	if (!with_disk(w, n))
 		return DISK_DISKLESS;
 	return w->good[n] ? DISK_UP_TO_DATE : DISK_OUTDATED;
 }
@@ -52,7 +67,8 @@ static bool has_quorum(const struct world *w, unsigned n)
 {
 	struct quorum_input in = {
 		.quorum = w->quorum,
-		.with_disk = n < w->disks,
+		.min_redundancy = w->redundant ? w->quorum : QUORUM_OFF,
+		.with_disk = with_disk(w, n),
 		.client = n >= w->disks,
 		.disk = disk_of(w, n),
 		.had = w->had[n],
@@ -70,12 +86,14 @@ static bool has_quorum(const struct world *w, unsigned n)
 			.outdated = w->outdated[n] >> p & 1,
 			.member = w->members[n] >> p & 1,
 			.quorate = here && w->had[p],
+			.knows_more = here && w->seen[p] > w->seen[n],
 		};
 	}
 	return quorum_compute(&in);
 }
 
-/* What the newest disk of a group has; it is good when it was, or when all disks are there. */
+/* What the newest disk of a group has; it is good when it was and nobody
+ * there has seen newer data, or when all disks are there. */
 static void newest(const struct world *w, unsigned group, unsigned *version, bool *good)
 {
 	unsigned here = 0;
@@ -83,7 +101,7 @@ static void newest(const struct world *w, unsigned group, unsigned *version, boo
 	*version = 0;
 	*good = false;
 	for (unsigned n = 0; n < w->disks; n++) {
-		if (w->group[n] != group)
+		if (w->group[n] != group || !with_disk(w, n))
 			continue;
 		here++;
 		if (w->version[n] > *version) {
@@ -92,6 +110,8 @@ static void newest(const struct world *w, unsigned group, unsigned *version, boo
 		}
 		*good |= w->good[n] && w->version[n] == *version;
 	}
+	for (unsigned n = 0; n < w->nodes; n++)
+		*good &= w->group[n] != group || w->seen[n] <= *version;
 	*good |= here == w->disks;
 }
 
@@ -100,54 +120,85 @@ static void resync(struct world *w)
 {
 	const struct world before = *w;
 
-	for (unsigned n = 0; n < w->disks; n++)
-		newest(&before, w->group[n], &w->version[n], &w->good[n]);
+	for (unsigned n = 0; n < w->nodes; n++) {
+		unsigned version;
+		bool good;
+
+		newest(&before, w->group[n], &version, &good);
+		if (with_disk(w, n)) {
+			w->version[n] = version;
+			w->good[n] = good;
+		}
+		if (w->seen[n] < version)
+			w->seen[n] = version;
+	}
 	for (unsigned n = 0; n < w->nodes; n++)
 		for (unsigned m = 0; m < w->disks; m++)
-			if (w->group[m] == w->group[n] && w->good[m])
+			if (w->group[m] == w->group[n] && with_disk(w, m) && w->good[m])
 				w->outdated[n] &= ~(UINT32_C(1) << m);
+}
+
+/* Nodes without a disk have heard from those with one whether there is quorum. */
+static void decide(struct world *w)
+{
+	bool have[NODES], any[NODES] = { false };
+
+	for (unsigned disk = 0; disk < 2; disk++) {
+		for (unsigned n = 0; n < w->nodes; n++)
+			have[n] = has_quorum(w, n);
+		for (unsigned n = 0; n < w->nodes; n++)
+			if (with_disk(w, n) != disk)
+				w->had[n] = have[n];
+	}
+	for (unsigned n = 0; n < w->nodes; n++)
+		for (unsigned m = 0; m < w->nodes; m++)
+			any[n] |= w->group[m] == w->group[n] && w->had[m];
+	/* Agreed upon by the group. */
+	for (unsigned n = 0; n < w->nodes; n++)
+		if (any[n])
+			w->members[n] = group_of(w, n);
 }
 
 static const char *settle(struct world *w)
 {
-	bool have[NODES], any[NODES] = { false };
 	int writers = -1;
 
 	cases++;
 	resync(w);
+	decide(w);
 	for (unsigned n = 0; n < w->nodes; n++)
-		have[n] = has_quorum(w, n);
-	for (unsigned n = 0; n < w->nodes; n++)
-		for (unsigned m = 0; m < w->nodes; m++)
-			any[n] |= w->group[m] == w->group[n] && have[m];
+		if (with_disk(w, n))
+			w->saved[n] = w->outdated[n];
 	for (unsigned n = 0; n < w->nodes; n++) {
-		w->had[n] = have[n];
-		/* Agreed upon by the group. */
-		if (any[n])
-			w->members[n] = group_of(w, n);
-	}
-	for (unsigned n = 0; n < w->disks; n++) {
-		if (!have[n] || !w->good[n])
+		unsigned version;
+		bool good;
+
+		newest(w, w->group[n], &version, &good);
+		if (!w->had[n] || !good)
 			continue;
 		if (writers >= 0 && w->group[n] != (unsigned)writers)
 			return "two groups have quorum";
-		if (w->version[n] != w->written)
+		if (version != w->written && !w->single)
 			return "a group writes that does not have what was written last";
 		writers = (int)w->group[n];
 	}
 	if (writers < 0 || w->idle)
 		return NULL;
 	w->written++;
-	for (unsigned n = 0; n < w->disks; n++)
-		if (w->group[n] == (unsigned)writers)
+	for (unsigned n = 0; n < w->nodes; n++) {
+		if (w->group[n] != (unsigned)writers)
+			continue;
+		w->seen[n] = w->written;
+		if (with_disk(w, n))
 			w->version[n] = w->written;
+	}
 	return NULL;
 }
 
 static const char *leave(struct world *w, unsigned node)
 {
 	for (unsigned n = 0; n < w->nodes; n++)
-		if (n != node && w->group[n] == w->group[node] && node < w->disks)
+		if (n != node && w->group[n] == w->group[node] && with_disk(w, node))
 			w->outdated[n] |= UINT32_C(1) << node;
 	w->good[node] = false;
 	w->group[node] = NODES;
@@ -165,16 +216,56 @@ static void forget_outdated(struct world *w, const unsigned *before)
 				w->outdated[n] = 0;
 }
 
+static void restart(struct world *w, unsigned node)
+{
+	w->had[node] = false;
+	w->seen[node] = 0;
+	w->outdated[node] = w->saved[node];
+	w->lacks_disk[node] = false;
+}
+
+static bool possible(const struct world *w, enum incident incident, unsigned node)
+{
+	if (incident == GETS_DISK)
+		return w->lacks_disk[node];
+	if (incident == LOSES_DISK)
+		return with_disk(w, node);
+	return incident <= RESTARTED || incident == LEAVES || node < w->disks;
+}
+
+static void happens(struct world *w, enum incident incident, unsigned node)
+{
+	switch (incident) {
+	case RESTARTED:
+	case RESTARTED_WITHOUT_DISK:
+		restart(w, node);
+		break;
+	case ALL_RESTARTED_IT_WITHOUT_DISK:
+		for (unsigned n = 0; n < w->nodes; n++)
+			restart(w, n);
+		break;
+	case GETS_DISK:
+		w->lacks_disk[node] = false;
+		w->outdated[node] = w->saved[node];
+		w->good[node] &= w->seen[node] <= w->version[node];
+		break;
+	default:
+		break;
+	}
+	if (incident == RESTARTED_WITHOUT_DISK || incident == LOSES_DISK ||
+	    incident == ALL_RESTARTED_IT_WITHOUT_DISK) {
+		w->lacks_disk[node] = true;
+		w->single |= !w->redundant;
+	}
+}
+
 static const char *step(struct world *w, const uint8_t *partition, enum incident incident,
 			unsigned node)
 {
-	const char *why = NULL;
+	const char *why = incident == LEAVES ? leave(w, node) : NULL;
 	unsigned before[NODES];
 
-	if (incident == RESTARTED)
-		w->had[node] = false;
-	if (incident == LEAVES)
-		why = leave(w, node);
+	happens(w, incident, node);
 	memcpy(before, w->group, sizeof(before));
 	/* What is left of the old groups, then the new ones. */
 	for (unsigned n = 0; n < w->nodes; n++)
@@ -208,7 +299,10 @@ static void enumerate(unsigned nodes, unsigned n, unsigned groups, uint8_t *at)
 static void print_step(const struct world *w, const uint8_t *partition, enum incident incident,
 		       unsigned node)
 {
-	static const char *const texts[] = { "", "restarted: ", "leaves: " };
+	static const char *const texts[INCIDENTS] = {
+		"", "restarted: ", "restarted without disk: ", "leaves: ", "loses its disk: ",
+		"gets its disk back: ", "all restarted, without its disk: ",
+	};
 
 	printf("  %s", texts[incident]);
 	if (incident != NOTHING)
@@ -219,8 +313,18 @@ static void print_step(const struct world *w, const uint8_t *partition, enum inc
 	printf("\n");
 }
 
-static bool go_on(const struct world *before, unsigned steps)
+/* Nodes of a kind are alike at first: of partitions that differ in their names one will do. */
+static bool sorted(const struct world *w, const uint8_t *partition)
 {
+	for (unsigned n = 1; n < w->nodes; n++)
+		if (n != w->disks && partition[n] < partition[n - 1])
+			return false;
+	return true;
+}
+
+static bool go_on(const struct world *before, unsigned done)
+{
+	unsigned steps = before->nodes > 3 ? 2 : 3;
 	unsigned incidents = 1 + (INCIDENTS - 1) * before->nodes;
 
 	for (unsigned i = 0; i < partition_count * incidents; i++) {
@@ -228,12 +332,16 @@ static bool go_on(const struct world *before, unsigned steps)
 		unsigned x = i % incidents, node = x ? (x - 1) / (INCIDENTS - 1) : 0;
 		enum incident incident = x ? RESTARTED + (x - 1) % (INCIDENTS - 1) : NOTHING;
 		struct world w = *before;
-		const char *why = step(&w, partition, incident, node);
+		const char *why;
 
+		if (!possible(&w, incident, node) ||
+		    (done == 0 && !sorted(&w, partition)))
+			continue;
+		why = step(&w, partition, incident, node);
 		if (why)
 			printf("%s: %u disks, %u tie-breakers, quorum %u; backwards:\n", why,
 			       w.disks, w.nodes - w.disks, w.quorum);
-		if (why || (steps > 1 && !go_on(&w, steps - 1))) {
+		if (why || (done + 1 < steps && !go_on(&w, done + 1))) {
 			print_step(&w, partition, incident, node);
 			return false;
 		}
@@ -241,38 +349,46 @@ static bool go_on(const struct world *before, unsigned steps)
 	return true;
 }
 
-static bool check(unsigned disks, unsigned clients, uint32_t quorum, bool idle)
+static bool check(const struct world *kind)
 {
+	struct world w = *kind;
 	uint8_t at[NODES] = { 0 };
-	struct world w = { .nodes = disks + clients, .disks = disks, .quorum = quorum,
-			   .idle = idle, .written = 1 };
 
+	w.written = 1;
 	for (unsigned n = 0; n < w.nodes; n++) {
 		w.had[n] = true;
-		w.good[n] = n < disks;
-		w.version[n] = 1;
+		w.good[n] = n < w.disks;
+		w.version[n] = w.seen[n] = 1;
 		w.members[n] = (UINT32_C(1) << w.nodes) - 1;
 	}
 	partition_count = 0;
 	enumerate(w.nodes, 0, 0, at);
-	return go_on(&w, w.nodes > 3 ? 2 : 3);
+	return go_on(&w, 0);
 }
 
-static bool check_all(unsigned disks, unsigned clients, bool idle)
+static bool check_all(unsigned disks, unsigned clients)
 {
-	return check(disks, clients, QUORUM_MAJORITY, idle) &&
-	       check(disks, clients, QUORUM_ALL, idle) &&
-	       check(disks, clients, disks / 2 + 1, idle);
+	const uint32_t quorum[] = { QUORUM_MAJORITY, QUORUM_ALL, disks / 2 + 1 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct world kind = { .nodes = disks + clients, .disks = disks,
+				      .quorum = quorum[i] };
+		struct world idle = kind, redundant = kind;
+
+		idle.idle = true;
+		redundant.redundant = true;
+		if (!check(&kind) || (i < 2 && !check(&idle)) || (i < 1 && !check(&redundant)))
+			return false;
+	}
+	return true;
 }
 
 int main(void)
 {
-	for (unsigned disks = 1; disks <= NODES; disks++) {
-		for (unsigned clients = 0; disks + clients <= NODES && clients <= 2; clients++) {
-			if (!check_all(disks, clients, false) || !check_all(disks, clients, true))
+	for (unsigned disks = 1; disks <= NODES; disks++)
+		for (unsigned clients = 0; disks + clients <= NODES && clients <= 2; clients++)
+			if (!check_all(disks, clients))
 				return 1;
-		}
-	}
 	printf("prop_quorum: %llu moments\n", (unsigned long long)cases);
 	return 0;
 }

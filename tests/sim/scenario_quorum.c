@@ -608,6 +608,37 @@ static void outdated_comes_back_elsewhere(struct world *w)
 	sc_expect(w, !node_status(w, C)->volumes[0].quorum, "C has none besides");
 }
 
+/*
+ * B misses what A writes, which keeps its quorum by the tie-breaker C. After a restart of all only
+ * the disk of B is there: for C, too, it is one of two.
+ */
+static void disk_fails_beside_tiebreaker(struct world *w)
+{
+	life_plain(w, 1, 3);
+	w->params.quorum = QUORUM_MAJORITY;
+	w->params.tiebreaker = true;
+	life_set_up(w);
+	sc_start_without_disk(w, B);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_expect(w, node_status(w, A)->volumes[0].quorum, "A and C keep it");
+	for (unsigned n = 0; n < 3; n++)
+		sc_kill(w, n);
+	w->nodes[B].disk.broken = false;
+	sc_start(w, B);
+	sc_start(w, C);
+	sc_start_without_disk(w, A);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_expect(w, !node_status(w, B)->volumes[0].quorum, "B has one of two disks");
+	sc_expect(w, !node_status(w, C)->volumes[0].quorum, "C sees one of two disks");
+	sc_mend(w, A);
+	sc_wait_reunited(w, A, B);
+	sc_open(w, C);
+	sc_read(w, 1);
+	life_expect_converged(w);
+}
+
 /* H62: requests wait for quorum; the node connects and obeys all the same. */
 static void h62_work_while_requests_wait(struct world *w)
 {
@@ -658,6 +689,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "H26-resync-after-quorum", h26_resync_after_quorum },
 	{ "H48-late-notice", h48_late_notice },
 	{ "outdated-comes-back-elsewhere", outdated_comes_back_elsewhere },
+	{ "disk-fails-beside-tiebreaker", disk_fails_beside_tiebreaker },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
 	{ NULL, NULL },
 };

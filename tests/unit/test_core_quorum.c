@@ -26,6 +26,12 @@ static struct quorum_peer tiebreaker(bool connected)
 				     .disk = connected ? DISK_DISKLESS : DISK_UNKNOWN };
 }
 
+static struct quorum_peer disk_failed(bool knows_more)
+{
+	return (struct quorum_peer){ .connected = true, .disk = DISK_DISKLESS, .member = true,
+				     .knows_more = knows_more };
+}
+
 static struct quorum_input good(uint32_t quorum)
 {
 	return (struct quorum_input){ .quorum = quorum, .with_disk = true,
@@ -120,6 +126,49 @@ Test(quorum, a_client_has_what_its_peers_have)
 	cr_assert(quorum_compute(&in));
 }
 
+/* What it knows of later data is gone when it restarts. */
+Test(quorum, a_node_without_its_disk_keeps_a_quorum_and_gives_none)
+{
+	struct quorum_input in = good(QUORUM_MAJORITY);
+
+	add(&in, disk_failed(false));
+	cr_assert(quorum_compute(&in));
+	in.peers[0].knows_more = true;
+	cr_assert_not(quorum_compute(&in), "others went on");
+	in.peers[0].knows_more = in.had = false;
+	cr_assert_not(quorum_compute(&in));
+}
+
+Test(quorum, a_tiebreaker_does_not_take_a_failed_disk_for_another_tiebreaker)
+{
+	struct quorum_input in = { .quorum = QUORUM_MAJORITY, .client = true };
+
+	add(&in, here(DISK_UP_TO_DATE));
+	add(&in, disk_failed(false));
+	cr_assert_not(quorum_compute(&in), "one of two disks");
+	in.had = true;
+	cr_assert(quorum_compute(&in));
+	add(&in, gone());
+	in.peers[1].knows_more = true;
+	cr_assert_not(quorum_compute(&in), "one of three disks");
+}
+
+Test(quorum, a_tiebreaker_stands_for_one_disk)
+{
+	struct quorum_input in = good(QUORUM_MAJORITY);
+
+	in.min_redundancy = QUORUM_MAJORITY;
+	add(&in, here(DISK_UP_TO_DATE));
+	add(&in, gone());
+	add(&in, gone());
+	add(&in, tiebreaker(true));
+	cr_assert(quorum_compute(&in), "two of four disks and the tie-breaker");
+	in.peers[0].disk = DISK_INCONSISTENT;
+	cr_assert_not(quorum_compute(&in), "what is written would be on one of four");
+	in.min_redundancy = QUORUM_OFF;
+	cr_assert(quorum_compute(&in));
+}
+
 /* Calls check() with every cluster of up to three other nodes. */
 static void every_input(void (*check)(const struct quorum_input *in))
 {
@@ -127,7 +176,7 @@ static void every_input(void (*check)(const struct quorum_input *in))
 	const struct quorum_peer kinds[] = {
 		gone(), { .disk = DISK_UNKNOWN }, { .disk = DISK_OUTDATED, .outdated = true },
 		here(DISK_INCONSISTENT), here(DISK_UP_TO_DATE), tiebreaker(true),
-		tiebreaker(false), here(DISK_DISKLESS),
+		tiebreaker(false), disk_failed(false), disk_failed(true),
 		{ .connected = true, .disk = DISK_UP_TO_DATE, .quorate = true },
 	};
 	const unsigned n = sizeof(kinds) / sizeof(kinds[0]);
@@ -152,13 +201,17 @@ static void every_input(void (*check)(const struct quorum_input *in))
 	}
 }
 
-static unsigned count(const struct quorum_input *in, bool connected, enum disk_state least)
+/* Of disks in sight; a node without its disk may vote only where there was quorum before. */
+static unsigned votes_here(const struct quorum_input *in)
 {
-	unsigned n = connected && in->with_disk && in->disk >= least;
+	unsigned n = in->with_disk;
 
-	for (unsigned i = 0; i < in->peer_count; i++)
-		n += in->peers[i].connected == connected && !in->peers[i].client &&
-		     in->peers[i].disk >= least;
+	for (unsigned i = 0; i < in->peer_count; i++) {
+		const struct quorum_peer *p = &in->peers[i];
+
+		n += p->connected && !p->client &&
+		     (p->disk >= DISK_INCONSISTENT || (in->had && !p->knows_more));
+	}
 	return n;
 }
 
@@ -174,7 +227,7 @@ static bool any_quorate(const struct quorum_input *in)
 static void check_rules(const struct quorum_input *in)
 {
 	bool have = quorum_compute(in);
-	unsigned votes = count(in, true, in->with_disk ? DISK_DISKLESS : DISK_INCONSISTENT);
+	unsigned votes = votes_here(in);
 	struct quorum_input other = *in;
 
 	if (in->quorum == QUORUM_OFF && in->min_redundancy == QUORUM_OFF)
@@ -193,6 +246,13 @@ static void check_rules(const struct quorum_input *in)
 		other.peers[i] = tiebreaker(true);
 		cr_assert(!have || quorum_compute(&other));
 	}
+	/* What a node without its disk says is worth no more than if it was away. */
+	other = *in;
+	for (unsigned i = 0; i < in->peer_count; i++) {
+		if (in->peers[i].disk == DISK_DISKLESS && !in->peers[i].client)
+			other.peers[i] = gone();
+	}
+	cr_assert(in->had || have == quorum_compute(&other));
 	if (in->quorum != QUORUM_MAJORITY || in->min_redundancy != QUORUM_OFF)
 		return;
 	/* Nor to hear that an absent node is harmless. */
