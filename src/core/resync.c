@@ -156,8 +156,6 @@ struct rs_request *rs_source_get(struct volume *vol, uint64_t sector, uint32_t b
 		return NULL;
 	rq->kind = (uint8_t)kind;
 	vol->rs.source_count++;
-	if (kind >= RS_OV_SOURCE)
-		vol->rs.verify_count++;
 	return rq;
 }
 
@@ -170,8 +168,6 @@ void rs_target_put(struct core *core, struct volume *vol, struct rs_request *rq)
 void rs_source_put(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	vol->rs.source_count--;
-	if (rq->kind >= RS_OV_SOURCE)
-		vol->rs.verify_count--;
 	if (rq->kind == RS_OV_SOURCE)
 		verify_source_freed(core, vol, rq);
 	give_back(core, vol, rq, &vol->rs.source_map, &vol->rs.source);
@@ -229,7 +225,8 @@ bool rs_range_ok(const struct volume *vol, const struct pkt_block *block)
 
 /* ---- writes and bits that meet requests under way ---- */
 
-static void write_meets_verify(struct volume *vol, uint64_t sector, uint64_t sectors)
+/* What is read for a peer at this moment, by a source or in a verify, may lack the write. */
+static void write_meets_reads(struct volume *vol, uint64_t sector, uint64_t sectors)
 {
 	struct range *r = NULL;
 
@@ -247,10 +244,10 @@ void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t secto
 	struct range *r = NULL;
 
 	(void)core;
-	if (!(vol->rs.target_count | vol->rs.verify_count))
+	if (!(vol->rs.target_count | vol->rs.source_count))
 		return;
-	if (vol->rs.verify_count)
-		write_meets_verify(vol, sector, sectors);
+	if (vol->rs.source_count)
+		write_meets_reads(vol, sector, sectors);
 	while ((r = range_map_overlap(&vol->rs.target_map, sector, sectors, r))) {
 		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 

@@ -69,7 +69,8 @@ struct rs_request {
 	uint8_t tries;         /* verify: writes were in the way so often */
 	uint8_t p;             /* peer */
 	uint8_t v;
-	/* target: a newer write covers it, the reply is not written; verify: a write came since */
+	/* target: a newer write covers it, the reply is not written; source, verify: a write came
+	 * since what is compared or sent was read */
 	bool superseded;
 	bool overwritten;      /* verify: and that write covers all of it */
 	bool dirtied;          /* bits were set explicitly meanwhile: do not clear them */
@@ -110,7 +111,6 @@ struct rs_volume {
 	struct list ov_again;       /* RS_OV_AGAIN */
 	struct range_map target_map, source_map;
 	uint32_t target_count, source_count;
-	uint32_t verify_count;      /* of the latter: of a verify */
 	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
 	bool flush_running;         /* target: disk flush for `settling` */
 	int settle_error;

@@ -79,7 +79,7 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 	rq->state = RS_READING;
 	/* What is marked from here on may not be in what we read. */
 	rq->dirtied = false;
-	if (rq->kind == RS_OV_TARGET)
+	if (rq->kind != RS_OV_SOURCE)
 		rq->superseded = false;
 	action = request_local_begin(core, vol, AC_DISK_READ, tag);
 	action->u.disk.sector = rq->sector;
@@ -306,6 +306,15 @@ static void reply_in_sync(struct core *core, struct volume *vol, struct rs_reque
 	source_end(core, vol, rq, P_RS_IS_IN_SYNC);
 }
 
+/*
+ * A write that came after the read went out before the reply. A target of DRBD 8.4 would put the
+ * older data on top of it, because its own sources let no write in between.
+ */
+static bool too_old(const struct core *core, const struct rs_request *rq)
+{
+	return rq->superseded && peer_is_drbd8(core->peer[rq->p]);
+}
+
 void resync_read_done(struct core *core, const struct ev_done *done)
 {
 	uint64_t rest = tag_rest(done->tag);
@@ -325,6 +334,8 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 		verify_read_done(core, vol, rq, done->digest, done->digest_bytes);
 	else if (is_same(rq, done) && !rq->dirtied)
 		reply_in_sync(core, vol, rq);
+	else if (too_old(core, rq))
+		source_read(core, vol, rq);
 	else
 		send_reply(core, vol, rq, payload);
 	core_payload_put(core, &payload);

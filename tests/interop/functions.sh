@@ -234,6 +234,12 @@ there_sum() { # BYTES
 	fi | cut -d' ' -f1
 }
 
+# Which blocks of 4 KiB of the data areas, where the peer's disk is a file here.
+differing_blocks() { # BYTES
+	[ -z "${PEER_IMAGE:-}" ] || cmp -l -n "$1" "$WORK/here/disk.img" "$PEER_IMAGE" |
+		awk '{ b = int(($1 - 1) / 4096) } b != last || NR == 1 { last = b; if (n++ < 20) list = list " " b } END { print ": " n " blocks of 4 KiB:" list }'
+}
+
 # Both down; both data areas are equal, and equal to the model unless a load ran.
 finish_equal() { # [no-model]
 	local bytes
@@ -241,7 +247,7 @@ finish_equal() { # [no-model]
 	must there_down
 	bytes=$(data_bytes here)
 	[ "${bytes:-0}" -gt 0 ] || fail "no agreed size in the metadata here"
-	[ "$(head -c "$bytes" "$WORK/here/disk.img" | sha256sum | cut -d' ' -f1)" = "$(there_sum "$bytes")" ] || fail "the data of both nodes differ"
+	[ "$(head -c "$bytes" "$WORK/here/disk.img" | sha256sum | cut -d' ' -f1)" = "$(there_sum "$bytes")" ] || fail "the data of both nodes differ$(differing_blocks "$bytes")"
 	[ "${1:-}" = no-model ] || [ ! -e "$WORK/model" ] || cmp -n "$bytes" "$WORK/model" "$WORK/here/disk.img" || fail "the data are not what was written"
 }
 
