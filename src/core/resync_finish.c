@@ -173,8 +173,9 @@ static void release_others(struct core *core, struct peer_device *pd, enum disk_
 
 	FOR_EACH_PEER(core, other) {
 		struct peer_device *paused = &other->pd[pd->v];
-		bool worse = outlives(paused, pd) && same_generation(paused, pd);
-		bool better = pdsk_of(core, paused) > disk || outlives(pd, paused) ||
+		bool same = same_generation(paused, pd);
+		bool worse = same && outlives(paused, pd);
+		bool better = pdsk_of(core, paused) > disk || (same && outlives(pd, paused)) ||
 			      sync_is_newer(core, other, vol);
 
 		if (repl_of(core, paused) == REPL_PAUSED_SYNC_T && (worse || !better))

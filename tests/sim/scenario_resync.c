@@ -382,6 +382,32 @@ static void flush_error_not_passed_on(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C resyncs from B when A, which went on alone and crashed, becomes its source and is Primary
+ * again: what C has then is newer than B, however well B has come through.
+ */
+static void crashed_source_is_newer(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_leave_behind(w, 20);
+	sc_unplug(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_write_scattered(w, 20, 30);
+	sc_kill(w, A);
+	sc_start(w, A);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, NS_SEC);
+	sc_begin_resync(w, B, C);
+	sc_join(w, A, C);
+	sc_wait_repl(w, C, A, REPL_PAUSED_SYNC_T);
+	sc_open(w, A);
+	sc_wait_repl(w, C, B, REPL_PAUSED_SYNC_T);
+	sc_wait_repl(w, C, A, REPL_ESTABLISHED);
+	sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_UP_TO_DATE,
+		  "C has all, and wants nothing of B");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_resync[] = {
 	{ "8-bitmap-resync", bitmap_resync },
 	{ "8-interrupted-start", interrupted_start },
@@ -403,6 +429,7 @@ const struct scenario scenarios_resync[] = {
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },
+	{ "crashed-source-is-newer", crashed_source_is_newer },
 	{ "read-error", read_error },
 	{ "read-error-passed-on", read_error_passed_on },
 	{ "flush-error-not-passed-on", flush_error_not_passed_on },
