@@ -46,6 +46,11 @@ static const struct option_row {
 	{ OPT_VOLUME, "--volume", NULL, "N", 0, "only of this volume (default: all)" },
 	{ OPT_SAVE, "--save-loser", NULL, "FILE", 0,
 	  "first save what this node gives up; see apply-undo" },
+	{ OPT_SIZE, "--size", NULL, "SIZE", 0, "as 10G (default: all that the disks have)" },
+	{ OPT_CLEAN, "--assume-clean", NULL, NULL, offsetof(struct cli, assume_clean),
+	  "what is new is the same on all nodes: no resync" },
+	{ OPT_HAS_SPACE, "--assume-peer-has-space", NULL, NULL,
+	  offsetof(struct cli, assume_peer_has_space), "also while disks of peers are away" },
 	{ OPT_TIMEOUT, "--timeout", NULL, "S", 0, "seconds to wait at most (default: for ever)" },
 };
 
@@ -322,9 +327,11 @@ static int sector_parse(struct cli *cli, const struct option_row *o, const char 
 	uint64_t v;
 
 	if (str_to_value(value, UNIT_SECTORS, &v))
-		return cli_fail(EXIT_USAGE, "%s: %s '%s' is not the number of a sector, or a size",
+		return cli_fail(EXIT_USAGE, "%s: %s '%s' is not a number of sectors, or a size",
 				cli->command->name, o->name, value);
-	if (o->bit == OPT_STOP) {
+	if (o->bit == OPT_SIZE) {
+		cli->size_sectors = v;
+	} else if (o->bit == OPT_STOP) {
 		cli->stop_sector = v;
 	} else {
 		cli->start_sector = v;
@@ -349,6 +356,7 @@ static int value_parse(struct cli *cli, const struct option_row *o, const char *
 		return EXIT_OK;
 	case OPT_START:
 	case OPT_STOP:
+	case OPT_SIZE:
 		return sector_parse(cli, o, value);
 	default:
 		return number_parse(cli, o, value);

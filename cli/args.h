@@ -45,6 +45,9 @@ enum cli_target {
 #define OPT_KEEP 0x10000U
 #define OPT_VOLUME 0x20000U
 #define OPT_SAVE 0x40000U
+#define OPT_SIZE 0x80000U
+#define OPT_CLEAN 0x100000U
+#define OPT_HAS_SPACE 0x200000U
 
 struct cli_command {
 	const char *name;

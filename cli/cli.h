@@ -39,6 +39,8 @@ struct cli {
 	bool keep_bitmap;         /* --reset-bitmap=no */
 	bool abort, has_start;
 	uint64_t start_sector, stop_sector; /* --start, --stop; 0 = the end */
+	bool assume_clean, assume_peer_has_space;
+	uint64_t size_sectors;    /* --size; 0 = not given */
 	unsigned max_peers;       /* create-md --max-peers; CLI_PEERS_MAX_UNSET = not given */
 	unsigned timeout_s;       /* --timeout; 0 = none */
 	/* RES, RES/VOL, RES:PEER or RES:PEER/VOL; "" and -1 where not given; "all" is "" */

@@ -43,6 +43,13 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 	if (cli->stop_sector)
 		(void)json_object_set_new(body, "stop-sector",
 					  json_integer((json_int_t)cli->stop_sector));
+	if (cli->size_sectors)
+		(void)json_object_set_new(body, "size-sectors",
+					  json_integer((json_int_t)cli->size_sectors));
+	if (cli->assume_clean)
+		(void)json_object_set_new(body, "assume-clean", json_true());
+	if (cli->assume_peer_has_space)
+		(void)json_object_set_new(body, "assume-peer-has-space", json_true());
 	rc = client_call(cli, path, body, &reply, &err);
 	json_decref(body);
 	json_decref(reply);

@@ -64,6 +64,8 @@ const struct cli_command cli_commands[] = {
 	  "distrust a peer's copy: send all of it" },
 	{ "verify", cmd_peer_volumes, TARGET_PEER_VOLUMES, OPT_START | OPT_STOP | OPT_ABORT,
 	  "compare with the peers while in use; mark what differs" },
+	{ "resize", cmd_volume, TARGET_VOLUME, OPT_SIZE | OPT_CLEAN | OPT_HAS_SPACE,
+	  "take larger disks into use; or make the volume smaller, to --size" },
 	{ "new-current-uuid", cmd_volume, TARGET_VOLUME, OPT_CLEAR,
 	  "begin a new generation of the data" },
 	{ "wait-sync", cmd_wait_sync, TARGET_PEER_OPTIONAL, OPT_TIMEOUT,

@@ -33,6 +33,13 @@ struct attach_work {
 	struct err err;
 };
 
+/* What a resize brings back from the worker. */
+struct resize_work {
+	bool move;
+	struct md_room room;
+	struct err err;
+};
+
 struct volume *resource_volume(struct resource *res, uint16_t vnr)
 {
 	for (unsigned i = 0; i < res->volume_count; i++) {
@@ -117,6 +124,11 @@ static void run_job(struct disk_job *base)
 	case JOB_SAVE:
 		rc = save_run(job->save, b);
 		break;
+	case JOB_RESIZE:
+		rc = md_store_measure(store, &job->resize->room, &job->resize->err);
+		if (!rc && job->resize->move)
+			rc = md_store_move(store, &job->resize->err);
+		break;
 	case JOB_DETACH:
 		md_store_close(store);
 		rc = 0;
@@ -173,6 +185,47 @@ static void attach_done(struct job *job)
 	free(w);
 }
 
+/* Between two steps of the core: its pointers into the slots are of no use until the next. */
+static int fill_moved(struct volume *vol, struct ev_resized *ev)
+{
+	const struct md_super *super = md_store_super(vol->store);
+	int rc = md_store_grow_slots(vol->store);
+
+	ev->md_size_sectors = super->md_size_sectors;
+	ev->al_offset_sectors = super->al_offset_sectors;
+	ev->bm_offset_sectors = super->bm_offset_sectors;
+	ev->bitmap.words_per_slot = md_store_info(vol->store)->words_per_slot;
+	memcpy(ev->bitmap.slot, md_store_slots(vol->store), sizeof(ev->bitmap.slot));
+	return rc;
+}
+
+static void resize_done(struct job *job)
+{
+	struct volume *vol = job->vol;
+	struct resize_work *w = job->resize;
+	struct core_event ev = { .kind = EV_RESIZED };
+	char reason[ERR_TEXT_MAX];
+
+	ev.u.resized = (struct ev_resized){
+		.vnr = vol->vnr, .moved = w->move, .error = job->base.error,
+		.data_sectors = w->room.data_sectors, .backing_sectors = w->room.backing_sectors,
+	};
+	if (w->err.text[0]) {
+		ev.u.resized.reason = w->err.text;
+	} else if (w->room.meta_limits) {
+		str_format(reason, sizeof(reason), "its metadata have room for the bitmap of %llu "
+			   "KiB: enlarge %s", (unsigned long long)w->room.data_sectors / 2,
+			   vol->meta == CONF_META_FLEXIBLE ? vol->meta_path :
+							     "them (an index has 128 MiB)");
+		ev.u.resized.reason = reason;
+	}
+	if (w->move && !job->base.error)
+		ev.u.resized.error = fill_moved(vol, &ev.u.resized);
+	job_free(job);
+	resource_step(vol->res, &ev);
+	free(w);
+}
+
 static void detach_done(struct job *job)
 {
 	struct volume *vol = job->vol;
@@ -212,6 +265,12 @@ static void job_done(struct disk_job *base)
 	}
 	if (job->kind == JOB_SAVE)
 		save_end(job->save, base->error);
+	if (job->kind == JOB_RESIZE) {
+		resize_done(job);
+		if (vol->closing && vol->jobs == 0)
+			start_detach(vol);
+		return;
+	}
 	ev.kind = job->is_meta ? EV_META_DONE : EV_DISK_DONE;
 	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error,
 				      .digest = job->digest_value,
@@ -378,6 +437,17 @@ void shard_disk_attach(struct volume *vol)
 	w->where.index = vol->meta_index;
 	job->attach = w;
 	vol->mode = DISK_POOL;
+	submit(job);
+}
+
+void shard_disk_resize(struct volume *vol, bool move)
+{
+	struct job *job = job_new(vol, JOB_RESIZE);
+
+	job->is_meta = true;
+	job->resize = calloc(1, sizeof(*job->resize));
+	ASSERT(job->resize);
+	job->resize->move = move;
 	submit(job);
 }
 

@@ -62,6 +62,10 @@ static void exec_disk(struct resource *res, const struct core_action *action)
 	case AC_META_FLUSH:
 		shard_disk_meta(res, JOB_META_FLUSH, &action->u.meta);
 		break;
+	case AC_RESIZE:
+		shard_disk_resize(resource_volume(res, action->u.resize.vnr),
+				  action->u.resize.move);
+		break;
 	case AC_ATTACH:
 		shard_disk_attach(resource_volume(res, action->u.vnr));
 		break;

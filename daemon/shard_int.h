@@ -103,7 +103,7 @@ struct resource {
 enum job_kind {
 	JOB_READ, JOB_WRITE, JOB_DISCARD, JOB_ZEROES, JOB_FLUSH,
 	JOB_SUPER, JOB_AL, JOB_BITMAP, JOB_META_FLUSH,
-	JOB_ATTACH, JOB_DETACH, JOB_SAVE,
+	JOB_ATTACH, JOB_DETACH, JOB_SAVE, JOB_RESIZE,
 };
 
 /* One disk call on behalf of the core. */
@@ -123,6 +123,7 @@ struct job {
 	uint64_t page;
 	struct attach_work *attach;   /* JOB_ATTACH */
 	struct save_work *save;       /* JOB_SAVE */
+	struct resize_work *resize;   /* JOB_RESIZE */
 	uint8_t *block;               /* MD_PAGE_BYTES, allocated with the first metadata job */
 };
 
@@ -173,6 +174,7 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 void shard_disk_save(struct resource *res, const struct ac_disk *a);
 void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a);
 void shard_disk_attach(struct volume *vol);
+void shard_disk_resize(struct volume *vol, bool move);
 void shard_disk_detach(struct volume *vol);
 /*
  * Reads now, on this thread and without the core, where that is as good: a store in memory whose

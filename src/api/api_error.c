@@ -80,6 +80,10 @@ static const char *hint_of(const struct api_request *request, int rc)
 {
 	bool promotes = request->verb == VERB_CORE && request->command.cmd == CMD_PRIMARY;
 
+	/* Its reasons say what to do. */
+	if (request->verb == VERB_CORE && request->command.cmd == CMD_RESIZE &&
+	    (rc == SS_NEED_CONNECTION || rc == SS_DEVICE_IN_USE))
+		return "";
 	switch (rc) {
 	case SS_TWO_PRIMARIES:
 		return "close the file there or run 'drbdctl secondary' on that node first";

@@ -22,6 +22,7 @@
 #define HAS_KEEP 0x20U
 #define HAS_RANGE 0x40U
 #define HAS_SAVE 0x80U
+#define HAS_SIZE 0x100U
 
 static const struct command_row {
 	const char *name;
@@ -43,6 +44,7 @@ static const struct command_row {
 	{ "invalidate", VERB_CORE, CMD_INVALIDATE, HAS_VOLUME | HAS_KEEP },
 	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER | HAS_KEEP },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
+	{ "resize", VERB_CORE, CMD_RESIZE, HAS_VOLUME | HAS_SIZE },
 	{ "new-current-uuid", VERB_CORE, CMD_NEW_CURRENT_UUID, HAS_VOLUME | HAS_CLEAR },
 };
 
@@ -124,6 +126,8 @@ static const struct flag_row {
 	{ "clear-bitmap", HAS_CLEAR, offsetof(struct ev_command, clear_bitmap) },
 	{ "keep-bitmap", HAS_KEEP, offsetof(struct ev_command, keep_bitmap) },
 	{ "abort", HAS_RANGE, offsetof(struct ev_command, abort) },
+	{ "assume-clean", HAS_SIZE, offsetof(struct ev_command, assume_clean) },
+	{ "assume-peer-has-space", HAS_SIZE, offsetof(struct ev_command, force) },
 };
 
 static bool body_flag(const struct command_row *row, const char *key, const json_t *value,
@@ -143,7 +147,7 @@ static bool body_flag(const struct command_row *row, const char *key, const json
 	return fail(error, API_BAD_REQUEST, "%s: unknown key '%.64s' in the body", row->name, key);
 }
 
-/* Of a verify; the sector numbers are exact up to the largest volume. */
+/* Of a verify or resize; the sector numbers are exact up to the largest volume. */
 static bool body_sector(const struct command_row *row, const char *key, const json_t *value,
 			struct ev_command *command, struct api_error *error)
 {
@@ -152,6 +156,10 @@ static bool body_sector(const struct command_row *row, const char *key, const js
 	if (!json_is_real(value) || n < 0 || n > SECTORS_MAX || n != (double)(uint64_t)n)
 		return fail(error, API_BAD_REQUEST, "%s: '%s' must be the number of a sector",
 			    row->name, key);
+	if (str_eq(key, "size-sectors")) {
+		command->size_sectors = (uint64_t)n;
+		return true;
+	}
 	if (str_eq(key, "stop-sector")) {
 		command->stop_sector = (uint64_t)n;
 		return true;
@@ -204,7 +212,9 @@ static bool body_member(const struct command_row *row, const char *key, const js
 				    row->name);
 		return str_copy(request->peer, sizeof(request->peer), text);
 	}
-	if ((row->takes & HAS_RANGE) && (str_eq(key, "start-sector") || str_eq(key, "stop-sector")))
+	if (((row->takes & HAS_RANGE) &&
+	     (str_eq(key, "start-sector") || str_eq(key, "stop-sector"))) ||
+	    ((row->takes & HAS_SIZE) && str_eq(key, "size-sectors")))
 		return body_sector(row, key, value, &request->command, error);
 	return body_flag(row, key, value, request, error);
 }

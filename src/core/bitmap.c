@@ -100,7 +100,7 @@ static bool range_inward(const struct volume *vol, uint64_t sector, uint64_t sec
 	uint64_t end = (sector + sectors) / BM_BLOCK_SECTORS;
 
 	*first = sectors_to_bits(sector);
-	if (sector + sectors >= vol->size_sectors || end > vol->bm.bits)
+	if (sector + sectors >= vol->bm.sectors || end > vol->bm.bits)
 		end = vol->bm.bits;
 	if (end <= *first)
 		return false;
@@ -264,6 +264,7 @@ void bitmap_attach(struct core *core, struct volume *vol, const struct bm_store 
 	ASSERT(bm->slots > 0 && store->words_per_slot > 0);
 	if (sectors > vol->data_sectors)
 		sectors = vol->data_sectors;
+	bm->sectors = sectors;
 	bm->bits = sectors_to_bits(sectors);
 	ASSERT(bits_words(bm->bits) <= store->words_per_slot);
 	/* apply-al may have left bits beyond the end of the device. */
@@ -281,7 +282,7 @@ void bitmap_detach(struct core *core, struct volume *vol)
 
 	bitmap_io_reset(bm);
 	bm->store = (struct bm_store){ .words_per_slot = 0 };
-	bm->bits = 0;
+	bm->bits = bm->sectors = 0;
 	bm->free_slots = 0;
 	for (unsigned slot = 0; slot < NODES_MAX; slot++)
 		bm->weight[slot] = 0;
@@ -294,7 +295,10 @@ void bitmap_size_changed(struct core *core, struct volume *vol)
 	uint64_t bits = sectors_to_bits(vol->size_sectors);
 	uint64_t old = bm->bits;
 
-	if (!bm->store.words_per_slot || bits == old)
+	if (!bm->store.words_per_slot)
+		return;
+	bm->sectors = vol->size_sectors;
+	if (bits == old)
 		return;
 	if (bits > bm->store.words_per_slot * 64)
 		bits = bm->store.words_per_slot * 64;
@@ -306,4 +310,32 @@ void bitmap_size_changed(struct core *core, struct volume *vol)
 	}
 	bm->bits = bits;
 	bitmap_set(core, vol, SLOTS_ALL, old * BM_BLOCK_SECTORS, (bits - old) * BM_BLOCK_SECTORS);
+}
+
+void bitmap_grow(struct core *core, struct volume *vol, uint64_t sectors, bool clean)
+{
+	struct bitmap *bm = &vol->bm;
+	uint64_t old = bm->bits, count = sectors_to_bits(sectors) - old;
+
+	ASSERT(sectors > bm->sectors && old + count <= bm->store.words_per_slot * 64);
+	bm->sectors = sectors;
+	bm->bits = old + count;
+	if (!count)
+		return;
+	if (!clean)
+		bitmap_set(core, vol, SLOTS_ALL, old * BM_BLOCK_SECTORS, count * BM_BLOCK_SECTORS);
+	/* On disk there may be anything: of a larger size that the volume once had. */
+	for (unsigned slot = 0; slot < bm->slots; slot++)
+		bitmap_mark(core, bm, slot, old, count, true);
+}
+
+void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store)
+{
+	struct bitmap *bm = &vol->bm;
+	unsigned shift = bm->granule_shift;
+
+	ASSERT(store->words_per_slot >= bm->store.words_per_slot);
+	bm->store = *store;
+	bitmap_io_layout(core, bm);
+	bitmap_io_coarsen(bm, bm->granule_shift - shift);
 }

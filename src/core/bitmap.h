@@ -18,13 +18,13 @@
 #define BM_LAZY_NS (UINT64_C(2) * 1000000000)
 
 /* Who waits for granules to be written. */
-enum bm_waiter { BM_WAIT_AL, BM_WAIT_RESYNC, BM_WAIT_ALL, BM_WAITERS };
+enum bm_waiter { BM_WAIT_AL, BM_WAIT_RESYNC, BM_WAIT_ALL, BM_WAIT_RESIZE, BM_WAITERS };
 
 /* State of one granule. */
 #define BM_G_SET 0x01U             /* holds set bits that the disk lacks */
 #define BM_G_CLEARED 0x02U         /* only cleared bits: lazy */
 #define BM_G_WRITING 0x04U
-#define BM_G_WANT_SHIFT 4          /* 0x10, 0x20, 0x40: enum bm_waiter waits for its next write */
+#define BM_G_WANT_SHIFT 4          /* 0x10 to 0x80: enum bm_waiter waits for its next write */
 
 struct bm_write {
 	bool busy;
@@ -36,7 +36,8 @@ struct bm_write {
 struct bitmap {
 	struct bm_store store;     /* words_per_slot 0 while detached */
 	unsigned slots;            /* max_peers of the metadata */
-	uint64_t bits;             /* of the agreed size */
+	uint64_t sectors;          /* the size that it stands for */
+	uint64_t bits;             /* of that */
 	uint64_t weight[NODES_MAX];/* set bits, by slot */
 	uint32_t free_slots;       /* without owner: "since day 0" */
 	/* dirty tracking */
@@ -88,6 +89,15 @@ void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint6
 /* True when all that bitmap_settle() was asked for is
  * durable; else resync_bitmap_durable() follows. */
 bool bitmap_settled(struct core *core, struct volume *vol);
+/* For a larger size: the bits of what is new are set in all slots, or clear in all; its pages
+ * are to be written either way. */
+void bitmap_grow(struct core *core, struct volume *vol, uint64_t sectors, bool clean);
+/* Writes the pages of the range, which hold bits that the disk lacks. */
+void bitmap_write_range(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
+/* Goes on writing what is wanted: RESIZE_MOVES is over. */
+void bitmap_resume(struct core *core, struct volume *vol);
+/* The same bits in other memory, which has room for more. No page may be in flight. */
+void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store);
 /* md.c: a superblock became durable. */
 void bitmap_md_durable(struct core *core, struct volume *vol);
 

@@ -84,6 +84,39 @@ void bitmap_io_layout(struct core *core, struct bitmap *bm)
 	bm->granules = (uint32_t)((bm->pages - 1) >> bm->granule_shift) + 1;
 }
 
+/* The counts of a granule whose state has changed as a whole; the old ones are gone. */
+static void count_granule(struct bitmap *bm, uint32_t g)
+{
+	uint8_t state = bm->state[g];
+
+	if (state & BM_G_SET)
+		bm->state[g] = (uint8_t)(state & ~BM_G_CLEARED);
+	set_dirty(bm, g, state & (BM_G_SET | BM_G_CLEARED));
+	set_want(bm, g, state >> BM_G_WANT_SHIFT);
+	for (unsigned w = 0; w < BM_WAITERS; w++)
+		bm->waits[w] += (state & want_bit((enum bm_waiter)w)) != 0;
+}
+
+/* Who waits for one of them waits for all. */
+void bitmap_io_coarsen(struct bitmap *bm, unsigned shift)
+{
+	ASSERT(!bm->in_flight);
+	if (!shift)
+		return;
+	bm->dirty_count = bm->want_count = 0;
+	memset(bm->waits, 0, sizeof(bm->waits));
+	memset(bm->dirty, 0, BM_GRANULES_MAX / 8);
+	memset(bm->want, 0, BM_GRANULES_MAX / 8);
+	for (uint32_t g = 1; g < BM_GRANULES_MAX; g++) {
+		uint8_t state = bm->state[g];
+
+		bm->state[g] = 0;
+		bm->state[g >> shift] |= state;
+	}
+	for (uint32_t g = 0; g < bm->granules; g++)
+		count_granule(bm, g);
+}
+
 /* ---- writing ---- */
 
 static void write_page(struct core *core, struct volume *vol, unsigned index)
@@ -125,7 +158,7 @@ static void pump_writes(struct core *core, struct volume *vol)
 	uint64_t g = 0;
 
 	while (bm->want_count && bm->in_flight < BM_WRITES_MAX &&
-	       disk_of(core, vol) != DISK_FAILED) {
+	       disk_of(core, vol) != DISK_FAILED && vol->resize.phase != RESIZE_MOVES) {
 		g = bits_next_set(bm->want, g, bm->granules);
 		if (g == BITS_NONE)
 			return;
@@ -232,6 +265,21 @@ void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint6
 	pump_writes(core, vol);
 }
 
+void bitmap_write_range(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
+{
+	want_bits(&vol->bm, sector / BM_BLOCK_SECTORS, (sector + sectors) / BM_BLOCK_SECTORS,
+		  BM_WAIT_RESIZE);
+	bitmap_resume(core, vol);
+	if (make_durable(core, vol, BM_WAIT_RESIZE))
+		resize_bitmap_durable(core, vol);
+}
+
+void bitmap_resume(struct core *core, struct volume *vol)
+{
+	pump_writes(core, vol);
+	start_flush(core, vol);
+}
+
 bool bitmap_settled(struct core *core, struct volume *vol)
 {
 	return make_durable(core, vol, BM_WAIT_RESYNC);
@@ -309,8 +357,8 @@ static void write_done(struct core *core, struct volume *vol, struct bm_write *w
 		ASSERT(bm->waits[i] > 0);
 		bm->waits[i]--;
 	}
-	pump_writes(core, vol);
-	start_flush(core, vol);
+	bitmap_resume(core, vol);
+	resize_bitmap_idle(core, vol);
 	core_work(core, WORK_PEERS);
 	if ((waiters >> BM_WAIT_AL) & 1 && !bm->waits[BM_WAIT_AL])
 		actlog_bitmap_clean(core, vol);
@@ -325,6 +373,8 @@ static void flush_done(struct core *core, struct volume *vol)
 	start_flush(core, vol);
 	if ((done >> BM_WAIT_RESYNC) & 1)
 		resync_bitmap_durable(core, vol);
+	if ((done >> BM_WAIT_RESIZE) & 1)
+		resize_bitmap_durable(core, vol);
 	guard_check(core, vol);
 	/* A clean stop or the end of a Primary waits for a clean bitmap. */
 	core_work(core, WORK_MD | WORK_PEERS);

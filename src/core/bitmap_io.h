@@ -12,6 +12,8 @@ void bitmap_mark(struct core *core, struct bitmap *bm, unsigned slot, uint64_t f
 void bitmap_io_reset(struct bitmap *bm);
 /* Sizes the dirty tracking after attach. */
 void bitmap_io_layout(struct core *core, struct bitmap *bm);
+/* Each granule has the pages of 2^shift former ones. */
+void bitmap_io_coarsen(struct bitmap *bm, unsigned shift);
 /* As bitmap_clear(), by bits; true when something changed. */
 bool bitmap_clear_where(struct core *core, struct volume *vol, uint32_t slots, uint64_t bit,
 			uint64_t count);

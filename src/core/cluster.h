@@ -87,9 +87,13 @@ void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt);
  * *reason when the connection must be refused (2.6). */
 bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, uint64_t *sectors,
 		 const char **reason);
+/* Both have data, and one has not gone through with a resize: 1 = this node, -1 = the peer. */
+int sizes_missed_growth(const struct core *core, const struct peer *peer, unsigned v);
 /* The size of a volume whose disk was just attached. */
 bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t *sectors,
 		     const char **reason);
+/* What connected peers have told of theirs is looked at again: no resize is under way any more. */
+void sizes_look_again(struct core *core, struct volume *vol);
 void sizes_set(struct core *core, struct volume *vol, uint64_t sectors);
 
 /* ---- peer_state.c: P_STATE ---- */

@@ -46,6 +46,9 @@ enum command_progress command_invalidate(struct core *core, const struct ev_comm
 enum command_progress command_verify(struct core *core, const struct ev_command *ev);
 enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev);
 
+/* command_resize.c */
+enum command_progress command_resize(struct core *core, const struct ev_command *ev);
+
 /* command_net.c */
 enum command_progress command_connect(struct core *core, const struct ev_command *ev);
 enum command_progress command_disconnect(struct core *core, const struct ev_command *ev);

@@ -72,7 +72,7 @@ static enum command_progress attach_loaded(struct core *core, struct volume *vol
 {
 	struct twopc_change change = disk_change(vol, DISK_NEGOTIATING);
 
-	if (vol->phase == VOL_ATTACHING)
+	if (vol->phase == VOL_ATTACHING || vol->resize.phase != RESIZE_NONE)
 		return COMMAND_WAITS;
 	if (vol->phase != VOL_ATTACHED) {
 		command_goto(core, ATTACH_CLOSING);

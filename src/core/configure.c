@@ -24,6 +24,7 @@ static void take_resource(struct core_conf *to, const struct core_conf *from)
 static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)
 {
 	to->on_io_error = from->on_io_error;
+	to->size_sectors = from->size_sectors;
 	to->resync_rate_kib = from->resync_rate_kib;
 	to->c_plan_ahead_ds = from->c_plan_ahead_ds;
 	to->c_delay_target_ds = from->c_delay_target_ds;
@@ -98,6 +99,17 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 		handshake_send_digests(core, peer);
 }
 
+/* A limit below the present size is none: only a resize makes the volume smaller. */
+static void configure_volume(struct core *core, const struct volume *vol,
+			     const struct core_disk_conf *to)
+{
+	take_disk(&core->conf.volumes[vol->v].disk, to);
+	if (to->size_sectors && to->size_sectors < vol->size_sectors)
+		core_log(core, LOG_LEVEL_NOTICE,
+			 "%s/%u: disk-size is smaller than the volume: drbdctl resize --size "
+			 "shrinks it", core->conf.name, vol->vnr);
+}
+
 struct core_net_conf *configure_net(struct core *core, const struct peer *peer)
 {
 	return &core->conf.peers[peer->conf - core->conf.peers].net;
@@ -108,7 +120,7 @@ void core_configure(struct core *core, const struct core_conf *to)
 	ASSERT(core_conf_fits(&core->conf, to));
 	take_resource(&core->conf, to);
 	for (unsigned v = 0; v < to->volume_count; v++)
-		take_disk(&core->conf.volumes[v].disk, &to->volumes[v].disk);
+		configure_volume(core, core->vol[v], &to->volumes[v].disk);
 	for (unsigned i = 0; i < to->peer_count; i++)
 		configure_peer(core, core->peer[to->peers[i].node_id], &core->conf.peers[i].net,
 			       &to->peers[i].net);

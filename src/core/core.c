@@ -354,6 +354,9 @@ static void dispatch(struct core *core, const struct core_event *event)
 	case EV_DETACHED:
 		volume_detached(core, event->u.detached_vnr);
 		return;
+	case EV_RESIZED:
+		resize_driver_done(core, &event->u.resized);
+		return;
 	case EV_COMMAND:
 		command_submit(core, &event->u.command);
 		return;
@@ -456,7 +459,7 @@ unsigned core_room(const struct core *core)
 
 bool core_peer_room(struct core *core, uint8_t peer, uint16_t type)
 {
-	return peer_rx_room(core, core->peer[peer], type);
+	return !resize_holds(core) && peer_rx_room(core, core->peer[peer], type);
 }
 
 const struct md_super *core_md(const struct core *core, uint16_t vnr)

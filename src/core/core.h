@@ -148,6 +148,7 @@ enum core_event_kind {
 	EV_META_DONE,
 	EV_ATTACHED,     /* answer to AC_ATTACH */
 	EV_DETACHED,     /* answer to AC_DETACH */
+	EV_RESIZED,      /* answer to AC_RESIZE */
 	EV_COMMAND,
 	EV_CONFIGURE,    /* u.configure: other options; core_conf_fits() holds */
 };
@@ -207,6 +208,21 @@ struct ev_attached {
 	bool discard_ok;         /* discards reach the backing store and read back as zero */
 };
 
+/* Only after a move that succeeded the rest of the fields counts. */
+struct ev_resized {
+	uint16_t vnr;
+	bool moved;              /* as AC_RESIZE asked for it */
+	int error;               /* -errno */
+	const char *reason;      /* of the error; or what keeps the room small; may be NULL */
+	uint64_t data_sectors;   /* room for data; not moved: what a move would make of it */
+	uint64_t backing_sectors;
+	/* moved: the superblock's new geometry, which the driver puts into all that it writes */
+	uint32_t md_size_sectors;
+	int32_t al_offset_sectors, bm_offset_sectors;
+	/* moved: the bitmap as it was, with room for the bits of all data_sectors */
+	struct bm_store bitmap;
+};
+
 enum core_command {
 	CMD_ATTACH,              /* vnr */
 	CMD_DETACH,              /* vnr, force */
@@ -219,6 +235,8 @@ enum core_command {
 	/* vnr, peer, start_sector, stop_sector; or abort: ends the one that runs */
 	CMD_VERIFY,
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
+	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
+	CMD_RESIZE,
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
 	CMD_SUSPEND_IO,          /* new I/O waits; replies when what has begun is done */
@@ -243,6 +261,8 @@ struct ev_command {
 	uint64_t stop_sector;    /* 0 = the end of the device */
 	/* Where the driver saves what is given up, before it is overwritten; "" = it is lost. */
 	char save_to[SAVE_PATH_MAX];
+	uint64_t size_sectors;
+	bool assume_clean;       /* what is new is the same on all nodes already */
 };
 
 struct core_event {
@@ -257,6 +277,7 @@ struct core_event {
 		struct ev_done done;
 		struct ev_attached attached;
 		uint16_t detached_vnr;
+		struct ev_resized resized;
 		struct ev_command command;
 		const struct core_conf *configure; /* borrowed */
 	} u;
@@ -282,6 +303,13 @@ enum core_action_kind {
 	AC_META_FLUSH,
 	AC_ATTACH,        /* u.vnr: open the backing store, apply the AL, load; EV_ATTACHED */
 	AC_DETACH,        /* u.vnr: close it; EV_DETACHED; the bitmap memory may be freed then */
+	/*
+	 * u.resize: asks the backing store for its present size; EV_RESIZED. move: makes use of it.
+	 * In order with AC_META_*: bitmap pages and activity log are copied to where they belong by
+	 * the new size, then the superblock with the size that it had; a crash leaves one or the
+	 * other.
+	 */
+	AC_RESIZE,
 	AC_BUF_PUT,       /* u.payload */
 	AC_SIZE,          /* u.size: exposed size or gate of a volume changed */
 	AC_REPLY,         /* u.reply: result of a command */
@@ -328,6 +356,11 @@ struct ac_meta {
 	uint64_t page;           /* BITMAP: bm_disk_page(); encode from the slots when pulled */
 };
 
+struct ac_resize {
+	uint16_t vnr;
+	bool move;
+};
+
 struct ac_size {
 	uint16_t vnr;
 	uint64_t sectors;
@@ -353,6 +386,7 @@ struct core_action {
 		struct ac_disk disk;
 		struct ac_meta meta;
 		struct payload payload;
+		struct ac_resize resize;
 		struct ac_size size;
 		struct ac_reply reply;
 	} u;
@@ -366,7 +400,7 @@ struct core;
 size_t core_mem_bytes(const struct core_conf *conf);
 /*
  * Whether a core with the options `from` can go on with those of `to` (EV_CONFIGURE): volumes,
- * peers and who has a disk must be the same, size and al-extents too; bounds, crypto and log stay.
+ * peers and who has a disk must be the same, al-extents too; bounds, crypto and log stay.
  */
 bool core_conf_fits(const struct core_conf *from, const struct core_conf *to);
 /* Builds the core in `mem` (64-byte aligned). The configuration is copied. Never fails. */

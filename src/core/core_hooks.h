@@ -270,6 +270,11 @@ void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
  * known, on both sides, inside the connect 2PC; applied by sync_verdict_apply() at its commit.
  */
 void sync_handshake(struct core *core, struct peer *peer, struct volume *vol);
+/*
+ * The generations are equal, but one of the two (1: this node, -1: the peer) has not gone through
+ * with the resize that the other has: what is new comes from there, or from the Primary.
+ */
+void sync_fill_growth(struct core *core, struct peer *peer, struct volume *vol, int missed);
 /* The same decision again on a running connection, with present values (2.5 last line, 2.7):
  * "consider resync" after a forced promotion, peer reports StartingSyncS/T or WFBitMapT while
  * Established. Changes repl itself. */

@@ -15,6 +15,7 @@
 #include "core/bitmap.h"
 #include "core/core.h"
 #include "core/request.h"
+#include "core/resize.h"
 #include "core/resync.h"
 #include "core/twopc.h"
 #include "core/uuid.h"
@@ -73,6 +74,7 @@ struct peer_device {
 	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */
 	/* connection or replication state that the peer reported last */
 	uint8_t conn_rx;
+	bool begin_awaited;         /* as target of what is new: not told yet */
 	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
 	bool attach_pending;        /* our attach waits for this peer's P_STATE */
 	/* uuid.c */
@@ -192,6 +194,8 @@ struct volume {
 	uint64_t returns_seq;       /* last change for md_peer_returns() */
 	uint64_t md_mark_seq;       /* last change of the flags that make the activity log count */
 	bool md_unsettled;          /* detaching with writes that not every node has */
+	/* resize.c */
+	struct resize resize;
 	/* bitmap.c */
 	struct bitmap bm;
 	/* actlog.c */

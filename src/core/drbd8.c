@@ -182,6 +182,7 @@ void drbd8_request_change(struct core *core, struct peer *peer)
 	case TWOPC_EMPTY:
 	case TWOPC_CONNECT:
 	case TWOPC_DISK: /* it learns that from our P_STATE */
+	case TWOPC_RESIZE: /* refused before */
 		tp->pending &= ~node_bit(peer->id);
 		return;
 	}

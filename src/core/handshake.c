@@ -433,6 +433,7 @@ static enum state_rv decide_volume(struct core *core, struct peer *peer, struct 
 	if (!sizes_agree(core, peer, vol->v, &sectors, reason))
 		return SS_HANDSHAKE_DISCONNECT;
 	sync_handshake(core, peer, vol);
+	sync_fill_growth(core, peer, vol, sizes_missed_growth(core, peer, vol->v));
 	*reason = pd->verdict.reason;
 	switch (pd->verdict.kind) {
 	case VERDICT_DISCONNECT:
@@ -505,8 +506,12 @@ void handshake_commit(struct core *core, struct peer *peer)
 		const char *reason;
 		uint64_t sectors;
 
-		if (sizes_agree(core, peer, vol->v, &sectors, &reason))
-			sizes_set(core, vol, sectors);
+		if (sizes_agree(core, peer, vol->v, &sectors, &reason)) {
+			if (sizes_missed_growth(core, peer, vol->v) > 0)
+				resize_follow(core, vol, sectors);
+			else
+				sizes_set(core, vol, sectors);
+		}
 		if (peer->pd[vol->v].verdict.kind == VERDICT_GO)
 			sync_verdict_apply(core, peer, vol);
 		/* It may go on calling itself UpToDate. */

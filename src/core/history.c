@@ -22,6 +22,7 @@ static const char *command_name(enum core_command cmd)
 		[CMD_INVALIDATE_REMOTE] = "invalidate-remote",
 		[CMD_VERIFY] = "verify",
 		[CMD_NEW_CURRENT_UUID] = "new-current-uuid",
+		[CMD_RESIZE] = "resize",
 		[CMD_OPEN] = "open of the volume",
 		[CMD_CLOSE] = "close of the volume",
 		[CMD_SHUTDOWN] = "down",
@@ -52,6 +53,7 @@ struct cause history_event(const struct core_event *event)
 	case EV_META_DONE:
 	case EV_ATTACHED:
 	case EV_DETACHED:
+	case EV_RESIZED:
 		return (struct cause){ CAUSE_DISK, NODES_MAX, NULL };
 	case EV_SUBMIT:
 	case EV_CANCEL:

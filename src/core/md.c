@@ -125,11 +125,12 @@ void md_meta_done(struct core *core, const struct ev_done *done)
 	actlog_md_durable(core, vol);
 	uuid_md_durable(core, vol);
 	resync_md_durable(core, vol);
+	resize_md_durable(core, vol);
 }
 
 bool md_idle(const struct volume *vol)
 {
-	return !vol->md_writing && !vol->bm.in_flight && !vol->bm.flushing &&
+	return !vol->md_writing && !vol->resize.busy && !vol->bm.in_flight && !vol->bm.flushing &&
 	       !vol->al.block_in_flight;
 }
 

@@ -237,12 +237,19 @@ static bool peer_ended(enum repl_state repl, unsigned was, unsigned is, bool drb
 	return is_source(repl) && was > REPL_ESTABLISHED;
 }
 
+static bool is_target_side(unsigned repl)
+{
+	return repl == REPL_STARTING_SYNC_T || repl == REPL_WF_BITMAP_T ||
+	       repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
+}
+
 static void apply_report(struct core *core, struct peer *peer, struct volume *vol,
 			 const struct report *r)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state disk = believed_disk(core, pd, r);
-	bool ended = peer_ended(repl_of(core, pd), pd->conn_rx, r->conn, peer_is_drbd8(peer));
+	bool ended = !pd->begin_awaited &&
+		     peer_ended(repl_of(core, pd), pd->conn_rx, r->conn, peer_is_drbd8(peer));
 	bool resynced = peer_is_drbd8(peer) && is_source(repl_of(core, pd)) &&
 			r->disk == DISK_UP_TO_DATE;
 	struct state *next;
@@ -265,6 +272,8 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
 	pd->conn_rx = (uint8_t)r->conn;
+	if (is_target_side(r->conn))
+		pd->begin_awaited = false;
 	state_end(core, STATE_HARD);
 }
 
@@ -272,12 +281,6 @@ static bool is_source_side(unsigned repl)
 {
 	return repl == REPL_STARTING_SYNC_S || repl == REPL_WF_BITMAP_S ||
 	       repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S;
-}
-
-static bool is_target_side(unsigned repl)
-{
-	return repl == REPL_STARTING_SYNC_T || repl == REPL_WF_BITMAP_T ||
-	       repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
 }
 
 /* The two decided differently about a resync: only a new handshake settles that. */

@@ -468,6 +468,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		xfer_reset(pd);
 		save_forget(pd);
 		pd->sync_uuid = 0;
+		pd->begin_awaited = false;
 		pd->fence = (struct claim_fence){ .resync_marks = pd->fence.resync_marks };
 		target_drop(core, pd, false);
 		source_drop(core, pd, false);
@@ -475,6 +476,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		pd->rs.tick_at_ns = NEVER_NS;
 		verify_peer_lost(core, pd);
 	}
+	resize_peer_lost(core, peer);
 	source_dependency_lost(core, peer->id);
 	finish_peer_lost(core, peer);
 	core->reconcile.noticed[peer->id] = false;

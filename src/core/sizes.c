@@ -23,10 +23,12 @@ static uint64_t round_down(uint64_t sectors)
 	return sectors / BM_BLOCK_SECTORS * BM_BLOCK_SECTORS;
 }
 
-/* Sectors of the local data area; 0 without disk. */
+/* Sectors that the local disk has room for data, if need be after a move; 0 without disk. */
 static uint64_t own_max(const struct core *core, const struct volume *vol)
 {
-	return vol_has_md(vol) && core->st.vol[vol->v].disk > DISK_FAILED ? vol->data_sectors : 0;
+	if (!vol_has_md(vol) || core->st.vol[vol->v].disk <= DISK_FAILED)
+		return 0;
+	return vol->data_sectors > resize_possible(vol) ? vol->data_sectors : resize_possible(vol);
 }
 
 static bool own_data(const struct core *core, const struct volume *vol)
@@ -38,11 +40,12 @@ static bool own_data(const struct core *core, const struct volume *vol)
 void sizes_send(struct core *core, struct peer *peer, unsigned v)
 {
 	struct volume *vol = core->vol[v];
+	uint64_t limit = vol->conf->disk.size_sectors;
 	struct pkt pkt = { .type = P_SIZES, .vnr = vol->vnr };
 
 	pkt.u.sizes = (struct pkt_sizes){
 		.d_sectors = own_max(core, vol),
-		.u_sectors = vol->conf->disk.size_sectors,
+		.u_sectors = limit >= vol->size_sectors ? limit : 0,
 		.c_sectors = vol->size_sectors,
 		.max_bio_bytes = BIO_MAX_BYTES,
 		.physical_block_bytes = BM_BLOCK_BYTES,
@@ -65,6 +68,18 @@ static bool sizes_bogus(const struct pkt_sizes *s)
 	return s->max_bio_bytes < SECTOR_BYTES || s->bm_block_shift_minus_12 > BM_SHIFT_MAX;
 }
 
+int sizes_missed_growth(const struct core *core, const struct peer *peer, unsigned v)
+{
+	const struct volume *vol = core->vol[v];
+	const struct peer_device *pd = &peer->pd[v];
+
+	if (!own_data(core, vol) || !pd->sizes.d_sectors || !pd->sizes.c_sectors ||
+	    !pd->uuids_valid || pd->uuids.current == UUID_JUST_CREATED)
+		return 0;
+	return (vol->size_sectors < pd->sizes.c_sectors) -
+	       (vol->size_sectors > pd->sizes.c_sectors);
+}
+
 /* Connected: the peer's volume changed its size. */
 static void sizes_follow(struct core *core, struct peer *peer, struct volume *vol)
 {
@@ -75,16 +90,23 @@ static void sizes_follow(struct core *core, struct peer *peer, struct volume *vo
 	if (own_max(core, vol) == 0) {
 		if (s->c_sectors > vol->size_sectors)
 			sizes_set(core, vol, s->c_sectors);
-		return;
-	}
-	if (s->c_sectors > own_max(core, vol)) {
-		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
-			  "volume %u became larger on %s than the disk here", vol->vnr,
+	} else if (!own_data(core, vol)) {
+		if (s->c_sectors < vol->size_sectors)
+			sizes_set(core, vol, s->c_sectors);
+	} else if (sizes_missed_growth(core, peer, vol->v) &&
+		   !twopc_may_resize(core, vol)) {
+		peer_fail(core, peer, CONN_NETWORK_FAILURE,
+			  "the size of volume %u has changed on %s, and here it has not", vol->vnr,
 			  peer->conf->name);
-		return;
 	}
-	if (!own_data(core, vol) && s->c_sectors < vol->size_sectors)
-		sizes_set(core, vol, s->c_sectors);
+}
+
+void sizes_look_again(struct core *core, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) && peer->pd[vol->v].have_sizes)
+			sizes_follow(core, peer, vol);
+	}
 }
 
 void rx_sizes(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -122,7 +144,7 @@ bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, u
 	const struct pkt_sizes *s = &pd->sizes;
 	bool peer_data = s->d_sectors != 0 && s->c_sectors != 0 && pd->uuids_valid &&
 			 pd->uuids.current != UUID_JUST_CREATED;
-	uint64_t size, user = min_nonzero(vol->conf->disk.size_sectors, s->u_sectors);
+	uint64_t size, fixed, user = min_nonzero(vol->conf->disk.size_sectors, s->u_sectors);
 
 	size = round_down(min_nonzero(own_max(core, vol), s->d_sectors));
 	if (size == 0) {
@@ -131,17 +153,22 @@ bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, u
 	}
 	if (user)
 		size = min_nonzero(size, round_down(user));
-	/* Who has data has fixed the size; growing is an operation of its own. */
-	if (own_data(core, vol))
-		size = min_nonzero(size, vol->size_sectors);
-	if (peer_data)
-		size = min_nonzero(size, s->c_sectors);
+	/*
+	 * Who has data has fixed the size; growing is an operation of its own. Only one of the two
+	 * may have gone through with that.
+	 */
+	fixed = own_data(core, vol) ? vol->size_sectors : 0;
+	if (peer_data && s->c_sectors > fixed)
+		fixed = s->c_sectors;
+	size = min_nonzero(size, fixed);
 	if ((own_data(core, vol) || core->st.role == ROLE_PRIMARY) && size < vol->size_sectors) {
-		*reason = "the peer's disk (or its disk-size) is smaller than the data here";
+		*reason = "the peer's disk (or its disk-size) is smaller than the data here: "
+			  "enlarge it there, or shrink the volume here (drbdctl resize --size)";
 		return false;
 	}
 	if (peer_data && size < s->c_sectors) {
-		*reason = "the local disk (or its disk-size) is smaller than the data on the peer";
+		*reason = "the local disk (or its disk-size) is smaller than the data on the peer: "
+			  "enlarge it here, or shrink the volume there (drbdctl resize --size)";
 		return false;
 	}
 	*sectors = size;
@@ -155,20 +182,26 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 	uint64_t user = round_down(vol->conf->disk.size_sectors);
 	uint64_t size = last ? last : min_nonzero(round_down(vol->data_sectors), user);
 
-	(void)core;
-	/* Connected already: what the others agreed on, if the disk is fresh. */
-	if (vol->size_sectors && vol->md.current_uuid == UUID_JUST_CREATED)
+	bool fresh = vol->md.current_uuid == UUID_JUST_CREATED;
+	bool in_use = cluster_neighbours(core) || core->st.role == ROLE_PRIMARY;
+
+	if (last > vol->size_sectors && vol->size_sectors && cluster_neighbours(core) && !fresh &&
+	    vol->resize.agreed_sectors != vol->size_sectors) {
+		*reason = "its peers have shrunk the volume: disconnect them, attach it, shrink it "
+			  "(drbdctl resize --size), and connect again";
+		return false;
+	}
+	/* Connected already: what the others agreed on. */
+	if (vol->size_sectors && (fresh || (in_use && vol->size_sectors != size)))
 		size = vol->size_sectors;
 	if (size > vol->data_sectors) {
-		*reason = "the backing store is smaller than the volume; enlarge it";
+		*reason = size > last ? "the disk is smaller than the volume that the peers have" :
+					"the backing store is smaller than the volume; enlarge it";
 		return false;
 	}
-	if (user && user < size && vol->md.current_uuid != UUID_JUST_CREATED) {
-		*reason = "disk-size is smaller than the data; shrinking is not supported";
-		return false;
-	}
-	if (vol->size_sectors && size < vol->size_sectors) {
-		*reason = "the disk is smaller than the volume that the peers have";
+	if (user && user < size && !fresh) {
+		*reason = "disk-size is smaller than the volume: make it larger, and shrink the "
+			  "volume with drbdctl resize --size";
 		return false;
 	}
 	*sectors = size;

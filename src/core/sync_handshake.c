@@ -299,6 +299,27 @@ void sync_handshake(struct core *core, struct peer *peer, struct volume *vol)
 	decide(core, peer, vol, false);
 }
 
+void sync_fill_growth(struct core *core, struct peer *peer, struct volume *vol, int missed)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+	struct sync_verdict *verdict = &pd->verdict;
+	enum disk_state mine = own_disk(core, vol), its = reported_disk(pd);
+	bool i_am_primary = core->st.role == ROLE_PRIMARY;
+	bool it_is = (pd->state_word & SW_ROLE_MASK) == ROLE_PRIMARY;
+	bool target = missed > 0;
+
+	if (!missed || verdict->kind != VERDICT_GO || verdict->strategy != SYNC_NONE ||
+	    !both_have_data(core, vol, pd) || !uuid_eq(pd->uuids.current, pd->sent.current) ||
+	    (mine == DISK_INCONSISTENT && its == DISK_INCONSISTENT))
+		return;
+	if (mine != its)
+		target = mine < its;
+	else if (i_am_primary != it_is)
+		target = it_is;
+	verdict->strategy = target ? SYNC_TARGET_USE_BITMAP : SYNC_SOURCE_USE_BITMAP;
+	verdict->repl = target ? REPL_WF_BITMAP_T : REPL_WF_BITMAP_S;
+}
+
 void sync_handshake_again(struct core *core, struct peer *peer, struct volume *vol,
 			  bool counts_stale)
 {

@@ -33,6 +33,14 @@ bool twopc_starts_resync(const struct core *core, const struct peer *peer,
 	       tp->change.vnr == vol->vnr;
 }
 
+bool twopc_may_resize(const struct core *core, const struct volume *vol)
+{
+	const struct twopc *tp = &core->twopc;
+
+	return tp->phase != TWOPC_IDLE && tp->change.kind == TWOPC_RESIZE &&
+	       tp->change.vnr == vol->vnr;
+}
+
 void twopc_request_command(struct core *core, const struct twopc_change *change)
 {
 	struct twopc *tp = &core->twopc;
@@ -110,6 +118,7 @@ static void finish_own(struct core *core, enum state_rv rv)
 	case TWOPC_ROLE:
 	case TWOPC_DISK:
 	case TWOPC_REPL:
+	case TWOPC_RESIZE:
 		break;
 	}
 	if (may_retry(rv) && core->now_ns < tp->command_until_ns) {
@@ -146,6 +155,7 @@ static bool commit_goes_first(const struct twopc_change *c)
 	case TWOPC_CONNECT:
 	case TWOPC_DISCONNECT:
 	case TWOPC_DISK:
+	case TWOPC_RESIZE:
 		break;
 	}
 	return true;
@@ -171,7 +181,7 @@ static void commit_own(struct core *core)
 
 	core->cause = history_twopc(core);
 	join_sides(tp);
-	if (tp->primary && !tp->weak)
+	if (tp->primary && !tp->weak && change.kind != TWOPC_RESIZE)
 		tp->flags |= TWOPC_FLAG_PRI_INCAPABLE;
 	if (first)
 		twopc_send(core, P_TWOPC_COMMIT, tp->asked);
@@ -186,6 +196,8 @@ static void commit_own(struct core *core)
 		twopc_send(core, P_TWOPC_COMMIT, tp->asked);
 	if (change.kind == TWOPC_DISCONNECT)
 		peer_disconnected(core, target, false);
+	if (change.kind == TWOPC_RESIZE)
+		resize_commit(core, &change);
 	tp->attempt = 0;
 	core->cause = cause;
 	finish_own(core, rv);
@@ -231,7 +243,9 @@ void twopc_decide(struct core *core)
 		rv = tp->got_no ? SS_CW_FAILED_BY_PEER : check_primaries(tp);
 	if (rv >= SS_SUCCESS)
 		rv = twopc_change_try(core, &tp->change);
-	if (rv < SS_SUCCESS)
+	if (rv >= SS_SUCCESS && tp->change.kind == TWOPC_RESIZE)
+		rv = resize_decide(core);
+	if (rv < SS_SUCCESS || rv == SS_NOTHING_TO_DO)
 		twopc_abort_own(core, rv);
 	else
 		commit_own(core);
@@ -270,7 +284,9 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 
 	tp->change = *change;
 	tp->tid = new_tid(core);
-	tp->flags = TWOPC_FLAG_V2 | TWOPC_FLAG_HAS_REACHABLE;
+	tp->flags = TWOPC_FLAG_V2;
+	if (change->kind != TWOPC_RESIZE)
+		tp->flags |= TWOPC_FLAG_HAS_REACHABLE;
 	tp->got_no = false;
 	tp->got_retry = false;
 	tp->handshake_pending = change->kind == TWOPC_CONNECT;
@@ -279,6 +295,7 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 	tp->phase = TWOPC_INITIATING;
 	tp->deadline_ns = core->now_ns + core->conf.twopc_timeout_ds * NS_PER_DS;
 	twopc_change_masks(core, change, &tp->reachable, &tp->primary, &tp->weak);
+	tp->max_sectors = resize_own_max(core, change);
 	if (change->kind == TWOPC_CONNECT)
 		nodes |= node_bit(target->id);
 	else

@@ -22,6 +22,7 @@ enum twopc_kind {
 	TWOPC_ROLE,
 	TWOPC_DISK,       /* attach, detach */
 	TWOPC_REPL,       /* start of a resync on request */
+	TWOPC_RESIZE,
 };
 
 /* A change as P_TWOPC_PREPARE describes it: mask and val are seen from the initiator. */
@@ -31,6 +32,8 @@ struct twopc_change {
 	int8_t target;    /* -1 = all */
 	uint16_t vnr;     /* VNR_NONE = whole resource */
 	uint32_t mask, val;
+	uint64_t user_sectors; /* RESIZE: wanted size, 0 = as large as possible */
+	uint16_t dds_flags;    /* RESIZE */
 };
 
 enum twopc_phase {
@@ -51,8 +54,11 @@ struct twopc {
 	uint64_t pending;         /* of these, not answered yet */
 	uint64_t lost;            /* connections that went away, not looked at yet */
 	uint64_t reachable, primary, weak; /* answers combined */
+	uint64_t max_sectors;     /* RESIZE: answers combined */
+	uint64_t new_sectors;     /* RESIZE: what is committed */
 	uint64_t target_reachable;  /* of the target, as initiator: the other side of a split */
 	bool handshake_pending;   /* connect: the exchange of 2.1 step 7 is not complete */
+	bool measure_pending;     /* RESIZE: the own room for data is not known yet */
 	bool got_no, got_retry;
 	bool from_primary;        /* its initiator was Primary when it asked us */
 	enum packet answer;       /* ANSWERED: what we said; COMMIT is legal after YES only */
@@ -91,6 +97,8 @@ bool twopc_connects(const struct core *core, const struct peer *peer);
  * that it leads to before. */
 bool twopc_starts_resync(const struct core *core, const struct peer *peer,
 			 const struct volume *vol);
+/* A resize of this volume may still be committed. */
+bool twopc_may_resize(const struct core *core, const struct volume *vol);
 /* Own transaction: all answers are in, or one that decides. */
 void twopc_decide(struct core *core);
 /* Gives up the own transaction with this result; tells the others. */
@@ -105,6 +113,8 @@ void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* Another node's transaction: answers its parents when all that is needed is known. */
 void twopc_answer(struct core *core);
+/* Another node's RESIZE: the own room for data is known; 0 = it cannot be found out. */
+void twopc_measured(struct core *core, uint64_t possible_sectors);
 /* Another node's transaction: undoes it, and passes the ABORT on. */
 void twopc_abort_remote(struct core *core, const char *why);
 

@@ -30,6 +30,13 @@ bool twopc_change_parse(const struct pkt *pkt, struct twopc_change *change)
 		.mask = t->mask,
 		.val = t->val,
 	};
+	if (pkt->type == P_TWOPC_PREP_RSZ) {
+		change->kind = TWOPC_RESIZE;
+		change->mask = change->val = 0;
+		change->user_sectors = t->user_sectors;
+		change->dds_flags = t->dds_flags;
+		return pkt->vnr != VNR_NONE && t->target < 0;
+	}
 	if (pkt->type != P_TWOPC_PREPARE)
 		return false;
 	if (t->mask == 0) {
@@ -150,6 +157,8 @@ static void apply_own(struct core *core, struct state *next, const struct twopc_
 		if (vol)
 			next->pd[c->target][vol->v].repl = (enum repl_state)mask_conn(c->val);
 		return;
+	case TWOPC_RESIZE:
+		return;
 	}
 }
 
@@ -203,6 +212,8 @@ static void apply_neighbour(struct core *core, struct state *next, const struct 
 			next->pd[c->initiator][vol->v].repl =
 				repl_mirrored((enum repl_state)mask_conn(c->val));
 		return;
+	case TWOPC_RESIZE:
+		return;
 	}
 }
 
@@ -236,9 +247,10 @@ static enum state_rv check_far(const struct core *core, const struct twopc_chang
 
 enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change)
 {
-	enum state_rv rv = check_far(core, change);
+	enum state_rv rv = change->kind == TWOPC_RESIZE ? resize_try(core, change) :
+							 check_far(core, change);
 
-	if (rv < SS_SUCCESS)
+	if (rv < SS_SUCCESS || change->kind == TWOPC_RESIZE)
 		return rv;
 	twopc_change_apply(core, state_begin(core), change);
 	return state_try(core);
@@ -258,6 +270,8 @@ void twopc_change_masks(const struct core *core, const struct twopc_change *c,
 		*reachable &= ~node_bit(mine ? (unsigned)c->target : (unsigned)c->initiator);
 	if (c->kind == TWOPC_ROLE && mine)
 		is_primary = (c->val & SW_ROLE_MASK) == ROLE_PRIMARY;
+	if (c->kind == TWOPC_RESIZE)
+		is_primary = is_primary && resize_own_max(core, c) < RESIZE_SECTORS_MAX;
 	for (unsigned v = 0; v < core->vol_count; v++)
 		accessible &= state_data_accessible(core, &core->st, v);
 	*primary = is_primary ? node_bit(core->self) : 0;
@@ -340,6 +354,9 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	enum state_rv rv;
 	struct state *next;
 
+	/* Says nothing about who is where. */
+	if (change->kind == TWOPC_RESIZE)
+		return SS_SUCCESS;
 	if (change->kind == TWOPC_CONNECT)
 		members_set(core, core->members | node_bit((unsigned)change->initiator) |
 					  node_bit((unsigned)change->target));
@@ -388,6 +405,13 @@ void twopc_send(struct core *core, enum packet type, uint64_t nodes)
 	/* Layout 1 repeats them with the decision. */
 	pkt.u.twopc.mask = tp->change.mask;
 	pkt.u.twopc.val = tp->change.val;
+	if (tp->change.kind == TWOPC_RESIZE) {
+		pkt.u.twopc.user_sectors = tp->change.user_sectors;
+		pkt.u.twopc.dds_flags = tp->change.dds_flags;
+		pkt.u.twopc.exposed_sectors = tp->new_sectors;
+		if (type == P_TWOPC_PREPARE)
+			pkt.type = P_TWOPC_PREP_RSZ;
+	}
 	if (type != P_TWOPC_PREPARE) {
 		pkt.u.twopc.primary_nodes = tp->primary;
 		pkt.u.twopc.reachable_nodes =

@@ -39,7 +39,7 @@ static void answer_parents(struct core *core, enum packet type, uint64_t parents
 		.initiator = tp->change.initiator,
 		.reachable_nodes = tp->reachable,
 		.primary_nodes = tp->primary,
-		.weak_nodes = tp->weak,
+		.weak_nodes = tp->change.kind == TWOPC_RESIZE ? tp->max_sectors : tp->weak,
 	};
 
 	FOR_EACH_PEER(core, peer) {
@@ -64,6 +64,8 @@ static void forget(struct core *core)
 		handshake_forget(core->peer[tp->change.initiator]);
 	tp->phase = TWOPC_IDLE;
 	core_work(core, WORK_TWOPC | WORK_COMMAND);
+	if (tp->change.kind == TWOPC_RESIZE && core_volume_by_vnr(core, tp->change.vnr))
+		sizes_look_again(core, core_volume_by_vnr(core, tp->change.vnr));
 }
 
 static enum packet answer_of(enum state_rv rv)
@@ -101,7 +103,7 @@ void twopc_answer(struct core *core)
 		type = P_TWOPC_RETRY;
 	} else if (tp->local_rv < SS_SUCCESS) {
 		type = answer_of(tp->local_rv);
-	} else if (tp->pending || tp->handshake_pending) {
+	} else if (tp->pending || tp->handshake_pending || tp->measure_pending) {
 		return;
 	} else {
 		if (connects_me(core))
@@ -120,6 +122,20 @@ void twopc_answer(struct core *core)
 	/* Nobody else waits for the ABORT through us. */
 	if (type != P_TWOPC_YES && !tp->asked)
 		forget(core);
+}
+
+void twopc_measured(struct core *core, uint64_t possible_sectors)
+{
+	struct twopc *tp = &core->twopc;
+
+	if (tp->phase != TWOPC_FORWARDING || !tp->measure_pending)
+		return;
+	tp->measure_pending = false;
+	if (!possible_sectors)
+		tp->local_rv = SS_NO_LOCAL_DISK;
+	else if (possible_sectors < tp->max_sectors)
+		tp->max_sectors = possible_sectors;
+	twopc_answer(core);
 }
 
 /* A change that names us as its target needs a neighbour in the right state to come from. */
@@ -198,6 +214,9 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 	if (!tp->handshake_pending)
 		tp->local_rv = twopc_change_try(core, change);
 	twopc_change_masks(core, change, &tp->reachable, &tp->primary, &tp->weak);
+	tp->max_sectors = RESIZE_SECTORS_MAX;
+	tp->measure_pending = change->kind == TWOPC_RESIZE && tp->local_rv >= SS_SUCCESS &&
+			      resize_measure(core, core_volume_by_vnr(core, change->vnr));
 	if (tp->local_rv < SS_SUCCESS)
 		nodes = 0;
 	tp->nodes_to_reach = pkt->u.twopc.nodes_to_reach & ~(nodes | node_bit(core->self));
@@ -284,7 +303,10 @@ void rx_twopc_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	else
 		tp->reachable |= r->reachable_nodes;
 	tp->primary |= r->primary_nodes;
-	tp->weak |= r->weak_nodes;
+	if (tp->change.kind != TWOPC_RESIZE)
+		tp->weak |= r->weak_nodes;
+	else if (pkt->type == P_TWOPC_YES && r->weak_nodes < tp->max_sectors)
+		tp->max_sectors = r->weak_nodes;
 	tp->got_no |= pkt->type == P_TWOPC_NO;
 	tp->got_retry |= pkt->type == P_TWOPC_RETRY;
 	if (tp->phase == TWOPC_INITIATING)
@@ -335,6 +357,8 @@ static void commit_remote(struct core *core)
 	}
 	mark_forced(core, &change);
 	twopc_change_commit(core, &change, tp->primary, tp->reachable, tp->flags);
+	if (change.kind == TWOPC_RESIZE)
+		resize_commit(core, &change);
 	if (change.kind == TWOPC_DISCONNECT && change.target == core->self && initiator)
 		peer_disconnected(core, initiator, true);
 }
@@ -357,6 +381,15 @@ void rx_twopc_decision(struct core *core, struct peer *peer, const struct pkt *p
 			  "COMMIT of a transaction that was not agreed to");
 		return;
 	}
+	if (tp->change.kind == TWOPC_RESIZE &&
+	    (!t->exposed_sectors || t->exposed_sectors > tp->max_sectors)) {
+		peer_fail(core, peer, CONN_PROTOCOL_ERROR,
+			  "COMMIT of %llu sectors for volume %u, of which at most %llu fit",
+			  (unsigned long long)t->exposed_sectors, tp->change.vnr,
+			  (unsigned long long)tp->max_sectors);
+		return;
+	}
+	tp->new_sectors = t->exposed_sectors;
 	tp->flags = t->flags;
 	tp->primary = t->primary_nodes;
 	tp->reachable = t->flags & TWOPC_FLAG_HAS_REACHABLE ? t->reachable_nodes : tp->reachable;

@@ -95,6 +95,7 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 {
 	const char *reason = NULL;
 	uint64_t sectors;
+	bool resizes;
 
 	vol->md = ev->super;
 	vol->data_sectors = ev->data_sectors;
@@ -115,14 +116,19 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 	vol->md.node_id = core->self;
 	vol->phase = VOL_ATTACHED;
 	bitmap_attach(core, vol, &ev->bitmap);
-	if (vol->size_sectors == sectors && vol->md.effective_sectors != sectors)
+	resizes = vol->md.effective_sectors && vol->md.effective_sectors != sectors &&
+		  vol->md.current_uuid != UUID_JUST_CREATED;
+	if (!resizes && vol->size_sectors == sectors && vol->md.effective_sectors != sectors)
 		vol->size_sectors = 0;
-	sizes_set(core, vol, sectors);
+	if (!resizes)
+		sizes_set(core, vol, sectors);
 	if (uuid_attach(core, vol, &reason)) {
 		bitmap_detach(core, vol);
 		return reason ? reason : "the metadata cannot be used";
 	}
 	actlog_attach(core, vol);
+	if (resizes)
+		resize_follow(core, vol, sectors);
 	core->members |= vol->md.members;
 	return NULL;
 }
@@ -273,6 +279,7 @@ static void become_diskless(struct core *core, struct volume *vol)
 	disk_set(core, vol, DISK_DISKLESS);
 	bitmap_detach(core, vol);
 	vol->phase = VOL_DETACHING;
+	resize_disk_gone(core, vol);
 	core_act(core, AC_DETACH)->u.vnr = vol->vnr;
 }
 

@@ -70,18 +70,22 @@ static int open_store(const char *path, unsigned flags, bool whole, bool block)
 	return fd;
 }
 
-static int store_size(struct backing *b, const struct stat *st)
+int backing_measure(struct backing *b, uint64_t *size_bytes)
 {
-	uint64_t bytes;
+	struct stat st;
 
-	if (b->info.kind == BACKING_FILE) {
-		b->info.size_bytes = (uint64_t)st->st_size;
-		return 0;
-	}
-	if (ioctl(b->fd, BLKGETSIZE64, &bytes) != 0)
+	if (b->info.kind == BACKING_BLOCK)
+		return ioctl(b->fd, BLKGETSIZE64, size_bytes) ? -errno : 0;
+	if (fstat(b->fd, &st))
 		return -errno;
-	b->info.size_bytes = bytes;
+	*size_bytes = (uint64_t)st.st_size;
 	return 0;
+}
+
+void backing_enlarge(struct backing *b, uint64_t size_bytes)
+{
+	ASSERT(size_bytes >= b->size_bytes);
+	b->size_bytes = size_bytes;
 }
 
 static bool direct_read_works(int fd, void *buf, size_t bytes, off_t offset)
@@ -216,9 +220,10 @@ static int set_up(struct backing *b, const char *path, unsigned flags, bool whol
 	rc = claim(b, path, whole, part, err);
 	if (rc)
 		return rc;
-	rc = store_size(b, &st);
+	rc = backing_measure(b, &b->info.size_bytes);
 	if (rc)
 		return err_errno(err, -rc, "cannot find out the size of `%s`", path);
+	b->size_bytes = b->info.size_bytes;
 	probe_direct(b, flags);
 	b->info.discard_ok = probe_discard(b, &st);
 	return 0;
@@ -275,7 +280,7 @@ const struct backing_info *backing_info(const struct backing *b)
 
 void backing_limit_data(struct backing *b, uint64_t data_sectors)
 {
-	ASSERT(data_sectors <= b->info.size_bytes / SECTOR_BYTES);
+	ASSERT(data_sectors <= b->size_bytes / SECTOR_BYTES);
 	b->data_sectors = data_sectors;
 }
 

@@ -17,7 +17,7 @@ enum backing_kind { BACKING_FILE, BACKING_BLOCK };
 /* What backing_open() found out; constant afterwards. */
 struct backing_info {
 	enum backing_kind kind;
-	uint64_t size_bytes;      /* of the whole object */
+	uint64_t size_bytes;      /* of the whole object when it was opened */
 	bool direct;              /* O_DIRECT works; else the page cache is used */
 	bool nowait;              /* direct: a call can be told to wait for nothing but the disk */
 	uint32_t align_bytes;     /* direct: what is so aligned takes no detour; else 512 */
@@ -47,7 +47,11 @@ int backing_open(const char *path, unsigned flags, const struct backing_claim *c
 void backing_close(struct backing *b);
 const struct backing_info *backing_info(const struct backing *b);
 
-/* Makes [0, data_sectors) reachable by the data calls below. Not concurrent with them. */
+/* Present size of the object. */
+int backing_measure(struct backing *b, uint64_t *size_bytes);
+/* The object has become larger: the raw calls reach so far from now on. */
+void backing_enlarge(struct backing *b, uint64_t size_bytes);
+/* Makes [0, data_sectors) reachable by the data calls below; later only more of it. */
 void backing_limit_data(struct backing *b, uint64_t data_sectors);
 uint64_t backing_data_sectors(const struct backing *b);
 

@@ -11,14 +11,15 @@
 
 #define BACKING_ALIGN_MAX 4096U
 
-/* Constant after backing_open(), except data_sectors (set once before data I/O) and the atomic. */
+/* Constant after backing_open(), except what is atomic: the two sizes only grow. */
 struct backing {
 	struct backing_info info;
 	char *path;
 	int fd;               /* page cache; holds the lock */
 	int direct_fd;        /* O_DIRECT, -1 = does not work here */
 	bool read_only;
-	uint64_t data_sectors;
+	_Atomic uint64_t size_bytes;   /* reachable for metadata */
+	_Atomic uint64_t data_sectors;
 	_Atomic int flush_error; /* -errno of the first flush that failed */
 };
 

@@ -22,13 +22,16 @@
 /* The last line of defence against a write into the metadata or beyond: nothing gets past it. */
 static bool in_data_area(const struct backing *b, uint64_t sector, uint32_t bytes)
 {
-	return bytes % SECTOR_BYTES == 0 && sector <= b->data_sectors &&
-	       bytes / SECTOR_BYTES <= b->data_sectors - sector;
+	uint64_t end = b->data_sectors;
+
+	return bytes % SECTOR_BYTES == 0 && sector <= end && bytes / SECTOR_BYTES <= end - sector;
 }
 
 static bool in_object(const struct backing *b, uint64_t byte, uint64_t bytes)
 {
-	return byte <= b->info.size_bytes && bytes <= b->info.size_bytes - byte;
+	uint64_t end = b->size_bytes;
+
+	return byte <= end && bytes <= end - byte;
 }
 
 static int read_all(int fd, uint8_t *buf, size_t bytes, uint64_t byte)
@@ -228,7 +231,7 @@ static int check_size(const struct backing *b)
 
 	if (fstat(b->fd, &st))
 		return -errno;
-	return S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->info.size_bytes ? -EIO : 0;
+	return S_ISREG(st.st_mode) && (uint64_t)st.st_size < b->size_bytes ? -EIO : 0;
 }
 
 int backing_flush(struct backing *b)

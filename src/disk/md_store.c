@@ -317,15 +317,12 @@ struct backing *md_store_backing(struct md_store *store)
 	return store->data;
 }
 
-/* A superblock of another geometry would make the metadata unreadable or point it at the data. */
+/* A superblock of another geometry would make the metadata unreadable. */
 static bool is_own_super(const struct md_store *store, const struct md_super *super)
 {
 	const struct md_super *own = &store->super;
 
-	return super->md_size_sectors == own->md_size_sectors &&
-	       super->al_offset_sectors == own->al_offset_sectors &&
-	       super->bm_offset_sectors == own->bm_offset_sectors &&
-	       super->bm_bytes_per_bit == own->bm_bytes_per_bit &&
+	return super->bm_bytes_per_bit == own->bm_bytes_per_bit &&
 	       super->max_peers == own->max_peers && super->al_stripes == own->al_stripes &&
 	       super->al_stripe_4k == own->al_stripe_4k && super->node_id == own->node_id &&
 	       super->effective_sectors <= META_DATA_SECTORS_MAX;
@@ -340,17 +337,22 @@ static int write_flushed(struct md_store *store, uint64_t byte, const uint8_t bl
 
 int md_store_write_super(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES])
 {
+	uint8_t placed[MD_PAGE_BYTES];
 	struct md_super super;
 	int rc;
 
 	if (meta_super_decode(block, &super) != META_OK || !is_own_super(store, &super))
 		return -EINVAL;
+	super.md_size_sectors = store->super.md_size_sectors;
+	super.al_offset_sectors = store->super.al_offset_sectors;
+	super.bm_offset_sectors = store->super.bm_offset_sectors;
+	meta_super_encode(&super, placed);
 	/* A superblock vouches for bitmap and data: neither may be younger than it. */
 	rc = backing_flush(store->data);
 	if (!rc && store->meta != store->data)
 		rc = md_store_flush(store);
 	if (!rc)
-		rc = write_flushed(store, store->layout.super_byte, block);
+		rc = write_flushed(store, store->layout.super_byte, placed);
 	store->super = super;
 	store->settled = !rc && !(super.flags & (MDF_PRIMARY_IND | MDF_AL_CLEAN));
 	return rc;

@@ -22,7 +22,7 @@ struct md_where {
 
 struct md_store;
 
-/* Constant after md_store_open(). */
+/* Constant after md_store_open(), but for md_store_move() and md_store_grow_slots(). */
 struct md_store_info {
 	uint64_t data_sectors;    /* capacity of the data area */
 	uint64_t backing_sectors; /* present size of the data store */
@@ -74,7 +74,8 @@ int md_store_load(struct md_store *store, struct md_loaded *loaded, struct err *
 /*
  * Run time: called from pool threads with blocks that the owner thread encoded by
  * meta_super_encode(), meta_al_encode(), meta_bitmap_page_encode(). Per store one SUPER or AL write
- * at a time, in order. 0 or -errno; -EINVAL for a block that is not of this store's layout.
+ * at a time, in order. 0 or -errno; -EINVAL for a block that is not of this store's layout. Where
+ * things lie is the store's own to know: it puts that into the superblock.
  *
  * Super and AL: everything written before (bitmap pages; for the superblock the data too) is on
  * stable storage before the block is written, and the block is on return.
@@ -86,6 +87,29 @@ int md_store_write_al(struct md_store *store, const uint8_t block[static MD_PAGE
 int md_store_write_bitmap_page(struct md_store *store, uint64_t page,
 			       const uint8_t block[static MD_PAGE_BYTES]);
 int md_store_flush(struct md_store *store);
+
+/* ---- another size ---- */
+
+/* What the stores have room for by their present sizes. */
+struct md_room {
+	uint64_t data_sectors;    /* after md_store_move() */
+	uint64_t backing_sectors;
+	bool meta_limits;         /* external metadata have room for the bitmap of no more */
+};
+
+/* On a pool thread, in order with the writes above. *room as of now; nothing is changed. */
+int md_store_measure(struct md_store *store, struct md_room *room, struct err *err);
+/*
+ * Makes use of a larger store: internal metadata go to its new end, with activity log and bitmap as
+ * they are on disk, and the data area becomes as large as md_store_measure() says. A power cut
+ * leaves the metadata at one place or the other. -ENOSPC the new place would overlap the old one.
+ */
+int md_store_move(struct md_store *store, struct err *err);
+/* Afterwards, on the owner's thread: room for the bits of all that. The slots may lie elsewhere. */
+int md_store_grow_slots(struct md_store *store);
+/* The superblock's geometry as md_store_write_super() puts it into what it writes. */
+const struct md_super *md_store_super(const struct md_store *store);
+uint64_t *const *md_store_slots(const struct md_store *store);
 
 /* ---- offline ---- */
 

@@ -116,6 +116,7 @@ void disk_data_action(struct session *s, const struct core_action *a);
 void disk_meta_action(struct session *s, const struct core_action *a);
 void disk_attach_action(uint16_t vnr);
 void disk_detach_action(uint16_t vnr);
+void disk_resize_action(const struct ac_resize *a);
 /* The next completion, unless they are held. */
 bool disk_next_done(struct session *s, struct core_event *ev);
 /* The metadata area is what our own writes made of it. */

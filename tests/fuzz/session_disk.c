@@ -257,6 +257,30 @@ void disk_detach_action(uint16_t vnr)
 	done_push(&disk.meta, EV_DETACHED, 0)->vnr = vnr;
 }
 
+void disk_resize_action(const struct ac_resize *a)
+{
+	struct done *d = done_push(&disk.meta, EV_RESIZED, a->move);
+
+	d->vnr = a->vnr;
+}
+
+/* The store keeps its size. */
+static void resized(struct ev_resized *ev, const struct done *d)
+{
+	*ev = (struct ev_resized){
+		.vnr = d->vnr,
+		.moved = d->tag,
+		.data_sectors = disk.layout.data_sectors,
+		.backing_sectors = STORE_BYTES / SECTOR_BYTES,
+		.md_size_sectors = disk.fresh.md_size_sectors,
+		.al_offset_sectors = disk.fresh.al_offset_sectors,
+		.bm_offset_sectors = disk.fresh.bm_offset_sectors,
+		.bitmap.words_per_slot = disk.words,
+	};
+	for (unsigned i = 0; i < SLOTS; i++)
+		ev->bitmap.slot[i] = disk.slot[i];
+}
+
 /* No data is compared, so that the log of hot extents is not needed. */
 static void attached(struct ev_attached *at, uint16_t vnr)
 {
@@ -286,6 +310,8 @@ static void to_event(const struct done *d, struct core_event *ev)
 	ev->kind = d->kind;
 	if (d->kind == EV_ATTACHED) {
 		attached(&ev->u.attached, d->vnr);
+	} else if (d->kind == EV_RESIZED) {
+		resized(&ev->u.resized, d);
 	} else if (d->kind == EV_DETACHED) {
 		ev->u.detached_vnr = d->vnr;
 	} else {

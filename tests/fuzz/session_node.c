@@ -177,6 +177,9 @@ static void act(struct session *s, const struct core_action *a)
 	case AC_ATTACH:
 		disk_attach_action(a->u.vnr);
 		return;
+	case AC_RESIZE:
+		disk_resize_action(&a->u.resize);
+		return;
 	case AC_DETACH:
 		disk_detach_action(a->u.vnr);
 		return;

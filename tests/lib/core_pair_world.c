@@ -372,6 +372,12 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 	case AC_ATTACH:
 		attach_action(n, a->u.vnr);
 		return;
+	case AC_RESIZE: {
+		struct core_event ev = md_memory_resize(&n->store.md, &a->u.resize);
+
+		event_queue_push(&n->local, &ev);
+		return;
+	}
 	case AC_DETACH: {
 		struct core_event ev = { .kind = EV_DETACHED };
 

@@ -98,6 +98,19 @@ static void apply_al(struct md_memory *md)
 	md->super.flags |= MDF_AL_CLEAN;
 }
 
+struct core_event md_memory_resize(const struct md_memory *md, const struct ac_resize *a)
+{
+	struct core_event ev = { .kind = EV_RESIZED };
+
+	ev.u.resized.vnr = a->vnr;
+	ev.u.resized.moved = a->move;
+	ev.u.resized.data_sectors = ev.u.resized.backing_sectors = md->sectors;
+	for (unsigned i = 0; i < MD_MEMORY_PEERS; i++)
+		ev.u.resized.bitmap.slot[i] = md->core_slot[i];
+	ev.u.resized.bitmap.words_per_slot = md->words;
+	return ev;
+}
+
 struct core_event md_memory_attach(struct md_memory *md, uint16_t vnr)
 {
 	struct core_event ev = { .kind = EV_ATTACHED };

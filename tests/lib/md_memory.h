@@ -24,5 +24,7 @@ void md_memory_free(struct md_memory *md);
 void md_memory_write(struct md_memory *md, const struct core_action *a);
 /* As drbdmeta apply-al; then what the core is told: EV_ATTACHED. */
 struct core_event md_memory_attach(struct md_memory *md, uint16_t vnr);
+/* The store has the size that it had: EV_RESIZED. */
+struct core_event md_memory_resize(const struct md_memory *md, const struct ac_resize *a);
 
 #endif

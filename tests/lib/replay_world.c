@@ -247,6 +247,10 @@ static void act(struct replay *r, const struct core_action *a)
 		ev = md_memory_attach(&r->store.md, a->u.vnr);
 		event_queue_push(&r->local, &ev);
 		return;
+	case AC_RESIZE:
+		ev = md_memory_resize(&r->store.md, &a->u.resize);
+		event_queue_push(&r->local, &ev);
+		return;
 	case AC_DETACH:
 		ev.u.detached_vnr = a->u.vnr;
 		event_queue_push(&r->local, &ev);

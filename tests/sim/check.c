@@ -124,12 +124,22 @@ struct pair {
 	unsigned slots_a, slots_b; /* node masks whose slots count */
 };
 
+static bool is_beyond(const struct view *v, uint64_t block)
+{
+	uint64_t sectors = v->super.effective_sectors;
+
+	return sectors && block * BM_BLOCK_SECTORS >= sectors;
+}
+
 static void check_block(struct world *w, const struct pair *p, uint64_t block, const char *why)
 {
 	const struct view *va = &views[p->a], *vb = &views[p->b];
 	uint64_t extent = block * BM_BLOCK_SECTORS / AL_EXTENT_SECTORS;
 
 	if (same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, block))
+		return;
+	/* What one of the two does not have yet it will get as a whole. */
+	if (is_beyond(va, block) || is_beyond(vb, block))
 		return;
 	if (any_bit(va, p->slots_a, block) || any_bit(vb, p->slots_b, block) ||
 	    va->extent_hot[extent] || vb->extent_hot[extent])
@@ -231,7 +241,8 @@ static void check_pair_identical(struct world *w, unsigned a, unsigned b, const 
 		uint64_t block = i < da->touched_count ? da->touched[i] :
 							 db->touched[i - da->touched_count];
 
-		if (same_block(da, db, block))
+		if (same_block(da, db, block) ||
+		    block * BM_BLOCK_SECTORS >= w->nodes[a].size_sectors)
 			continue;
 		oracle_explain(w, block * BM_BLOCK_SECTORS);
 		sim_fail(w, "I3: %s, nodes %u and %u are UpToDate and differ in block %llu", why,
@@ -290,6 +301,12 @@ bool check_converged(struct world *w, char *why, size_t n)
 			return false;
 		}
 		st = node_status(w, i);
+		if (w->nodes[i].size_sectors != w->nodes[0].size_sectors) {
+			snprintf(why, n, "node %u has %llu sectors, node 0 %llu", i,
+				 (unsigned long long)w->nodes[i].size_sectors,
+				 (unsigned long long)w->nodes[0].size_sectors);
+			return false;
+		}
 		if (w->nodes[i].has_disk && st->volumes[0].disk != DISK_UP_TO_DATE) {
 			snprintf(why, n, "node %u is %s", i,
 				 disk_state_name(st->volumes[0].disk));

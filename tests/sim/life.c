@@ -52,6 +52,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->csums = prng_chance(rng, 1, 3);
 	p->csums_after_crash_only = prng_chance(rng, 1, 3);
 	p->verifies = prng_chance(rng, 1, 3);
+	p->room_sectors = p->device_sectors;
 	if (p->nodes > 2 && prng_chance(rng, 2, 5))
 		draw_quorum(p, rng);
 	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
@@ -143,6 +144,8 @@ static void fill_garbage(struct world *w)
 static void set_up(struct world *w)
 {
 	w->node_count = w->params.nodes;
+	if (w->params.room_sectors < w->params.device_sectors)
+		w->params.room_sectors = w->params.device_sectors;
 	oracle_reset(w);
 	app_reset(w);
 	rival_reset(w);
@@ -188,6 +191,7 @@ struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes)
 	p->discard_ok = true;
 	p->net_latency_ns = 100 * NS_US;
 	p->disk_latency_ns = 100 * NS_US;
+	p->room_sectors = p->device_sectors;
 	p->qd = APP_IOS_MAX;
 	p->hot_blocks = 16;
 	p->max_epoch_size = 2048;
@@ -257,6 +261,7 @@ static void faulted_phase(struct world *w)
 	world_at(w, NS_SEC, check_event, 0, 0);
 	verify_at_random(w);
 	operator_suspends(w);
+	resize_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -293,6 +298,7 @@ static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
 	fault_heal(w);
+	resize_heal(w);
 	operator_start(w);
 	w->rival.stop = true;
 	if (w->params.healing_io && w->app.ops_left < 30)
@@ -346,6 +352,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 {
 	world_reset(w, seed);
 	sim_params_draw(&w->params, &w->rng);
+	resize_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

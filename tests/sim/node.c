@@ -246,6 +246,9 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 	case AC_DETACH:
 		disk_detach(w, n->id);
 		break;
+	case AC_RESIZE:
+		disk_resize(w, n->id, &ac->u.resize);
+		break;
 	case AC_BUF_PUT:
 		payload_core_put(w, n->id, ac->u.payload);
 		break;
@@ -267,8 +270,8 @@ static void trace_action(struct world *w, const struct node *n, const struct cor
 	static const char *const names[] = {
 		"COMPLETE", "SEND", "SEND_BITMAP", "CONNECT", "DISCONNECT", "DISK_READ",
 		"DISK_WRITE", "DISK_DISCARD", "DISK_ZEROES", "DISK_FLUSH", "SAVE", "META_SUPER",
-		"META_AL", "META_BITMAP", "META_FLUSH", "ATTACH", "DETACH", "BUF_PUT", "SIZE",
-		"REPLY", "NOTIFY",
+		"META_AL", "META_BITMAP", "META_FLUSH", "ATTACH", "DETACH", "RESIZE", "BUF_PUT",
+		"SIZE", "REPLY", "NOTIFY",
 	};
 	const char *name = names[ac->kind];
 

@@ -83,7 +83,7 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 	bool connected = false;
 
 	(void)arg;
-	if (rc >= SS_SUCCESS || !w->split_brain_ok)
+	if (rc >= SS_SUCCESS || !(w->split_brain_ok || w->params.resizes))
 		return;
 	/* The disk is not what a Primary needs, and no peer
 	 * has that: one that is on its way may have it. */
@@ -94,7 +94,7 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 	}
 	if (!connected)
 		return;
-	/* Its peers do not accept it: attach it alone, then resolve it like any split brain. */
+	/* Its peers do not accept it, or have another size: attach it alone, then resolve it. */
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (p != node)
 			node_command(w, node,
@@ -151,6 +151,7 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 		resume(w, x);
 		look_after_disk(w, x);
 	}
+	resize_look_after(w);
 	if (!w->split_brain_ok && w->params.quorum == QUORUM_OFF) {
 		world_at(w, LOOK_NS, look_event, 0, 0);
 		return;

@@ -164,6 +164,8 @@ bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64
 {
 	const struct oracle *o = &w->oracle;
 
+	if (value & ORACLE_GARBAGE)
+		value = 0;
 	if (o->head_life[sector] != o->life)
 		return value == 0;
 	for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {

@@ -38,6 +38,8 @@ struct world;
 struct sim_params {
 	unsigned nodes;
 	uint64_t device_sectors;
+	uint64_t room_sectors;    /* what the metadata have room for */
+	bool resizes, internal_md;
 	uint32_t al_extents;
 	enum wire_protocol protocol;
 	bool full_initial_sync;   /* else the initial sync is skipped */
@@ -150,12 +152,12 @@ struct disk_log_entry {
 
 enum power_mode { POWER_ALL_LOST, POWER_NONE_LOST, POWER_RANDOM, POWER_PREFIX, POWER_MODES };
 
-enum md_op_kind { MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH };
+enum md_op_kind { MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH, MOP_MEASURE, MOP_MOVE };
 
 struct md_op {
 	enum md_op_kind kind;
 	uint64_t tag;
-	uint64_t byte;       /* position in the image */
+	uint64_t byte;       /* position in the image; MEASURE, MOVE: the volume */
 	uint8_t block[MD_PAGE_BYTES];
 };
 
@@ -179,6 +181,8 @@ struct disk {
 	unsigned md_dirty_count;
 	uint64_t md_bytes;
 	struct meta_layout md_layout;
+	uint64_t store_sectors;    /* its present size without metadata */
+	uint64_t capacity_sectors; /* what the metadata were laid out for, or the attach found */
 	struct md_op *md_ops; /* ring; the first one runs */
 	unsigned md_head, md_count;
 	uint64_t md_gen;
@@ -198,6 +202,9 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
 	       const struct ac_meta *ac);
 void disk_attach(struct world *w, unsigned node);
+void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac);
+/* The backing store becomes larger; what is new has any content. */
+void disk_enlarge(struct world *w, unsigned node, uint64_t sectors);
 void disk_detach(struct world *w, unsigned node);
 /* What is in flight may or may not have happened; the page cache survives. */
 void disk_process_died(struct world *w, unsigned node);
@@ -361,6 +368,9 @@ const struct status_peer *status_peer(const struct resource_status *st, unsigned
 bool status_peer_uptodate(const struct resource_status *st, unsigned peer);
 
 /* ---- oracle (oracle.c): what was written, what may be read ---- */
+
+/* Content that was on a disk before the volume had it. */
+#define ORACLE_GARBAGE (UINT64_C(1) << 63)
 
 enum op_state { OP_PENDING, OP_ACKED, OP_FAILED };
 
@@ -567,6 +577,15 @@ void sim_list_print(FILE *f, const struct sim_list *l, unsigned count);
 bool sim_list_parse(const char *text, struct sim_list *l);
 unsigned sim_list_kept(const struct sim_list *l, unsigned count);
 
+/* One life in four, by a generator of its own: the others stay what they are. */
+void resize_params_draw(struct world *w, uint64_t seed);
+/* Stores grow, and volumes grow and shrink, as long as there are faults. */
+void resize_at_random(struct world *w);
+/* Healing: all stores get the same size; then, from time to time, all volumes. */
+void resize_heal(struct world *w);
+void resize_look_after(struct world *w);
+/* What the application uses of the volume that it has open. */
+uint64_t resize_app_sectors(const struct world *w);
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
@@ -647,6 +666,7 @@ struct world {
 	bool split_brain_ok;
 	unsigned verify_source;
 	bool verify_started;
+	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;
 	jmp_buf fail_jmp;

@@ -193,7 +193,7 @@ static void closed(struct world *w, unsigned node, int rc, uint64_t arg)
 static void pick_range(struct world *w, struct app_io *io)
 {
 	uint64_t sector = w->app.hot[prng_below(&w->rng, w->app.hot_count)] * BM_BLOCK_SECTORS;
-	uint64_t sectors = BM_BLOCK_SECTORS;
+	uint64_t sectors = BM_BLOCK_SECTORS, device = resize_app_sectors(w);
 	unsigned dice = (unsigned)prng_below(&w->rng, 100);
 
 	if (dice < 15) {
@@ -206,10 +206,13 @@ static void pick_range(struct world *w, struct app_io *io)
 		sector += prng_below(&w->rng, BM_BLOCK_SECTORS);
 		sectors = prng_range(&w->rng, 1, SIM_IO_BYTES_MAX / SECTOR_BYTES);
 	}
-	if (sectors > w->params.device_sectors)
-		sectors = w->params.device_sectors;
-	if (sector > w->params.device_sectors - sectors)
-		sector = w->params.device_sectors - sectors;
+	/* It has grown: now and then in what is new. */
+	if (device > w->params.device_sectors && prng_chance(&w->resize_rng, 1, 4))
+		sector = prng_below(&w->resize_rng, device);
+	if (sectors > device)
+		sectors = device;
+	if (sector > device - sectors)
+		sector = device - sectors;
 	io->sector = sector;
 	io->bytes = (uint32_t)(sectors * SECTOR_BYTES);
 }

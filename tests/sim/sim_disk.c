@@ -230,8 +230,8 @@ static void check_submit(struct world *w, unsigned node, const struct disk_op *o
 		sim_fail(w, "node %u: disk request while detached", node);
 	if (op->kind == DOP_FLUSH || op->kind == DOP_SAVE)
 		return;
-	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > w->params.device_sectors ||
-	    op->sector > w->params.device_sectors - sectors)
+	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > d->capacity_sectors ||
+	    op->sector > d->capacity_sectors - sectors)
 		sim_fail(w, "node %u: disk request %llu+%u is outside the device", node,
 			 (unsigned long long)op->sector, op->bytes);
 	if (!is_change(op))

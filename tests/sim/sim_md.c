@@ -13,7 +13,7 @@ static struct meta_al_table al_table;
 
 static uint64_t md_bits(const struct world *w)
 {
-	return (w->params.device_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+	return (w->params.room_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
 }
 
 static void put(struct disk *d, uint64_t byte, const uint8_t *p, uint64_t bytes, bool durable)
@@ -50,11 +50,12 @@ void disk_create_md(struct world *w, unsigned node)
 		.node_id = -1, .al_stripes = 1, .al_stripe_4k = 8,
 	};
 	struct meta_stores stores = { .place = MD_PLACE_EXTERNAL,
-				      .data_sectors = w->params.device_sectors };
+				      .data_sectors = w->params.room_sectors };
 	uint8_t block[MD_PAGE_BYTES];
 
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		super.peers[i].bitmap_index = -1;
+	d->store_sectors = d->capacity_sectors = w->params.device_sectors;
 	d->md_bytes = MD_PAGE_BYTES * (18 + meta_bitmap_pages(md_bits(w), super.max_peers));
 	ASSERT(d->md_bytes <= MD_IMAGE_MAX);
 	stores.meta_sectors = d->md_bytes / SECTOR_BYTES;
@@ -101,7 +102,32 @@ static void md_apply(struct disk *d, const struct md_op *op)
 	case MOP_FLUSH:
 		flush(d);
 		break;
+	case MOP_MOVE:
+		flush(d);
+		d->capacity_sectors = d->store_sectors;
+		break;
+	case MOP_MEASURE:
+		break;
 	}
+}
+
+static void resized(struct node *n, const struct md_op *op, struct core_event *ev)
+{
+	struct md_super super;
+	int error = ev->u.done.error;
+
+	*ev = (struct core_event){ .kind = EV_RESIZED };
+	ev->u.resized = (struct ev_resized){
+		.vnr = (uint16_t)op->byte, .moved = op->kind == MOP_MOVE, .error = error,
+		.reason = error ? "input/output error" : NULL,
+		.data_sectors = n->disk.store_sectors,
+		.backing_sectors = n->disk.store_sectors, .bitmap = n->bm,
+	};
+	if (!disk_super(&n->disk, &super))
+		return;
+	ev->u.resized.md_size_sectors = super.md_size_sectors;
+	ev->u.resized.al_offset_sectors = super.al_offset_sectors;
+	ev->u.resized.bm_offset_sectors = super.bm_offset_sectors;
 }
 
 static void md_event(struct world *w, uint64_t node, uint64_t gen)
@@ -119,6 +145,8 @@ static void md_event(struct world *w, uint64_t node, uint64_t gen)
 	} else {
 		md_apply(d, op);
 	}
+	if (op->kind >= MOP_MEASURE)
+		resized(&w->nodes[node], op, &ev);
 	d->md_head = (d->md_head + 1) % MD_OPS_MAX;
 	d->md_count--;
 	d->md_gen++;
@@ -133,6 +161,38 @@ static void run_next(struct world *w, unsigned node)
 
 	d->md_data_seq = d->log_seq;
 	world_at(w, disk_delay(w, node), md_event, node, d->md_gen);
+}
+
+void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac)
+{
+	struct disk *d = &w->nodes[node].disk;
+	struct md_op *op = &d->md_ops[(d->md_head + d->md_count) % MD_OPS_MAX];
+
+	if (!w->nodes[node].attached)
+		sim_fail(w, "node %u: AC_RESIZE while detached", node);
+	op->kind = ac->move ? MOP_MOVE : MOP_MEASURE;
+	op->byte = ac->vnr;
+	if (d->md_count++ == 0)
+		run_next(w, node);
+}
+
+void disk_enlarge(struct world *w, unsigned node, uint64_t sectors)
+{
+	struct disk *d = &w->nodes[node].disk;
+	uint64_t first = d->store_sectors / BM_BLOCK_SECTORS, end = sectors / BM_BLOCK_SECTORS;
+
+	if (sectors <= d->store_sectors)
+		return;
+	d->store_sectors = sectors;
+	sim_trace(w, "node %u: its store has %llu sectors now", node,
+		  (unsigned long long)sectors);
+	for (unsigned i = 0; i < 40; i++) {
+		struct disk_block *b =
+			disk_block(d, prng_range(&w->resize_rng, first, end - 1));
+		unsigned s = (unsigned)prng_below(&w->resize_rng, BM_BLOCK_SECTORS);
+
+		b->now[s] = b->durable[s] = prng_u64(&w->resize_rng) | ORACLE_GARBAGE;
+	}
 }
 
 void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
@@ -314,8 +374,11 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 	if (!n->up || n->life != life)
 		return;
 	at->vnr = SIM_VNR;
-	at->data_sectors = w->params.device_sectors;
-	at->backing_sectors = w->params.device_sectors;
+	/* Metadata of their own need not move. */
+	if (!w->params.internal_md)
+		n->disk.capacity_sectors = n->disk.store_sectors;
+	at->data_sectors = n->disk.capacity_sectors;
+	at->backing_sectors = n->disk.store_sectors;
 	at->discard_ok = w->params.discard_ok;
 	if (n->disk.broken) {
 		at->error = -EIO;

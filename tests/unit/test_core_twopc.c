@@ -237,7 +237,8 @@ Test(participant, what_is_not_supported_is_refused)
 		int8_t target;
 		uint32_t mask, val;
 	} cases[] = {
-		{ P_TWOPC_PREP_RSZ, 0, -1, 0, 0 },
+		{ P_TWOPC_PREP_RSZ, VNR_NONE, -1, 0, 0 },
+		{ P_TWOPC_PREP_RSZ, 0, 1, 0, 0 },
 		{ P_TWOPC_PREPARE, 0, 1, SW_CONN_MASK, REPL_VERIFY_S << SW_CONN_SHIFT },
 		{ P_TWOPC_PREPARE, 0, 1, SW_CONN_MASK, REPL_OFF << SW_CONN_SHIFT },
 		{ P_TWOPC_PREPARE, VNR_NONE, -1, SW_CONN_MASK, CONN_CONNECTED << SW_CONN_SHIFT },

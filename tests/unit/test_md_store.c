@@ -450,11 +450,19 @@ Test(md_store, run_time_writes)
 		bad = loaded.super;
 		bad.node_id += i == 0;
 		bad.max_peers -= i == 1;
-		bad.bm_offset_sectors -= i == 2 ? 8 : 0;
+		bad.bm_bytes_per_bit *= i == 2 ? 2 : 1;
 		bad.al_stripe_4k *= i == 3 ? 2 : 1;
 		meta_super_encode(&bad, block);
 		cr_assert_eq(md_store_write_super(store, block), -EINVAL, "%u", i);
 	}
+	/* Where things lie is the store's to know. */
+	bad = loaded.super;
+	bad.bm_offset_sectors -= 8;
+	meta_super_encode(&bad, block);
+	cr_assert_eq(md_store_write_super(store, block), 0);
+	scratch_read(path, SUPER_AT, back, sizeof(back));
+	meta_super_encode(&loaded.super, block);
+	cr_assert_arr_eq(back, block, sizeof(back));
 	md_store_close(store);
 	scratch_read(path, 0, data, 32688 * 512);
 	for (unsigned i = 0; i < 32688 * 512; i++)

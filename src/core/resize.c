@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A volume's way to another size on this node: metadata, bitmap, superblock, resync. */
+#include "core/resize.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/cluster.h"
+#include "core/core_hooks.h"
+#include "core/core_int.h"
+#include "core/state.h"
+
+bool resize_holds(const struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->resize.phase != RESIZE_NONE)
+			return true;
+	}
+	return false;
+}
+
+static void ask_driver(struct core *core, struct volume *vol, bool move)
+{
+	struct core_action *action = core_act(core, AC_RESIZE);
+
+	action->u.resize.vnr = vol->vnr;
+	action->u.resize.move = move;
+	vol->resize.busy = true;
+}
+
+bool resize_measure(struct core *core, struct volume *vol)
+{
+	if (!vol || !vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED)
+		return false;
+	vol->resize.reason[0] = '\0';
+	if (!vol->resize.busy)
+		ask_driver(core, vol, false);
+	return true;
+}
+
+/* ---- after the last step ---- */
+
+static void start_resync(struct core *core, struct peer_device *pd, bool source)
+{
+	struct state *next;
+
+	/* Both were UpToDate when they agreed: here one may be the target of a third by now. */
+	if (repl_of(core, pd) != REPL_ESTABLISHED || pdsk_of(core, pd) < DISK_INCONSISTENT ||
+	    pdsk_of(core, pd) == DISK_UNKNOWN || disk_of(core, core->vol[pd->v]) <= DISK_FAILED)
+		return;
+	/* No exchange separates what it reported before from what it is going to report. */
+	pd->begin_awaited = source;
+	next = state_begin(core);
+	next->pd[pd->p][pd->v].repl = source ? REPL_SYNC_SOURCE : REPL_SYNC_TARGET;
+	state_end(core, STATE_HARD);
+}
+
+static void finish(struct core *core, struct volume *vol)
+{
+	struct resize *rz = &vol->resize;
+	uint64_t sources = rz->sources, targets = rz->targets;
+
+	rz->phase = RESIZE_NONE;
+	rz->sources = rz->targets = 0;
+	sizes_set(core, vol, rz->to_sectors);
+	/* At an attach the volume had that size before its disk. */
+	bitmap_size_changed(core, vol);
+	core_work(core, WORK_REQUESTS | WORK_COMMAND | WORK_TWOPC | WORK_SEND_STATE);
+	FOR_EACH_PEER(core, peer) {
+		if ((sources | targets) & node_bit(peer->id))
+			start_resync(core, &peer->pd[vol->v], targets & node_bit(peer->id));
+	}
+}
+
+/* ---- the steps ---- */
+
+static void name_size(struct core *core, struct volume *vol)
+{
+	struct resize *rz = &vol->resize;
+
+	rz->phase = RESIZE_NAMES;
+	vol->md.effective_sectors = rz->to_sectors;
+	rz->seq = md_sync(core, vol);
+}
+
+static void mark(struct core *core, struct volume *vol)
+{
+	struct resize *rz = &vol->resize;
+	uint64_t old = vol->md.effective_sectors;
+
+	if (rz->to_sectors <= old) {
+		name_size(core, vol);
+		return;
+	}
+	rz->phase = RESIZE_MARKS;
+	bitmap_grow(core, vol, rz->to_sectors, rz->clean);
+	/* No write of a Primary is behind these bits: only a resync settles them. */
+	FOR_EACH_PEER(core, peer)
+		peer->pd[vol->v].fence.resync_marks |= !rz->clean;
+	bitmap_write_range(core, vol, old, rz->to_sectors - old);
+}
+
+void resize_bitmap_durable(struct core *core, struct volume *vol)
+{
+	if (vol->resize.phase == RESIZE_MARKS)
+		name_size(core, vol);
+}
+
+void resize_md_durable(struct core *core, struct volume *vol)
+{
+	if (vol->resize.phase == RESIZE_NAMES && vol->md_durable_seq >= vol->resize.seq)
+		finish(core, vol);
+}
+
+void resize_bitmap_idle(struct core *core, struct volume *vol)
+{
+	if (vol->resize.phase == RESIZE_MOVES && !vol->resize.busy && !vol->bm.in_flight)
+		ask_driver(core, vol, true);
+}
+
+static void begin(struct core *core, struct volume *vol, uint64_t sectors, bool clean)
+{
+	struct resize *rz = &vol->resize;
+
+	ASSERT(rz->phase == RESIZE_NONE);
+	rz->to_sectors = sectors;
+	rz->clean = clean;
+	core_log(core, LOG_LEVEL_INFO, "%s/%u: resize from %llu to %llu sectors", core->conf.name,
+		 vol->vnr, (unsigned long long)vol->md.effective_sectors,
+		 (unsigned long long)sectors);
+	if (rz->possible_sectors <= vol->data_sectors) {
+		mark(core, vol);
+		return;
+	}
+	rz->phase = RESIZE_MOVES;
+	resize_bitmap_idle(core, vol);
+}
+
+static void give_up(struct core *core, struct volume *vol)
+{
+	struct resize *rz = &vol->resize;
+
+	core_log(core, LOG_LEVEL_ERR, "%s/%u: resize: %s", core->conf.name, vol->vnr, rz->reason);
+	/* Moving for its own sake; else the others have a size that this disk cannot have. */
+	if (rz->to_sectors <= vol->data_sectors) {
+		mark(core, vol);
+		return;
+	}
+	volume_io_error(core, vol, -ENOSPC, "resize");
+}
+
+static void moved(struct core *core, struct volume *vol, const struct ev_resized *ev)
+{
+	struct resize *rz = &vol->resize;
+
+	if (rz->phase != RESIZE_MOVES)
+		return;
+	if (!ev->error) {
+		vol->data_sectors = ev->data_sectors;
+		vol->md.md_size_sectors = ev->md_size_sectors;
+		vol->md.al_offset_sectors = ev->al_offset_sectors;
+		vol->md.bm_offset_sectors = ev->bm_offset_sectors;
+		bitmap_moved(core, vol, &ev->bitmap);
+	}
+	if (ev->error || vol->data_sectors < rz->to_sectors)
+		give_up(core, vol);
+	else
+		mark(core, vol);
+	bitmap_resume(core, vol);
+}
+
+void resize_driver_done(struct core *core, const struct ev_resized *ev)
+{
+	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct resize *rz = &vol->resize;
+
+	ASSERT(rz->busy);
+	rz->busy = false;
+	core_work(core, WORK_COMMAND | WORK_PEERS);
+	if (ev->error || ev->reason)
+		snprintf(rz->reason, sizeof(rz->reason), "%s",
+			 ev->reason ? ev->reason : "no memory for the bitmap");
+	if (!vol_has_md(vol)) {
+		rz->possible_sectors = 0;
+	} else if (ev->moved) {
+		moved(core, vol, ev);
+		rz->possible_sectors = vol->data_sectors;
+	} else {
+		rz->possible_sectors = ev->error ? 0 : ev->data_sectors;
+		resize_bitmap_idle(core, vol);
+	}
+	twopc_measured(core, resize_possible(vol));
+}
+
+void resize_disk_gone(struct core *core, struct volume *vol)
+{
+	struct resize *rz = &vol->resize;
+
+	rz->possible_sectors = 0;
+	if (rz->phase == RESIZE_NONE)
+		return;
+	rz->phase = RESIZE_NONE;
+	sizes_set(core, vol, rz->to_sectors);
+	core_work(core, WORK_COMMAND);
+}
+
+void resize_peer_lost(struct core *core, const struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		vol->resize.sources &= ~node_bit(peer->id);
+		vol->resize.targets &= ~node_bit(peer->id);
+	}
+}
+
+void resize_follow(struct core *core, struct volume *vol, uint64_t sectors)
+{
+	if (vol->resize.phase == RESIZE_NONE)
+		begin(core, vol, sectors, false);
+}
+
+/* ---- what was agreed ---- */
+
+/* 7.1: from the Primary, of two from the lower node id; without one, from the initiator on. */
+static void choose_sources(struct core *core, struct volume *vol, const struct twopc_change *change)
+{
+	const struct twopc *tp = &core->twopc;
+	bool mine = tp->primary & node_bit(core->self);
+
+	FOR_EACH_PEER(core, peer) {
+		bool its = tp->primary & node_bit(peer->id), source, target;
+
+		if (tp->primary) {
+			source = mine && (!its || core->self < peer->id);
+			target = its && !source;
+		} else {
+			target = change->initiator != core->self &&
+				 tp->parents & node_bit(peer->id);
+			source = !target && tp->asked & node_bit(peer->id);
+		}
+		if (target)
+			vol->resize.sources |= node_bit(peer->id);
+		if (source)
+			vol->resize.targets |= node_bit(peer->id);
+	}
+}
+
+void resize_commit(struct core *core, const struct twopc_change *change)
+{
+	struct volume *vol = core_volume_by_vnr(core, change->vnr);
+	uint64_t sectors = core->twopc.new_sectors;
+	bool clean = change->dds_flags & DDS_NO_RESYNC;
+
+	if (!vol)
+		return;
+	vol->resize.agreed_sectors = sectors;
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) && peer->pd[vol->v].sizes.c_sectors)
+			peer->pd[vol->v].sizes.c_sectors = sectors;
+	}
+	vol->resize.sources = vol->resize.targets = 0;
+	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED) {
+		sizes_set(core, vol, sectors);
+		return;
+	}
+	if (sectors == vol->size_sectors)
+		return;
+	if (sectors > vol->size_sectors && !clean)
+		choose_sources(core, vol, change);
+	begin(core, vol, sectors, clean);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A resize as its packets show it: what is answered, what is refused, what a commit may say. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "../lib/core_pair.h"
+#include "core/core_int.h"
+#include "core/resize.h"
+
+static struct pair *nodes(unsigned count)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = count });
+
+	pair_up_to_date(p);
+	cr_assert(pair_wait(p, 10000, pair_healthy), "%s", pair_describe(p));
+	return p;
+}
+
+static struct pkt packet(enum packet type, uint32_t tid)
+{
+	struct pkt pkt = { .type = (uint16_t)type };
+
+	pkt.u.twopc.tid = tid;
+	pkt.u.twopc.flags = TWOPC_FLAG_V2;
+	pkt.u.twopc.target = -1;
+	return pkt;
+}
+
+static int resize(struct pair *p, unsigned node, uint64_t sectors)
+{
+	struct ev_command ev = { .cmd = CMD_RESIZE, .size_sectors = sectors };
+
+	return pair_command(p, node, &ev);
+}
+
+static uint64_t size_of(struct pair *p, unsigned node)
+{
+	return pair_core(p, node)->vol[0]->size_sectors;
+}
+
+TestSuite(resize);
+
+Test(resize, a_commit_beyond_what_was_answered_ends_the_connection)
+{
+	struct pair *p = nodes(2);
+	struct pkt pkt = packet(P_TWOPC_PREP_RSZ, 1);
+	uint64_t size = size_of(p, 1);
+
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+	cr_assert_eq(pair_core(p, 1)->twopc.phase, TWOPC_ANSWERED);
+	cr_assert_eq(pair_core(p, 1)->twopc.max_sectors, PAIR_SECTORS);
+	cr_assert_eq(pair_core(p, 1)->twopc.answer, P_TWOPC_YES);
+	pkt = packet(P_TWOPC_COMMIT, 1);
+	pkt.u.twopc.exposed_sectors = PAIR_SECTORS + 8;
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+	cr_assert_neq(pair_conn(p, 1, 0), CONN_CONNECTED);
+	cr_assert_eq(size_of(p, 1), size);
+	pair_free(p);
+}
+
+Test(resize, a_commit_without_a_size_ends_the_connection)
+{
+	struct pair *p = nodes(2);
+	struct pkt pkt = packet(P_TWOPC_PREP_RSZ, 1);
+
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+	pkt = packet(P_TWOPC_COMMIT, 1);
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+	cr_assert_neq(pair_conn(p, 1, 0), CONN_CONNECTED);
+	pair_free(p);
+}
+
+Test(resize, shrinks_on_all_nodes_and_grows_again)
+{
+	struct pair *p = nodes(3);
+
+	cr_assert_eq(resize(p, 1, PAIR_SECTORS / 2), SS_SUCCESS, "%s", pair_text(p));
+	pair_pass_ms(p, 1000);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_assert_eq(size_of(p, i), PAIR_SECTORS / 2, "node %u", i);
+		cr_assert_eq(pair_core(p, i)->vol[0]->md.effective_sectors, PAIR_SECTORS / 2);
+		cr_assert_eq(pair_core(p, i)->vol[0]->bm.bits, PAIR_SECTORS / 16);
+	}
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	cr_assert_eq(pair_write(p, 0, 0, 8, 7), 0);
+	/* From the Primary to both, whoever asks. */
+	cr_assert_eq(resize(p, 2, 0), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_eq(pair_repl(p, 2, 0), REPL_SYNC_TARGET);
+	cr_assert_eq(pair_repl(p, 1, 2), REPL_ESTABLISHED);
+	cr_assert_eq(pair_write(p, 0, PAIR_SECTORS - 8, 8, 8), 0);
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert_eq(size_of(p, i), PAIR_SECTORS, "node %u", i);
+	pair_free(p);
+}
+
+Test(resize, refusals_say_why)
+{
+	struct pair *p = nodes(2);
+	struct ev_command opened = { .cmd = CMD_OPEN, .write = true };
+
+	cr_assert_eq(resize(p, 0, PAIR_SECTORS + 8), SS_LOWER_THAN_OUTDATED);
+	cr_assert(strstr(pair_text(p), "do not fit"), "%s", pair_text(p));
+	cr_assert_eq(resize(p, 0, PAIR_SECTORS), SS_SUCCESS);
+	cr_assert_eq(pair_command(p, 1, &opened), 0);
+	cr_assert_lt(resize(p, 0, PAIR_SECTORS / 2), SS_UNKNOWN_ERROR);
+	cr_assert_eq(resize(p, 1, PAIR_SECTORS / 2), SS_DEVICE_IN_USE);
+	opened.cmd = CMD_CLOSE;
+	cr_assert_eq(pair_command(p, 1, &opened), 0);
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_simple(p, 1, CMD_DETACH), SS_SUCCESS);
+	cr_assert_eq(resize(p, 0, PAIR_SECTORS / 2), SS_NEED_CONNECTION);
+	cr_assert(strstr(pair_text(p), "not in sight"), "%s", pair_text(p));
+	cr_assert_eq(resize(p, 1, 0), SS_NO_LOCAL_DISK);
+	pair_free(p);
+}
