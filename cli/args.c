@@ -73,6 +73,8 @@ static const char *target_text(enum cli_target target)
 		return " RES[:PEER]";
 	case TARGET_PEER:
 		return " RES:PEER[/VOL]";
+	case TARGET_NODE_ID:
+		return " RES:NODE-ID";
 	case TARGET_PEER_VOLUMES:
 		return " RES[:PEER][/VOL]";
 	case TARGET_WHY:
@@ -172,7 +174,7 @@ static bool takes_volume(enum cli_target t)
 static bool takes_peer(enum cli_target t)
 {
 	return t == TARGET_PEER || t == TARGET_PEER_OPTIONAL || t == TARGET_PEER_VOLUMES ||
-	       t == TARGET_WHY || t == TARGET_PEER_GI;
+	       t == TARGET_WHY || t == TARGET_PEER_GI || t == TARGET_NODE_ID;
 }
 
 static bool needs_volume(enum cli_target t)
@@ -182,7 +184,7 @@ static bool needs_volume(enum cli_target t)
 
 static bool needs_peer(enum cli_target t)
 {
-	return t == TARGET_PEER || t == TARGET_PEER_GI;
+	return t == TARGET_PEER || t == TARGET_PEER_GI || t == TARGET_NODE_ID;
 }
 
 static bool needs_operand(enum cli_target t)
@@ -202,7 +204,7 @@ static int target_parse(struct cli *cli, const char *given)
 	enum cli_target t = cli->command->target;
 	char text[2 * NAME_MAX_BYTES + 8];
 	char *colon, *slash;
-	uint64_t vnr = 0;
+	uint64_t vnr = 0, node = 0;
 
 	if (t == TARGET_COMMAND_OPTIONAL)
 		return str_copy(cli->resource, sizeof(cli->resource), given) ?
@@ -227,7 +229,13 @@ static int target_parse(struct cli *cli, const char *given)
 			return target_fail(cli, given);
 		cli->vnr = (int)vnr;
 	}
-	if (colon) {
+	if (colon && t == TARGET_NODE_ID) {
+		*colon++ = '\0';
+		if (str_to_u64(colon, &node) || node >= NODES_MAX)
+			return target_fail(cli, given);
+		cli->node_id = (unsigned)node;
+		cli->has_node_id = true;
+	} else if (colon) {
 		*colon++ = '\0';
 		if (name_problem(colon) || !str_copy(cli->peer, sizeof(cli->peer), colon))
 			return target_fail(cli, given);

@@ -17,6 +17,7 @@ enum cli_target {
 	TARGET_VOLUME,           /* RES/VOL */
 	TARGET_PEER_OPTIONAL,    /* RES[:PEER] */
 	TARGET_PEER,             /* RES:PEER[/VOL] */
+	TARGET_NODE_ID,          /* RES:NODE-ID */
 	TARGET_PEER_VOLUMES,     /* RES[:PEER][/VOL] */
 	TARGET_WHY,              /* RES[:PEER][/VOL] [primary] */
 	TARGET_UNDO,             /* FILE [TARGET] */

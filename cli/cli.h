@@ -47,6 +47,8 @@ struct cli {
 	char resource[NAME_MAX_BYTES];
 	char peer[NAME_MAX_BYTES];
 	int vnr;
+	bool has_node_id;
+	unsigned node_id;         /* RES:NODE-ID */
 	const char *keep;         /* resolve --keep, NULL = not given */
 	const char *save_to;      /* resolve --save-loser, NULL = not given */
 	int only_vnr;             /* resolve --volume, -1 = all */

@@ -43,6 +43,8 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 	if (cli->stop_sector)
 		(void)json_object_set_new(body, "stop-sector",
 					  json_integer((json_int_t)cli->stop_sector));
+	if (cli->has_node_id)
+		(void)json_object_set_new(body, "node-id", json_integer(cli->node_id));
 	if (cli->size_sectors)
 		(void)json_object_set_new(body, "size-sectors",
 					  json_integer((json_int_t)cli->size_sectors));

@@ -66,6 +66,8 @@ const struct cli_command cli_commands[] = {
 	  "compare with the peers while in use; mark what differs" },
 	{ "resize", cmd_volume, TARGET_VOLUME, OPT_SIZE | OPT_CLEAN | OPT_HAS_SPACE,
 	  "take larger disks into use; or make the volume smaller, to --size" },
+	{ "forget-peer", cmd_resource, TARGET_NODE_ID, 0,
+	  "give back the bitmap slot of a node that is no peer any more" },
 	{ "new-current-uuid", cmd_volume, TARGET_VOLUME, OPT_CLEAR,
 	  "begin a new generation of the data" },
 	{ "wait-sync", cmd_wait_sync, TARGET_PEER_OPTIONAL, OPT_TIMEOUT,

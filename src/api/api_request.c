@@ -23,12 +23,13 @@
 #define HAS_RANGE 0x40U
 #define HAS_SAVE 0x80U
 #define HAS_SIZE 0x100U
+#define HAS_NODE 0x200U
 
 static const struct command_row {
 	const char *name;
 	enum api_verb verb;
 	enum core_command cmd; /* VERB_CORE */
-	unsigned takes;        /* HAS_*; volume and peer are required where taken */
+	unsigned takes;        /* HAS_*; volume, peer and node are required where taken */
 } commands[] = {
 	{ "up", VERB_UP, 0, 0 },
 	{ "down", VERB_DOWN, 0, HAS_FORCE },
@@ -45,6 +46,7 @@ static const struct command_row {
 	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER | HAS_KEEP },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
 	{ "resize", VERB_CORE, CMD_RESIZE, HAS_VOLUME | HAS_SIZE },
+	{ "forget-peer", VERB_CORE, CMD_FORGET_PEER, HAS_NODE },
 	{ "new-current-uuid", VERB_CORE, CMD_NEW_CURRENT_UUID, HAS_VOLUME | HAS_CLEAR },
 };
 
@@ -194,6 +196,18 @@ static bool body_volume(const struct command_row *row, const char *key, const js
 	return true;
 }
 
+static bool body_node(const struct command_row *row, const json_t *value,
+		      struct ev_command *command, struct api_error *error)
+{
+	double n = json_real_value(value);
+
+	if (!json_is_real(value) || n < 0 || n >= NODES_MAX || n != (double)(unsigned)n)
+		return fail(error, API_BAD_REQUEST, "%s: 'node-id' must be 0 to %u", row->name,
+			    NODES_MAX - 1);
+	command->peer = (uint8_t)n;
+	return true;
+}
+
 static bool body_member(const struct command_row *row, const char *key, const json_t *value,
 			struct api_request *request, struct api_error *error)
 {
@@ -206,6 +220,8 @@ static bool body_member(const struct command_row *row, const char *key, const js
 			       body_volume(row, key, value, &request->command, error);
 	if (str_eq(key, "save-to") && (row->takes & HAS_SAVE))
 		return body_save(row, key, value, &request->command, error);
+	if (str_eq(key, "node-id") && (row->takes & HAS_NODE))
+		return body_node(row, value, &request->command, error);
 	if (str_eq(key, "peer") && (row->takes & HAS_PEER)) {
 		if (!text || name_problem(text))
 			return fail(error, API_BAD_REQUEST, "%s: 'peer' must be a node name",
@@ -234,6 +250,8 @@ static bool body_object(const struct command_row *row, json_t *object, struct ap
 	}
 	if ((row->takes & HAS_VOLUME) && !json_object_get(object, "volume"))
 		return fail(error, API_BAD_REQUEST, "%s: 'volume' is missing", row->name);
+	if ((row->takes & HAS_NODE) && !json_object_get(object, "node-id"))
+		return fail(error, API_BAD_REQUEST, "%s: 'node-id' is missing", row->name);
 	if ((row->takes & HAS_PEER) && !json_object_get(object, "peer"))
 		return fail(error, API_BAD_REQUEST, "%s: 'peer' is missing", row->name);
 	if ((request->command.save_to[0] || request->command.one_volume) &&
@@ -346,6 +364,8 @@ void api_request_what(const struct api_request *request, char out[API_WHAT_MAX])
 			 request->resource[0] ? " " : "", request->resource);
 	if (request->peer[0])
 		(void)str_append(out, API_WHAT_MAX, ":%s", request->peer);
+	if (row && (row->takes & HAS_NODE))
+		(void)str_append(out, API_WHAT_MAX, ":%u", request->command.peer);
 	if (row && (row->takes & HAS_VOLUME))
 		(void)str_append(out, API_WHAT_MAX, "/%u", request->command.vnr);
 }

@@ -68,6 +68,12 @@ int bitmap_alloc_slot(struct volume *vol, unsigned p)
 	return 0;
 }
 
+void bitmap_free_slot(struct volume *vol, unsigned p)
+{
+	vol->md.peers[p].bitmap_index = -1;
+	find_free_slots(vol);
+}
+
 uint64_t bitmap_weight(const struct volume *vol, unsigned p)
 {
 	int slot = bitmap_slot(vol, p);

@@ -18,7 +18,7 @@
 #define BM_LAZY_NS (UINT64_C(2) * 1000000000)
 
 /* Who waits for granules to be written. */
-enum bm_waiter { BM_WAIT_AL, BM_WAIT_RESYNC, BM_WAIT_ALL, BM_WAIT_RESIZE, BM_WAITERS };
+enum bm_waiter { BM_WAIT_AL, BM_WAIT_RESYNC, BM_WAIT_ALL, BM_WAIT_RANGE, BM_WAITERS };
 
 /* State of one granule. */
 #define BM_G_SET 0x01U             /* holds set bits that the disk lacks */
@@ -94,6 +94,10 @@ bool bitmap_settled(struct core *core, struct volume *vol);
 void bitmap_grow(struct core *core, struct volume *vol, uint64_t sectors, bool clean);
 /* Writes the pages of the range, which hold bits that the disk lacks. */
 void bitmap_write_range(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
+/* All ranges that were asked for are on disk. */
+bool bitmap_range_is_durable(const struct volume *vol);
+/* The node's slot has no owner any more; what is set in it counts as since day 0. */
+void bitmap_free_slot(struct volume *vol, unsigned p);
 /* Goes on writing what is wanted: RESIZE_MOVES is over. */
 void bitmap_resume(struct core *core, struct volume *vol);
 /* The same bits in other memory, which has room for more. No page may be in flight. */

@@ -268,10 +268,18 @@ void bitmap_settle(struct core *core, struct volume *vol, uint64_t sector, uint6
 void bitmap_write_range(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
 {
 	want_bits(&vol->bm, sector / BM_BLOCK_SECTORS, (sector + sectors) / BM_BLOCK_SECTORS,
-		  BM_WAIT_RESIZE);
+		  BM_WAIT_RANGE);
 	bitmap_resume(core, vol);
-	if (make_durable(core, vol, BM_WAIT_RESIZE))
+	if (make_durable(core, vol, BM_WAIT_RANGE))
 		resize_bitmap_durable(core, vol);
+}
+
+bool bitmap_range_is_durable(const struct volume *vol)
+{
+	const struct bitmap *bm = &vol->bm;
+
+	return !bm->waits[BM_WAIT_RANGE] && !bm->flush_wanted[BM_WAIT_RANGE] &&
+	       !(bm->flushing && bm->flush_for >> BM_WAIT_RANGE & 1);
 }
 
 void bitmap_resume(struct core *core, struct volume *vol)
@@ -373,7 +381,7 @@ static void flush_done(struct core *core, struct volume *vol)
 	start_flush(core, vol);
 	if ((done >> BM_WAIT_RESYNC) & 1)
 		resync_bitmap_durable(core, vol);
-	if ((done >> BM_WAIT_RESIZE) & 1)
+	if ((done >> BM_WAIT_RANGE) & 1)
 		resize_bitmap_durable(core, vol);
 	guard_check(core, vol);
 	/* A clean stop or the end of a Primary waits for a clean bitmap. */

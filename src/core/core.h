@@ -237,6 +237,7 @@ enum core_command {
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
 	CMD_RESIZE,
+	CMD_FORGET_PEER,         /* peer: a node id that is not configured */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
 	CMD_SUSPEND_IO,          /* new I/O waits; replies when what has begun is done */

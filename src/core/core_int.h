@@ -193,6 +193,7 @@ struct volume {
 	uint64_t md_write_at_ns;    /* lazy write deadline */
 	uint64_t returns_seq;       /* last change for md_peer_returns() */
 	uint64_t md_mark_seq;       /* last change of the flags that make the activity log count */
+	uint64_t forget_seq;        /* last forget-peer: command_forget.c */
 	bool md_unsettled;          /* detaching with writes that not every node has */
 	/* resize.c */
 	struct resize resize;

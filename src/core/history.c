@@ -23,6 +23,7 @@ static const char *command_name(enum core_command cmd)
 		[CMD_VERIFY] = "verify",
 		[CMD_NEW_CURRENT_UUID] = "new-current-uuid",
 		[CMD_RESIZE] = "resize",
+		[CMD_FORGET_PEER] = "forget-peer",
 		[CMD_OPEN] = "open of the volume",
 		[CMD_CLOSE] = "close of the volume",
 		[CMD_SHUTDOWN] = "down",

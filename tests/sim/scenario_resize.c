@@ -217,6 +217,57 @@ static void absent_peer_brings_its_size_back(struct world *w)
 	life_expect_converged(w);
 }
 
+/* H46: a node that was forgotten comes back, after the others have gone on. */
+static void forgotten_peer(struct world *w)
+{
+	struct ev_command forget = { .cmd = CMD_FORGET_PEER, .peer = C };
+	struct core_conf *conf;
+
+	for (unsigned day_0 = 0; day_0 < 2; day_0++) {
+		begin(w, 3, false);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_close(w);
+		sc_command(w, A, forget, SS_NOT_SUPPORTED);
+		for (unsigned i = 0; i < 2; i++) {
+			sc_kill(w, i);
+			conf = &w->nodes[i].conf;
+			/* C is the last one. */
+			conf->peer_count--;
+			sc_start(w, i);
+		}
+		sc_wait_reunited(w, A, B);
+		sc_open(w, A);
+		sc_write_scattered(w, 0, 20);
+		for (unsigned i = 0; i < 2; i++) {
+			const struct md_super *md = core_md(w->nodes[i].core, SIM_VNR);
+
+			sc_expect(w, md->peers[C].bitmap_index >= 0, "a slot");
+			sc_command(w, i, forget, SS_SUCCESS);
+			sc_expect(w, md->peers[C].bitmap_index < 0 && !md->peers[C].flags,
+				  "no slot any more");
+			sc_expect(w, md->peers[C].bitmap_uuid == md->peers[C + 1].bitmap_uuid,
+				  "the reference of those who never had one");
+		}
+		sc_write_scattered(w, 20, 30);
+		sc_close(w);
+		if (day_0) {
+			sc_kill(w, C);
+			sc_new_disk(w, C);
+			sc_start(w, C);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			sc_kill(w, i);
+			w->nodes[i].conf.peer_count++;
+			sc_start(w, i);
+		}
+		life_expect_converged(w);
+		sc_open(w, C);
+		sc_read(w, 3);
+		sc_read(w, 3 + 7 * 25);
+	}
+}
+
 const struct scenario scenarios_resize[] = {
 	{ "resize-in-use", grow_in_use },
 	{ "resize-assume-clean", assume_clean },
@@ -227,5 +278,6 @@ const struct scenario scenarios_resize[] = {
 	{ "resize-commit-missed", commit_missed },
 	{ "resize-smaller", shrink },
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
+	{ "H46-forgotten-peer", forgotten_peer },
 	{ NULL, NULL },
 };
