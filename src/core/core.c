@@ -459,7 +459,8 @@ unsigned core_room(const struct core *core)
 
 bool core_peer_room(struct core *core, uint8_t peer, uint16_t type)
 {
-	return !resize_holds(core) && peer_rx_room(core, core->peer[peer], type);
+	return !resize_holds(core, core->peer[peer]) &&
+	       peer_rx_room(core, core->peer[peer], type);
 }
 
 const struct md_super *core_md(const struct core *core, uint16_t vnr)

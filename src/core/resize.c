@@ -10,10 +10,17 @@
 #include "core/core_int.h"
 #include "core/state.h"
 
-bool resize_holds(const struct core *core)
+/* It has heard the COMMIT of what this node has only agreed to. */
+static bool is_ahead(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	return twopc_may_resize(core, vol) && peer->pd[vol->v].have_sizes &&
+	       peer->pd[vol->v].sizes.c_sectors > vol->size_sectors;
+}
+
+bool resize_holds(const struct core *core, const struct peer *peer)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol->resize.phase != RESIZE_NONE)
+		if (vol->resize.phase != RESIZE_NONE || is_ahead(core, peer, vol))
 			return true;
 	}
 	return false;

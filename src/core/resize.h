@@ -61,8 +61,8 @@ void resize_bitmap_idle(struct core *core, struct volume *vol);
 void resize_disk_gone(struct core *core, struct volume *vol);
 /* The connection is lost: no resync begins with it. */
 void resize_peer_lost(struct core *core, const struct peer *peer);
-/* What peers send may refer to a size that is not durable here yet: it waits. */
-bool resize_holds(const struct core *core);
+/* What the peer sends may refer to a size that is not durable here yet: it waits. */
+bool resize_holds(const struct core *core, const struct peer *peer);
 /* A node that has data takes the larger size that its peers have. */
 void resize_follow(struct core *core, struct volume *vol, uint64_t sectors);
 

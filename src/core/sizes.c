@@ -195,7 +195,9 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 	if (vol->size_sectors && (fresh || (in_use && vol->size_sectors != size)))
 		size = vol->size_sectors;
 	if (size > vol->data_sectors) {
-		*reason = size > last ? "the disk is smaller than the volume that the peers have" :
+		*reason = size > last ? "the disk is smaller than the volume that the peers have: "
+					"enlarge it (with internal metadata disconnect and attach "
+					"it before, and drbdctl resize it after that)" :
 					"the backing store is smaller than the volume; enlarge it";
 		return false;
 	}

@@ -85,6 +85,13 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 	(void)arg;
 	if (rc >= SS_SUCCESS || !(w->split_brain_ok || w->params.resizes))
 		return;
+	/* It is to be attached alone and enlarged, and nobody can use the volume meanwhile. */
+	if (w->app.node == (int)node &&
+	    w->nodes[node].disk.capacity_sectors < w->nodes[node].size_sectors) {
+		w->app.stop = true;
+		app_kick(w);
+		return;
+	}
 	/* The disk is not what a Primary needs, and no peer
 	 * has that: one that is on its way may have it. */
 	for (unsigned p = 0; p < w->node_count; p++) {

@@ -175,6 +175,23 @@ static void commit_missed(struct world *w)
 	life_expect_converged(w);
 }
 
+/* The target has told that it begins, and asks for data, before the source hears of it. */
+static void target_first(struct world *w)
+{
+	begin(w, 3, false);
+	enlarge_all(w);
+	sc_open(w, A);
+	simnet_hold_type(w, B, A, P_TWOPC_COMMIT, NS_SEC);
+	resize_async(w, B, 0);
+	sc_wait(w, 500);
+	expect_size(w, A, SMALL);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_wait(w, 600);
+	expect_size(w, A, LARGE);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	life_expect_converged(w);
+}
+
 static void shrink(struct world *w)
 {
 	begin(w, 3, true);
@@ -276,6 +293,7 @@ const struct scenario scenarios_resize[] = {
 	{ "H13-crash-while-shrinking", crash_shrinking },
 	{ "H59-resize-under-scattered-writes", scattered_writes },
 	{ "resize-commit-missed", commit_missed },
+	{ "resize-target-first", target_first },
 	{ "resize-smaller", shrink },
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
 	{ "H46-forgotten-peer", forgotten_peer },
