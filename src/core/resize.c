@@ -10,10 +10,14 @@
 #include "core/core_int.h"
 #include "core/state.h"
 
-/* It has heard the COMMIT of what this node has only agreed to. */
+/*
+ * It has heard the COMMIT of what this node has only agreed to. Where that comes from is read on: a
+ * node without a disk may have the size of another one before.
+ */
 static bool is_ahead(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
-	return twopc_may_resize(core, vol) && peer->pd[vol->v].have_sizes &&
+	return twopc_may_resize(core, vol) && !(core->twopc.parents & node_bit(peer->id)) &&
+	       peer->pd[vol->v].have_sizes &&
 	       peer->pd[vol->v].sizes.c_sectors > vol->size_sectors;
 }
 
