@@ -83,6 +83,7 @@ void node_init(struct world *w, unsigned node)
 	n->id = (uint8_t)node;
 	n->up = n->attached = n->starting = n->saw_split_brain = false;
 	n->die_after_actions = 0;
+	n->die_power = false;
 	n->timer_ns = SIM_NEVER;
 	n->life = 0;
 	n->has_disk = !w->params.tiebreaker || node + 1 < w->params.nodes;

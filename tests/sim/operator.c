@@ -90,6 +90,11 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 	    w->nodes[node].disk.capacity_sectors < w->nodes[node].size_sectors) {
 		w->app.stop = true;
 		app_kick(w);
+		/* What waits for quorum, which waits for this disk, has to fail. */
+		if (!node_status(w, node)->volumes[0].quorum)
+			node_command(w, node,
+				     (struct ev_command){ .cmd = CMD_SECONDARY, .force = true },
+				     NULL, 0);
 		return;
 	}
 	/* The disk is not what a Primary needs, and no peer

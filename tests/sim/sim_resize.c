@@ -92,8 +92,10 @@ static void random_resize(struct world *w, uint64_t a, uint64_t b)
 		command(w, node, 0, prng_chance(&w->resize_rng, 1, 4));
 	else
 		command(w, node, any_size(w, least_sectors(w)), prng_chance(&w->resize_rng, 1, 3));
-	if (prng_chance(&w->resize_rng, 1, 6) && w->nodes[node].up)
+	if (prng_chance(&w->resize_rng, 1, 6) && w->nodes[node].up) {
 		w->nodes[node].die_after_actions = (unsigned)prng_range(&w->resize_rng, 1, 60);
+		w->nodes[node].die_power = prng_chance(&w->resize_rng, 1, 2);
+	}
 	world_at(w, prng_exp(&w->resize_rng, 3 * NS_SEC), random_resize, 0, 0);
 }
 
