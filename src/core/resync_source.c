@@ -307,12 +307,13 @@ static void reply_in_sync(struct core *core, struct volume *vol, struct rs_reque
 }
 
 /*
- * A write that came after the read went out before the reply. A target of DRBD 8.4 would put the
- * older data on top of it, because its own sources let no write in between.
+ * A write that came after the read went out before the reply: a target would put the older data on
+ * top of it. DRBD 8.4 and 9.2 rely on the order of what they get. DRBD 9.0 and 9.1 do not, their
+ * write waits for the reply.
  */
 static bool too_old(const struct core *core, const struct rs_request *rq)
 {
-	return rq->superseded && peer_is_drbd8(core->peer[rq->p]);
+	return rq->superseded && may_wait(core->peer[rq->p]);
 }
 
 void resync_read_done(struct core *core, const struct ev_done *done)
