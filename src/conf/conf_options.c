@@ -54,6 +54,21 @@ static const struct conf_word words_on_io_error[] = {
 	{ "detach", IOERR_DETACH }, { "pass_on", IOERR_PASS_ON }, { NULL, 0 }
 };
 
+static const struct conf_word words_read_balancing[] = {
+	{ "prefer-local", READ_PREFER_LOCAL },
+	{ "prefer-remote", READ_PREFER_REMOTE },
+	{ "round-robin", READ_ROUND_ROBIN },
+	{ "least-pending", READ_LEAST_PENDING },
+	{ "when-congested-remote", READ_WHEN_CONGESTED_REMOTE },
+	{ "32K-striping", READ_STRIPING_32K },
+	{ "64K-striping", READ_STRIPING_64K },
+	{ "128K-striping", READ_STRIPING_128K },
+	{ "256K-striping", READ_STRIPING_256K },
+	{ "512K-striping", READ_STRIPING_512K },
+	{ "1M-striping", READ_STRIPING_1M },
+	{ NULL, 0 },
+};
+
 static const struct conf_word words_quorum[] = {
 	{ "off", QUORUM_OFF }, { "majority", QUORUM_MAJORITY }, { "all", QUORUM_ALL }, { NULL, 0 }
 };
@@ -105,6 +120,7 @@ static const char checksum[] = "crc32c";
 	TEXT(NET, "csums-alg", net.csums_alg, TYPE_CHECKSUM)                                       \
 	FLAG(NET, "csums-after-crash-only", net.csums_after_crash_only, false)                     \
 	WORD(DISK, "on-io-error", disk.on_io_error, words_on_io_error, IOERR_DETACH)               \
+	WORD(DISK, "read-balancing", disk.read_balancing, words_read_balancing, READ_PREFER_LOCAL) \
 	NUM(DISK, "al-extents", disk.al_extents, UNIT_ONE, AL_EXTENTS_MIN, AL_EXTENTS_MAX,         \
 	    AL_EXTENTS_DEFAULT)                                                                    \
 	NUM(DISK, "size", disk.size_sectors, UNIT_SECTORS, 0, UINT64_C(1) << 41, 0)                \
@@ -178,6 +194,7 @@ const struct conf_option *conf_option_find(enum conf_group group, const char *na
 STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum wire_protocol) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_io_error) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum read_balancing) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_no_quorum) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_no_data) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_outdated) == sizeof(uint32_t), "words are stored as 32 bit");

@@ -25,6 +25,7 @@ static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *fr
 {
 	to->on_io_error = from->on_io_error;
 	to->size_sectors = from->size_sectors;
+	to->read_balancing = from->read_balancing;
 	to->resync_rate_kib = from->resync_rate_kib;
 	to->c_plan_ahead_ds = from->c_plan_ahead_ds;
 	to->c_delay_target_ds = from->c_delay_target_ds;

@@ -44,10 +44,25 @@ enum on_no_quorum { NO_QUORUM_SUSPEND = 0, NO_QUORUM_IO_ERROR = 1 };
 enum on_no_data { NO_DATA_IO_ERROR = 0, NO_DATA_SUSPEND = 1 };
 /* What a Primary does whose I/O waits while others have gone on with newer data. */
 enum on_outdated { OUTDATED_DISCONNECT = 0, OUTDATED_FORCE_SECONDARY = 1 };
+/* Which copy serves a read; striping: by the bits of the byte offset from this one on. */
+enum read_balancing {
+	READ_PREFER_LOCAL,
+	READ_PREFER_REMOTE,
+	READ_ROUND_ROBIN,
+	READ_LEAST_PENDING,
+	READ_WHEN_CONGESTED_REMOTE,
+	READ_STRIPING_32K = 15,
+	READ_STRIPING_64K,
+	READ_STRIPING_128K,
+	READ_STRIPING_256K,
+	READ_STRIPING_512K,
+	READ_STRIPING_1M,
+};
 
 struct core_disk_conf {
 	bool has_disk;             /* false: intentionally diskless here */
 	enum on_io_error on_io_error;
+	enum read_balancing read_balancing;
 	uint32_t al_extents;       /* AL_EXTENTS_MIN..AL_EXTENTS_MAX */
 	uint64_t size_sectors;     /* user-requested limit (disk-size), 0 = none */
 	/* resync controller (states-and-resync 5.5) */

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Application reads: local disk or a peer, another one after an error. */
+/* Application reads: which copy serves them (read-balancing), another one after an error. */
 #include <errno.h>
 
 #include "core/bitmap.h"
+#include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/request.h"
 #include "core/state.h"
+
+/* From so many requests at it on a disk counts as congested: what Linux took as such in a queue of
+ * 128. */
+#define CONGESTED_REQUESTS 113U
 
 static void complete(struct core *core, struct request *req, int error, struct payload payload)
 {
@@ -46,21 +51,93 @@ static bool peer_readable(const struct core *core, const struct peer *peer,
 	       !(req->tried >> peer->id & 1);
 }
 
-/* Protocol C peers first (they have what was answered), rotating among equals; NULL = nobody. */
-static struct peer *choose_peer(struct core *core, const struct request *req)
+/* Who may serve a read: peers of the best protocol there is, so that C comes before A. */
+struct copies {
+	struct peer *peer[NODES_MAX];
+	unsigned count;
+	bool local;
+};
+
+/* While the disk here serves it nobody else is asked for what is marked as missing there. */
+static bool peer_is_copy(const struct core *core, const struct peer *peer,
+			 const struct request *req, bool local)
+{
+	const struct volume *vol = core->vol[req->v];
+
+	return peer_readable(core, peer, req) &&
+	       (!local || !bitmap_test(vol, bitmap_slots_of(vol, node_bit(peer->id)), req->sector,
+				       req->bytes / SECTOR_BYTES));
+}
+
+static void find_copies(const struct core *core, const struct request *req, struct copies *c)
+{
+	c->count = 0;
+	c->local = local_readable(core, req);
+	FOR_EACH_PEER(core, peer) {
+		if (!peer_is_copy(core, peer, req, c->local))
+			continue;
+		if (c->count && peer->conf->net.protocol < c->peer[0]->conf->net.protocol)
+			continue;
+		if (c->count && peer->conf->net.protocol > c->peer[0]->conf->net.protocol)
+			c->count = 0;
+		c->peer[c->count++] = peer;
+	}
+}
+
+/* Number i of all copies, the one here first; NULL = that one. */
+static struct peer *copy_at(const struct copies *c, uint64_t i)
+{
+	unsigned n = (unsigned)(i % (c->count + c->local));
+
+	if (c->local && n == 0)
+		return NULL;
+	return c->peer[n - c->local];
+}
+
+static struct peer *least_busy(const struct core *core, const struct request *req,
+			       const struct copies *c)
 {
 	struct peer *best = NULL;
+	uint32_t least = c->local ? core->vol[req->v]->local_pending : UINT32_MAX;
 
-	for (unsigned i = 0; i < core->peer_count; i++) {
-		unsigned k = (core->req.read_turn + i) % core->peer_count;
-		struct peer *peer = core->peer[core->peer_ids[k]];
+	for (unsigned i = 0; i < c->count; i++) {
+		struct peer *peer = c->peer[(core->req.read_turn + i) % c->count];
 
-		if (peer_readable(core, peer, req) &&
-		    (!best || peer->conf->net.protocol > best->conf->net.protocol))
+		if (peer->pd[req->v].pending < least) {
 			best = peer;
+			least = best->pd[req->v].pending;
+		}
 	}
-	core->req.read_turn++;
 	return best;
+}
+
+/* Of at least one copy; NULL = the disk here. */
+static struct peer *choose(struct core *core, const struct request *req, const struct copies *c)
+{
+	const struct volume *vol = core->vol[req->v];
+	enum read_balancing policy = vol->conf->disk.read_balancing;
+	struct peer *in_turn = c->count ? c->peer[core->req.read_turn % c->count] : NULL;
+
+	switch (policy) {
+	case READ_PREFER_LOCAL:
+		return c->local ? NULL : in_turn;
+	case READ_PREFER_REMOTE:
+		return in_turn;
+	case READ_WHEN_CONGESTED_REMOTE:
+		return c->local && vol->local_pending < CONGESTED_REQUESTS ? NULL : in_turn;
+	case READ_ROUND_ROBIN:
+		return copy_at(c, core->req.read_turn);
+	case READ_LEAST_PENDING:
+		return least_busy(core, req, c);
+	case READ_STRIPING_32K:
+	case READ_STRIPING_64K:
+	case READ_STRIPING_128K:
+	case READ_STRIPING_256K:
+	case READ_STRIPING_512K:
+	case READ_STRIPING_1M:
+		break;
+	}
+	return copy_at(c, req->sector * SECTOR_BYTES >> policy);
 }
 
 static void send_to(struct core *core, struct peer *peer, struct request *req)
@@ -88,18 +165,20 @@ static void read_local(struct core *core, struct request *req)
 
 void read_start(struct core *core, struct request *req)
 {
+	struct copies copies;
 	struct peer *peer;
 
 	req->stage = REQ_READING;
 	if (!list_linked(&req->link))
 		list_push_back(&core->req.reading, &req->link);
-	if (local_readable(core, req)) {
-		read_local(core, req);
-		return;
-	}
-	peer = choose_peer(core, req);
-	if (peer) {
-		send_to(core, peer, req);
+	find_copies(core, req, &copies);
+	if (copies.local || copies.count) {
+		peer = choose(core, req, &copies);
+		core->req.read_turn++;
+		if (peer)
+			send_to(core, peer, req);
+		else
+			read_local(core, req);
 	} else if (state_suspended(core) && request_waits(core)) {
 		list_del(&req->link);
 		request_wait_again(core, req);
@@ -173,7 +252,7 @@ void rx_neg_dreply(struct core *core, struct peer *peer, const struct pkt *pkt)
 }
 
 /* Restarts what the peer cannot answer any more. Restarted reads stay on the list and go
- * elsewhere. */
+ * elsewhere; should that fail, too, the peer may be back. */
 void read_peer_lost(struct core *core, struct peer *peer)
 {
 	LIST_FOR_EACH_SAFE(it, &core->req.reading) {
@@ -181,7 +260,6 @@ void read_peer_lost(struct core *core, struct peer *peer)
 
 		if (req->server != peer->id)
 			continue;
-		req->tried |= UINT32_C(1) << peer->id;
 		peer->pd[req->v].pending--;
 		read_start(core, req);
 	}

@@ -330,7 +330,8 @@ void volume_update_gates(struct core *core)
 			    (primary || core->st.vol[vol->v].have_quorum);
 		bool readable = data && promotable;
 		bool writable = (data || primary) && promotable;
-		bool local_reads = request_local_writable(core, vol) &&
+		bool local_reads = vol->conf->disk.read_balancing == READ_PREFER_LOCAL &&
+				   request_local_writable(core, vol) &&
 				   disk_of(core, vol) == DISK_UP_TO_DATE && !state_suspended(core);
 		struct core_action *action;
 

@@ -407,7 +407,8 @@ static void check_local_reads(const struct node *n)
 	const struct core *core = n->core;
 	const struct volume *vol = core->vol[0];
 
-	if (core->st.vol[0].disk != DISK_UP_TO_DATE || vol->io_failed || core->st.susp_user ||
+	if (core->st.vol[0].disk != DISK_UP_TO_DATE || vol->io_failed ||
+	    vol->conf->disk.read_balancing != READ_PREFER_LOCAL || core->st.susp_user ||
 	    core->st.susp_nod || core->st.susp_quorum || core->st.susp_uuid)
 		ASSERT(!n->local_reads);
 	else

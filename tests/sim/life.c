@@ -64,6 +64,23 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	draw_suspension(p, rng);
 }
 
+/*
+ * Features that came later draw from streams of their own, so that a life without one of them is
+ * what it was before.
+ */
+static void draw_read_balancing(struct sim_params *p, uint64_t seed)
+{
+	static const uint8_t policies[] = {
+		READ_PREFER_REMOTE, READ_ROUND_ROBIN, READ_LEAST_PENDING,
+		READ_WHEN_CONGESTED_REMOTE, READ_STRIPING_32K,
+	};
+	struct prng rng;
+
+	prng_seed(&rng, seed ^ UINT64_C(0x72656164));
+	if (prng_chance(&rng, 1, 3))
+		p->read_balancing = policies[prng_below(&rng, ARRAY_LEN(policies))];
+}
+
 /* ---- set-up ---- */
 
 static bool all_connected(struct world *w)
@@ -353,6 +370,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	world_reset(w, seed);
 	sim_params_draw(&w->params, &w->rng);
 	resize_params_draw(w, seed);
+	draw_read_balancing(&w->params, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

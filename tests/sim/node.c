@@ -109,6 +109,7 @@ void node_init(struct world *w, unsigned node)
 	if (w->params.pass_on)
 		conf->volumes[0].disk.on_io_error = IOERR_PASS_ON;
 	conf->volumes[0].disk.has_disk = n->has_disk;
+	conf->volumes[0].disk.read_balancing = w->params.read_balancing;
 	conf->quorum = w->params.quorum;
 	conf->quorum_min_redundancy = w->params.quorum_min_redundancy;
 	conf->on_no_quorum = w->params.on_no_quorum;

@@ -364,6 +364,35 @@ static void read_error_passed_on(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A read whose answer does not come goes to the next copy; so does one that a peer cannot serve. */
+static void read_elsewhere(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 3)->read_balancing = READ_PREFER_REMOTE;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_hold_type(w, B, A, P_DATA_REPLY, 30 * NS_SEC);
+	simnet_hold_type(w, C, A, P_DATA_REPLY, 30 * NS_SEC);
+	app_do(w, OP_READ, BM_BLOCK_SECTORS, BM_BLOCK_BYTES);
+	sc_wait(w, 100);
+	sc_expect(w, w->app.in_flight == 1, "a peer was asked");
+	simnet_cut(w, A, B, false);
+	sc_wait(w, 100);
+	simnet_cut(w, A, C, false);
+	sc_wait(w, 100);
+	sc_expect(w, w->app.in_flight == 0 && !w->app.errors, "the disk here serves it");
+	sc_wait_reunited(w, A, B);
+	sc_wait_reunited(w, A, C);
+	w->nodes[B].disk.fail_reads = w->nodes[C].disk.fail_reads = 1;
+	sc_read(w, 1);
+	sc_read(w, 1);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait_disk(w, C, DISK_DISKLESS);
+	sc_attach(w, B);
+	sc_attach(w, C);
+	life_expect_converged(w);
+}
+
 /* What a flush that failed has lost is not known: such a disk does not stay. */
 static void flush_error_not_passed_on(struct world *w)
 {
@@ -432,6 +461,7 @@ const struct scenario scenarios_resync[] = {
 	{ "crashed-source-is-newer", crashed_source_is_newer },
 	{ "read-error", read_error },
 	{ "read-error-passed-on", read_error_passed_on },
+	{ "read-elsewhere", read_elsewhere },
 	{ "flush-error-not-passed-on", flush_error_not_passed_on },
 	{ NULL, NULL },
 };

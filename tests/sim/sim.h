@@ -68,6 +68,7 @@ struct sim_params {
 	enum on_outdated on_outdated;
 	bool suspends;            /* suspend-io and resume-io now and then */
 	bool tiebreaker;          /* the last node has no disk */
+	enum read_balancing read_balancing;
 };
 
 void sim_params_draw(struct sim_params *p, struct prng *rng);
@@ -605,6 +606,8 @@ struct sim_damage {
 	uint64_t block[SIM_DAMAGE_MAX];
 };
 
+/* Reads go to all copies, and one of them was changed here. */
+bool verify_may_read_damage(const struct world *w, uint64_t sector);
 /* A verify reports a range as different. */
 void verify_reported(struct world *w, unsigned node, uint64_t sector, uint64_t sectors);
 

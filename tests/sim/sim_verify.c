@@ -83,6 +83,12 @@ static bool is_damaged(const struct sim_damage *d, uint64_t block)
 	return false;
 }
 
+bool verify_may_read_damage(const struct world *w, uint64_t sector)
+{
+	return w->damaged && w->params.read_balancing != READ_PREFER_LOCAL &&
+	       is_damaged(&w->damage, sector / BM_BLOCK_SECTORS);
+}
+
 /* Bits may also be there for want of room in an activity log; what a verify says counts. */
 void verify_reported(struct world *w, unsigned node, uint64_t sector, uint64_t sectors)
 {
@@ -194,7 +200,7 @@ void verify_phase(struct world *w)
 	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
 	w->damaged = true;
 	damage_disk(w, victim, &cmd, &w->damage);
-	/* Who uses the data reads its own disk: not the changed one. */
+	/* Who uses the data reads its own disk, not the changed one; but read-balancing. */
 	w->app.only = (int)((victim + 1 + prng_below(&w->rng, disks - 1)) % disks);
 	w->app.stop = false;
 	w->app.ops_left = (unsigned)prng_below(&w->rng, 120);

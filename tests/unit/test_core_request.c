@@ -599,49 +599,6 @@ RequestTest(room_is_bounded_by_slots_and_bytes)
 	cr_assert_eq(slab_free_count(&n.core->req.slab), 1);
 }
 
-/* ---- reads ---- */
-
-RequestTest(read_falls_back_to_peers_and_then_fails)
-{
-	struct pkt ask, reply;
-
-	node_open(&n, ROLE_PRIMARY, 2, PROTOCOL_C);
-	n.core->st.vol[0].disk = DISK_OUTDATED;
-	node_submit(&n, OP_READ, 9, 80, 4096);
-	cr_assert_null(node_act(&n, AC_DISK_READ, 0));
-	cr_assert(node_sent(&n, 1, P_DATA_REQUEST, 0));
-	ask = *node_sent(&n, 1, P_DATA_REQUEST, 0);
-	cr_assert_eq(ask.u.block.bytes, 4096);
-	node_ack(&n, 1, P_NEG_DREPLY, &ask);
-	cr_assert(node_sent(&n, 2, P_DATA_REQUEST, 0));
-	node_lose(&n, 2);
-	cr_assert_eq(node_answer(&n, 9), -EIO);
-	/* And one that is served. */
-	node_submit(&n, OP_READ, 10, 80, 4096);
-	ask = *node_sent(&n, 1, P_DATA_REQUEST, 0);
-	reply = (struct pkt){ .type = P_DATA_REPLY, .vnr = 0, .payload = { 55, 4096 } };
-	reply.u.block = ask.u.block;
-	node_rx(&n, 1, STREAM_DATA, &reply);
-	cr_assert_eq(node_answer(&n, 10), 0);
-	cr_assert_eq(node_act(&n, AC_COMPLETE, 0)->u.complete.payload.id, 55);
-	/* A second answer, or one of another size, ends the connection and is not leaked. */
-	reply.payload.id = 56;
-	node_rx(&n, 1, STREAM_DATA, &reply);
-	cr_assert(node_failed(&n, 1));
-	cr_assert_eq(node_act(&n, AC_BUF_PUT, 0)->u.payload.id, 56);
-}
-
-RequestTest(inconsistent_disk_serves_clean_ranges)
-{
-	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
-	n.core->st.vol[0].disk = DISK_INCONSISTENT;
-	bitmap_set(n.core, n.vol, 1, 80, 8);
-	node_submit(&n, OP_READ, 1, 72, 8192);
-	cr_assert(node_sent(&n, 1, P_DATA_REQUEST, 0));
-	node_submit(&n, OP_READ, 2, 72, 4096);
-	cr_assert(node_act(&n, AC_DISK_READ, 0));
-}
-
 /* ---- flush ---- */
 
 RequestTest(flush_waits_for_disk_and_barrier_ack)
