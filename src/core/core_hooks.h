@@ -240,6 +240,16 @@ bool request_unanswered_without(const struct core *core, const struct volume *vo
 void uuid_bump_for_writes(struct core *core);
 /* The generation that a Primary without a good disk has made last is on the peer's disk. */
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol);
+/* lost_source.c */
+void lost_source_state_changed(struct core *core, const struct state *old, struct volume *vol);
+/* What a peer that lacks it is told; the reference towards the peer that goes with it. */
+void lost_source_fill(const struct core *core, const struct peer *peer, const struct volume *vol,
+		      struct pkt_uuids *out);
+uint64_t lost_source_reference(const struct core *core, const struct peer *peer,
+			       const struct volume *vol);
+/* The peer has told its generation. */
+void lost_source_judge(struct core *core, struct peer *peer, struct volume *vol);
+void lost_source_run(struct core *core, struct volume *vol);
 /* The peer has gone on from what this node has: our disk is Outdated, and follows. */
 void uuid_follow_if_behind(struct core *core, struct volume *vol, struct peer *peer);
 /* 1.6 triggers, STABLE changes, exposed uuid; called by state_effects. */

@@ -81,6 +81,7 @@ struct peer_device {
 	struct pkt_uuids uuids;     /* as received */
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
+	bool lacks_lost;            /* lost_source.c: what that source had */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
 	uint64_t moved_from;        /* what it was before, while a transaction ran; 0 = not so */
 	/* what we last sent: the peer decides with this
@@ -167,6 +168,14 @@ enum volume_phase { VOL_DETACHED, VOL_ATTACHING, VOL_ATTACHED, VOL_DETACHING };
 
 #define LOST_UUIDS_MAX 4
 
+/* lost_source.c: the newer generation of the two that an Inconsistent disk is between. */
+struct lost_source {
+	bool known;
+	bool is_new;            /* peers that are connected have not been judged by it */
+	uint8_t node;
+	struct pkt_uuids uuids; /* as that node has told */
+};
+
 struct volume {
 	uint8_t v;
 	uint16_t vnr;
@@ -225,6 +234,7 @@ struct volume {
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
 	bool lagged;                /* behind a lost Primary of protocol A or B */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
+	struct lost_source lost_source;
 	/* resync*.c */
 	struct rs_volume rs;
 	/* statistics */

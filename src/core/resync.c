@@ -532,6 +532,7 @@ void resync_run(struct core *core)
 		if (!vol_has_md(vol))
 			continue;
 		uuid_settle_crash(core, vol);
+		lost_source_run(core, vol);
 		FOR_EACH_PEER(core, peer) {
 			struct peer_device *pd = &peer->pd[vol->v];
 			enum repl_state repl = repl_of(core, pd);

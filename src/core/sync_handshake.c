@@ -88,7 +88,7 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 		       (pd->uuids_valid && uuid_was_lost(vol, pd->uuids.current));
 	uuid_fill(core, peer, vol, 0, 0, &own);
 	return vol->bump_seq || pd->sent.current != own.current ||
-	       pd->sent_bitmap != vol->md.peers[pd->p].bitmap_uuid ||
+	       pd->sent_bitmap != lost_source_reference(core, peer, vol) ||
 	       (pd->sent.flags ^ own.flags) & ~UUID_FLAG_INCONSISTENT;
 }
 
@@ -341,7 +341,7 @@ static void input_now(const struct core *core, const struct peer *peer, const st
 	memset(in, 0, sizeof(*in));
 	uuid_fill(core, peer, vol, 0, 0, &own);
 	fill_me(core, peer, vol, &own, &in->me);
-	in->me.bitmap[peer->id] = vol->md.peers[peer->id].bitmap_uuid;
+	in->me.bitmap[peer->id] = lost_source_reference(core, peer, vol);
 	fill_peer(core, peer, &peer->pd[vol->v], false, &in->peer);
 	input_options(peer, true, in);
 	if (peer_is_drbd8(peer))
@@ -376,6 +376,15 @@ bool sync_leads(const struct core *core, const struct peer *peer, const struct v
 bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	return strategy_is_target(compare_now(core, peer, vol));
+}
+
+bool sync_lacks_told(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	struct sync_input in;
+
+	input_now(core, peer, vol, &in);
+	return !uuid_eq(in.me.current, in.peer.current) &&
+	       strategy_is_source(uuid_compare(&in).strategy);
 }
 
 bool sync_is_older(const struct core *core, const struct peer *peer, const struct volume *vol)
@@ -462,19 +471,30 @@ void sync_verdict_apply(struct core *core, struct peer *peer, struct volume *vol
 
 /* ---- outside of a connect ---- */
 
-/* No resync is due: what the peer has is what we have. */
+/* The peer has some of what we lack, and is no source; nor will a Primary give it to us. */
+static bool is_outdated_by(const struct core *core, const struct peer_device *pd,
+			   const struct volume *vol)
+{
+	return pd->verdict.behind == SYNC_BEHIND_ME && core->st.role != ROLE_PRIMARY &&
+	       disk_of(core, vol) > DISK_OUTDATED && state_is_stable(core, &core->st) &&
+	       pd->uuids.flags & UUID_FLAG_STABLE;
+}
+
+/* No resync is due: what the peer has is what we have, or no source of it. */
 static void settle_disk(struct core *core, struct peer_device *pd, const struct volume *vol)
 {
 	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
-	struct state *next;
-
 	/* Without a difference between the generations:
 	 * a third node may have to settle one first. */
-	if (pd->verdict.strategy != SYNC_NONE || disk != DISK_OUTDATED || pdsk < DISK_CONSISTENT ||
-	    pdsk == DISK_UNKNOWN || !uuid_eq(pd->uuids.current, vol->md.current_uuid))
+	bool equal = pd->verdict.strategy == SYNC_NONE && disk == DISK_OUTDATED &&
+		     pdsk >= DISK_CONSISTENT && pdsk != DISK_UNKNOWN &&
+		     uuid_eq(pd->uuids.current, vol->md.current_uuid);
+	struct state *next;
+
+	if (!equal && !is_outdated_by(core, pd, vol))
 		return;
 	next = state_begin(core);
-	next->vol[vol->v].disk = pdsk;
+	next->vol[vol->v].disk = equal ? pdsk : DISK_OUTDATED;
 	state_end(core, STATE_HARD);
 }
 

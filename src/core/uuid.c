@@ -685,6 +685,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		    disk_of(core, vol) <= DISK_FAILED)
 			uuid_tell_exposed(core, vol);
 		take_back_exposed(core, vol);
+		lost_source_state_changed(core, old, vol);
 		uuid_update_exposed(core, vol);
 		tell_stable(core, vol);
 		tell_in_sync(core, old, vol);

@@ -427,6 +427,7 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		return;
 	}
 	note_nodes(core, vol, &pd->uuids);
+	lost_source_judge(core, peer, vol);
 	if (peer_connected(core, peer) && repl_of(core, pd) >= REPL_ESTABLISHED)
 		uuids_while_connected(core, vol, peer, before);
 	core_work(core, WORK_SYNC);

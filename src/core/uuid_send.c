@@ -172,6 +172,7 @@ void uuid_fill(const struct core *core, const struct peer *peer, const struct vo
 		out->node_mask = cluster_weak_nodes(core, vol->v);
 	fill_bitmap_uuids(core, vol, out);
 	memcpy(out->history, vol->md.history, sizeof(out->history));
+	lost_source_fill(core, peer, vol, out);
 }
 
 static void send_uuids(struct core *core, struct peer *peer, unsigned v, uint64_t flags,
@@ -184,7 +185,7 @@ static void send_uuids(struct core *core, struct peer *peer, unsigned v, uint64_
 	uuids = core_scratch(core, sizeof(*uuids));
 	uuid_fill(core, peer, vol, flags, node_mask, uuids);
 	peer->pd[v].sent = *uuids;
-	peer->pd[v].sent_bitmap = vol->md.peers[peer->id].bitmap_uuid;
+	peer->pd[v].sent_bitmap = lost_source_reference(core, peer, vol);
 	peer->pd[v].sent_valid = true;
 	pkt.u.uuids = uuids;
 	core_send(core, peer, STREAM_DATA, &pkt);

@@ -450,6 +450,91 @@ static void promotion_race(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B loses its source A in the middle of a resync, or A its disk, and meets C, which was parted from
+ * A before A was Primary with the last generation: C lacks what A has answered, and B knows of it.
+ */
+static void lose_source(struct world *w, bool disk_only)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_kill_noticed(w, B, A);
+	sc_write_scattered(w, 0, 50);
+	sc_close(w);
+	sc_part(w, A, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 20 * NS_SEC);
+	sc_start(w, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_write(w, 2);
+	if (disk_only) {
+		sc_close(w);
+		sc_detach_forced(w, A);
+		sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	} else {
+		sc_kill_noticed(w, A, B);
+	}
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	sc_wait(w, 3000);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_INCONSISTENT, "B waits for A");
+	sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_OUTDATED, "C knows that it is old");
+}
+
+/* Neither is good before A is back. */
+static void source_lost_in_resync(struct world *w)
+{
+	lose_source(w, false);
+	sc_join(w, A, C);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+static void source_disk_lost_in_resync(struct world *w)
+{
+	lose_source(w, true);
+	sc_join(w, A, C);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+/* Two targets lose it, and meet only then: neither is behind the other. */
+static void source_lost_by_two(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_kill_noticed(w, B, A);
+	sc_kill_noticed(w, C, A);
+	sc_write_scattered(w, 0, 50);
+	sc_unplug(w, B, C);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 20 * NS_SEC);
+	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, 20 * NS_SEC);
+	sc_start(w, B);
+	sc_start(w, C);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_kill_noticed(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	sc_wait(w, 3000);
+	sc_expect(w, status_peer(node_status(w, B), C)->conn == CONN_CONNECTED, "they stay so");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* A is gone for good: an operator decides for C, and B follows. */
+static void source_lost_for_good(struct world *w)
+{
+	lose_source(w, false);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, SS_SUCCESS);
+	sc_wait_reunited(w, B, C);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+}
+
 const struct scenario scenarios_generations[] = {
 	{ "1-crash-anywhere", crash_anywhere },
 	{ "2-survivors-reconcile", survivors_reconcile },
@@ -471,5 +556,9 @@ const struct scenario scenarios_generations[] = {
 	{ "target-of-a-generation-on-no-disk", target_of_a_generation_on_no_disk },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
+	{ "source-lost-in-resync", source_lost_in_resync },
+	{ "source-disk-lost-in-resync", source_disk_lost_in_resync },
+	{ "source-lost-by-two", source_lost_by_two },
+	{ "source-lost-for-good", source_lost_for_good },
 	{ NULL, NULL },
 };
