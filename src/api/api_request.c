@@ -44,6 +44,8 @@ static const struct command_row {
 	{ "resume-io", VERB_CORE, CMD_RESUME_IO, 0 },
 	{ "invalidate", VERB_CORE, CMD_INVALIDATE, HAS_VOLUME | HAS_KEEP },
 	{ "invalidate-remote", VERB_CORE, CMD_INVALIDATE_REMOTE, HAS_VOLUME | HAS_PEER | HAS_KEEP },
+	{ "pause-sync", VERB_CORE, CMD_PAUSE_SYNC, HAS_VOLUME | HAS_PEER },
+	{ "resume-sync", VERB_CORE, CMD_RESUME_SYNC, HAS_VOLUME | HAS_PEER },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
 	{ "resize", VERB_CORE, CMD_RESIZE, HAS_VOLUME | HAS_SIZE },
 	{ "forget-peer", VERB_CORE, CMD_FORGET_PEER, HAS_NODE },

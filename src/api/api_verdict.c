@@ -201,6 +201,18 @@ static bool find_degraded(const struct resource_status *s, struct api_verdict *o
 	return find_difference(s, out);
 }
 
+/* "" = it runs. */
+static const char *pause_text(const struct status_peer_device *d)
+{
+	if (d->repl != REPL_PAUSED_SYNC_S && d->repl != REPL_PAUSED_SYNC_T)
+		return "";
+	if (d->susp_user)
+		return ", paused here ('drbdctl resume-sync')";
+	if (d->susp_peer)
+		return ", paused there";
+	return ", waits for another resync";
+}
+
 static bool find_syncing(const struct resource_status *s, struct api_verdict *out)
 {
 	struct status_resync sum = { 0 };
@@ -217,8 +229,9 @@ static bool find_syncing(const struct resource_status *s, struct api_verdict *ou
 				continue;
 			if (!sum.running)
 				(void)str_format(out->reason, sizeof(out->reason),
-						 "volume %u %s %s", d->vnr, from ? "from" : "to",
-						 s->peers[i].name);
+						 "volume %u %s %s%s", d->vnr,
+						 from ? "from" : "to", s->peers[i].name,
+						 pause_text(d));
 			sum.running = true;
 			sum.total_bits += d->resync.total_bits;
 			sum.left_bits += d->resync.left_bits;

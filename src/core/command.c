@@ -134,6 +134,9 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 	case CMD_INVALIDATE:
 	case CMD_INVALIDATE_REMOTE:
 		return command_invalidate(core, ev);
+	case CMD_PAUSE_SYNC:
+	case CMD_RESUME_SYNC:
+		return command_pause(core, ev);
 	case CMD_VERIFY:
 		return command_verify(core, ev);
 	case CMD_NEW_CURRENT_UUID:

@@ -52,6 +52,9 @@ enum command_progress command_resize(struct core *core, const struct ev_command 
 /* command_forget.c */
 enum command_progress command_forget_peer(struct core *core, const struct ev_command *ev);
 
+/* command_resync.c */
+enum command_progress command_pause(struct core *core, const struct ev_command *ev);
+
 /* command_net.c */
 enum command_progress command_connect(struct core *core, const struct ev_command *ev);
 enum command_progress command_disconnect(struct core *core, const struct ev_command *ev);

@@ -247,6 +247,8 @@ enum core_command {
 	CMD_SECONDARY,           /* force */
 	CMD_INVALIDATE,          /* vnr, keep_bitmap: the local copy */
 	CMD_INVALIDATE_REMOTE,   /* vnr, peer, keep_bitmap */
+	CMD_PAUSE_SYNC,          /* vnr, peer: no resync with it, until */
+	CMD_RESUME_SYNC,         /* vnr, peer; or the resource goes down */
 	/* vnr, peer, start_sector, stop_sector; or abort: ends the one that runs */
 	CMD_VERIFY,
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */

@@ -495,6 +495,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 		spd->untrusted = false;
 		spd->quorate = pd->state_word & SW_QUORUM;
 		spd->held = pd->state_word & SW_SUSP;
+		spd->susp_peer = pd->state_word & (SW_AFTER_ISP | SW_USER_ISP);
 		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
 		outdate_who_is_behind(peer, next, vol->v);
 	}

@@ -132,7 +132,7 @@ void state_choose_sync_source(struct core *core)
 		FOR_EACH_PEER(core, peer) {
 			const struct state_peer_device *pd = &core->st.pd[peer->id][vol->v];
 
-			if (pd->repl == REPL_PAUSED_SYNC_T && pd->susp_other)
+			if (pd->repl == REPL_PAUSED_SYNC_T)
 				paused = true;
 			if (pd->repl == REPL_SYNC_TARGET ||
 			    resync_active(core, &peer->pd[vol->v]))

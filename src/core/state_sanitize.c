@@ -154,12 +154,14 @@ static void sanitize_targets(struct core *core, const struct state *old, struct 
 	chosen = choose_source(core, old, next, vol);
 	FOR_EACH_PEER(core, peer) {
 		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+		bool is_chosen = peer->id == chosen;
 
 		pd->susp_other = false;
 		if (!is_target(pd->repl))
 			continue;
-		pd->repl = peer->id == chosen ? REPL_SYNC_TARGET : REPL_PAUSED_SYNC_T;
-		pd->susp_other = peer->id != chosen;
+		pd->repl = is_chosen ? REPL_SYNC_TARGET : REPL_PAUSED_SYNC_T;
+		/* Each of the paused ones says why. */
+		pd->susp_other = !is_chosen && (chosen >= 0 || !(pd->susp_user || pd->susp_peer));
 	}
 }
 

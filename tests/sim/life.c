@@ -55,6 +55,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->room_sectors = p->device_sectors;
 	if (p->nodes > 2 && prng_chance(rng, 2, 5))
 		draw_quorum(p, rng);
+	p->meddles = prng_chance(rng, 1, 3);
 	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
 	do {
 		p->fault_mask = (unsigned)prng_below(rng, 1U << FAULT_KINDS);
@@ -278,6 +279,7 @@ static void faulted_phase(struct world *w)
 	world_at(w, NS_SEC, check_event, 0, 0);
 	verify_at_random(w);
 	operator_suspends(w);
+	resync_meddle_at_random(w);
 	resize_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
@@ -315,6 +317,7 @@ static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
 	fault_heal(w);
+	resync_heal(w);
 	resize_heal(w);
 	operator_start(w);
 	w->rival.stop = true;

@@ -223,6 +223,76 @@ static void attached_beside_target(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A resync paused by its target, by its source, or by both: nothing travels, writes still go to
+ * both, and what the pause has left is fetched afterwards. The flag outlives a connection.
+ */
+static void paused(struct world *w, bool by_target, bool by_source)
+{
+	struct ev_command pause = { .cmd = CMD_PAUSE_SYNC, .vnr = SIM_VNR, .peer = A };
+	uint64_t before;
+
+	sc_begin(w, 2);
+	if (by_target)
+		sc_command(w, B, pause, SS_SUCCESS);
+	pause.peer = B;
+	if (by_source)
+		sc_command(w, A, pause, SS_SUCCESS);
+	sc_make_difference(w, 50);
+	before = sc_received(w, B, A);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_PAUSED_SYNC_S);
+	sc_wait_repl(w, B, A, REPL_PAUSED_SYNC_T);
+	/* Inside and outside of what is marked. */
+	sc_write(w, 3 + 7 * 5);
+	sc_write(w, 1000);
+	sc_wait(w, 5000);
+	sc_expect(w, sc_received(w, B, A) == before + 2 * BM_BLOCK_SECTORS, "nothing but writes");
+	pause.cmd = CMD_RESUME_SYNC;
+	if (by_source)
+		sc_command(w, A, pause, SS_SUCCESS);
+	if (by_source && by_target) {
+		sc_wait(w, 2000);
+		sc_wait_repl(w, A, B, REPL_PAUSED_SYNC_S);
+	}
+	pause.peer = A;
+	if (by_target)
+		sc_command(w, B, pause, SS_SUCCESS);
+	life_expect_converged(w);
+	no_full_sync(w, 60);
+}
+
+static void paused_by_target(struct world *w)
+{
+	paused(w, true, false);
+}
+
+static void paused_by_source(struct world *w)
+{
+	paused(w, false, true);
+}
+
+static void paused_by_both(struct world *w)
+{
+	paused(w, true, true);
+}
+
+/* Of two sources one is paused: the other one serves, and it is enough. */
+static void paused_other_source(struct world *w)
+{
+	struct ev_command pause = { .cmd = CMD_PAUSE_SYNC, .vnr = SIM_VNR, .peer = B };
+
+	sc_begin(w, 3);
+	sc_leave_behind(w, 50);
+	sc_close(w);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 2 * NS_SEC);
+	sc_begin_resync(w, B, C);
+	sc_command(w, C, pause, SS_SUCCESS);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+	no_full_sync_of(w, C, 60);
+}
+
 static bool all_up_to_date(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
@@ -455,6 +525,10 @@ const struct scenario scenarios_resync[] = {
 	{ "return-primary-cut-off", return_primary_cut_off },
 	{ "write-during-resync", write_during_resync },
 	{ "write-during-exchange", write_during_exchange },
+	{ "paused-by-target", paused_by_target },
+	{ "paused-by-source", paused_by_source },
+	{ "paused-by-both", paused_by_both },
+	{ "paused-other-source", paused_other_source },
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },

@@ -54,6 +54,7 @@ struct sim_params {
 	bool csums, csums_after_crash_only;
 	bool pass_on; /* on-io-error */
 	bool verifies;
+	bool meddles;             /* resyncs are paused, and asked for */
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
 	unsigned qd;              /* application queue depth */
 	uint64_t think_ns;
@@ -591,6 +592,11 @@ uint64_t resize_app_sectors(const struct world *w);
 void verify_at_random(struct world *w);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
 void verify_phase(struct world *w);
+
+/* Operators pause, resume and ask for resyncs as long as there are faults. */
+void resync_meddle_at_random(struct world *w);
+/* Nothing stays paused. */
+void resync_heal(struct world *w);
 
 /* From now on somebody looks after detached disks,
  * and where lineages may fork after split brains. */

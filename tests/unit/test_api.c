@@ -325,6 +325,12 @@ Test(api, verdicts)
 	judge(&s, VERDICT_SYNCING, "volume 0 to beta");
 	s.peers[0].conn = CONN_CONNECTING;
 	judge(&s, VERDICT_SYNCING, "volume 0 to beta");
+	s.peers[1].devices[0].repl = REPL_PAUSED_SYNC_T;
+	judge(&s, VERDICT_SYNCING, "volume 0 from beta, waits for another resync");
+	s.peers[1].devices[0].susp_peer = true;
+	judge(&s, VERDICT_SYNCING, "volume 0 from beta, paused there");
+	s.peers[1].devices[0].susp_user = true;
+	judge(&s, VERDICT_SYNCING, "volume 0 from beta, paused here ('drbdctl resume-sync')");
 
 	fill(&s);
 	s.peers[0].conn = CONN_CONNECTING;

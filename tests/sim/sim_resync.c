@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operators who meddle with resyncs as long as there are faults: pause, resume, invalidate. */
+#include "sim.h"
+
+/* A life has time for full resyncs of small devices only. */
+#define FULL_SECTORS_MAX (UINT64_C(16) << 11)
+
+static void meddle(struct world *w, unsigned node, unsigned peer)
+{
+	struct ev_command cmd = { .vnr = SIM_VNR, .peer = (uint8_t)peer };
+
+	switch (prng_below(&w->rng, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		cmd.cmd = CMD_PAUSE_SYNC;
+		break;
+	case 3:
+		cmd.cmd = CMD_INVALIDATE;
+		break;
+	case 4:
+		cmd.cmd = CMD_INVALIDATE_REMOTE;
+		break;
+	default:
+		cmd.cmd = CMD_RESUME_SYNC;
+		break;
+	}
+	cmd.keep_bitmap = w->params.device_sectors > FULL_SECTORS_MAX || prng_chance(&w->rng, 1, 2);
+	node_command(w, node, cmd, NULL, 0);
+}
+
+static void meddle_event(struct world *w, uint64_t a, uint64_t b)
+{
+	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
+	unsigned peer = (node + 1 + (unsigned)prng_below(&w->rng, w->node_count - 1)) %
+			w->node_count;
+
+	(void)a;
+	(void)b;
+	if (!w->faults_on)
+		return;
+	if (w->nodes[node].up)
+		meddle(w, node, peer);
+	world_at(w, prng_exp(&w->rng, 3 * NS_SEC), meddle_event, 0, 0);
+}
+
+void resync_meddle_at_random(struct world *w)
+{
+	if (w->params.meddles)
+		world_at(w, prng_exp(&w->rng, 3 * NS_SEC), meddle_event, 0, 0);
+}
+
+void resync_heal(struct world *w)
+{
+	for (unsigned n = 0; n < w->node_count; n++) {
+		for (unsigned p = 0; p < w->node_count; p++) {
+			struct ev_command cmd = { .cmd = CMD_RESUME_SYNC, .vnr = SIM_VNR,
+						  .peer = (uint8_t)p };
+
+			if (p != n && w->nodes[n].up)
+				node_command(w, n, cmd, NULL, 0);
+		}
+	}
+}
