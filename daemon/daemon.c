@@ -292,6 +292,7 @@ static int start_shard(struct daemon *d, struct err *err)
 		.replies = &d->replies,
 		.disk_threads = d->options.arbiter ? 1 : d->conf->conf->disk_threads,
 		.voter = d->options.arbiter,
+		.parallel_resyncs = d->conf->conf->parallel_resyncs,
 		.trace_wire = d->options.trace_wire,
 	};
 

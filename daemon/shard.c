@@ -164,6 +164,8 @@ static bool turn(struct shard *shard)
 	disk_port_flush(shard->port);
 	more_inline = shard_disk_run_inline(shard);
 	run_deadlines(shard);
+	if (shard->resyncs_changed)
+		shard_resync_order(shard);
 	/* What is freed after this is freed by an event. */
 	net_resume(shard->net);
 	if (net_has_output(shard->net))
@@ -171,8 +173,8 @@ static bool turn(struct shard *shard)
 	disk_port_flush(shard->port);
 	shard_bury_resources(shard);
 	arm_deadline(shard, earliest_deadline(shard));
-	return more_inline || net_has_output(shard->net) || fuse_pump_wants_run(shard) ||
-	       !list_empty(&shard->inline_jobs);
+	return more_inline || shard->resyncs_changed || net_has_output(shard->net) ||
+	       fuse_pump_wants_run(shard) || !list_empty(&shard->inline_jobs);
 }
 
 static void *shard_main(void *arg)

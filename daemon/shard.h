@@ -25,6 +25,7 @@ struct shard_conf {
 	struct inbox *replies;      /* of the control thread */
 	unsigned disk_threads;
 	bool voter;                 /* its resources have no disk and no application here */
+	unsigned parallel_resyncs;  /* 0 = any number */
 	bool trace_wire;
 };
 

@@ -110,6 +110,7 @@ void shard_exec(struct resource *res, struct core_action *action)
 		break;
 	case AC_NOTIFY:
 		res->notify = true;
+		res->shard->resyncs_changed = true;
 		break;
 	default:
 		exec_disk(res, action);

@@ -56,6 +56,8 @@ struct volume {
 	unsigned jobs;                /* data and metadata jobs under way */
 	struct list saves;            /* struct save_work under way: save.c */
 	struct disk_lane meta_lane;
+	char resync_after[VOLUME_REF_MAX]; /* "RES/VOL", "" = none */
+	bool resync_dependency, resync_parallel; /* as last told to the core */
 	uint64_t size_sectors;        /* AC_SIZE */
 	bool readable, writable, local_reads;
 	uint64_t direct_read_sectors; /* that the core was not asked for */
@@ -138,7 +140,8 @@ struct shard {
 	struct disk_pool *disks;
 	struct disk_port *port;
 	struct net *net;
-	struct list resources;
+	struct list resources;        /* in byte order of their names */
+	bool resyncs_changed;         /* maybe; shard_resync_order() is due */
 	struct list inline_jobs;
 	uint64_t inline_bytes;        /* of the reads and writes among them */
 	atomic_uint_fast64_t jobs_ended; /* written by the shard's thread, read by any */
@@ -214,6 +217,10 @@ void shard_publish_gone(struct resource *res);
 void shard_publish_due(struct shard *shard);
 /* After a step: publishes now what changed after a quiet time, else within the interval. */
 void shard_publish_step(struct resource *res);
+
+/* shard_resync.c */
+/* Tells the cores which volumes may resync now. */
+void shard_resync_order(struct shard *shard);
 
 /* crypto.c */
 extern const struct core_crypto crypto_openssl;

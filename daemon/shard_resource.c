@@ -189,6 +189,7 @@ static void core_changed(void *ctx, const struct state_change *change)
 static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
 			const struct conf_node_volume *conf)
 {
+	memcpy(vol->resync_after, conf->options.resync_after, sizeof(vol->resync_after));
 	vol->res = res;
 	vol->vnr = vnr;
 	vol->has_disk = conf->disk[0] != '\0';
@@ -341,6 +342,17 @@ static void attach_and_connect(struct resource *res, struct shard_reply *reply, 
 	gather_done(g);
 }
 
+static void insert(struct shard *shard, struct resource *res)
+{
+	struct list *it = shard->resources.next;
+
+	while (it != &shard->resources &&
+	       strcmp(LIST_ENTRY(it, struct resource, link)->name, res->name) < 0)
+		it = it->next;
+	list_push_back(it, &res->link);
+	shard->resyncs_changed = true;
+}
+
 static void run_up(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
@@ -364,7 +376,7 @@ static void run_up(struct inbox_msg *msg)
 		goto out;
 	}
 	res->incarnation = ++shard->incarnations;
-	list_push_back(&shard->resources, &res->link);
+	insert(shard, res);
 	for (unsigned i = 0; i < res->volume_count; i++)
 		file_bind(&res->volumes[i]);
 	attach_and_connect(res, m->reply, false);
@@ -506,6 +518,7 @@ void shard_bury_resources(struct shard *shard)
 			ASSERT(res->volumes[i].jobs == 0);
 		drop_connections(res);
 		list_del(&res->link);
+		shard->resyncs_changed = true;
 		shard_publish_gone(res);
 		resource_free(res);
 		shard_reply_post(shard, reply);
@@ -609,6 +622,9 @@ static void run_configure(struct inbox_msg *msg)
 			net_conn_configure(res->by_node[m->options->peers[i].node_id]->conn,
 					   &m->conns[i]);
 		resource_step(res, &ev);
+		for (unsigned v = 0; v < res->volume_count; v++)
+			memcpy(res->volumes[v].resync_after,
+			       m->options->volumes[v].disk.resync_after, VOLUME_REF_MAX);
 		attach_and_connect(res, m->reply, true);
 	}
 	free(m->conns);

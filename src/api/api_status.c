@@ -48,6 +48,8 @@ static json_t *resync_suspended(const struct status_peer_device *d)
 		(void)str_append(text, sizeof(text), "%speer", text[0] ? "," : "");
 	if (d->susp_dependency)
 		(void)str_append(text, sizeof(text), "%sdependency", text[0] ? "," : "");
+	if (d->susp_parallel)
+		(void)str_append(text, sizeof(text), "%smax-parallel", text[0] ? "," : "");
 	return json_string(text[0] ? text : "no");
 }
 

@@ -424,10 +424,15 @@ static const struct row paused_here = {
 	true
 };
 static const struct row paused_there = {
-	"the resync is paused by command on $P", WHY_PEER, "drbdctl resume-sync $R:$S/$V", true
+	"$P keeps the resync back, by 'pause-sync' or because another one comes first there",
+	WHY_PEER, "drbdctl why $R:$S/$V", true
 };
 static const struct row paused_for_another = {
-	"the resync waits for another one to end", WHY_NOBODY, "drbdctl wait-sync $R", true
+	"the resync waits for another one to end", WHY_NOBODY, "drbdctl status $R --watch", true
+};
+static const struct row paused_for_a_turn = {
+	"as many resyncs as may (max-parallel-resyncs) run on this node", WHY_NOBODY,
+	"drbdctl status --watch", true
 };
 
 /* At Established, by the disk of the peer. */
@@ -472,6 +477,15 @@ static const struct row *established_row(const struct view *v)
 	return &pdsk_rows[d->peer_disk];
 }
 
+static const struct row *paused_row(const struct status_peer_device *d)
+{
+	if (d->susp_user)
+		return &paused_here;
+	if (d->susp_peer)
+		return &paused_there;
+	return d->susp_parallel && !d->susp_dependency ? &paused_for_a_turn : &paused_for_another;
+}
+
 static const struct row *device_row(const struct view *v)
 {
 	const struct status_peer_device *d = v->device;
@@ -481,8 +495,7 @@ static const struct row *device_row(const struct view *v)
 	switch (d->repl) {
 	case REPL_PAUSED_SYNC_S:
 	case REPL_PAUSED_SYNC_T:
-		return d->susp_user ? &paused_here : d->susp_peer ? &paused_there :
-								    &paused_for_another;
+		return paused_row(d);
 	case REPL_ESTABLISHED:
 	case REPL_VERIFY_S:
 	case REPL_VERIFY_T:

@@ -116,7 +116,7 @@ static void value_text(enum change_what what, unsigned value, char out[64])
 {
 	static const char *const suspended[] = { "user", "no-data", "generation",
 						 "quorum" };
-	static const char *const paused[] = { "user", "peer", "dependency" };
+	static const char *const paused[] = { "user", "peer", "dependency", "max-parallel" };
 
 	switch (what) {
 	case CHANGE_ROLE:
@@ -154,6 +154,7 @@ static const char *cause_word(enum change_cause cause)
 		[CAUSE_DISK] = "disk",
 		[CAUSE_TIMER] = "timer",
 		[CAUSE_TWOPC] = "two-phase-commit",
+		[CAUSE_RESYNCS] = "resyncs",
 		[CAUSE_REQUEST] = "request",
 	};
 
@@ -186,6 +187,9 @@ static void by_text(const struct names *n, const struct state_change *c, char *o
 		return;
 	case CAUSE_TWOPC:
 		(void)str_format(out, bytes, "two-phase commit of %s", node);
+		return;
+	case CAUSE_RESYNCS:
+		(void)str_copy(out, bytes, "resyncs of other resources");
 		return;
 	case CAUSE_REQUEST:
 		(void)str_copy(out, bytes, "I/O");

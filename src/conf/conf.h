@@ -22,6 +22,8 @@
 #define CONF_CONTROL_USERS_MAX 32
 #define CONF_DISK_THREADS_DEFAULT 8
 #define CONF_DISK_THREADS_MAX 64
+#define CONF_PARALLEL_RESYNCS_DEFAULT 8
+#define CONF_PARALLEL_RESYNCS_MAX 1000
 #define CONF_MESSAGES_MAX 64
 #define CONF_FINGERPRINT_BYTES 32U /* SHA-256 of a public key (SPKI) */
 
@@ -123,6 +125,7 @@ struct conf {
 	char control_socket[CONF_PATH_MAX];
 	char log[CONF_PATH_MAX];    /* "stderr", "syslog" or an absolute path */
 	unsigned disk_threads;      /* 1..CONF_DISK_THREADS_MAX */
+	unsigned parallel_resyncs;  /* max-parallel-resyncs; 0 = any number */
 	unsigned control_user_count; /* security.allowed-control-users */
 	uid_t control_users[CONF_CONTROL_USERS_MAX];
 	char secret_file[CONF_PATH_MAX]; /* security.secret-file */
@@ -185,6 +188,9 @@ const struct conf_node_volume *conf_volume_find(const struct conf_resource *res,
 						const struct conf_node *node, unsigned vnr);
 /* In any volume. */
 bool conf_node_has_disk(const struct conf_resource *res, const struct conf_node *node);
+
+/* Takes "RES/VOL" apart; false: it is none. */
+bool conf_volume_ref(const char *ref, char name[NAME_MAX_BYTES], uint16_t *vnr);
 
 /* Everything of core_conf except crypto, log and test switches, which are zeroed. Equal
  * configurations give equal memory. -ENOENT when the node is not part of the resource. */

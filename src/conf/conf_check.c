@@ -232,6 +232,79 @@ static void connection_check(const struct conf *conf, const struct conf_resource
 				 "than ping-int", res->name, a, b);
 }
 
+/* ---- resync-after ---- */
+
+/* A volume, by its place in the resource. */
+struct volume_at {
+	const struct conf_resource *res;
+	unsigned v;
+};
+
+/* What it comes after on that node; false: nothing, or there is no such volume. */
+static bool volume_before(const struct conf *conf, const struct volume_at *at, const char *node,
+			  struct volume_at *out)
+{
+	const struct conf_node *n = conf_node_find(at->res, node);
+	char name[NAME_MAX_BYTES];
+	uint16_t vnr;
+
+	if (!n || !conf_volume_ref(n->volumes[at->v].options.resync_after, name, &vnr))
+		return false;
+	out->res = conf_resource_find(conf, name);
+	for (out->v = 0; out->res && out->v < out->res->volume_count; out->v++) {
+		if (out->res->vnr[out->v] == vnr)
+			return true;
+	}
+	return false;
+}
+
+/* Told at one of its volumes, the one that stands first in memory. */
+static void circle_check(const struct conf *conf, const struct volume_at *first,
+			 const struct conf_node *node, struct conf_messages *m)
+{
+	unsigned steps = conf->resource_count * VOLUMES_MAX;
+	struct volume_at at = *first, next;
+	char chain[ERR_TEXT_MAX / 2];
+
+	(void)str_format(chain, sizeof(chain), "%s/%u", at.res->name, at.res->vnr[at.v]);
+	while (steps-- && volume_before(conf, &at, node->name, &next)) {
+		(void)str_append(chain, sizeof(chain), " after %s/%u", next.res->name,
+				 next.res->vnr[next.v]);
+		if (next.res == first->res && next.v == first->v) {
+			conf_message_add(m, false, first->res->file,
+					 node->volumes[first->v].line,
+					 "resource '%s', node '%s', volume %u: resync-after goes "
+					 "in a circle, none would ever begin: %s; take it away "
+					 "from one of them",
+					 first->res->name, node->name, first->res->vnr[first->v],
+					 chain);
+			return;
+		}
+		if (next.res < first->res || (next.res == first->res && next.v < first->v))
+			return;
+		at = next;
+	}
+}
+
+static void resync_after_check(const struct conf *conf, const struct conf_resource *res,
+			       const struct conf_node *node, struct conf_messages *m)
+{
+	for (unsigned v = 0; v < res->volume_count; v++) {
+		const struct conf_node_volume *volume = &node->volumes[v];
+		struct volume_at at = { res, v }, before;
+
+		if (!volume->options.resync_after[0])
+			continue;
+		if (volume_before(conf, &at, node->name, &before))
+			circle_check(conf, &at, node, m);
+		else
+			conf_message_add(m, false, res->file, volume->line,
+					 "resource '%s', node '%s', volume %u: resync-after: there "
+					 "is no volume '%s'", res->name, node->name, res->vnr[v],
+					 volume->options.resync_after);
+	}
+}
+
 /* ---- all of it ---- */
 
 static void name_unique(const struct conf *conf, unsigned r, struct conf_messages *m)
@@ -259,8 +332,10 @@ void conf_model_check(const struct conf *conf, struct conf_messages *m)
 		const struct conf_resource *res = &conf->resources[r];
 
 		name_unique(conf, r, m);
-		for (unsigned i = 0; i < res->node_count; i++)
+		for (unsigned i = 0; i < res->node_count; i++) {
 			stores_check(conf, r, &res->nodes[i], same_name, m);
+			resync_after_check(conf, res, &res->nodes[i], m);
+		}
 		for (unsigned i = 0; i < res->connection_count; i++)
 			connection_check(conf, res, &res->connections[i], &authenticated, m);
 	}

@@ -33,18 +33,17 @@ void conf_text_take(struct conf_loader *l, const config_setting_t *group, const 
 		conf_error_at(l, s, "%s: longer than %zu bytes", key, bytes - 1);
 }
 
-static void take_disk_threads(struct conf_loader *l)
+static void take_count(struct conf_loader *l, const char *key, int min, int max, unsigned *out)
 {
-	const config_setting_t *s = conf_member(l->node, "disk-threads", KEY_INT);
+	const config_setting_t *s = conf_member(l->node, key, KEY_INT);
 	long long count = s ? config_setting_get_int64(s) : 0;
 
 	if (!s)
 		return;
-	if (count < 1 || count > CONF_DISK_THREADS_MAX)
-		conf_error_at(l, s, "disk-threads: %lld is out of range [1..%d]", count,
-			      CONF_DISK_THREADS_MAX);
+	if (count < min || count > max)
+		conf_error_at(l, s, "%s: %lld is out of range [%d..%d]", key, count, min, max);
 	else
-		l->conf->disk_threads = (unsigned)count;
+		*out = (unsigned)count;
 }
 
 static void node_take(struct conf_loader *l)
@@ -54,6 +53,7 @@ static void node_take(struct conf_loader *l)
 		{ "control-socket", KEY_TEXT, false },
 		{ "log", KEY_TEXT, false },
 		{ "disk-threads", KEY_INT, false },
+		{ "max-parallel-resyncs", KEY_INT, false },
 	};
 	struct conf *c = l->conf;
 	const char *name = conf_text(l->node, "name");
@@ -73,7 +73,8 @@ static void node_take(struct conf_loader *l)
 			      "log: must be \"stderr\", \"syslog\" or an absolute path");
 	else
 		conf_text_take(l, l->node, "log", false, c->log, sizeof(c->log));
-	take_disk_threads(l);
+	take_count(l, "disk-threads", 1, CONF_DISK_THREADS_MAX, &c->disk_threads);
+	take_count(l, "max-parallel-resyncs", 0, CONF_PARALLEL_RESYNCS_MAX, &c->parallel_resyncs);
 }
 
 /* A user by name, else by number: an array holds either texts or numbers. */
@@ -221,6 +222,7 @@ struct conf *conf_load(const char *path, struct conf_messages *messages)
 	l->messages = messages;
 	l->conf = conf;
 	conf->disk_threads = CONF_DISK_THREADS_DEFAULT;
+	conf->parallel_resyncs = CONF_PARALLEL_RESYNCS_DEFAULT;
 	/* After an error in one file the rest is still
 	 * checked, but not when nothing could be read. */
 	(void)conf_files_read(l, path);

@@ -129,6 +129,7 @@ static const char checksum[] = "crc32c";
 	NUM(DISK, "c-delay-target", disk.c_delay_target_ds, UNIT_DS, 1, 100, 10)                   \
 	NUM(DISK, "c-fill-target", disk.c_fill_target_sectors, UNIT_SECTORS, 0, 1048576, 100)      \
 	NUM(DISK, "c-max-rate", disk.c_max_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 102400)         \
+	TEXT(DISK, "resync-after", disk.resync_after, TYPE_VOLUME)                                 \
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
 	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \
 	NUM(OPTIONS, "twopc-timeout", res.twopc_timeout_ds, UNIT_DS, 50, 600, 300)                 \
@@ -220,6 +221,7 @@ static void store(const struct conf_option *o, struct conf_opts *opts, uint64_t 
 		return;
 	case TYPE_DIGEST:
 	case TYPE_CHECKSUM:
+	case TYPE_VOLUME:
 	case TYPE_SECRET:
 		break;
 	}
@@ -249,8 +251,8 @@ void conf_opts_preset(struct conf_opts *opts)
 {
 	memset(opts, 0, sizeof(*opts));
 	for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
-		if (table[i].type != TYPE_DIGEST && table[i].type != TYPE_CHECKSUM &&
-		    table[i].type != TYPE_SECRET)
+		/* A text is empty. */
+		if (table[i].type <= TYPE_WORD)
 			store(&table[i], opts, table[i].preset);
 	}
 }
@@ -355,7 +357,7 @@ static int set_bool(const struct conf_option *o, const config_setting_t *s, stru
 
 static bool digest_known(enum conf_type type, const char *name)
 {
-	if (type == TYPE_SECRET || !*name)
+	if (type == TYPE_SECRET || type == TYPE_VOLUME || !*name)
 		return true;
 	if (type == TYPE_CHECKSUM && str_eq(name, checksum))
 		return true;
@@ -364,6 +366,28 @@ static bool digest_known(enum conf_type type, const char *name)
 			return true;
 	}
 	return false;
+}
+
+bool conf_volume_ref(const char *ref, char name[NAME_MAX_BYTES], uint16_t *vnr)
+{
+	const char *slash = strrchr(ref, '/');
+	uint64_t n = 0;
+
+	if (!slash || slash == ref || (size_t)(slash - ref) >= NAME_MAX_BYTES ||
+	    str_to_u64(slash + 1, &n) || n > VNR_MAX)
+		return false;
+	memcpy(name, ref, (size_t)(slash - ref));
+	name[slash - ref] = '\0';
+	*vnr = (uint16_t)n;
+	return !name_problem(name);
+}
+
+static bool volume_known(const char *text)
+{
+	char name[NAME_MAX_BYTES];
+	uint16_t vnr;
+
+	return !*text || conf_volume_ref(text, name, &vnr);
 }
 
 static int set_text(const struct conf_option *o, const config_setting_t *s, struct conf_opts *opts,
@@ -376,6 +400,9 @@ static int set_text(const struct conf_option *o, const config_setting_t *s, stru
 	text = config_setting_get_string(s);
 	if (strlen(text) > o->max)
 		return err_set(err, -ERANGE, "%s: too long, max len: %" PRIu64, o->name, o->max);
+	if (o->type == TYPE_VOLUME && !volume_known(text))
+		return err_set(err, -EINVAL, "%s: \"%.140s\" is not RESOURCE/VOLUME", o->name,
+			       text);
 	if (!digest_known(o->type, text)) {
 		(void)err_set(err, -EINVAL, "%s: \"%s\" is not a known hash; allowed are", o->name,
 			      text);
@@ -404,6 +431,7 @@ int conf_option_set(const struct conf_option *option, const config_setting_t *se
 		return set_word(option, setting, opts, err);
 	case TYPE_DIGEST:
 	case TYPE_CHECKSUM:
+	case TYPE_VOLUME:
 	case TYPE_SECRET:
 		return set_text(option, setting, opts, err);
 	}

@@ -21,6 +21,7 @@ enum conf_type {
 	TYPE_WORD,    /* field is an enum: one of `words` */
 	TYPE_DIGEST,  /* field char[ALG_NAME_MAX]: name of a hash for authentication */
 	TYPE_CHECKSUM, /* the same, of a hash or a checksum */
+	TYPE_VOLUME,  /* field char[VOLUME_REF_MAX]: "RES/VOL" */
 	TYPE_SECRET,  /* field char[SHARED_SECRET_MAX]; never shown in a message */
 };
 

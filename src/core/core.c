@@ -363,6 +363,9 @@ static void dispatch(struct core *core, const struct core_event *event)
 	case EV_CONFIGURE:
 		core_configure(core, event->u.configure);
 		return;
+	case EV_RESYNC_GATE:
+		resync_gate(core, &event->u.gate);
+		return;
 	}
 	assert_fail("unknown event", __FILE__, __LINE__);
 }

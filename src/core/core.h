@@ -71,6 +71,8 @@ struct core_disk_conf {
 	uint32_t c_delay_target_ds;
 	uint32_t c_fill_target_sectors;
 	uint32_t c_max_rate_kib;
+	/* the driver's: the core knows one resource; "RES/VOL", "" = none */
+	char resync_after[VOLUME_REF_MAX];
 };
 
 struct core_volume_conf {
@@ -166,6 +168,7 @@ enum core_event_kind {
 	EV_RESIZED,      /* answer to AC_RESIZE */
 	EV_COMMAND,
 	EV_CONFIGURE,    /* u.configure: other options; core_conf_fits() holds */
+	EV_RESYNC_GATE,  /* u.gate: resyncs of other resources begin or end to be in the way */
 };
 
 enum request_op { OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES, OP_FLUSH };
@@ -283,6 +286,12 @@ struct ev_command {
 	bool assume_clean;       /* what is new is the same on all nodes already */
 };
 
+struct ev_resync_gate {
+	uint16_t vnr;
+	bool dependency;         /* resync-after: paused, in either direction */
+	bool parallel;           /* as many as may run do: paused where this node is the target */
+};
+
 struct core_event {
 	enum core_event_kind kind;
 	uint64_t now_ns;         /* monotonic; never goes back */
@@ -298,6 +307,7 @@ struct core_event {
 		struct ev_resized resized;
 		struct ev_command command;
 		const struct core_conf *configure; /* borrowed */
+		struct ev_resync_gate gate;
 	} u;
 };
 
@@ -435,6 +445,11 @@ unsigned core_room(const struct core *core);
  * answer is another one.
  */
 bool core_peer_room(struct core *core, uint8_t peer, uint16_t type);
+/*
+ * For resyncs of other resources (resync_order.h): the volume has a resync, running or paused; it
+ * is the target of one that only a gate may keep back; that runs, or still takes in replies.
+ */
+void core_resync(const struct core *core, uint16_t vnr, bool *busy, bool *wants, bool *runs);
 /* Fills *status, as many entries as its counts say; cheap enough for ten calls a second. */
 void core_status(const struct core *core, struct resource_status *status);
 /* For the simulator's checkers: in-core metadata and bitmap of a volume, NULL if diskless. */

@@ -306,6 +306,8 @@ void verify_size_changed(struct core *core, struct volume *vol);
 bool resync_active(const struct core *core, const struct peer_device *pd);
 void resync_run(struct core *core);
 void resync_time(struct core *core);
+/* Resyncs of other resources begin or end to be in the way. */
+void resync_gate(struct core *core, const struct ev_resync_gate *gate);
 uint64_t resync_deadline(const struct core *core);
 void resync_read_done(struct core *core, const struct ev_done *done);
 void resync_write_done(struct core *core, const struct ev_done *done);

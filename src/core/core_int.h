@@ -29,6 +29,7 @@
 struct state_volume {
 	enum disk_state disk;
 	bool have_quorum; /* quorum.c */
+	bool susp_dependency, susp_parallel; /* resyncs have to wait for those of other resources */
 };
 
 struct state_peer {
@@ -384,6 +385,11 @@ static inline bool peer_connected(const struct core *core, const struct peer *pe
 static inline bool repl_is_settled(enum repl_state repl)
 {
 	return repl == REPL_ESTABLISHED || repl == REPL_VERIFY_S || repl == REPL_VERIFY_T;
+}
+/* A resync begins, runs or is paused. */
+static inline bool repl_resyncs(enum repl_state repl)
+{
+	return repl > REPL_ESTABLISHED && repl <= REPL_PAUSED_SYNC_T && !repl_is_settled(repl);
 }
 /* Own disk is attached and its metadata usable. */
 static inline bool vol_has_md(const struct volume *vol)

@@ -20,6 +20,8 @@ static const char *command_name(enum core_command cmd)
 		[CMD_RESUME_IO] = "resume-io",
 		[CMD_INVALIDATE] = "invalidate",
 		[CMD_INVALIDATE_REMOTE] = "invalidate-remote",
+		[CMD_PAUSE_SYNC] = "pause-sync",
+		[CMD_RESUME_SYNC] = "resume-sync",
 		[CMD_VERIFY] = "verify",
 		[CMD_NEW_CURRENT_UUID] = "new-current-uuid",
 		[CMD_RESIZE] = "resize",
@@ -61,6 +63,8 @@ struct cause history_event(const struct core_event *event)
 	case EV_TX_DONE:
 	case EV_CONFIGURE:
 		break;
+	case EV_RESYNC_GATE:
+		return (struct cause){ CAUSE_RESYNCS, NODES_MAX, NULL };
 	}
 	return (struct cause){ CAUSE_REQUEST, NODES_MAX, NULL };
 }
@@ -108,12 +112,6 @@ static unsigned suspended_bits(const struct state *st)
 	       (st->susp_quorum ? SUSPENDED_QUORUM : 0);
 }
 
-static unsigned paused_bits(const struct state_peer_device *pd)
-{
-	return (pd->susp_user ? PAUSED_USER : 0) | (pd->susp_peer ? PAUSED_PEER : 0) |
-	       (pd->susp_other ? PAUSED_DEPENDENCY : 0);
-}
-
 static void tell_peer(struct core *core, const struct peer *peer, const struct state *old)
 {
 	const struct state_peer *was = &old->peer[peer->id], *is = &core->st.peer[peer->id];
@@ -127,8 +125,9 @@ static void tell_peer(struct core *core, const struct peer *peer, const struct s
 
 		tell_as(core, CHANGE_REPLICATION, peer->id, vol->vnr, pd_was->repl, pd->repl, NULL);
 		tell_as(core, CHANGE_PEER_DISK, peer->id, vol->vnr, pd_was->pdsk, pd->pdsk, NULL);
-		tell_as(core, CHANGE_PAUSED, peer->id, vol->vnr, paused_bits(pd_was),
-			paused_bits(pd), NULL);
+		tell_as(core, CHANGE_PAUSED, peer->id, vol->vnr,
+			state_resync_paused(old, peer->id, vol->v),
+			state_resync_paused(&core->st, peer->id, vol->v), NULL);
 	}
 }
 

@@ -590,6 +590,39 @@ void resync_time(struct core *core)
 	}
 }
 
+/* ---- resyncs of other resources ---- */
+
+void resync_gate(struct core *core, const struct ev_resync_gate *gate)
+{
+	const struct volume *vol = core_volume_by_vnr(core, gate->vnr);
+	struct state *next;
+
+	if (!vol)
+		return;
+	next = state_begin(core);
+	next->vol[vol->v].susp_dependency = gate->dependency;
+	next->vol[vol->v].susp_parallel = gate->parallel;
+	state_end(core, STATE_HARD);
+}
+
+void core_resync(const struct core *core, uint16_t vnr, bool *busy, bool *wants, bool *runs)
+{
+	*busy = *wants = *runs = false;
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->vnr != vnr)
+			continue;
+		FOR_EACH_PEER(core, peer) {
+			const struct state_peer_device *pd = &core->st.pd[peer->id][vol->v];
+			bool target = resync_is_target(pd->repl);
+
+			*busy |= repl_resyncs(pd->repl);
+			*wants |= target && state_may_be_source(pd);
+			*runs |= target && (pd->repl == REPL_SYNC_TARGET ||
+					    resync_active(core, &peer->pd[vol->v]));
+		}
+	}
+}
+
 uint64_t resync_deadline(const struct core *core)
 {
 	uint64_t t = NEVER_NS;

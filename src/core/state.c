@@ -96,6 +96,18 @@ bool state_suspended(const struct core *core)
 	       core->st.susp_uuid;
 }
 
+unsigned state_resync_paused(const struct state *st, unsigned p, unsigned v)
+{
+	const struct state_peer_device *pd = &st->pd[p][v];
+	const struct state_volume *sv = &st->vol[v];
+	bool target = pd->repl == REPL_SYNC_TARGET || pd->repl == REPL_PAUSED_SYNC_T;
+	bool dependency = pd->susp_other || (sv->susp_dependency && repl_resyncs(pd->repl));
+
+	return (pd->susp_user ? PAUSED_USER : 0) | (pd->susp_peer ? PAUSED_PEER : 0) |
+	       (dependency ? PAUSED_DEPENDENCY : 0) |
+	       (target && sv->susp_parallel ? PAUSED_PARALLEL : 0);
+}
+
 uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v)
 {
 	const struct state *st = &core->st;
@@ -103,6 +115,7 @@ uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v
 	uint32_t conn = pd->repl > REPL_OFF ? (uint32_t)pd->repl :
 					      (uint32_t)st->peer[peer->id].conn;
 	uint32_t word = st->vol[v].have_quorum ? SW_QUORUM : 0;
+	unsigned paused = state_resync_paused(st, peer->id, v);
 
 	word |= (uint32_t)st->role;
 	word |= (uint32_t)st->peer[peer->id].role << SW_PEER_SHIFT;
@@ -113,11 +126,11 @@ uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v
 		word |= SW_SUSP;
 	if (st->susp_nod)
 		word |= SW_SUSP_NOD;
-	if (pd->susp_other)
+	if (paused & PAUSED_DEPENDENCY)
 		word |= SW_AFTER_ISP;
-	if (pd->susp_peer)
+	if (paused & PAUSED_PEER)
 		word |= SW_PEER_ISP;
-	if (pd->susp_user)
+	if (paused & PAUSED_USER)
 		word |= SW_USER_ISP;
 	return word;
 }

@@ -35,10 +35,14 @@ void state_effects(struct core *core, const struct state *old);
 
 /* Picks a source for a volume that has paused sources but no running one (5.3). */
 void state_choose_sync_source(struct core *core);
+/* A target could go on with this source, as far as the two of them are concerned (5.3). */
+bool state_may_be_source(const struct state_peer_device *pd);
 /* Own disk UpToDate, or an UpToDate peer that may be read from (4.2, below the table). */
 bool state_data_accessible(const struct core *core, const struct state *st, unsigned v);
 /* No Primary neighbour with repl >= Established, or we are Primary (UUID_FLAG_STABLE). */
 bool state_is_stable(const struct core *core, const struct state *st);
+/* What keeps a resync with this peer back, or would: PAUSED_* */
+unsigned state_resync_paused(const struct state *st, unsigned p, unsigned v);
 /* Any reason why application I/O must wait. */
 bool state_suspended(const struct core *core);
 /* The state word of P_STATE for this peer device (wire-protocol 7.1). */

@@ -91,7 +91,7 @@ static void sanitize_pd_early(const struct state_peer_device *was, struct state_
 		pd->repl = REPL_ESTABLISHED;
 }
 
-static bool may_be_source(const struct state_peer_device *pd)
+bool state_may_be_source(const struct state_peer_device *pd)
 {
 	return is_target(pd->repl) && !pd->susp_user && !pd->susp_peer &&
 	       pd->pdsk >= DISK_OUTDATED && pd->pdsk != DISK_UNKNOWN;
@@ -109,12 +109,12 @@ static int choose_source(struct core *core, const struct state *old, struct stat
 	bool primary = false;
 
 	FOR_EACH_PEER(core, peer)
-		primary |= may_be_source(&next->pd[peer->id][vol->v]) &&
+		primary |= state_may_be_source(&next->pd[peer->id][vol->v]) &&
 			   next->peer[peer->id].role == ROLE_PRIMARY;
 	FOR_EACH_PEER(core, peer) {
 		uint64_t bits;
 
-		if (!may_be_source(&next->pd[peer->id][vol->v]) ||
+		if (!state_may_be_source(&next->pd[peer->id][vol->v]) ||
 		    (primary && next->peer[peer->id].role != ROLE_PRIMARY))
 			continue;
 		bits = bitmap_weight(vol, peer->id);
@@ -141,7 +141,8 @@ static int choose_source(struct core *core, const struct state *old, struct stat
 static void sanitize_targets(struct core *core, const struct state *old, struct state *next,
 			     struct volume *vol)
 {
-	bool any = false;
+	const struct state_volume *sv = &next->vol[vol->v];
+	bool any = false, held = sv->susp_dependency || sv->susp_parallel;
 	int chosen;
 
 	FOR_EACH_PEER(core, peer)
@@ -151,7 +152,7 @@ static void sanitize_targets(struct core *core, const struct state *old, struct 
 			next->pd[peer->id][vol->v].susp_other = false;
 		return;
 	}
-	chosen = choose_source(core, old, next, vol);
+	chosen = held ? -1 : choose_source(core, old, next, vol);
 	FOR_EACH_PEER(core, peer) {
 		struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 		bool is_chosen = peer->id == chosen;
@@ -161,7 +162,8 @@ static void sanitize_targets(struct core *core, const struct state *old, struct 
 			continue;
 		pd->repl = is_chosen ? REPL_SYNC_TARGET : REPL_PAUSED_SYNC_T;
 		/* Each of the paused ones says why. */
-		pd->susp_other = !is_chosen && (chosen >= 0 || !(pd->susp_user || pd->susp_peer));
+		pd->susp_other = !is_chosen &&
+				 (chosen >= 0 || !(held || pd->susp_user || pd->susp_peer));
 	}
 }
 
@@ -181,7 +183,8 @@ static void sanitize_sources(struct core *core, struct state *next, const struct
 		if (pd->repl != REPL_SYNC_SOURCE && pd->repl != REPL_PAUSED_SYNC_S)
 			continue;
 		pd->susp_other = target;
-		pd->repl = pd->susp_user || pd->susp_peer || pd->susp_other ?
+		pd->repl = pd->susp_user || pd->susp_peer || pd->susp_other ||
+					   next->vol[vol->v].susp_dependency ?
 				   REPL_PAUSED_SYNC_S :
 				   REPL_SYNC_SOURCE;
 	}

@@ -68,15 +68,17 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 	const struct state_peer_device *spd = &core->st.pd[peer->id][vol->v];
+	unsigned paused = state_resync_paused(&core->st, peer->id, vol->v);
 
 	memset(out, 0, sizeof(*out));
 	out->vnr = vol->vnr;
 	out->repl = spd->repl;
 	out->peer_disk = spd->pdsk;
 	out->peer_client = !peer->conf->has_disk[vol->v];
-	out->susp_user = spd->susp_user;
-	out->susp_peer = spd->susp_peer;
-	out->susp_dependency = spd->susp_other;
+	out->susp_user = paused & PAUSED_USER;
+	out->susp_peer = paused & PAUSED_PEER;
+	out->susp_dependency = paused & PAUSED_DEPENDENCY;
+	out->susp_parallel = paused & PAUSED_PARALLEL;
 	out->received_sectors = pd->received_sectors;
 	out->sent_sectors = pd->sent_sectors;
 	out->pending = pd->pending;

@@ -29,6 +29,7 @@ enum change_what {
 #define PAUSED_USER 1U
 #define PAUSED_PEER 2U
 #define PAUSED_DEPENDENCY 4U
+#define PAUSED_PARALLEL 8U
 
 enum change_cause {
 	CAUSE_COMMAND,       /* detail: which */
@@ -37,6 +38,7 @@ enum change_cause {
 	CAUSE_DISK,          /* a local disk has answered */
 	CAUSE_TIMER,
 	CAUSE_TWOPC,         /* cluster-wide change that cause_node began */
+	CAUSE_RESYNCS,       /* those of other resources */
 	CAUSE_REQUEST,       /* reading and writing, or other options */
 };
 

@@ -28,6 +28,7 @@
 #define QUORUM_MAJORITY 33U
 #define QUORUM_ALL 34U
 #define NAME_MAX_BYTES 128              /* resource and node names, with the NUL */
+#define VOLUME_REF_MAX (NAME_MAX_BYTES + 8) /* "RES/VOL", with the NUL */
 
 #define APV_MIN 118            /* agreed protocol versions that this program speaks */
 #define APV_MAX 124

@@ -47,7 +47,7 @@ struct status_peer_device {
 	enum repl_state repl;
 	enum disk_state peer_disk;
 	bool peer_client;         /* intentionally diskless */
-	bool susp_user, susp_peer, susp_dependency;
+	bool susp_user, susp_peer, susp_dependency, susp_parallel;
 	bool saving;              /* what is given up is saved before the resync */
 	uint64_t received_sectors;
 	uint64_t sent_sectors;

@@ -277,6 +277,36 @@ static void paused_by_both(struct world *w)
 	paused(w, true, true);
 }
 
+/*
+ * Resyncs of other resources come first: at the source, then at the target, then too many run. As
+ * H18 the Primary writes meanwhile.
+ */
+static void other_resources_first(struct world *w)
+{
+	sc_begin(w, 2);
+	resync_gate_set(w, A, true, false);
+	sc_make_difference(w, 50);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_PAUSED_SYNC_S);
+	sc_wait_repl(w, B, A, REPL_PAUSED_SYNC_T);
+	sc_write(w, 3 + 7 * 5);
+	sc_write(w, 1000);
+	resync_gate_set(w, B, true, false);
+	resync_gate_set(w, A, false, false);
+	sc_wait(w, 2000);
+	sc_expect(w, status_peer(node_status(w, A), B)->devices[0].susp_peer, "B comes later");
+	sc_write(w, 1001);
+	resync_gate_set(w, B, false, true);
+	sc_wait(w, 2000);
+	/* The limit is the target's; the source goes on waiting for requests. */
+	sc_wait_repl(w, A, B, REPL_SYNC_SOURCE);
+	sc_wait_repl(w, B, A, REPL_PAUSED_SYNC_T);
+	sc_write(w, 3 + 7 * 6);
+	resync_gate_set(w, B, false, false);
+	life_expect_converged(w);
+	no_full_sync(w, 60);
+}
+
 /* Of two sources one is paused: the other one serves, and it is enough. */
 static void paused_other_source(struct world *w)
 {
@@ -529,6 +559,7 @@ const struct scenario scenarios_resync[] = {
 	{ "paused-by-source", paused_by_source },
 	{ "paused-by-both", paused_by_both },
 	{ "paused-other-source", paused_other_source },
+	{ "other-resources-first", other_resources_first },
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },

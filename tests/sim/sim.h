@@ -593,10 +593,11 @@ void verify_at_random(struct world *w);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
 void verify_phase(struct world *w);
 
-/* Operators pause, resume and ask for resyncs as long as there are faults. */
+/* Operators pause, resume and ask for resyncs as long as there are faults; others come first. */
 void resync_meddle_at_random(struct world *w);
 /* Nothing stays paused. */
 void resync_heal(struct world *w);
+void resync_gate_set(struct world *w, unsigned node, bool dependency, bool parallel);
 
 /* From now on somebody looks after detached disks,
  * and where lineages may fork after split brains. */

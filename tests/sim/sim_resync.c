@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Operators who meddle with resyncs as long as there are faults: pause, resume, invalidate. */
+/* Operators and other resources that meddle with
+ * resyncs as long as there are faults: pause, resume, invalidate, resync-after. */
 #include "sim.h"
 
 /* A life has time for full resyncs of small devices only. */
@@ -29,6 +30,16 @@ static void meddle(struct world *w, unsigned node, unsigned peer)
 	node_command(w, node, cmd, NULL, 0);
 }
 
+void resync_gate_set(struct world *w, unsigned node, bool dependency, bool parallel)
+{
+	struct core_event ev = { .kind = EV_RESYNC_GATE };
+
+	ev.u.gate.vnr = SIM_VNR;
+	ev.u.gate.dependency = dependency;
+	ev.u.gate.parallel = parallel;
+	node_step(w, node, &ev);
+}
+
 static void meddle_event(struct world *w, uint64_t a, uint64_t b)
 {
 	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
@@ -39,7 +50,9 @@ static void meddle_event(struct world *w, uint64_t a, uint64_t b)
 	(void)b;
 	if (!w->faults_on)
 		return;
-	if (w->nodes[node].up)
+	if (w->nodes[node].up && prng_chance(&w->rng, 1, 4))
+		resync_gate_set(w, node, prng_chance(&w->rng, 1, 3), prng_chance(&w->rng, 1, 3));
+	else if (w->nodes[node].up)
 		meddle(w, node, peer);
 	world_at(w, prng_exp(&w->rng, 3 * NS_SEC), meddle_event, 0, 0);
 }
@@ -53,6 +66,8 @@ void resync_meddle_at_random(struct world *w)
 void resync_heal(struct world *w)
 {
 	for (unsigned n = 0; n < w->node_count; n++) {
+		if (w->nodes[n].up)
+			resync_gate_set(w, n, false, false);
 		for (unsigned p = 0; p < w->node_count; p++) {
 			struct ev_command cmd = { .cmd = CMD_RESUME_SYNC, .vnr = SIM_VNR,
 						  .peer = (uint8_t)p };

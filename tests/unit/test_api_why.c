@@ -176,7 +176,8 @@ Test(why, every_pause_of_a_resync_names_who_has_to_resume)
 {
 	struct status_peer_device *d = &s->peers[0].devices[0];
 
-	for (unsigned n = 0; n < 16; n++) {
+	for (unsigned n = 0; n < 32; n++) {
+		d->susp_parallel = n & 16;
 		d->repl = n & 8 ? REPL_PAUSED_SYNC_S : REPL_PAUSED_SYNC_T;
 		d->susp_user = n & 1;
 		d->susp_peer = n & 2;

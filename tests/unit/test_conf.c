@@ -245,7 +245,8 @@ Test(conf, node_and_security)
 {
 	struct conf *conf = load_good(
 		"node = { name = \"alpha\"; control-socket = \"/run/x.sock\";\n"
-		" log = \"syslog\"; disk-threads = 3; x-note = \"ignored\"; };\n"
+		" log = \"syslog\"; disk-threads = 3; max-parallel-resyncs = 0;\n"
+		" x-note = \"ignored\"; };\n"
 		"security = { allowed-control-users = [ \"root\", \"4711\" ]; };\n"
 		RESOURCE(""));
 	char name[NAME_MAX_BYTES];
@@ -254,6 +255,7 @@ Test(conf, node_and_security)
 	cr_assert_str_eq(conf->control_socket, "/run/x.sock");
 	cr_assert_str_eq(conf->log, "syslog");
 	cr_assert_eq(conf->disk_threads, 3);
+	cr_assert_eq(conf->parallel_resyncs, 0);
 	cr_assert_eq(conf->control_user_count, 2);
 	cr_assert_eq(conf->control_users[0], 0);
 	cr_assert_eq(conf->control_users[1], 4711);

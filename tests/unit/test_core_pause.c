@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Resyncs that are paused: by command on either side, in the status, over a reconnect. */
+/* Resyncs that are paused: by command on either side, by those of other resources; status. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,5 +152,63 @@ Test(pause, who_connects_without_a_resync_is_told)
 	cr_assert_eq(pair_peer_command(p, 1, CMD_RESUME_SYNC, 0), SS_SUCCESS);
 	expect_suspended(p, 0, false, false, false);
 	cr_assert_eq(pair_peer_command(p, 1, CMD_RESUME_SYNC, 0), SS_NOTHING_TO_DO);
+	pair_free(p);
+}
+
+static void gate(struct pair *p, unsigned node, bool dependency, bool parallel)
+{
+	struct core_event ev = { .kind = EV_RESYNC_GATE };
+
+	ev.u.gate.dependency = dependency;
+	ev.u.gate.parallel = parallel;
+	world_step(p, node, &ev);
+	cr_assert(pair_run(p));
+}
+
+static void expect_resync(struct pair *p, unsigned node, bool busy, bool wants, bool runs)
+{
+	bool b, w, r;
+
+	core_resync(pair_core(p, node), 0, &b, &w, &r);
+	cr_assert(b == busy && w == wants && r == runs, "node %u: busy %d, wants %d, runs %d",
+		  node, b, w, r);
+}
+
+Test(pause, the_resync_of_another_resource_comes_first)
+{
+	struct pair *p = start();
+
+	fall_behind(p);
+	gate(p, 0, true, false);
+	expect_resync(p, 0, false, false, false);
+	reconnect(p);
+	expect_suspended(p, 0, false, false, true);
+	expect_suspended(p, 1, false, true, false);
+	expect_resync(p, 0, true, false, false);
+	/* It holds no turn that others could use. */
+	expect_resync(p, 1, true, false, false);
+	gate(p, 0, false, false);
+	expect_healthy(p);
+	expect_resync(p, 1, false, false, false);
+	pair_free(p);
+}
+
+Test(pause, too_many_run_at_the_target)
+{
+	struct pair *p = start();
+
+	fall_behind(p);
+	gate(p, 0, false, true); /* a source's limit says nothing */
+	gate(p, 1, false, true);
+	reconnect(p);
+	cr_assert_eq(pair_repl(p, 1, 0), REPL_PAUSED_SYNC_T);
+	cr_assert_eq(pair_repl(p, 0, 1), REPL_SYNC_SOURCE);
+	cr_assert(device(p, 1).susp_parallel);
+	cr_assert_not(device(p, 0).susp_parallel);
+	expect_suspended(p, 1, false, false, false);
+	expect_resync(p, 1, true, true, false);
+	expect_resync(p, 0, true, false, false);
+	gate(p, 1, false, false);
+	expect_healthy(p);
 	pair_free(p);
 }
