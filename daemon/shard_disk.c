@@ -73,6 +73,14 @@ static void run_attach(struct job *job)
 	job->base.error = rc;
 }
 
+static bool is_zero(const void *data, uint32_t bytes)
+{
+	const uint8_t *p = data;
+
+	/* Equal to itself, one byte further on. */
+	return !p[0] && !memcmp(p, p + 1, bytes - 1);
+}
+
 /* On a worker, or inline: only the job and thread-safe calls. */
 static void run_job(struct disk_job *base)
 {
@@ -91,7 +99,13 @@ static void run_job(struct disk_job *base)
 	}
 	switch (job->kind) {
 	case JOB_READ:
+		if (job->find_zeroes && backing_is_hole(b, job->sector, job->bytes)) {
+			job->zeroes = true;
+			rc = 0;
+			break;
+		}
 		rc = backing_read(b, job->sector, job->buf->data, job->bytes);
+		job->zeroes = !rc && job->find_zeroes && is_zero(job->buf->data, job->bytes);
 		if (!rc && job->digest.bytes)
 			net_digest_of(&job->digest, job->buf->data, job->bytes, job->digest_value);
 		break;
@@ -275,7 +289,8 @@ static void job_done(struct disk_job *base)
 	ev.u.done = (struct ev_done){ .tag = job->tag, .error = base->error,
 				      .digest = job->digest_value,
 				      .digest_bytes = base->error ? 0 : job->digest.bytes };
-	if (job->kind == JOB_READ && !base->error)
+	ev.u.done.zeroes = job->zeroes;
+	if (job->kind == JOB_READ && !base->error && !job->zeroes)
 		ev.u.done.payload = (struct payload){ .id = job->buf->id, .bytes = job->bytes };
 	else if (job->buf)
 		buf_put(job->buf);
@@ -335,7 +350,7 @@ static void take_read_buffer(struct job *job)
 static bool is_transfer(struct job *job)
 {
 	return (job->kind == JOB_READ || (job->kind == JOB_WRITE && !job->fua)) &&
-	       !job->digest.bytes && job->bytes <= TRANSFER_BYTES_MAX &&
+	       !job->digest.bytes && !job->find_zeroes && job->bytes <= TRANSFER_BYTES_MAX &&
 	       backing_transfer(job->vol->backing, job->kind == JOB_WRITE, job->sector,
 				job->buf->data, job->bytes, &job->base.transfer);
 }
@@ -373,6 +388,7 @@ void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_d
 	job->bytes = a->bytes;
 	job->fua = a->fua;
 	job->unmap = a->unmap;
+	job->find_zeroes = a->find_zeroes;
 	if (a->digest_alg)
 		(void)net_digest_set(&job->digest, a->digest_alg);
 	if (kind == JOB_WRITE) {

@@ -119,6 +119,7 @@ struct job {
 	uint64_t sector;
 	uint32_t bytes;
 	bool fua, unmap;
+	bool find_zeroes, zeroes;     /* of a read */
 	struct buf *buf;              /* a reference of ours */
 	struct net_digest digest;     /* of what is read, .bytes 0 = none */
 	uint8_t digest_value[DIGEST_MAX_BYTES];

@@ -93,6 +93,8 @@ static void sync_details_add(json_t *out, const struct status_resync *r, uint64_
 					  json_integer(bits_to_sectors(r->failed_bits)));
 		(void)json_object_set_new(out, "rs-same-csum",
 					  json_integer(bits_to_sectors(r->same_bits)));
+		(void)json_object_set_new(out, "rs-zeroes",
+					  json_integer(bits_to_sectors(r->zero_bits)));
 	}
 	(void)json_object_set_new(out, "want",
 				  json_real(two_decimals((double)r->want_kib_s / 1024)));

@@ -71,6 +71,7 @@ struct core_disk_conf {
 	uint32_t c_delay_target_ds;
 	uint32_t c_fill_target_sectors;
 	uint32_t c_max_rate_kib;
+	uint32_t rs_discard_bytes; /* thin resync, in blocks of that size; 0 = not */
 	/* the driver's: the core knows one resource; "RES/VOL", "" = none */
 	char resync_after[VOLUME_REF_MAX];
 };
@@ -207,6 +208,8 @@ struct ev_done {
 	struct payload payload;  /* AC_DISK_READ */
 	const uint8_t *digest;   /* of what was read, if one was asked for; borrowed */
 	uint32_t digest_bytes;
+	/* AC_DISK_READ with find_zeroes: there is nothing else, and no payload */
+	bool zeroes;
 };
 
 /* Where the in-core bitmap lives: one run of words per slot, allocated by the driver. */
@@ -374,6 +377,7 @@ struct ac_disk {
 	const char *digest_alg;  /* AC_DISK_READ: a digest of the data is wanted too; or NULL */
 	uint8_t peer;            /* AC_SAVE: the slot of core_bitmap(), as it is now */
 	const char *save_to;     /* AC_SAVE: complete and durable when it is done without error */
+	bool find_zeroes;        /* AC_DISK_READ: if it is all zero, this is wanted instead */
 };
 
 struct ac_meta {

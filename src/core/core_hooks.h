@@ -324,6 +324,7 @@ void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* RS_DATA_REPLY */
 void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_rs_deallocated(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* NEG_RS_DREPLY RS_CANCEL RS_CANCEL_AHEAD */
 void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_rs_is_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt);

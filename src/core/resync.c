@@ -113,6 +113,7 @@ static struct rs_request *take(struct rs_pool *pool, const struct volume *vol,
 	rq->sector = sector;
 	rq->bytes = bytes;
 	rq->superseded = rq->overwritten = rq->dirtied = rq->failed = rq->orphan = false;
+	rq->zeroes = false;
 	rq->kind = RS_DATA;
 	rq->tries = 0;
 	rq->digest_bytes = 0;

@@ -52,6 +52,7 @@ enum rs_state {
 /* What is read for whom. */
 enum rs_kind {
 	RS_DATA,
+	RS_THIN,       /* data only where they are not all zero */
 	RS_CHECKSUM,   /* data only where they differ from the target's digest */
 	RS_OV_SOURCE,  /* verify: compared with the digest of the peer */
 	RS_OV_TARGET,  /* verify: the digest for the peer */
@@ -75,6 +76,7 @@ struct rs_request {
 	bool overwritten;      /* verify: and that write covers all of it */
 	bool dirtied;          /* bits were set explicitly meanwhile: do not clear them */
 	bool failed;           /* target: write error */
+	bool zeroes;           /* target: instead of a payload */
 	bool orphan;           /* connection or resync gone: free it when the disk returns it */
 	uint64_t sector;
 	uint32_t bytes;
@@ -130,6 +132,7 @@ struct resync {
 	uint64_t total_bits;   /* out of sync when it started */
 	uint64_t failed_bits;
 	uint64_t same_bits;    /* by checksum */
+	uint64_t zero_bits;    /* told by a word */
 	uint64_t started_ns;
 	uint64_t paused_since_ns, paused_ns;
 	uint64_t mark_ns[RS_MARKS], mark_left[RS_MARKS];

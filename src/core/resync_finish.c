@@ -255,10 +255,10 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	if (better)
 		disk = DISK_OUTDATED;
 	core_log(core, LOG_LEVEL_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms, "
-		 "%llu of them were equal",
+		 "%llu of them were equal, %llu zero",
 		 core->conf.name, vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS),
-		 (unsigned long long)pd->rs.same_bits);
+		 (unsigned long long)pd->rs.same_bits, (unsigned long long)pd->rs.zero_bits);
 	release_others(core, pd, disk);
 	/* Ahead of the P_STATE that tells the end (trap 12). */
 	uuid_send_all(core, pd->v, 0, 0);

@@ -60,7 +60,7 @@ static bool serves(const struct core *core, const struct peer_device *pd, enum r
 /* What is wanted of the data that are read; NULL = nothing. */
 static const char *digest_alg(const struct peer *peer, enum rs_kind kind)
 {
-	if (kind == RS_DATA || (kind == RS_CHECKSUM && !peer->csums_alg[0]))
+	if (kind == RS_DATA || kind == RS_THIN || (kind == RS_CHECKSUM && !peer->csums_alg[0]))
 		return NULL;
 	return kind == RS_CHECKSUM ? peer->csums_alg : peer->verify_alg;
 }
@@ -85,6 +85,7 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
 	action->u.disk.digest_alg = digest_alg(peer, (enum rs_kind)rq->kind);
+	action->u.disk.find_zeroes = rq->kind == RS_THIN;
 }
 
 /*
@@ -218,6 +219,8 @@ static enum rs_kind kind_of(unsigned type)
 {
 	if (type == P_OV_REQUEST || type == P_OV_DAGTAG_REQ)
 		return RS_OV_TARGET;
+	if (type == P_RS_THIN_REQ || type == P_RS_THIN_DAGTAG_REQ)
+		return RS_THIN;
 	return type == P_CSUM_RS_REQUEST || type == P_RS_CSUM_DAGTAG_REQ ? RS_CHECKSUM : RS_DATA;
 }
 
@@ -274,6 +277,23 @@ static void send_reply(struct core *core, struct volume *vol, struct rs_request 
 	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
 	core_send(core, peer, STREAM_DATA, &pkt);
 	peer->pd[vol->v].sent_sectors += sectors_of(rq);
+	rq->state = RS_REPLIED;
+}
+
+/* It is to punch a hole. Acknowledged like data. */
+static void send_zeroes(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	struct peer *peer = core->peer[rq->p];
+	struct pkt pkt = { .type = P_RS_DEALLOCATED, .vnr = vol->vnr };
+
+	if (peer->apv >= 122)
+		pkt.type = P_RS_DEALLOCATED_ID;
+	pkt.u.block.sector = rq->sector;
+	pkt.u.block.bytes = rq->bytes;
+	pkt.u.block.block_id = rq->block_id;
+	core_send(core, peer, STREAM_DATA, &pkt);
+	peer->pd[vol->v].rs.zero_bits += (sectors_of(rq) + BM_BLOCK_SECTORS - 1) /
+					 BM_BLOCK_SECTORS;
 	rq->state = RS_REPLIED;
 }
 
@@ -337,6 +357,8 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 		reply_in_sync(core, vol, rq);
 	else if (too_old(core, rq))
 		source_read(core, vol, rq);
+	else if (done->zeroes)
+		send_zeroes(core, vol, rq);
 	else
 		send_reply(core, vol, rq, payload);
 	core_payload_put(core, &payload);

@@ -13,7 +13,6 @@
 #include "core/state.h"
 
 #define KICK_NS (10 * NS_PER_MS)
-#define REQUEST_MAX_BITS (RS_REQUEST_MAX_BYTES / BM_BLOCK_BYTES)
 /* Tags of disk flushes, among the indexes of requests: of a settling; before the first digest of
  * a resync with node n, + n. */
 #define FLUSH_INDEX UINT32_MAX
@@ -63,23 +62,49 @@ void target_start(struct core *core, struct peer_device *pd)
 	core_work(core, WORK_SYNC);
 }
 
+/* Blocks of that size need not travel where they are all zero; 0 = all do. */
+static uint32_t thin_bytes(const struct core *core, const struct peer_device *pd)
+{
+	uint32_t bytes = core->vol[pd->v]->conf->disk.rs_discard_bytes;
+
+	if (!(core->peer[pd->p]->features & FEATURE_THIN_RESYNC) || pd->rs.checksums ||
+	    bytes < BM_BLOCK_BYTES)
+		return 0;
+	return UINT32_C(1) << (31 - __builtin_clz(bytes));
+}
+
+static uint32_t request_max_bytes(const struct core *core, const struct peer_device *pd)
+{
+	uint32_t thin = thin_bytes(core, pd);
+
+	return thin ? thin : RS_REQUEST_MAX_BYTES;
+}
+
+static enum packet request_type(const struct peer *peer, const struct rs_request *rq)
+{
+	bool dagtag = peer->features & FEATURE_RESYNC_DAGTAG;
+
+	if (rq->digest_bytes)
+		return dagtag ? P_RS_CSUM_DAGTAG_REQ : P_CSUM_RS_REQUEST;
+	if (rq->kind == RS_THIN)
+		return dagtag ? P_RS_THIN_DAGTAG_REQ : P_RS_THIN_REQ;
+	return dagtag ? P_RS_DAGTAG_REQ : P_RS_DATA_REQUEST;
+}
+
 static void send_request(struct core *core, struct peer_device *pd, struct volume *vol,
 			 struct rs_request *rq)
 {
 	struct peer *peer = core->peer[pd->p];
-	bool dagtag = peer->features & FEATURE_RESYNC_DAGTAG;
-	struct pkt pkt = { .type = P_RS_DATA_REQUEST, .vnr = vol->vnr };
+	struct pkt pkt = { .vnr = vol->vnr };
 
-	if (rq->digest_bytes)
-		pkt.type = dagtag ? P_RS_CSUM_DAGTAG_REQ : P_CSUM_RS_REQUEST;
-	else if (dagtag)
-		pkt.type = P_RS_DAGTAG_REQ;
+	rq->kind = rq->bytes == thin_bytes(core, pd) ? RS_THIN : RS_DATA;
+	pkt.type = (uint16_t)request_type(peer, rq);
 	rq->state = RS_REQUESTED;
 	rq->block_id = rs_block_id(vol, rq);
 	pkt.u.block.sector = rq->sector;
 	pkt.u.block.bytes = rq->bytes;
 	pkt.u.block.block_id = peer->apv >= 122 ? rq->block_id : UINT64_MAX;
-	if (dagtag)
+	if (peer->features & FEATURE_RESYNC_DAGTAG)
 		rs_set_dependency(core, &pkt.u.block);
 	pkt.var = rq->digest_bytes ? rq->digest : NULL;
 	pkt.var_bytes = rq->digest_bytes;
@@ -120,12 +145,12 @@ static bool requested(const struct volume *vol, uint64_t bit, uint64_t bits)
 
 /* Bits of one request from `bit` on: all set, aligned
  * to their size, the last one cut at the end. */
-static uint64_t merge(const struct volume *vol, unsigned slot, uint64_t bit)
+static uint64_t merge(const struct volume *vol, unsigned slot, uint64_t bit, uint64_t most)
 {
 	const struct bitmap *bm = &vol->bm;
 	uint64_t size = 1;
 
-	while (size < REQUEST_MAX_BITS && bit % (size * 2) == 0 && bit + size < bm->bits) {
+	while (size < most && bit % (size * 2) == 0 && bit + size < bm->bits) {
 		uint64_t end = bit + size * 2 < bm->bits ? bit + size * 2 : bm->bits;
 
 		if (bits_next_clear(bm->store.slot[slot], bit + size, end) != BITS_NONE ||
@@ -152,7 +177,7 @@ static enum ask ask_next(struct core *core, struct peer_device *pd, struct volum
 	rs->cursor_bit = bit + 1;
 	if (requested(vol, bit, 1))
 		return SKIPPED;
-	bits = merge(vol, slot, bit);
+	bits = merge(vol, slot, bit, request_max_bytes(core, pd) / BM_BLOCK_BYTES);
 	sector = bit * BM_BLOCK_SECTORS;
 	*sectors = bits * BM_BLOCK_SECTORS;
 	if (*sectors > vol->size_sectors - sector)
@@ -432,9 +457,11 @@ static void write_ready(struct core *core, struct volume *vol, struct hold *hold
 		return;
 	}
 	rq->state = RS_WRITING;
-	action = request_local_begin(core, vol, AC_DISK_WRITE, write_tag(vol, rq->index));
+	action = request_local_begin(core, vol, rq->zeroes ? AC_DISK_ZEROES : AC_DISK_WRITE,
+				     write_tag(vol, rq->index));
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
+	action->u.disk.unmap = rq->zeroes;
 	action->u.disk.payload = rq->payload;
 }
 
@@ -554,6 +581,27 @@ static void no_such_request(struct core *core, struct peer *peer, const struct p
 		  (unsigned long long)pkt->u.block.sector, pkt->u.block.bytes);
 }
 
+static void reply_here(struct core *core, struct peer *peer, struct volume *vol,
+		       struct rs_request *rq)
+{
+	peer->pd[vol->v].rs.in_sectors += rq->bytes / SECTOR_BYTES;
+	rq->state = RS_REPLY_HERE;
+	list_del(&rq->link);
+	list_push_back(&vol->rs.replied, &rq->link);
+	mark(core, vol);
+}
+
+static bool takes_replies(const struct core *core, const struct volume *vol)
+{
+	return vol_has_md(vol) && disk_of(core, vol) >= DISK_INCONSISTENT;
+}
+
+static void refuse_reply(struct core *core, struct volume *vol, struct rs_request *rq)
+{
+	rs_answer(core, rq, P_RS_NEG_ACK);
+	finished(core, vol, rq);
+}
+
 void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
@@ -563,22 +611,33 @@ void rx_rs_reply(struct core *core, struct peer *peer, const struct pkt *pkt)
 	rq = find_request(peer, vol, &pkt->u.block);
 	if (!rq)
 		no_such_request(core, peer, pkt);
-	if (!rq || payload.bytes != rq->bytes || !vol_has_md(vol) ||
-	    disk_of(core, vol) < DISK_INCONSISTENT) {
+	if (!rq || payload.bytes != rq->bytes || !takes_replies(core, vol)) {
 		core_payload_put(core, &payload);
-		if (rq) {
-			rs_answer(core, rq, P_RS_NEG_ACK);
-			finished(core, vol, rq);
-		}
+		if (rq)
+			refuse_reply(core, vol, rq);
 		return;
 	}
-	peer->pd[vol->v].rs.in_sectors += rq->bytes / SECTOR_BYTES;
 	peer->pd[vol->v].received_sectors += rq->bytes / SECTOR_BYTES;
 	rq->payload = payload;
-	rq->state = RS_REPLY_HERE;
-	list_del(&rq->link);
-	list_push_back(&vol->rs.replied, &rq->link);
-	mark(core, vol);
+	reply_here(core, peer, vol, rq);
+}
+
+void rx_rs_deallocated(struct core *core, struct peer *peer, const struct pkt *pkt)
+{
+	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+	struct rs_request *rq = find_request(peer, vol, &pkt->u.block);
+
+	if (!rq || rq->kind != RS_THIN) {
+		no_such_request(core, peer, pkt);
+		return;
+	}
+	if (!takes_replies(core, vol)) {
+		refuse_reply(core, vol, rq);
+		return;
+	}
+	rq->zeroes = true;
+	peer->pd[vol->v].rs.zero_bits += rq->bytes / BM_BLOCK_BYTES;
+	reply_here(core, peer, vol, rq);
 }
 
 static void first_flush_done(struct core *core, struct volume *vol, unsigned p, int error)

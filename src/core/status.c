@@ -38,6 +38,7 @@ static void fill_resync(const struct core *core, const struct volume *vol,
 	out->verify = verify_is_running(repl_of(core, pd));
 	out->left_bits = vol_has_md(vol) ? resync_left(core, pd) : 0;
 	out->same_bits = rs->same_bits;
+	out->zero_bits = rs->zero_bits;
 	/* Writes meanwhile may have set more bits than there were at the start. */
 	out->total_bits = rs->total_bits > out->left_bits ? rs->total_bits : out->left_bits;
 	out->failed_bits = rs->failed_bits;

@@ -69,6 +69,8 @@ int backing_write(struct backing *b, uint64_t sector, const void *buf, uint32_t 
  */
 bool backing_transfer(const struct backing *b, bool write, uint64_t sector, void *buf,
 		      uint32_t bytes, struct disk_transfer *out);
+/* Nothing is allocated there, so it reads as zero; false: who knows. A file only. */
+bool backing_is_hole(const struct backing *b, uint64_t sector, uint32_t bytes);
 /* Deallocates; reads as zero afterwards. -EOPNOTSUPP when !discard_ok: use backing_zero(). */
 int backing_discard(struct backing *b, uint64_t sector, uint32_t bytes);
 /* The range reads as zero afterwards, whatever it takes; unmap: deallocating is allowed. */

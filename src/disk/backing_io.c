@@ -147,6 +147,18 @@ bool backing_transfer(const struct backing *b, bool write, uint64_t sector, void
 	return true;
 }
 
+bool backing_is_hole(const struct backing *b, uint64_t sector, uint32_t bytes)
+{
+	uint64_t byte = sector * SECTOR_BYTES;
+	off_t data;
+
+	if (b->info.kind != BACKING_FILE || !in_data_area(b, sector, bytes))
+		return false;
+	/* The position of the descriptor is of no use to anybody else. */
+	data = lseek(b->fd, (off_t)byte, SEEK_DATA);
+	return data < 0 ? errno == ENXIO : (uint64_t)data >= byte + bytes;
+}
+
 static int allocate(struct backing *b, int mode, uint64_t byte, uint64_t bytes)
 {
 	while (fallocate(b->fd, mode, (off_t)byte, (off_t)bytes) != 0)

@@ -46,13 +46,14 @@
 #define FEATURE_RECONCILE_RECONNECT 0x200U
 /*
  * What this program offers in P_CONNECTION_FEATURES. Of what DRBD 9.1 to 9.3 offer these are not
- * among it: THIN_RESYNC (zeroes travel as data), RS_SKIP_UUID (only who is told of a skipped
- * initial sync), RESYNC_WITHOUT_REPLICATION (what is written during a resync is on both disks at
- * once). BM_BLOCK_SHIFT is, so that a peer whose bitmap is coarser says so and can be refused.
+ * among it: RS_SKIP_UUID (only who is told of a skipped initial sync) and
+ * RESYNC_WITHOUT_REPLICATION (what is written during a resync is on both disks at once).
+ * BM_BLOCK_SHIFT is, so that a peer whose bitmap is coarser says so and can be refused.
  */
 #define FEATURES_OFFERED                                                                           \
-	(FEATURE_TRIM | FEATURE_WSAME | FEATURE_WZEROES | FEATURE_RESYNC_DAGTAG |                  \
-	 FEATURE_TWOPC_V2 | FEATURE_BM_BLOCK_SHIFT | FEATURE_RECONCILE_RECONNECT)
+	(FEATURE_TRIM | FEATURE_THIN_RESYNC | FEATURE_WSAME | FEATURE_WZEROES |                    \
+	 FEATURE_RESYNC_DAGTAG | FEATURE_TWOPC_V2 | FEATURE_BM_BLOCK_SHIFT |                       \
+	 FEATURE_RECONCILE_RECONNECT)
 
 /* Activity log (on-disk-metadata 8). */
 #define AL_EXTENT_SHIFT 22              /* 4 MiB */

@@ -18,6 +18,7 @@ struct status_resync {
 	uint64_t total_bits;      /* out of sync when it started; to be compared */
 	uint64_t left_bits;
 	uint64_t same_bits;       /* by checksum */
+	uint64_t zero_bits;       /* that did not travel */
 	uint64_t failed_bits;
 	uint64_t started_ns;      /* core time */
 	uint64_t paused_ns;

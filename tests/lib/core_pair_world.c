@@ -53,6 +53,15 @@ size_t world_digest_bytes(void *ctx, const char *alg)
 	return !strcmp(alg, "crc32c") || !strcmp(alg, "sha1") ? 8 : 0;
 }
 
+static bool all_zero(const uint64_t *tags, uint32_t sectors)
+{
+	for (uint32_t i = 0; i < sectors; i++) {
+		if (tags[i])
+			return false;
+	}
+	return true;
+}
+
 /* Of tags, in place of what they stand for. */
 static void digest_of(const char *alg, const uint64_t *tags, uint32_t sectors, uint8_t *out)
 {
@@ -252,6 +261,10 @@ static void disk_action(struct pair *p, struct node *n, const struct core_action
 		ASSERT(d->sector + sectors <= n->store.md.sectors);
 	switch (a->kind) {
 	case AC_DISK_READ:
+		if (d->find_zeroes && all_zero(n->store.tags + d->sector, sectors)) {
+			ev.u.done.zeroes = true;
+			break;
+		}
 		ev.u.done.payload = world_blob_new(p, sectors);
 		memcpy(p->blob[ev.u.done.payload.id].tags, n->store.tags + d->sector,
 		       sectors * sizeof(uint64_t));

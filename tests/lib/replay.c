@@ -167,43 +167,11 @@ static void note_order(struct replay *r, const struct replay_pkt *got)
 			    packet_name(got->overtaken_by - 1U) + 2, "\"%s\"", got->text);
 }
 
-/* Zeros travel as data where "thin" was not agreed. */
-static bool is_all_zero(const struct replay_pkt *p)
-{
-	for (size_t i = p->n - p->d.payload_bytes; i < p->n; i++) {
-		if (p->bytes[i])
-			return false;
-	}
-	return true;
-}
-
-static bool match_deallocated(struct replay *r, const struct replay_pkt *want)
-{
-	for (struct replay_pkt *p = r->out.head; p; p = p->next) {
-		if (p->peer != want->peer || p->d.pkt.type != P_RS_DATA_REPLY ||
-		    p->d.pkt.u.block.sector != want->d.pkt.u.block.sector ||
-		    p->d.pkt.u.block.block_id != want->d.pkt.u.block.block_id ||
-		    p->d.payload_bytes != want->d.pkt.u.block.bytes)
-			continue;
-		if (!is_all_zero(p))
-			replay_note(r, DIFF_FIELD, "RS_DATA_REPLY", "payload", "not zero: %s",
-				    want->text);
-		r->result->expected++;
-		r->result->equal++;
-		list_remove(&r->out, p);
-		replay_pkt_free(p);
-		return true;
-	}
-	return false;
-}
-
 static bool match_one(struct replay *r, struct replay_pkt *want)
 {
 	struct replay_pkt *got = NULL;
 	unsigned best = 0;
 
-	if (want->d.pkt.type == P_RS_DEALLOCATED_ID)
-		return match_deallocated(r, want);
 	for (struct replay_pkt *p = r->out.head; p; p = p->next) {
 		unsigned likeness = pkt_same_kind(r, want, p) ? 1 + pkt_likeness(want, p) : 0;
 
@@ -357,9 +325,6 @@ static void feed_now(struct replay *r, struct replay_pkt *p)
 	case P_RS_DEALLOCATED_ID:
 		resync_data(r, p->peer, p);
 		return;
-	case P_RS_THIN_DAGTAG_REQ: /* a feature that we do not offer */
-		pkt.type = P_RS_DAGTAG_REQ;
-		break;
 	default:
 		break;
 	}

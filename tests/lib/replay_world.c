@@ -132,7 +132,10 @@ static void disk_action(struct replay *r, const struct core_action *a)
 		ev.u.done.digest = digest;
 		ev.u.done.digest_bytes = how.bytes;
 	}
-	if (a->kind == AC_DISK_READ)
+	if (a->kind == AC_DISK_READ && d->find_zeroes && !at[0] &&
+	    !memcmp(at, at + 1, d->bytes - 1))
+		ev.u.done.zeroes = true;
+	else if (a->kind == AC_DISK_READ)
 		ev.u.done.payload = replay_payload(r, at, d->bytes);
 	else if (a->kind == AC_DISK_WRITE)
 		memcpy(at, r->buf[d->payload.id].data, d->bytes);

@@ -51,6 +51,10 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->requests_max = prng_chance(rng, 1, 4) ? 16 : 64;
 	p->csums = prng_chance(rng, 1, 3);
 	p->csums_after_crash_only = prng_chance(rng, 1, 3);
+	/* A life has not time for a large device block by block. */
+	if (prng_chance(rng, 1, 3))
+		p->rs_discard_bytes = 4096U << (p->device_sectors > (16U << 11) ?
+							4 : prng_below(rng, 5));
 	p->verifies = prng_chance(rng, 1, 3);
 	p->room_sectors = p->device_sectors;
 	if (p->nodes > 2 && prng_chance(rng, 2, 5))

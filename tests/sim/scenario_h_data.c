@@ -109,10 +109,13 @@ static void h14_out_of_sync_on_its_way(struct world *w)
 }
 
 /* H16: what a resync brings is missing at third nodes. */
-static void h16_third_node(struct world *w)
+static void third_node(struct world *w, uint32_t rs_discard_bytes)
 {
-	sc_begin(w, 3);
+	life_plain(w, w->scenario_seed, 3)->rs_discard_bytes = rs_discard_bytes;
+	life_set_up(w);
 	sc_open(w, A);
+	for (unsigned i = 500; i < 564; i++)
+		sc_write(w, i);
 	/* In another extent: no activity log covers those of the resync. */
 	sc_write(w, 3000);
 	sc_part(w, A, B);
@@ -131,6 +134,17 @@ static void h16_third_node(struct world *w)
 	sc_join(w, A, B);
 	sc_join(w, A, C);
 	life_expect_converged(w);
+}
+
+static void h16_third_node(struct world *w)
+{
+	third_node(w, 0);
+}
+
+/* As the bug was: the resync brings that something was discarded. */
+static void h16_thin(struct world *w)
+{
+	third_node(w, 16 << 10);
 }
 
 /* H17: a barrier is not acknowledged before a write that is held up. */
@@ -309,6 +323,7 @@ const struct scenario scenarios_h_data[] = {
 	{ "H11-day-0", h11_day_0 },
 	{ "H14-out-of-sync-on-its-way", h14_out_of_sync_on_its_way },
 	{ "H16-third-node", h16_third_node },
+	{ "H16-thin", h16_thin },
 	{ "H17-barrier-of-held-write", h17_barrier_of_held_write },
 	{ "H18-outdated", h18_outdated },
 	{ "H21-right-slot", h21_right_slot },

@@ -307,6 +307,32 @@ static void other_resources_first(struct world *w)
 	no_full_sync(w, 60);
 }
 
+/*
+ * Thin: what was discarded in blocks of 64 KiB travels as a word, a part of one as data, also where
+ * the target holds something else.
+ */
+static void thin(struct world *w)
+{
+	uint64_t before;
+
+	life_plain(w, w->scenario_seed, 2)->rs_discard_bytes = 64 << 10;
+	life_set_up(w);
+	sc_open(w, A);
+	for (unsigned i = 0; i < 64; i++)
+		sc_write(w, i);
+	before = sc_received(w, B, A);
+	sc_part(w, A, B);
+	sc_discard(w, 0, 40); /* two blocks and a half */
+	sc_write(w, 63);
+	simnet_hold_type(w, A, B, P_RS_DEALLOCATED_ID, NS_SEC);
+	sc_begin_resync(w, A, B);
+	/* While the word is under way: the other 15 of that block are asked for in smaller ones. */
+	sc_write(w, 5);
+	life_expect_converged(w);
+	sc_expect(w, sc_received(w, B, A) - before <= (8 + 2 + 15) * BM_BLOCK_SECTORS,
+		  "zeroes do not travel");
+}
+
 /* Of two sources one is paused: the other one serves, and it is enough. */
 static void paused_other_source(struct world *w)
 {
@@ -560,6 +586,7 @@ const struct scenario scenarios_resync[] = {
 	{ "paused-by-both", paused_by_both },
 	{ "paused-other-source", paused_other_source },
 	{ "other-resources-first", other_resources_first },
+	{ "thin", thin },
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },

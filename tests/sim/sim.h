@@ -53,6 +53,7 @@ struct sim_params {
 	unsigned faults;
 	bool csums, csums_after_crash_only;
 	bool pass_on; /* on-io-error */
+	uint32_t rs_discard_bytes;
 	bool verifies;
 	bool meddles;             /* resyncs are paused, and asked for */
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
@@ -130,7 +131,7 @@ struct disk_op {
 	bool in_use;
 	uint8_t kind;
 	bool fua;
-	bool digest;         /* of a read */
+	bool digest, find_zeroes; /* of a read */
 	uint64_t tag;
 	uint64_t sector;
 	uint32_t bytes;

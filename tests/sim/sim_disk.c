@@ -140,6 +140,15 @@ static void digest_of(const uint64_t *tags, uint64_t sectors, uint8_t out[static
 	memcpy(out, &h, sizeof(h));
 }
 
+static bool is_zero(const struct disk *d, const struct disk_op *op)
+{
+	for (uint64_t i = 0; i < op->bytes / SECTOR_BYTES; i++) {
+		if (disk_peek(d, op->sector + i))
+			return false;
+	}
+	return true;
+}
+
 static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 {
 	struct disk *d = &n->disk;
@@ -157,6 +166,8 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 	} else if (op->kind == DOP_FLUSH) {
 		if (ev.u.done.error == 0)
 			disk_flush_to(d, op->flush_seq);
+	} else if (ev.u.done.error == 0 && op->find_zeroes && is_zero(d, op)) {
+		ev.u.done.zeroes = true;
 	} else if (ev.u.done.error == 0) {
 		uint64_t *tags;
 
@@ -254,7 +265,7 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 	struct disk *d = &w->nodes[node].disk;
 	struct disk_op op = {
 		.in_use = true, .kind = (uint8_t)kind, .fua = ac->fua, .tag = ac->tag,
-		.digest = ac->digest_alg != NULL,
+		.digest = ac->digest_alg != NULL, .find_zeroes = ac->find_zeroes,
 		.sector = ac->sector, .bytes = ac->bytes, .flush_seq = d->log_seq,
 		.gen = ++d->op_gen,
 	};

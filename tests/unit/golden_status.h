@@ -73,6 +73,7 @@
 "     \"rs-db1-sectors\": 32768,\n"
 "     \"rs-failed\": 0,\n"
 "     \"rs-same-csum\": 0,\n"
+"     \"rs-zeroes\": 0,\n"
 "     \"want\": 20.0,\n"
 "     \"db0/dt0 [MiB/s]\": 9.6,\n"
 "     \"db1/dt1 [MiB/s]\": 16.0,\n"

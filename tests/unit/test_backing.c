@@ -264,9 +264,15 @@ Test(backing, discard_gives_space_back)
 	}
 	backing_limit_data(b, 4096);
 	memset(buf, 1, MIB);
+	cr_assert(backing_is_hole(b, 0, MIB));
 	cr_assert_eq(backing_write(b, 0, buf, MIB, true), 0);
+	cr_assert_not(backing_is_hole(b, 0, MIB));
+	cr_assert_not(backing_is_hole(b, 2040, 65536));
+	cr_assert(backing_is_hole(b, 2048, 65536));
+	cr_assert_not(backing_is_hole(b, 4090, 65536), "beyond the data area");
 	cr_assert_eq(stat(path, &before), 0);
 	cr_assert_eq(backing_discard(b, 0, MIB), 0);
+	cr_assert(backing_is_hole(b, 0, MIB));
 	cr_assert_eq(stat(path, &after), 0);
 	cr_assert_lt(after.st_blocks, before.st_blocks);
 	cr_assert_eq(after.st_size, before.st_size);

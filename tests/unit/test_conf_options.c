@@ -68,6 +68,7 @@ Test(conf_options, numbers_at_their_bounds)
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].max, "untouched by failures");
 	}
 	cr_assert_eq(numbers, 20);
+	cr_assert_eq(numbers, 19);
 }
 
 /* The defaults and ranges of DRBD, written down once more. */
@@ -93,6 +94,7 @@ Test(conf_options, known_ranges)
 		{ GROUP_DISK, "c-delay-target", 1, 100, 10 },
 		{ GROUP_DISK, "c-fill-target", 0, 1048576, 100 },
 		{ GROUP_DISK, "c-max-rate", 0, 4194304, 102400 },
+		{ GROUP_DISK, "rs-discard-granularity", 0, 1048576, 0 },
 		{ GROUP_OPTIONS, "auto-promote-timeout", 0, 600, 20 },
 		{ GROUP_OPTIONS, "twopc-timeout", 50, 600, 300 },
 		{ GROUP_OPTIONS, "twopc-retry-timeout", 1, 50, 1 },
