@@ -219,6 +219,8 @@ static void peer_device_put(struct printer *p, const json_t *d, bool show_volume
 		field(p, "peer-client", client ? "yes" : "no", PLAIN, false);
 	if (syncing && !p->style->bar)
 		progress_put(p, d);
+	if (p->style->verbose && syncing && !text_is(d, "limited-by", "none"))
+		field(p, "limited-by", get_text(d, "limited-by"), PLAIN, false);
 	if (p->style->verbose || !text_is(d, "resync-suspended", "no"))
 		field(p, "resync-suspended", get_text(d, "resync-suspended"), PLAIN, false);
 	line_end(p);

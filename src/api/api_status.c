@@ -98,6 +98,7 @@ static void sync_details_add(json_t *out, const struct status_resync *r, uint64_
 	}
 	(void)json_object_set_new(out, "want",
 				  json_real(two_decimals((double)r->want_kib_s / 1024)));
+	(void)json_object_set_new(out, "limited-by", json_string(resync_limit_name(r->limit)));
 	(void)json_object_set_new(out, "db0/dt0 [MiB/s]", json_real(two_decimals(average)));
 	(void)json_object_set_new(out, "db1/dt1 [MiB/s]", json_real(two_decimals(recent)));
 	(void)json_object_set_new(out, "db/dt [MiB/s]", json_real(two_decimals(recent)));

@@ -129,6 +129,8 @@ static const char checksum[] = "crc32c";
 	NUM(DISK, "c-delay-target", disk.c_delay_target_ds, UNIT_DS, 1, 100, 10)                   \
 	NUM(DISK, "c-fill-target", disk.c_fill_target_sectors, UNIT_SECTORS, 0, 1048576, 100)      \
 	NUM(DISK, "c-max-rate", disk.c_max_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 102400)         \
+	NUM(DISK, "c-min-rate", disk.c_min_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 0)              \
+	NUM(DISK, "c-min-share", disk.c_min_share, UNIT_ONE, 0, 100, 25)                           \
 	NUM(DISK, "rs-discard-granularity", disk.rs_discard_bytes, UNIT_BYTES, 0, 1048576, 0)      \
 	TEXT(DISK, "resync-after", disk.resync_after, TYPE_VOLUME)                                 \
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \

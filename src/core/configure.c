@@ -31,6 +31,8 @@ static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *fr
 	to->c_delay_target_ds = from->c_delay_target_ds;
 	to->c_fill_target_sectors = from->c_fill_target_sectors;
 	to->c_max_rate_kib = from->c_max_rate_kib;
+	to->c_min_rate_kib = from->c_min_rate_kib;
+	to->c_min_share = from->c_min_share;
 	to->rs_discard_bytes = from->rs_discard_bytes;
 	memcpy(to->resync_after, from->resync_after, sizeof(to->resync_after));
 }

@@ -71,6 +71,8 @@ struct core_disk_conf {
 	uint32_t c_delay_target_ds;
 	uint32_t c_fill_target_sectors;
 	uint32_t c_max_rate_kib;
+	uint32_t c_min_rate_kib;   /* beside an application; so is */
+	uint32_t c_min_share;      /* percent of what goes without one */
 	uint32_t rs_discard_bytes; /* thin resync, in blocks of that size; 0 = not */
 	/* the driver's: the core knows one resource; "RES/VOL", "" = none */
 	char resync_after[VOLUME_REF_MAX];

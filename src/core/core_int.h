@@ -240,6 +240,7 @@ struct volume {
 	struct rs_volume rs;
 	/* statistics */
 	uint64_t read_sectors, written_sectors, bm_writes;
+	uint64_t app_sectors;       /* I/O of applications at the local disk, here or of a peer */
 };
 
 /* ---- the resource ---- */

@@ -33,6 +33,7 @@ static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 	act = request_local_begin(core, vol, AC_DISK_READ, tag);
 	act->u.disk.sector = preq->sector;
 	act->u.disk.bytes = preq->bytes;
+	vol->app_sectors += preq->bytes / SECTOR_BYTES;
 }
 
 void rx_data_request(struct core *core, struct peer *peer, const struct pkt *pkt)

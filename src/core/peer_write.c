@@ -219,6 +219,7 @@ static void submit(struct core *core, struct peer_request *preq)
 	act->u.disk.fua = preq->dp_flags & DP_FUA;
 	act->u.disk.unmap = preq->op == OP_DISCARD || preq->dp_flags & DP_DISCARD;
 	act->u.disk.payload = preq->payload;
+	vol->app_sectors += preq->bytes / SECTOR_BYTES;
 	core_payload_put(core, &preq->payload);
 }
 

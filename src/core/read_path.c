@@ -160,6 +160,7 @@ static void read_local(struct core *core, struct request *req)
 
 	act->u.disk.sector = req->sector;
 	act->u.disk.bytes = req->bytes;
+	vol->app_sectors += req->bytes / SECTOR_BYTES;
 	req->server = NODES_MAX;
 }
 

@@ -297,8 +297,10 @@ void request_log_start(struct core *core, struct request *req)
 		bitmap_set(core, vol, SLOTS_ALL & ~have, req->sector, sectors);
 		req->marked = !local;
 	}
-	if (local)
+	if (local) {
 		local_write(core, req);
+		vol->app_sectors += sectors;
+	}
 	FOR_EACH_PEER(core, peer) {
 		if (data >> peer->id & 1)
 			data_send(core, peer, req, local);

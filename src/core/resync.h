@@ -89,6 +89,14 @@ struct rs_request {
 	struct payload payload;
 };
 
+/* How fast it goes while no application uses the disk. */
+struct rs_pace {
+	uint64_t since_ns;
+	uint64_t sectors;           /* since then */
+	bool beside;                /* an application used the disk since then */
+	uint64_t idle_kib_s;        /* 0 = not known yet */
+};
+
 struct rs_pool {
 	struct rs_request *items;
 	uint32_t max, made;         /* items[made] and on have not been touched yet */
@@ -114,6 +122,13 @@ struct rs_volume {
 	struct range_map target_map, source_map;
 	uint32_t target_count, source_count;
 	uint32_t source_window;     /* sectors RS_WAIT_READ..RS_REPLIED */
+	/* resync_rate.c */
+	uint64_t app_seen, app_seen_ns; /* volume.app_sectors at the last look */
+	bool app_busy;              /* an application used the disk before it */
+	struct rs_pace pace;        /* source: of what is read for peers */
+	uint64_t slice_ns, slice_sectors; /* source: the present 100 ms */
+	uint64_t yielded_ns;        /* source: the application came first, last */
+	uint64_t read_again_ns;     /* source: when it goes on after that, 0 = at once */
 	bool flush_running;         /* target: disk flush for `settling` */
 	int settle_error;
 	uint32_t serial;
@@ -138,6 +153,8 @@ struct resync {
 	uint64_t mark_ns[RS_MARKS], mark_left[RS_MARKS];
 	unsigned mark_next, mark_count;
 	uint64_t want_kib_s;   /* what the controller asked for at the last tick */
+	uint8_t limit;         /* enum resync_limit: why not more */
+	struct rs_pace pace;
 	/* target */
 	uint64_t start_uuid;   /* own current when it started */
 	/* generation that a Primary made meanwhile, and the source is said to be part of */

@@ -115,6 +115,8 @@ bool verify_refused(struct core *core, struct peer *peer, struct volume *vol,
 /* Sectors to ask for in this tick (5.5). */
 uint64_t rate_tick(struct core *core, struct peer_device *pd);
 void rate_reset(struct core *core, struct peer_device *pd);
+/* As a source: the application comes first; else it is counted as read. */
+bool rate_source_waits(struct core *core, struct volume *vol, uint32_t sectors);
 
 /* ---- resync_finish.c ---- */
 

@@ -128,6 +128,10 @@ void source_run(struct core *core, struct volume *vol)
 		if (vol->rs.source_window &&
 		    vol->rs.source_window + sectors_of(rq) > RS_SOURCE_WINDOW_SECTORS)
 			return;
+		/* A Primary that is a target may wait for it. */
+		if (core->st.peer[rq->p].role != ROLE_PRIMARY &&
+		    rate_source_waits(core, vol, sectors_of(rq)))
+			return;
 		start_read(core, vol, rq);
 	}
 }
@@ -171,7 +175,7 @@ void resync_dagtag_reached(struct core *core, struct peer *peer)
 	}
 }
 
-uint64_t source_deadline(const struct volume *vol)
+static uint64_t dagtag_deadline(const struct volume *vol)
 {
 	const struct list *first = vol->rs.wait_dagtag.next;
 
@@ -180,9 +184,21 @@ uint64_t source_deadline(const struct volume *vol)
 	return LIST_ENTRY(first, const struct rs_request, link)->since_ns + RS_DAGTAG_WAIT_NS;
 }
 
+uint64_t source_deadline(const struct volume *vol)
+{
+	uint64_t again_ns = vol->rs.read_again_ns ? vol->rs.read_again_ns : NEVER_NS;
+	uint64_t dagtag_ns = dagtag_deadline(vol);
+
+	return dagtag_ns < again_ns ? dagtag_ns : again_ns;
+}
+
 void source_time(struct core *core, struct volume *vol)
 {
-	while (core->now_ns >= source_deadline(vol))
+	if (vol->rs.read_again_ns && core->now_ns >= vol->rs.read_again_ns) {
+		vol->rs.read_again_ns = 0;
+		core_work(core, WORK_SYNC);
+	}
+	while (core->now_ns >= dagtag_deadline(vol))
 		cancel(core, vol,
 		       LIST_ENTRY(vol->rs.wait_dagtag.next, struct rs_request, link));
 }

@@ -259,6 +259,8 @@ static uint64_t ask(struct core *core, struct peer_device *pd, uint64_t budget_s
 		rs->cursor_bit = 0;
 		rs->failed_bits = 0;
 	}
+	if (rs->in_flight_sectors >= most)
+		rs->limit = LIMIT_BUFFERS;
 	return asked;
 }
 
@@ -270,8 +272,10 @@ void target_time(struct core *core, struct peer_device *pd)
 	if (core->now_ns < rs->tick_at_ns)
 		return;
 	rs->tick_at_ns = core->now_ns + RS_TICK_NS;
-	if (!may_ask(core, pd))
+	if (!may_ask(core, pd)) {
+		rs->limit = awaits_primary(core, pd) ? LIMIT_PRIMARY : LIMIT_NONE;
 		return;
+	}
 	sectors = rate_tick(core, pd);
 	if (sectors < BM_BLOCK_SECTORS)
 		sectors = BM_BLOCK_SECTORS;

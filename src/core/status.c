@@ -27,6 +27,19 @@ static uint64_t rate_of(const struct core *core, const struct resync *rs, uint64
 	return (uint64_t)((double)bits * BM_BLOCK_BYTES * (double)NS_PER_S / (double)ns);
 }
 
+/* The source only knows when it has kept it back itself. */
+static enum resync_limit limit_of(const struct core *core, const struct volume *vol,
+				  const struct peer_device *pd)
+{
+	enum repl_state repl = repl_of(core, pd);
+
+	if (repl == REPL_SYNC_TARGET || repl == REPL_VERIFY_S)
+		return (enum resync_limit)pd->rs.limit;
+	return repl == REPL_SYNC_SOURCE && vol->rs.yielded_ns &&
+			       core->now_ns - vol->rs.yielded_ns < NS_PER_S ?
+		       LIMIT_APPLICATION : LIMIT_NONE;
+}
+
 static void fill_resync(const struct core *core, const struct volume *vol,
 			const struct peer_device *pd, struct status_resync *out)
 {
@@ -46,6 +59,7 @@ static void fill_resync(const struct core *core, const struct volume *vol,
 	out->paused_ns = rs->paused_ns;
 	out->rate_bytes_s = rate_of(core, rs, out->left_bits);
 	out->want_kib_s = rs->want_kib_s;
+	out->limit = limit_of(core, vol, pd);
 }
 
 static void fill_verify(const struct core *core, const struct volume *vol,

@@ -73,6 +73,19 @@ enum after_sb {
 	ASB_AUTO_DISCARD = 12,
 };
 
+/* What keeps a resync from being faster. */
+enum resync_limit {
+	LIMIT_NONE,
+	LIMIT_RESYNC_RATE,  /* the fixed rate */
+	LIMIT_MAX_RATE,     /* c-max-rate */
+	LIMIT_APPLICATION,  /* c-min-rate, c-min-share: an application uses the disk */
+	LIMIT_FILL_TARGET,  /* the controller: enough is in flight */
+	LIMIT_DELAY_TARGET,
+	LIMIT_BUFFERS,      /* max-buffers */
+	LIMIT_PRIMARY,      /* a Primary is awaited that will bring it */
+};
+const char *resync_limit_name(enum resync_limit limit);
+
 /* Packets: X(number, NAME). Streams, sizes and versions are in wire/wire_table.c. */
 #define PACKETS(X)                                                                                 \
 	X(0x00, DATA)                                                                              \

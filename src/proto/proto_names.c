@@ -57,6 +57,22 @@ const char *repl_state_name(enum repl_state repl)
 	return NAME_OF(names, repl);
 }
 
+const char *resync_limit_name(enum resync_limit limit)
+{
+	static const char *const names[] = {
+		[LIMIT_NONE] = "none",
+		[LIMIT_RESYNC_RATE] = "resync-rate",
+		[LIMIT_MAX_RATE] = "c-max-rate",
+		[LIMIT_APPLICATION] = "application",
+		[LIMIT_FILL_TARGET] = "c-fill-target",
+		[LIMIT_DELAY_TARGET] = "c-delay-target",
+		[LIMIT_BUFFERS] = "max-buffers",
+		[LIMIT_PRIMARY] = "primary",
+	};
+
+	return NAME_OF(names, limit);
+}
+
 const char *packet_name(unsigned type)
 {
 	switch (type) {

@@ -24,6 +24,7 @@ struct status_resync {
 	uint64_t paused_ns;
 	uint64_t rate_bytes_s;    /* over the last marks, 0 = unknown */
 	uint64_t want_kib_s;      /* what the controller asks for */
+	enum resync_limit limit;  /* why not more */
 };
 
 struct status_verify {

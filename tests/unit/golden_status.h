@@ -75,6 +75,7 @@
 "     \"rs-same-csum\": 0,\n"
 "     \"rs-zeroes\": 0,\n"
 "     \"want\": 20.0,\n"
+"     \"limited-by\": \"c-max-rate\",\n"
 "     \"db0/dt0 [MiB/s]\": 9.6,\n"
 "     \"db1/dt1 [MiB/s]\": 16.0,\n"
 "     \"db/dt [MiB/s]\": 16.0,\n"

@@ -216,7 +216,8 @@ static void start_sync(struct resource_status *s)
 	d->out_of_sync_sectors = 327680;
 	d->resync = (struct status_resync){ .running = true, .total_bits = 65536,
 					    .left_bits = 40960, .started_ns = UINT64_C(10000000000),
-					    .rate_bytes_s = 16 << 20, .want_kib_s = 20480 };
+					    .rate_bytes_s = 16 << 20, .want_kib_s = 20480,
+					    .limit = LIMIT_MAX_RATE };
 }
 
 /* ---- binding and results ---- */

@@ -264,7 +264,7 @@ Test(cli, status_verbose_with_statistics)
 		"      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "
 		"sent-bytes:1000 received-bytes:0\n"
 		"    volume:0 replication:SyncSource peer-disk:Inconsistent done:37.50 "
-		"rate:16.00 MiB/s eta:10 s resync-suspended:no\n"
+		"rate:16.00 MiB/s eta:10 s limited-by:c-max-rate resync-suspended:no\n"
 		"        received:0 sent:0 out-of-sync:163840 pending:0 unacked:0\n"
 		"  gamma node-id:1 connection:Connected role:Secondary tls:no congested:no\n"
 		"      protocol:C agreed-protocol:124 ap-in-flight:0 rs-in-flight:0 "

@@ -67,8 +67,7 @@ Test(conf_options, numbers_at_their_bounds)
 		cr_assert_eq(strncmp(err.text, o[i].name, strlen(o[i].name)), 0);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].max, "untouched by failures");
 	}
-	cr_assert_eq(numbers, 20);
-	cr_assert_eq(numbers, 19);
+	cr_assert_eq(numbers, 23);
 }
 
 /* The defaults and ranges of DRBD, written down once more. */
@@ -94,6 +93,8 @@ Test(conf_options, known_ranges)
 		{ GROUP_DISK, "c-delay-target", 1, 100, 10 },
 		{ GROUP_DISK, "c-fill-target", 0, 1048576, 100 },
 		{ GROUP_DISK, "c-max-rate", 0, 4194304, 102400 },
+		{ GROUP_DISK, "c-min-rate", 0, 4194304, 0 },
+		{ GROUP_DISK, "c-min-share", 0, 100, 25 },
 		{ GROUP_DISK, "rs-discard-granularity", 0, 1048576, 0 },
 		{ GROUP_OPTIONS, "auto-promote-timeout", 0, 600, 20 },
 		{ GROUP_OPTIONS, "twopc-timeout", 50, 600, 300 },
