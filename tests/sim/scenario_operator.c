@@ -65,6 +65,9 @@ static const struct ev_command verbs[] = {
 	{ .cmd = CMD_INVALIDATE_REMOTE, .peer = 1 },
 	{ .cmd = CMD_INVALIDATE_REMOTE, .peer = 1, .keep_bitmap = true },
 	{ .cmd = CMD_INVALIDATE_REMOTE, .peer = 9 },
+	{ .cmd = CMD_PAUSE_SYNC, .peer = 1 },
+	{ .cmd = CMD_PAUSE_SYNC, .peer = 9 },
+	{ .cmd = CMD_RESUME_SYNC, .peer = 1 },
 	{ .cmd = CMD_VERIFY, .peer = 1 },
 	{ .cmd = CMD_VERIFY, .peer = 1, .abort = true },
 	{ .cmd = CMD_VERIFY, .peer = 1, .has_start = true, .start_sector = UINT64_C(1) << 40 },
@@ -92,6 +95,7 @@ static bool is_silent(struct world *w)
 static void put_right(struct world *w)
 {
 	simnet_heal(w);
+	resync_heal(w);
 	for (unsigned n = A; n <= C; n++) {
 		const struct resource_status *st;
 
