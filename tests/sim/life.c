@@ -51,15 +51,10 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 	p->requests_max = prng_chance(rng, 1, 4) ? 16 : 64;
 	p->csums = prng_chance(rng, 1, 3);
 	p->csums_after_crash_only = prng_chance(rng, 1, 3);
-	/* A life has not time for a large device block by block. */
-	if (prng_chance(rng, 1, 3))
-		p->rs_discard_bytes = 4096U << (p->device_sectors > (16U << 11) ?
-							4 : prng_below(rng, 5));
 	p->verifies = prng_chance(rng, 1, 3);
 	p->room_sectors = p->device_sectors;
 	if (p->nodes > 2 && prng_chance(rng, 2, 5))
 		draw_quorum(p, rng);
-	p->meddles = prng_chance(rng, 1, 3);
 	/* Swarm: a life has only some kinds of faults, so that rare combinations come. */
 	do {
 		p->fault_mask = (unsigned)prng_below(rng, 1U << FAULT_KINDS);
@@ -321,7 +316,8 @@ static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
 	fault_heal(w);
-	resync_heal(w);
+	if (w->params.meddles)
+		resync_heal(w);
 	resize_heal(w);
 	operator_start(w);
 	w->rival.stop = true;
@@ -378,6 +374,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	sim_params_draw(&w->params, &w->rng);
 	resize_params_draw(w, seed);
 	draw_read_balancing(&w->params, seed);
+	resync_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

@@ -3,8 +3,9 @@
  * The deterministic world: nodes with an unmodified core each, virtual time, one event queue.
  *
  * A seed gives one life: set-up, faulted phase, healing, checks. Everything random comes from
- * world.rng, every order from (time, sequence), so that equal seeds give equal traces. One world is
- * reused for many lives; big arrays are stamped with the number of the life instead of cleared.
+ * world.rng and the streams beside it, every order from (time, sequence), so that equal seeds give
+ * equal traces. One world is reused for many lives; big arrays are stamped with the number of the
+ * life instead of cleared.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -594,6 +595,8 @@ void verify_at_random(struct world *w);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
 void verify_phase(struct world *w);
 
+/* Drawn from a stream of their own: a life that has none of it is what it was. */
+void resync_params_draw(struct world *w, uint64_t seed);
 /* Operators pause, resume and ask for resyncs as long as there are faults; others come first. */
 void resync_meddle_at_random(struct world *w);
 /* Nothing stays paused. */
@@ -653,6 +656,7 @@ struct world {
 	bool force_no_al;
 	uint64_t scenario_seed;   /* of named scenarios */
 	struct prng rng;
+	struct prng resync_rng;   /* of who meddles with resyncs */
 	uint64_t now_ns;
 	uint64_t step;
 	uint64_t hash;

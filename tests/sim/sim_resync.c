@@ -5,12 +5,27 @@
 
 /* A life has time for full resyncs of small devices only. */
 #define FULL_SECTORS_MAX (UINT64_C(16) << 11)
+#define RESYNC_STREAM UINT64_C(0x7265737963000000)
+
+void resync_params_draw(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+	struct prng *rng = &w->resync_rng;
+
+	prng_seed(rng, seed ^ RESYNC_STREAM);
+	/* A life has not time for a large device block by block. */
+	if (prng_chance(rng, 1, 3))
+		p->rs_discard_bytes = 4096U << (p->device_sectors > FULL_SECTORS_MAX ?
+							4 : prng_below(rng, 5));
+	p->meddles = prng_chance(rng, 1, 3);
+}
 
 static void meddle(struct world *w, unsigned node, unsigned peer)
 {
 	struct ev_command cmd = { .vnr = SIM_VNR, .peer = (uint8_t)peer };
+	struct prng *rng = &w->resync_rng;
 
-	switch (prng_below(&w->rng, 8)) {
+	switch (prng_below(rng, 8)) {
 	case 0:
 	case 1:
 	case 2:
@@ -26,7 +41,7 @@ static void meddle(struct world *w, unsigned node, unsigned peer)
 		cmd.cmd = CMD_RESUME_SYNC;
 		break;
 	}
-	cmd.keep_bitmap = w->params.device_sectors > FULL_SECTORS_MAX || prng_chance(&w->rng, 1, 2);
+	cmd.keep_bitmap = w->params.device_sectors > FULL_SECTORS_MAX || prng_chance(rng, 1, 2);
 	node_command(w, node, cmd, NULL, 0);
 }
 
@@ -42,25 +57,26 @@ void resync_gate_set(struct world *w, unsigned node, bool dependency, bool paral
 
 static void meddle_event(struct world *w, uint64_t a, uint64_t b)
 {
-	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
-	unsigned peer = (node + 1 + (unsigned)prng_below(&w->rng, w->node_count - 1)) %
+	struct prng *rng = &w->resync_rng;
+	unsigned node = (unsigned)prng_below(rng, w->node_count);
+	unsigned peer = (node + 1 + (unsigned)prng_below(rng, w->node_count - 1)) %
 			w->node_count;
 
 	(void)a;
 	(void)b;
 	if (!w->faults_on)
 		return;
-	if (w->nodes[node].up && prng_chance(&w->rng, 1, 4))
-		resync_gate_set(w, node, prng_chance(&w->rng, 1, 3), prng_chance(&w->rng, 1, 3));
+	if (w->nodes[node].up && prng_chance(rng, 1, 4))
+		resync_gate_set(w, node, prng_chance(rng, 1, 3), prng_chance(rng, 1, 3));
 	else if (w->nodes[node].up)
 		meddle(w, node, peer);
-	world_at(w, prng_exp(&w->rng, 3 * NS_SEC), meddle_event, 0, 0);
+	world_at(w, prng_exp(rng, 3 * NS_SEC), meddle_event, 0, 0);
 }
 
 void resync_meddle_at_random(struct world *w)
 {
 	if (w->params.meddles)
-		world_at(w, prng_exp(&w->rng, 3 * NS_SEC), meddle_event, 0, 0);
+		world_at(w, prng_exp(&w->resync_rng, 3 * NS_SEC), meddle_event, 0, 0);
 }
 
 void resync_heal(struct world *w)
