@@ -5,10 +5,11 @@ DISK_THERE='c-plan-ahead 0; resync-rate 30M; c-min-rate 0;'
 LOAD_BLOCKS=12000
 world_equal C
 for source in here there; do
+	[ $source = here ] && kib=50000 || kib=16000 # an emulated peer writes slowly
 	must on $source promote
 	must on "$(other $source)" disconnect
 	must wait_for 30 "the disconnect here" not connected
-	must on $source write 3 0 50000
+	must on $source write 3 0 $kib
 	must on $source load_start
 	must on "$(other $source)" connect
 	must wait_for 60 "the end of the resync" established
