@@ -6,7 +6,8 @@
  *   WRITE        | waits  -        waits      (application and peer writes, discards, zeroes)
  *   RS_READ      | waits  -        waits      (resync source, reads for a peer)
  *   RS_WRITE     | -      -        waits      (resync target; what overlaps a write was
- *                                              superseded: resync_write_overlaps())
+ *                                              superseded: resync_write_overlaps();
+ *                                              so is what a source has read before it)
  *
  * First come, first served: a new hold also waits behind an older waiter it conflicts with.
  */
