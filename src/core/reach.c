@@ -42,7 +42,7 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 		/* Not counted on yet: what is begun now passes it by. */
 		if (pd->behind || pd->untrusted)
 			continue;
-		if (pd->pdsk > DISK_FAILED && pd->pdsk != DISK_UNKNOWN &&
+		if (pd->pdsk >= DISK_INCONSISTENT && pd->pdsk != DISK_UNKNOWN &&
 		    pd->pdsk != DISK_OUTDATED)
 			strong |= node_bit(peer->id);
 	}

@@ -639,6 +639,42 @@ static void disk_fails_beside_tiebreaker(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has no disk, and gets its quorum back by that of C, which is being attached. A does not know
+ * yet what C is worth: what A writes now passes C by, and the generation must not become C's.
+ */
+static void write_passes_attaching_disk(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_detach_forced(w, A);
+	sc_write(w, 2);
+	/* Until no extent is hot any more: that of C would be resynced. */
+	sc_wait(w, 15000);
+	sc_kill(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	sc_part(w, A, B);
+	sc_part(w, B, C);
+	sc_write_async(w, 3);
+	w->nodes[C].disk.broken = true;
+	sc_start(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_join(w, B, C);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	simnet_hold_type(w, C, A, P_SIZES, 400 * NS_MS);
+	simnet_hold_type(w, A, C, P_CURRENT_UUID, 100 * NS_MS);
+	sc_mend(w, C);
+	sc_wait(w, 200);
+	sc_expect(w, w->app.in_flight == 0 && !w->app.errors, "the write succeeds");
+	sc_expect_honest(w);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
 /* H62: requests wait for quorum; the node connects and obeys all the same. */
 static void h62_work_while_requests_wait(struct world *w)
 {
@@ -690,6 +726,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "H48-late-notice", h48_late_notice },
 	{ "outdated-comes-back-elsewhere", outdated_comes_back_elsewhere },
 	{ "disk-fails-beside-tiebreaker", disk_fails_beside_tiebreaker },
+	{ "write-passes-attaching-disk", write_passes_attaching_disk },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
 	{ NULL, NULL },
 };
