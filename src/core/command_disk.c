@@ -120,7 +120,7 @@ enum command_progress command_attach(struct core *core, const struct ev_command 
 	switch (core->commands.step) {
 	case ATTACH_BEGIN:
 		if (!vol->conf->disk.has_disk) {
-			command_reply(core, SS_IS_DISKLESS,
+			command_reply(core, SS_ATTACH_NO_BITMAP,
 				      "volume %u is configured without a disk on this node",
 				      vol->vnr);
 			return COMMAND_DONE;
