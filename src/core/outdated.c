@@ -189,3 +189,18 @@ void outdated_run(struct core *core)
 	}
 	state_end(core, STATE_HARD);
 }
+
+/* What this node has shown may go on with one peer after another has told its generation. */
+void trust_run(struct core *core)
+{
+	bool any = false;
+
+	FOR_EACH_VOLUME(core, vol) {
+		FOR_EACH_PEER(core, peer)
+			any |= state_gains_trust(core, &peer->pd[vol->v]);
+	}
+	if (!any)
+		return;
+	state_begin(core);
+	state_end(core, STATE_HARD);
+}

@@ -557,6 +557,7 @@ void resync_run(struct core *core)
 		uuid_bump_if_wanted(core);
 	}
 	outdated_run(core);
+	trust_run(core);
 }
 
 static void note_progress(struct core *core, struct peer_device *pd)

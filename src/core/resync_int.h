@@ -155,6 +155,8 @@ void leftover_time(struct core *core, struct peer_device *pd);
 
 /* Own disks that are Outdated but as new as any become UpToDate. */
 void outdated_run(struct core *core);
+/* Peers that are not behind what this diskless node has shown any more. */
+void trust_run(struct core *core);
 
 /* ---- reconcile.c ---- */
 

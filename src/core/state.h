@@ -41,6 +41,8 @@ bool state_may_be_source(const struct state_peer_device *pd);
 bool state_data_accessible(const struct core *core, const struct state *st, unsigned v);
 /* No Primary neighbour with repl >= Established, or we are Primary (UUID_FLAG_STABLE). */
 bool state_is_stable(const struct core *core, const struct state *st);
+/* The peer's disk was not what this diskless node has shown, and is by now. */
+bool state_gains_trust(const struct core *core, const struct peer_device *pd);
 /* What keeps a resync with this peer back, or would: PAUSED_* */
 unsigned state_resync_paused(const struct state *st, unsigned p, unsigned v);
 /* Any reason why application I/O must wait. */

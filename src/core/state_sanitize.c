@@ -269,6 +269,12 @@ static bool is_trusted(const struct volume *vol, const struct peer_device *info,
 	return false;
 }
 
+bool state_gains_trust(const struct core *core, const struct peer_device *pd)
+{
+	return core->st.pd[pd->p][pd->v].untrusted &&
+	       is_trusted(core->vol[pd->v], pd, core->st.role);
+}
+
 /* Writes are under way that others have and this peer has not, in no generation of their own. */
 static bool lacks_writes(const struct core *core, const struct peer *peer,
 			 const struct volume *vol, const struct state *next)

@@ -266,6 +266,7 @@ static uint64_t before_exposed(const struct core *core, const struct volume *vol
 			const struct peer_device *pd = &peer->pd[vol->v];
 
 			if (repl_of(core, pd) >= REPL_ESTABLISHED && pd->uuids_valid &&
+			    !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE) &&
 			    uuid_eq(pd->uuids.current, vol->lost_uuid[i]))
 				return vol->lost_uuid[i];
 		}
@@ -274,28 +275,30 @@ static uint64_t before_exposed(const struct core *core, const struct volume *vol
 }
 
 /*
- * The last peers went before one had the generation on its disk, or their disks did: nothing was
- * answered in it, and what counts is the one before. The first peer that comes back goes on from
- * that.
+ * The last peers went before one had the generation on its disk, or their disks did, or this node
+ * is not Primary any more: nothing was answered in it, and what counts is the one before. The first
+ * peer that comes back goes on from that.
  */
 static void take_back_exposed(struct core *core, struct volume *vol)
 {
-	bool alone = true;
+	bool alone = true, none;
 
 	if (!vol->awaits_disk || !vol->exposed_before || vol->lost_uuids == LOST_UUIDS_MAX ||
 	    disk_of(core, vol) == DISK_UP_TO_DATE)
 		return;
 	FOR_EACH_PEER(core, peer)
 		alone &= repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
-	if (!alone && !is_on_no_disk(core, vol))
+	none = is_on_no_disk(core, vol);
+	if (!alone && !none && core->st.role == ROLE_PRIMARY)
 		return;
 	vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
 	vol->exposed_uuid = before_exposed(core, vol);
 	vol->awaits_disk = false;
-	vol->new_uuid_wanted = true;
+	vol->new_uuid_wanted = core->st.role == ROLE_PRIMARY;
 	if (alone)
 		return;
-	vol->lost_uuids = 0;
+	if (none)
+		vol->lost_uuids = 0;
 	send_exposed(core, vol);
 }
 
@@ -676,7 +679,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->new_uuid_wanted = true;
 		note_given_away(core, old, vol);
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = vol->absent_forgotten = vol->awaits_disk = false;
+			vol->new_uuid_wanted = vol->absent_forgotten = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
@@ -685,6 +688,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		    disk_of(core, vol) <= DISK_FAILED)
 			uuid_tell_exposed(core, vol);
 		take_back_exposed(core, vol);
+		vol->awaits_disk &= core->st.role == ROLE_PRIMARY;
 		lost_source_state_changed(core, old, vol);
 		uuid_update_exposed(core, vol);
 		tell_stable(core, vol);

@@ -318,6 +318,69 @@ static void new_generation_while_attaching(struct world *w)
 	}
 }
 
+/*
+ * C, which never has a disk, has shown what B wrote alone when A, which had written as well, comes
+ * up beside it. B gives its data up: then both are as new as what C has shown.
+ */
+static void client_follows_winner(struct world *w)
+{
+	life_plain(w, 1, 3)->tiebreaker = true;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, A);
+	sc_write(w, 2);
+	sc_close(w);
+	sc_kill(w, A);
+	sc_restart(w, C);
+	sc_start(w, B);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_write_elsewhere(w, B, 5);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	simnet_link(w, A, B, false);
+	simnet_link(w, B, A, false);
+	sc_start(w, A);
+	sc_wait_repl(w, C, A, REPL_ESTABLISHED);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_STANDALONE);
+	sc_wait_conn(w, B, A, CONN_STANDALONE);
+	sc_command(w, B,
+		   (struct ev_command){ .cmd = CMD_CONNECT, .peer = A, .discard_my_data = true },
+		   SS_SUCCESS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_CONNECT, .peer = B }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+/*
+ * C, which never has a disk, makes a generation that gets onto no disk, and is demoted: what counts
+ * is the one before, which B has.
+ */
+static void generation_of_demoted_client(struct world *w)
+{
+	life_plain(w, 1, 3)->tiebreaker = true;
+	life_set_up(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, C);
+	w->app.quiet = false;
+	w->nodes[A].disk.fail_meta = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.errors > 0, "the write fails");
+	sc_expect(w, node_status(w, C)->role == ROLE_SECONDARY, "C is demoted");
+	simnet_link(w, A, B, false);
+	simnet_link(w, B, A, false);
+	sc_start(w, B);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait(w, 1000);
+	sc_expect(w, status_peer_uptodate(node_status(w, C), B), "B has what counts");
+	sc_join(w, A, B);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_h_no_disk[] = {
 	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
 	{ "H4-label-is-no-ack", h4_label_is_no_ack },
@@ -331,5 +394,7 @@ const struct scenario scenarios_h_no_disk[] = {
 	{ "H54-client-flaps", h54_client_flaps },
 	{ "H55-burst-of-promotions", h55_burst_of_promotions },
 	{ "new-generation-while-attaching", new_generation_while_attaching },
+	{ "client-follows-winner", client_follows_winner },
+	{ "generation-of-demoted-client", generation_of_demoted_client },
 	{ NULL, NULL },
 };
