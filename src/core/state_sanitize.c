@@ -410,7 +410,9 @@ bool state_primary_lost(const struct core *core, const struct state *old,
 
 /*
  * A sync target that is lost may have finished in the same moment, unless more bits were left than
- * can be in flight: it could have quorum then.
+ * can be in flight: it could have quorum then. Before the resync begins here it may have found that
+ * there is nothing to ask for, or is good again as soon as it has lost us: it was Outdated because
+ * of us alone.
  */
 static void sanitize_lost_target(const struct core *core, const struct peer *peer,
 				 const struct volume *vol, const struct state *old,
@@ -418,9 +420,13 @@ static void sanitize_lost_target(const struct core *core, const struct peer *pee
 {
 	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 
+	enum repl_state was = old->pd[peer->id][vol->v].repl;
+	bool few_left = bitmap_weight(vol, peer->id) <= peer->conf->net.max_buffers;
+
 	if (core->conf.quorum != QUORUM_OFF && pd->repl < REPL_ESTABLISHED &&
-	    resync_is_source(old->pd[peer->id][vol->v].repl) && pd->pdsk == DISK_INCONSISTENT &&
-	    bitmap_weight(vol, peer->id) <= peer->conf->net.max_buffers)
+	    pd->pdsk <= DISK_OUTDATED &&
+	    (was == REPL_WF_BITMAP_S ||
+	     (resync_is_source(was) && pd->pdsk == DISK_INCONSISTENT && few_left)))
 		pd->pdsk = DISK_UNKNOWN;
 }
 

@@ -702,6 +702,31 @@ static void h62_work_while_requests_wait(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C gets from B all that is left, nothing, and counts as good before B has begun the resync, when
+ * it is lost. For quorum B must not go by what it knew of C last: it does not let A go, which would
+ * be Outdated for B and still have quorum with C.
+ */
+static void target_ends_unheard(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_leave_behind(w, 20);
+	sc_begin_resync(w, B, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	simnet_hold_type(w, C, B, P_COMPRESSED_BITMAP, 60 * NS_SEC);
+	sc_close(w);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_unplug(w, B, C);
+	simnet_cut(w, B, C, false);
+	sc_open(w, B);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = A }, SS_NO_QUORUM);
+	sc_expect(w, status_peer(node_status(w, B), A)->conn == CONN_CONNECTED,
+		  "B does not let A go");
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_quorum[] = {
 	{ "primary-without-disk-is-lost", primary_without_disk_is_lost },
 	{ "suspended-primary-meets-outdated", suspended_primary_meets_outdated },
@@ -728,5 +753,6 @@ const struct scenario scenarios_quorum[] = {
 	{ "disk-fails-beside-tiebreaker", disk_fails_beside_tiebreaker },
 	{ "write-passes-attaching-disk", write_passes_attaching_disk },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
+	{ "quorum-target-ends-unheard", target_ends_unheard },
 	{ NULL, NULL },
 };
