@@ -11,14 +11,14 @@
 #include "core/state.h"
 
 /*
- * It has heard the COMMIT of what this node has only agreed to. Where that comes from is read on: a
- * node without a disk may have the size of another one before.
+ * It has heard the COMMIT of what this node has only agreed to: it grew since. Where that comes
+ * from is read on: a node without a disk may have the size of another one before.
  */
 static bool is_ahead(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	return twopc_may_resize(core, vol) && !(core->twopc.parents & node_bit(peer->id)) &&
 	       peer->pd[vol->v].have_sizes &&
-	       peer->pd[vol->v].sizes.c_sectors > vol->size_sectors;
+	       peer->pd[vol->v].sizes.c_sectors > vol->resize.peer_sectors[peer->id];
 }
 
 bool resize_holds(const struct core *core, const struct peer *peer)
@@ -41,7 +41,11 @@ static void ask_driver(struct core *core, struct volume *vol, bool move)
 
 bool resize_measure(struct core *core, struct volume *vol)
 {
-	if (!vol || !vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED)
+	if (!vol)
+		return false;
+	FOR_EACH_PEER(core, peer)
+		vol->resize.peer_sectors[peer->id] = peer->pd[vol->v].sizes.c_sectors;
+	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED)
 		return false;
 	vol->resize.reason[0] = '\0';
 	if (!vol->resize.busy)
@@ -231,15 +235,20 @@ void resize_follow(struct core *core, struct volume *vol, uint64_t sectors)
 
 /* ---- what was agreed ---- */
 
-/* 7.1: from the Primary, of two from the lower node id; without one, from the initiator on. */
+/*
+ * 7.1: from the Primary, of two from the lower node id; without one, from the initiator on. Who has
+ * that size already, from a handshake, resyncs with those who get it now.
+ */
 static void choose_sources(struct core *core, struct volume *vol, const struct twopc_change *change)
 {
 	const struct twopc *tp = &core->twopc;
-	bool mine = tp->primary & node_bit(core->self);
+	bool mine = tp->primary & node_bit(core->self), grows = tp->new_sectors > vol->size_sectors;
 
 	FOR_EACH_PEER(core, peer) {
 		bool its = tp->primary & node_bit(peer->id), source, target;
 
+		if (!grows && vol->resize.peer_sectors[peer->id] >= tp->new_sectors)
+			continue;
 		if (tp->primary) {
 			source = mine && (!its || core->self < peer->id);
 			target = its && !source;
@@ -273,9 +282,9 @@ void resize_commit(struct core *core, const struct twopc_change *change)
 		sizes_set(core, vol, sectors);
 		return;
 	}
-	if (sectors == vol->size_sectors)
-		return;
-	if (sectors > vol->size_sectors && !clean)
+	if (sectors >= vol->size_sectors && !clean)
 		choose_sources(core, vol, change);
+	if (sectors == vol->size_sectors && !(vol->resize.sources | vol->resize.targets))
+		return;
 	begin(core, vol, sectors, clean);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "proto/proto_enum.h"
+#include "proto/proto_limits.h"
 
 /* What a node without a disk has room for. */
 #define RESIZE_SECTORS_MAX (UINT64_C(1) << 50)
@@ -47,6 +48,8 @@ struct resize {
 	uint64_t possible_sectors; /* room for data that was found last, 0 = none */
 	uint64_t seq;              /* RESIZE_NAMES: number of the superblock */
 	uint64_t sources, targets; /* nodes that what is new comes from, or goes to */
+	/* What was known of the peers' sizes when this node was asked. */
+	uint64_t peer_sectors[NODES_MAX];
 	char reason[RESIZE_REASON_MAX]; /* why the last one failed */
 };
 
