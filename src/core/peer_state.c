@@ -315,7 +315,7 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 		return;
 	if (pd->attach_pending)
 		volume_negotiate(core, peer, vol,
-				 (uint32_t)r.disk << SW_DISK_SHIFT |
+				 (uint32_t)r.role | (uint32_t)r.disk << SW_DISK_SHIFT |
 					 (r.quorate ? SW_QUORUM : 0));
 	else if (attached_unseen(core, pd, vol, was))
 		settle_unseen(core, peer, vol, &r);

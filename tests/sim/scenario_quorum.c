@@ -675,6 +675,43 @@ static void write_passes_attaching_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C is Primary and has lost quorum with a write under way. A attaches its disk, and is good by what
+ * B, which is behind, says of it; what C says comes later, and must be understood as C means it.
+ */
+static void attached_by_another_word(struct world *w)
+{
+	begin(w, QUORUM_OFF);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, C);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_write(w, 2);
+	simnet_stall(w, C, A, STREAM_DATA, 30 * NS_SEC);
+	sc_write_async(w, 3);
+	sc_wait(w, 20);
+	w->nodes[A].disk.fail_meta = 1;
+	sc_part(w, C, A);
+	sc_part(w, C, B);
+	simnet_stall(w, C, A, STREAM_DATA, 0);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_start(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_join(w, C, A);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait(w, 1000);
+	simnet_hold_type(w, C, A, P_STATE, 300 * NS_MS);
+	sc_attach(w, A);
+	sc_wait(w, 500);
+	sc_expect(w, status_peer(node_status(w, C), A)->conn == CONN_CONNECTED, "both agree");
+	sc_wait(w, 1500);
+	sc_expect(w, node_status(w, C)->role == ROLE_PRIMARY && w->app.in_flight == 0,
+		  "the write of C is answered");
+	sc_expect_honest(w);
+	sc_join(w, C, B);
+	life_expect_converged(w);
+}
+
 /* H62: requests wait for quorum; the node connects and obeys all the same. */
 static void h62_work_while_requests_wait(struct world *w)
 {
@@ -752,6 +789,7 @@ const struct scenario scenarios_quorum[] = {
 	{ "outdated-comes-back-elsewhere", outdated_comes_back_elsewhere },
 	{ "disk-fails-beside-tiebreaker", disk_fails_beside_tiebreaker },
 	{ "write-passes-attaching-disk", write_passes_attaching_disk },
+	{ "attached-by-another-word", attached_by_another_word },
 	{ "H62-work-while-requests-wait", h62_work_while_requests_wait },
 	{ "quorum-target-ends-unheard", target_ends_unheard },
 	{ NULL, NULL },
