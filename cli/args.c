@@ -42,6 +42,8 @@ static const struct option_row {
 	{ OPT_STOP, "--stop", NULL, "SECTOR", 0, "end there (default: at the end)" },
 	{ OPT_ABORT, "--abort", NULL, NULL, offsetof(struct cli, abort),
 	  "end the one that runs" },
+	{ OPT_REPAIR, "--repair", NULL, NULL, offsetof(struct cli, repair),
+	  "then resync what differs from this node's copy" },
 	{ OPT_KEEP, "--keep", NULL, "NODE", 0, "whose data stay as they are" },
 	{ OPT_VOLUME, "--volume", NULL, "N", 0, "only of this volume (default: all)" },
 	{ OPT_SAVE, "--save-loser", NULL, "FILE", 0,

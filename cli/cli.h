@@ -37,7 +37,7 @@ struct cli {
 	bool json, verbose, statistics, watch, force, discard_my_data, clear_bitmap;
 	bool no_members, from_v08;
 	bool keep_bitmap;         /* --reset-bitmap=no */
-	bool abort, has_start;
+	bool abort, repair, has_start;
 	uint64_t start_sector, stop_sector; /* --start, --stop; 0 = the end */
 	bool assume_clean, assume_peer_has_space;
 	uint64_t size_sectors;    /* --size; 0 = not given */

@@ -37,6 +37,8 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 		(void)json_object_set_new(body, "keep-bitmap", json_true());
 	if (cli->abort)
 		(void)json_object_set_new(body, "abort", json_true());
+	if (cli->repair)
+		(void)json_object_set_new(body, "repair", json_true());
 	if (cli->has_start)
 		(void)json_object_set_new(body, "start-sector",
 					  json_integer((json_int_t)cli->start_sector));

@@ -65,8 +65,8 @@ const struct cli_command cli_commands[] = {
 	{ "pause-sync", cmd_peer_volumes, TARGET_PEER_VOLUMES, 0,
 	  "let no resync with a peer go on" },
 	{ "resume-sync", cmd_peer_volumes, TARGET_PEER_VOLUMES, 0, "let them go on again" },
-	{ "verify", cmd_peer_volumes, TARGET_PEER_VOLUMES, OPT_START | OPT_STOP | OPT_ABORT,
-	  "compare with the peers while in use; mark what differs" },
+	{ "verify", cmd_peer_volumes, TARGET_PEER_VOLUMES, OPT_START | OPT_STOP | OPT_ABORT |
+	  OPT_REPAIR, "compare with the peers while in use; mark what differs" },
 	{ "resize", cmd_volume, TARGET_VOLUME, OPT_SIZE | OPT_CLEAN | OPT_HAS_SPACE,
 	  "take larger disks into use; or make the volume smaller, to --size" },
 	{ "forget-peer", cmd_resource, TARGET_NODE_ID, 0,

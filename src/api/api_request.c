@@ -132,6 +132,7 @@ static const struct flag_row {
 	{ "abort", HAS_RANGE, offsetof(struct ev_command, abort) },
 	{ "assume-clean", HAS_SIZE, offsetof(struct ev_command, assume_clean) },
 	{ "assume-peer-has-space", HAS_SIZE, offsetof(struct ev_command, force) },
+	{ "repair", HAS_RANGE, offsetof(struct ev_command, repair) },
 };
 
 static bool body_flag(const struct command_row *row, const char *key, const json_t *value,

@@ -10,6 +10,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/quorum.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 #define REPLY_MAX 320
@@ -182,12 +183,23 @@ static void refuse_rest(struct core *core)
 			 "the resource has gone down");
 }
 
+/* Commands of the operator come first. */
+static bool next_repair(struct core *core)
+{
+	struct ev_command ev;
+
+	if (!verify_next_repair(core, &ev))
+		return false;
+	push(core, &ev);
+	return true;
+}
+
 void command_run(struct core *core)
 {
 	struct commands *c = &core->commands;
 
 	/* The steps are entered again whenever something they may wait for has happened. */
-	while (c->count && !c->twopc_running) {
+	while (!c->twopc_running && (c->count || next_repair(core))) {
 		enum core_command cmd = head_of(c)->cmd;
 		unsigned step = c->step;
 

@@ -238,6 +238,24 @@ enum command_progress command_detach(struct core *core, const struct ev_command 
 	}
 }
 
+/* ---- repair: what a verify has found is resynced from here ---- */
+
+static bool may_repair(struct core *core, const struct peer *peer)
+{
+	if (core->st.peer[peer->id].role == ROLE_PRIMARY) {
+		command_reply(core, SS_TWO_PRIMARIES,
+			      "%s is Primary, what its users have read stays: repair from there",
+			      peer->conf->name);
+		return false;
+	}
+	if (peer_is_drbd8(peer)) {
+		command_reply(core, SS_NOT_SUPPORTED, "%s runs DRBD 8.4, which cannot resync only "
+			      "what differs: leave out --repair", peer->conf->name);
+		return false;
+	}
+	return true;
+}
+
 /* ---- invalidate ---- */
 
 enum { INVALIDATE_BEGIN, INVALIDATE_AGREED };
@@ -290,6 +308,8 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 			      "bitmap: leave out --reset-bitmap=no", peer->conf->name);
 		return COMMAND_DONE;
 	}
+	if (ev->repair && !may_repair(core, peer))
+		return COMMAND_DONE;
 	if (remote && disk_of(core, vol) != DISK_UP_TO_DATE) {
 		command_reply(core, SS_NO_UP_TO_DATE_DISK,
 			      "the local disk is %s: it cannot be the source of a full sync",
@@ -381,6 +401,9 @@ static enum command_progress verify_begin(struct core *core, const struct ev_com
 			      (unsigned long long)vol->size_sectors);
 		return COMMAND_DONE;
 	}
+	if (ev->repair && !may_repair(core, peer))
+		return COMMAND_DONE;
+	ov->repair = ev->repair;
 	ov->start_bit = ev->has_start ? ev->start_sector / BM_BLOCK_SECTORS : ov->next_bit;
 	ov->end_bit = ev->stop_sector ? (ev->stop_sector + BM_BLOCK_SECTORS - 1) /
 						BM_BLOCK_SECTORS : UINT64_MAX;

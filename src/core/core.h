@@ -257,7 +257,7 @@ enum core_command {
 	CMD_INVALIDATE_REMOTE,   /* vnr, peer, keep_bitmap */
 	CMD_PAUSE_SYNC,          /* vnr, peer: no resync with it, until */
 	CMD_RESUME_SYNC,         /* vnr, peer; or the resource goes down */
-	/* vnr, peer, start_sector, stop_sector; or abort: ends the one that runs */
+	/* vnr, peer, start_sector, stop_sector, repair; or abort: ends the one that runs */
 	CMD_VERIFY,
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
@@ -282,6 +282,7 @@ struct ev_command {
 	bool nonblock;           /* CMD_OPEN with O_NONBLOCK */
 	bool keep_bitmap;        /* only what is marked is resynced */
 	bool abort;
+	bool repair;             /* then resync what differs, from this node */
 	bool has_start;          /* else a verify goes on where the last one was ended */
 	uint64_t start_sector;
 	uint64_t stop_sector;    /* 0 = the end of the device */

@@ -196,6 +196,8 @@ struct verify {
 	uint64_t range_sector, range_sectors; /* the last difference, until it is logged */
 	uint32_t requests;     /* source: in use */
 	bool target_started;   /* the first request is here, it tells the start */
+	bool repair;           /* source: what is found is resynced from here */
+	bool repair_due;       /* it is to begin */
 	/*
 	 * Bits are set that a verify found. Which side is right only the operator knows: they stay
 	 * until a resync is asked for, or the connection ends.

@@ -92,6 +92,8 @@ bool verify_is_running(enum repl_state repl);
 void verify_enter(struct core *core, struct peer_device *pd);
 void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old, bool connected);
 void verify_peer_lost(struct core *core, struct peer_device *pd);
+/* The command for the next repair that is due; false = none is. */
+bool verify_next_repair(struct core *core, struct ev_command *ev);
 /* Looks whether it is finished, or has to end. */
 void verify_run(struct core *core, struct peer_device *pd);
 /* Sends what the controller allows now. */

@@ -176,6 +176,12 @@ void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old
 	log_range(core, pd);
 	if (source)
 		log_end(core, pd);
+	/* Of all that was to be compared; else what was found stays marked. */
+	if (source && ov->repair && connected && ov->next_bit >= ov->end_bit && ov->found_bits) {
+		ov->repair_due = true;
+		core_work(core, WORK_COMMAND);
+	}
+	ov->repair = false;
 	/* The next one begins where this one was ended. */
 	if (!source || ov->next_bit >= vol->bm.bits)
 		ov->next_bit = 0;
@@ -189,7 +195,25 @@ void verify_peer_lost(struct core *core, struct peer_device *pd)
 {
 	if (pd->ov.found && peer_is_drbd8(core->peer[pd->p]))
 		core->resync_wants_uuid = true;
-	pd->ov.found = false;
+	pd->ov.found = pd->ov.repair_due = false;
+}
+
+bool verify_next_repair(struct core *core, struct ev_command *ev)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		FOR_EACH_PEER(core, peer) {
+			struct verify *ov = &peer->pd[vol->v].ov;
+
+			if (!ov->repair_due)
+				continue;
+			ov->repair_due = false;
+			*ev = (struct ev_command){ .cmd = CMD_INVALIDATE_REMOTE, .vnr = vol->vnr,
+						   .peer = peer->id, .keep_bitmap = true,
+						   .repair = true };
+			return true;
+		}
+	}
+	return false;
 }
 
 static void end_verify(struct core *core, struct peer_device *pd)

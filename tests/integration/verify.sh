@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Blocks that change behind a node's back are found by verify, exactly these and under load; invalidate --reset-bitmap=no
-# repairs them. By checksums a full sync transfers what differs only.
+# repairs them, and so does --repair. By checksums a full sync transfers what differs only.
 # Time limit: 420 s
 . "$(dirname "$0")/functions.sh"
 need jq
@@ -69,12 +69,35 @@ must ctl beta verify r0
 must wait_for 60 "the verify to end" verify_over
 found_kib 8 || fail "found $(out_of_sync_kib alpha beta) KiB in all instead of 8"
 
+# Alpha says that it is right: repaired at the end of the verify.
+must ctl beta invalidate r0 --reset-bitmap=no
+must wait_for 60 "both nodes settled" cluster_settled
+must node_stop beta
+corrupt beta 20 400
+must node_start beta
+must wait_for 60 "both nodes settled" cluster_settled
+before=$(sent_kib alpha beta)
+must ctl alpha primary r0
+must_fail 11 ctl beta verify r0 --repair
+said 'alpha is Primary, what its users have read stays: repair from there'
+must ctl alpha verify r0 --start 0 --repair
+must wait_for 60 "both nodes settled" cluster_settled
+[ $(($(sent_kib alpha beta) - before)) -eq 8 ] || fail "$(($(sent_kib alpha beta) - before)) KiB travelled instead of 8"
+must ctl alpha secondary r0
+must ctl alpha verify r0 --start 0
+must wait_for 60 "the verify to end" verify_over
+found_kib 0 || fail "a repair leaves $(out_of_sync_kib alpha beta) KiB that differ"
+
 # All of it is doubted: what is equal does not travel.
+must node_stop beta
+corrupt beta 200 300
+must node_start beta
+must wait_for 60 "both nodes settled" cluster_settled
 before=$(sent_kib alpha beta)
 must ctl beta invalidate r0
 must wait_for 90 "both nodes settled" cluster_settled
 sent=$(($(sent_kib alpha beta) - before))
-# Requests are of up to 1 MiB; two of them differed.
+# Requests are of up to 1 MiB; two of them differ.
 { [ "$sent" -ge 8 ] && [ "$sent" -le 2048 ]; } || fail "$sent of $size_kib KiB travelled for two blocks that differed"
 
 # Refused.

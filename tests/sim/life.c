@@ -81,6 +81,14 @@ static void draw_read_balancing(struct sim_params *p, uint64_t seed)
 		p->read_balancing = policies[prng_below(&rng, ARRAY_LEN(policies))];
 }
 
+static void draw_repairs(struct sim_params *p, uint64_t seed)
+{
+	struct prng rng;
+
+	prng_seed(&rng, seed ^ UINT64_C(0x726570616972));
+	p->repairs = p->verifies && prng_chance(&rng, 2, 3);
+}
+
 /* ---- set-up ---- */
 
 static bool all_connected(struct world *w)
@@ -375,6 +383,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	resize_params_draw(w, seed);
 	draw_read_balancing(&w->params, seed);
 	resync_params_draw(w, seed);
+	draw_repairs(&w->params, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

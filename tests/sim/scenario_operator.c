@@ -69,6 +69,7 @@ static const struct ev_command verbs[] = {
 	{ .cmd = CMD_PAUSE_SYNC, .peer = 9 },
 	{ .cmd = CMD_RESUME_SYNC, .peer = 1 },
 	{ .cmd = CMD_VERIFY, .peer = 1 },
+	{ .cmd = CMD_VERIFY, .peer = 1, .repair = true },
 	{ .cmd = CMD_VERIFY, .peer = 1, .abort = true },
 	{ .cmd = CMD_VERIFY, .peer = 1, .has_start = true, .start_sector = UINT64_C(1) << 40 },
 	{ .cmd = CMD_VERIFY, .peer = 9 },

@@ -519,6 +519,25 @@ static void read_elsewhere(struct world *w)
 	life_expect_converged(w);
 }
 
+/* Blocks of B differ from those of A, and C's do not; A is right, and is written to. */
+static void verify_repairs(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write_scattered(w, 0, 30);
+	for (unsigned i = 0; i < 20; i++)
+		disk_block(&w->nodes[B].disk, 3 + 7 * i)->now[i % 8] ^= 1;
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_VERIFY, .vnr = SIM_VNR, .peer = B,
+					      .has_start = true, .repair = true }, SS_SUCCESS);
+	for (unsigned i = 0; i < 12; i++)
+		sc_write_async(w, 3 + 14 * i);
+	sc_wait_repl(w, A, B, REPL_SYNC_SOURCE);
+	for (unsigned i = 0; i < 10; i++)
+		sc_write(w, 4 + 7 * i);
+	sc_wait_reunited(w, A, B);
+	life_expect_converged(w);
+}
+
 /* What a flush that failed has lost is not known: such a disk does not stay. */
 static void flush_error_not_passed_on(struct world *w)
 {
@@ -594,6 +613,7 @@ const struct scenario scenarios_resync[] = {
 	{ "read-error", read_error },
 	{ "read-error-passed-on", read_error_passed_on },
 	{ "read-elsewhere", read_elsewhere },
+	{ "verify-repairs", verify_repairs },
 	{ "flush-error-not-passed-on", flush_error_not_passed_on },
 	{ NULL, NULL },
 };

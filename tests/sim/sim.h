@@ -57,6 +57,7 @@ struct sim_params {
 	uint32_t rs_discard_bytes;
 	bool verifies;
 	bool meddles;             /* resyncs are paused, and asked for */
+	bool repairs; /* the verify of the end does */
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
 	unsigned qd;              /* application queue depth */
 	uint64_t think_ns;
@@ -679,7 +680,7 @@ struct world {
 	unsigned fault_count[FAULT_KINDS];
 	struct sim_schedule schedule;
 	bool split_brain_ok;
-	unsigned verify_source;
+	unsigned verify_source, verify_target;
 	bool verify_started;
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */

@@ -119,29 +119,64 @@ static bool differs(struct world *w, unsigned a, unsigned b, uint64_t block)
 	return false;
 }
 
-/* True: all that differs is marked, and something does. */
-static bool check_marks(struct world *w, const struct sim_damage *d, const struct ev_command *cmd)
+/* Damaged blocks in the range of the verify that still differ: all, or those not marked. */
+static unsigned differing(struct world *w, const struct ev_command *cmd, bool marked_too)
 {
-	unsigned a = w->verify_source, b = cmd->peer;
-	const struct status_peer *sp = status_peer(node_status(w, a), b);
-	uint64_t skipped = sp->devices[0].verify.skipped_bits, missing = 0, marked = 0;
-	uint64_t first = cmd->start_sector / BM_BLOCK_SECTORS, end = UINT64_MAX;
-	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	const struct sim_damage *d = &w->damage;
+	struct sim_damage seen = { 0 };
+	unsigned a = w->verify_source, b = cmd->peer, count = 0;
 
-	if (cmd->stop_sector)
-		end = (cmd->stop_sector + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
-	for (uint64_t block = 0; block < blocks; block++) {
-		bool inside = block >= first && block < end;
-		bool here = is_marked(w, a, b, block), there = is_marked(w, b, a, block);
+	for (unsigned i = 0; i < d->count; i++) {
+		uint64_t block = d->block[i], sector = block * BM_BLOCK_SECTORS;
+		bool known = is_marked(w, a, b, block) && is_marked(w, b, a, block);
 
-		marked += here || there;
-		if (is_damaged(d, block) && inside && differs(w, a, b, block))
-			missing += !here || !there;
+		if (is_damaged(&seen, block))
+			continue;
+		seen.block[seen.count++] = block;
+		if (sector + BM_BLOCK_SECTORS <= cmd->start_sector ||
+		    (cmd->stop_sector && sector >= cmd->stop_sector))
+			continue;
+		count += differs(w, a, b, block) && (marked_too || !known);
 	}
-	if (missing > skipped)
-		sim_fail(w, "verify of %u and %u leaves %llu differences unmarked and skips %llu",
-			 a, b, (unsigned long long)missing, (unsigned long long)skipped);
-	return !first && end == UINT64_MAX && !missing && marked;
+	return count;
+}
+
+static unsigned marks(struct world *w, unsigned a, unsigned b)
+{
+	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	unsigned count = 0;
+
+	for (uint64_t block = 0; block < blocks; block++)
+		count += is_marked(w, a, b, block) || is_marked(w, b, a, block);
+	return count;
+}
+
+static uint64_t skipped(struct world *w, const struct ev_command *cmd)
+{
+	return status_peer(node_status(w, w->verify_source), cmd->peer)->devices[0].verify
+		.skipped_bits;
+}
+
+/* True: all that differs is marked, and something does. */
+static bool check_marks(struct world *w, const struct ev_command *cmd)
+{
+	unsigned missing = differing(w, cmd, false);
+
+	if (missing > skipped(w, cmd))
+		sim_fail(w, "verify of %u and %u leaves %u differences unmarked and skips %llu",
+			 w->verify_source, cmd->peer, missing,
+			 (unsigned long long)skipped(w, cmd));
+	return !cmd->start_sector && !cmd->stop_sector && !missing &&
+	       marks(w, w->verify_source, cmd->peer);
+}
+
+static void check_repaired(struct world *w, const struct ev_command *cmd)
+{
+	unsigned left = differing(w, cmd, true);
+
+	if (left > skipped(w, cmd))
+		sim_fail(w, "verify of %u and %u leaves %u differences, and skips %llu",
+			 w->verify_source, cmd->peer, left, (unsigned long long)skipped(w, cmd));
 }
 
 static void repair(struct world *w, unsigned victim)
@@ -174,6 +209,11 @@ static bool is_over(struct world *w)
 	return true;
 }
 
+static bool is_repaired(struct world *w)
+{
+	return is_over(w) && !marks(w, w->verify_source, w->verify_target);
+}
+
 static bool is_quiet(struct world *w)
 {
 	if (w->app.phase != APP_IDLE || w->app.in_flight > 0 || !simnet_quiet(w))
@@ -196,8 +236,10 @@ void verify_phase(struct world *w)
 	w->verify_source = node;
 	w->verify_started = false;
 	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, disks - 1)) % disks);
+	w->verify_target = cmd.peer;
 	choose_range(w, &cmd);
 	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
+	cmd.repair = w->params.repairs && victim == cmd.peer;
 	w->damaged = true;
 	damage_disk(w, victim, &cmd, &w->damage);
 	/* Who uses the data reads its own disk, not the changed one; but read-balancing. */
@@ -209,12 +251,17 @@ void verify_phase(struct world *w)
 	node_command(w, node, cmd, started, 0);
 	if (!world_run_until(w, is_over, 1200 * NS_SEC))
 		sim_fail(w, "I7: verify of %u and %u does not end", node, cmd.peer);
+	/* What differs there and was skipped does not go by itself. */
+	if (cmd.repair && !world_run_until(w, is_repaired, 120 * NS_SEC))
+		sim_fail(w, "I7: what %u and %u differ in is not repaired", node, cmd.peer);
 	w->app.stop = true;
 	app_kick(w);
 	/* Peer acks come late; they clear bits that were set for want of room. */
 	world_run_for(w, NS_SEC);
 	if (!world_run_until(w, is_quiet, 120 * NS_SEC))
 		sim_fail(w, "I7: no rest after a verify");
-	if (check_marks(w, &w->damage, &cmd))
+	if (cmd.repair)
+		check_repaired(w, &cmd);
+	else if (check_marks(w, &cmd))
 		repair(w, victim);
 }

@@ -148,6 +148,71 @@ Test(verify, what_was_found_stays_until_a_resync_is_asked_for)
 	pair_free(p);
 }
 
+static int verify_and_repair(struct pair *p, unsigned node, unsigned peer)
+{
+	return pair_command(p, node, &(struct ev_command){ .cmd = CMD_VERIFY,
+							   .peer = (uint8_t)peer,
+							   .has_start = true, .repair = true });
+}
+
+Test(verify, a_repair_resyncs_what_was_found_from_here)
+{
+	struct pair *p = start(2, verifies_slowly);
+
+	/* Nothing differs: nothing follows. */
+	cr_assert_geq(verify_and_repair(p, 0, 1), SS_SUCCESS, "%s", pair_text(p));
+	verified(p);
+	cr_assert_eq(pair_sent(p, 0, 1, P_RS_DATA_REPLY), 0);
+	change(p, 1, 10);
+	change(p, 1, 500);
+	cr_assert_geq(verify_and_repair(p, 0, 1), SS_SUCCESS, "%s", pair_text(p));
+	expect_same(p);
+	cr_assert_eq(pair_disk_tag(p, 1, 10 * 8 + 3), 0);
+	cr_assert_eq(pair_core(p, 1)->peer[0]->pd[0].received_sectors, 16);
+	cr_assert_not(state_of(p, 0, 1)->found);
+	/* The next one is asked for it again. */
+	change(p, 1, 10);
+	cr_assert_geq(verify(p, 0, 1, 0, 0), SS_SUCCESS);
+	verified(p);
+	pair_pass_ms(p, 60000);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 8);
+	pair_free(p);
+}
+
+/* What the Primary has shown is not replaced, whenever it became one. */
+Test(verify, a_primary_is_not_repaired)
+{
+	struct pair *p = start(2, verifies_slowly);
+
+	change(p, 0, 10);
+	cr_assert_eq(verify_and_repair(p, 1, 0), SS_TWO_PRIMARIES);
+	cr_assert(strstr(pair_text(p), "is Primary"), "%s", pair_text(p));
+	cr_assert_eq(pair_repl(p, 1, 0), REPL_ESTABLISHED);
+	cr_assert_geq(pair_simple(p, 0, CMD_SECONDARY), SS_SUCCESS);
+	cr_assert_geq(verify_and_repair(p, 1, 0), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_geq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS, "%s", pair_text(p));
+	verified(p);
+	pair_pass_ms(p, 60000);
+	cr_assert_eq(pair_out_of_sync(p, 1, 0), 8, "it stays marked");
+	cr_assert_eq(pair_disk_tag(p, 0, 10 * 8 + 3), 0xbad);
+	pair_free(p);
+}
+
+Test(verify, one_that_is_ended_repairs_nothing)
+{
+	struct pair *p = start(2, verifies_slowly);
+
+	change(p, 1, 10);
+	cr_assert_geq(verify_and_repair(p, 0, 1), SS_SUCCESS);
+	pair_pass_ms(p, 500);
+	cr_assert_eq(pair_repl(p, 0, 1), REPL_VERIFY_S);
+	cr_assert_geq(pair_command(p, 0, &(struct ev_command){ .cmd = CMD_VERIFY, .peer = 1,
+							       .abort = true }), SS_SUCCESS);
+	pair_pass_ms(p, 60000);
+	cr_assert_eq(pair_out_of_sync(p, 0, 1), 8);
+	pair_free(p);
+}
+
 Test(verify, a_reconnect_repairs_from_the_primary)
 {
 	struct pair *p = start(2, verifies);
