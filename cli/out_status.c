@@ -201,6 +201,26 @@ static void peer_device_counters(struct printer *p, const json_t *d)
 	line_end(p);
 }
 
+/* What the last verify has come to, and when the next one is due. */
+static void verify_put(struct printer *p, const json_t *d)
+{
+	const json_t *last = json_object_get(d, "last-verify");
+	bool due = json_is_string(json_object_get(d, "next-verify"));
+
+	if (!json_is_object(last) && !due)
+		return;
+	line_begin(p, 8);
+	if (json_is_object(last)) {
+		field(p, "last-verify", get_text(last, "time"), PLAIN, false);
+		field_bool(p, "complete", get_bool(last, "complete"), PLAIN, PLAIN);
+		field_int(p, last, "found");
+		field_int(p, last, "skipped");
+	}
+	if (due)
+		field(p, "next-verify", get_text(d, "next-verify"), PLAIN, false);
+	line_end(p);
+}
+
 static void peer_device_put(struct printer *p, const json_t *d, bool show_volume)
 {
 	const char *repl = get_text(d, "replication-state");
@@ -230,6 +250,8 @@ static void peer_device_put(struct printer *p, const json_t *d, bool show_volume
 		progress_put(p, d);
 		line_end(p);
 	}
+	if (p->style->verbose)
+		verify_put(p, d);
 	if (p->style->statistics)
 		peer_device_counters(p, d);
 }

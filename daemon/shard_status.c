@@ -35,6 +35,17 @@ static void fill_connections(const struct resource *res, struct resource_status 
 	}
 }
 
+/* The core knows no calendar. */
+static int64_t unix_ms_of(const struct resource *res, uint64_t core_ns)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return ms - (int64_t)(res->shard->now_ns - core_ns) / 1000000;
+}
+
 static void fill_backing(const struct volume *vol, struct status_backing *b)
 {
 	str_copy(b->path, sizeof(b->path), vol->disk_path);
@@ -55,6 +66,7 @@ void shard_publish(struct resource *res)
 	str_copy(s->name, sizeof(s->name), res->name);
 	s->up = true;
 	core_status(res->core, &s->core);
+	s->core.unix_ms = unix_ms_of(res, s->core.now_ns);
 	fill_connections(res, &s->core);
 	for (unsigned i = 0; i < res->volume_count; i++) {
 		const struct volume *vol = &res->volumes[i];

@@ -125,6 +125,43 @@ static void verify_details_add(json_t *out, const struct status_peer_device *d)
 	(void)json_object_set_new(out, "ov-found", json_integer(bits_to_sectors(v->found_bits)));
 }
 
+/* "2027-11-29T14:00:00Z" */
+static json_t *time_json(int64_t unix_s)
+{
+	time_t t = (time_t)unix_s;
+	char text[32];
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return json_null();
+	return json_string(text);
+}
+
+static json_t *core_time_json(const struct resource_status *s, uint64_t ns)
+{
+	int64_t ms = s->unix_ms + ((int64_t)ns - (int64_t)s->now_ns) / (int64_t)NS_PER_MS;
+
+	return s->unix_ms ? time_json(ms / 1000) : json_null();
+}
+
+/* The last verify that has ended, and when the next one is due by verify-interval. */
+static void last_verify_add(json_t *out, const struct resource_status *s,
+			    const struct status_verify *v)
+{
+	json_t *last = json_null();
+
+	if (v->last_ended_ns)
+		last = json_pack("{s:o, s:b, s:I, s:I}", "time",
+				 core_time_json(s, v->last_ended_ns), "complete",
+				 (int)v->last_whole, "found",
+				 kib(v->last_found_bits * BM_BLOCK_SECTORS), "skipped",
+				 kib(v->last_skipped_bits * BM_BLOCK_SECTORS));
+	(void)json_object_set_new(out, "last-verify", last);
+	(void)json_object_set_new(out, "next-verify", v->next_ns == UINT64_MAX ?
+							      json_null() :
+							      core_time_json(s, v->next_ns));
+}
+
 static json_t *peer_device_json(const struct resource_status *s,
 				const struct status_peer_device *d)
 {
@@ -144,6 +181,8 @@ static json_t *peer_device_json(const struct resource_status *s,
 			(int)d->unacked, "has-sync-details", (int)d->resync.running,
 			"has-online-verify-details", (int)d->resync.verify, "percent-in-sync",
 			in_sync_percent(d, size_sectors), "bitmap-uuid", hex(d->bitmap_uuid));
+	if (out)
+		last_verify_add(out, s, &d->verify);
 	if (out && d->resync.running)
 		sync_details_add(out, &d->resync, s->now_ns);
 	if (out && d->resync.verify)
@@ -190,18 +229,6 @@ static json_t *paths_json(const struct api_paths *paths, int established)
 				       address_json(&paths->path[i].remote), "established",
 				       (int)i == established));
 	return out;
-}
-
-/* "2027-11-29T14:00:00Z" */
-static json_t *time_json(int64_t unix_s)
-{
-	time_t t = (time_t)unix_s;
-	char text[32];
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return json_null();
-	return json_string(text);
 }
 
 static json_t *connection_json(const struct resource_status *s, const struct status_peer *p,

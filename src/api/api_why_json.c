@@ -95,6 +95,7 @@ static const char *what_word(enum change_what what)
 		[CHANGE_PEER_DISK] = "peer-disk",
 		[CHANGE_QUORUM] = "quorum",
 		[CHANGE_PAUSED] = "resync-suspended",
+		[CHANGE_DIFFERS] = "differs",
 	};
 
 	ASSERT((unsigned)what < ARRAY_LEN(names));
@@ -137,6 +138,7 @@ static void value_text(enum change_what what, unsigned value, char out[64])
 		bits_text(value, suspended, ARRAY_LEN(suspended), out);
 		return;
 	case CHANGE_QUORUM:
+	case CHANGE_DIFFERS:
 		(void)str_copy(out, 64, value ? "yes" : "no");
 		return;
 	case CHANGE_PAUSED:

@@ -121,6 +121,8 @@ static uint64_t time_suffix(const char *suffix)
 		return 60 * 1000;
 	if (str_eq(suffix, "h"))
 		return 3600 * 1000;
+	if (str_eq(suffix, "d"))
+		return 86400 * 1000;
 	return 0;
 }
 

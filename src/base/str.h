@@ -26,7 +26,7 @@ enum unit {
 	UNIT_BYTES,   /* K, M, G, s (512 bytes) */
 	UNIT_KIB,     /* idem */
 	UNIT_SECTORS, /* idem */
-	UNIT_S,       /* ms, s, m, h */
+	UNIT_S,       /* ms, s, m, h, d */
 	UNIT_DS,      /* 0.1 s; idem */
 	UNIT_MS,      /* idem */
 };

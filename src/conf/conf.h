@@ -88,6 +88,7 @@ struct conf_resource_options {
 	enum on_no_quorum on_no_quorum;
 	enum on_no_data on_no_data;
 	enum on_outdated on_suspended_primary_outdated;
+	uint32_t verify_interval_s;
 };
 
 struct conf_resource {

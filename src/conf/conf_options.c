@@ -143,7 +143,8 @@ static const char checksum[] = "crc32c";
 	WORD(OPTIONS, "on-no-quorum", res.on_no_quorum, words_on_no_quorum, NO_QUORUM_SUSPEND)     \
 	WORD(OPTIONS, "on-no-data-accessible", res.on_no_data, words_on_no_data, NO_DATA_IO_ERROR) \
 	WORD(OPTIONS, "on-suspended-primary-outdated", res.on_suspended_primary_outdated,          \
-	     words_on_outdated, OUTDATED_DISCONNECT)
+	     words_on_outdated, OUTDATED_DISCONNECT)                                               \
+	NUM(OPTIONS, "verify-interval", res.verify_interval_s, UNIT_S, 0, 366 * 86400, 0)
 
 #define FIELD(f)                                                                                   \
 	.offset = offsetof(struct conf_opts, f), .size = sizeof(((struct conf_opts *)NULL)->f)

@@ -184,11 +184,11 @@ static void refuse_rest(struct core *core)
 }
 
 /* Commands of the operator come first. */
-static bool next_repair(struct core *core)
+static bool next_own(struct core *core)
 {
 	struct ev_command ev;
 
-	if (!verify_next_repair(core, &ev))
+	if (!verify_next_command(core, &ev))
 		return false;
 	push(core, &ev);
 	return true;
@@ -199,7 +199,7 @@ void command_run(struct core *core)
 	struct commands *c = &core->commands;
 
 	/* The steps are entered again whenever something they may wait for has happened. */
-	while (!c->twopc_running && (c->count || next_repair(core))) {
+	while (!c->twopc_running && (c->count || next_own(core))) {
 		enum core_command cmd = head_of(c)->cmd;
 		unsigned step = c->step;
 

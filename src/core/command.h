@@ -44,6 +44,9 @@ enum command_progress command_attach(struct core *core, const struct ev_command 
 enum command_progress command_detach(struct core *core, const struct ev_command *ev);
 enum command_progress command_invalidate(struct core *core, const struct ev_command *ev);
 enum command_progress command_verify(struct core *core, const struct ev_command *ev);
+/* Whether one may begin. */
+enum state_rv command_may_verify(const struct core *core, const struct peer *peer,
+				 const struct volume *vol);
 enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev);
 
 /* command_resize.c */

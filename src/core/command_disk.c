@@ -345,8 +345,8 @@ enum command_progress command_invalidate(struct core *core, const struct ev_comm
 
 enum { VERIFY_BEGIN, VERIFY_AGREED };
 
-static enum state_rv may_verify(const struct core *core, const struct peer *peer,
-				const struct volume *vol)
+enum state_rv command_may_verify(const struct core *core, const struct peer *peer,
+				 const struct volume *vol)
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 
@@ -385,7 +385,7 @@ static enum command_progress verify_begin(struct core *core, const struct ev_com
 				       .vnr = vol->vnr, .mask = SW_CONN_MASK,
 				       .val = (uint32_t)REPL_VERIFY_S << SW_CONN_SHIFT };
 	struct verify *ov = &peer->pd[vol->v].ov;
-	enum state_rv rv = may_verify(core, peer, vol);
+	enum state_rv rv = command_may_verify(core, peer, vol);
 
 	if (rv < SS_SUCCESS) {
 		command_reply(core, rv, "cannot verify volume %u with %s: %s", vol->vnr,
@@ -404,6 +404,7 @@ static enum command_progress verify_begin(struct core *core, const struct ev_com
 	if (ev->repair && !may_repair(core, peer))
 		return COMMAND_DONE;
 	ov->repair = ev->repair;
+	ov->elsewhere = ev->has_start && ev->start_sector;
 	ov->start_bit = ev->has_start ? ev->start_sector / BM_BLOCK_SECTORS : ov->next_bit;
 	ov->end_bit = ev->stop_sector ? (ev->stop_sector + BM_BLOCK_SECTORS - 1) /
 						BM_BLOCK_SECTORS : UINT64_MAX;

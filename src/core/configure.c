@@ -19,6 +19,7 @@ static void take_resource(struct core_conf *to, const struct core_conf *from)
 	to->on_no_quorum = from->on_no_quorum;
 	to->on_no_data = from->on_no_data;
 	to->on_suspended_primary_outdated = from->on_suspended_primary_outdated;
+	to->verify_interval_s = from->verify_interval_s;
 }
 
 static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)
@@ -123,6 +124,8 @@ struct core_net_conf *configure_net(struct core *core, const struct peer *peer)
 void core_configure(struct core *core, const struct core_conf *to)
 {
 	ASSERT(core_conf_fits(&core->conf, to));
+	if (core->conf.verify_interval_s != to->verify_interval_s)
+		verify_schedule_changed(core);
 	take_resource(&core->conf, to);
 	for (unsigned v = 0; v < to->volume_count; v++)
 		configure_volume(core, core->vol[v], &to->volumes[v].disk);

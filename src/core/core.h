@@ -136,6 +136,7 @@ struct core_conf {
 	enum on_no_quorum on_no_quorum;
 	enum on_no_data on_no_data;
 	enum on_outdated on_suspended_primary_outdated;
+	uint32_t verify_interval_s;     /* all is compared once in it; 0 = when asked for */
 	unsigned volume_count;
 	struct core_volume_conf volumes[VOLUMES_MAX]; /* ascending vnr */
 	unsigned peer_count;

@@ -330,6 +330,10 @@ void rx_rs_negative(struct core *core, struct peer *peer, const struct pkt *pkt)
 void rx_rs_is_in_sync(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* Ends the verifies with this peer that run from here. */
 void verify_alg_changed(struct core *core, struct peer *peer);
+/* history.c: a verify ended that has found something. */
+void history_differences(struct core *core, const struct peer_device *pd);
+/* verify_schedule.c: another verify-interval. */
+void verify_schedule_changed(struct core *core);
 /* OV_REPLY OV_DAGTAG_REPLY */
 void rx_ov_reply(struct core *core, struct peer *peer, const struct pkt *pkt);
 /* OV_RESULT OV_RESULT_ID */

@@ -105,6 +105,16 @@ static void tell_as(struct core *core, enum change_what what, uint8_t node, uint
 	tell(core, &change, from, to, reason);
 }
 
+void history_differences(struct core *core, const struct peer_device *pd)
+{
+	char text[STATUS_REASON_MAX];
+
+	snprintf(text, sizeof(text), "verify found %llu KiB that differ",
+		 (unsigned long long)pd->ov.found_bits * (BM_BLOCK_BYTES / 1024));
+	if (core->conf.changed)
+		tell_as(core, CHANGE_DIFFERS, pd->p, core->vol[pd->v]->vnr, false, true, text);
+}
+
 static unsigned suspended_bits(const struct state *st)
 {
 	return (st->susp_user ? SUSPENDED_USER : 0) | (st->susp_nod ? SUSPENDED_NO_DATA : 0) |

@@ -576,6 +576,7 @@ static void note_progress(struct core *core, struct peer_device *pd)
 
 void resync_time(struct core *core)
 {
+	verify_schedule_time(core);
 	FOR_EACH_VOLUME(core, vol) {
 		FOR_EACH_PEER(core, peer) {
 			struct peer_device *pd = &peer->pd[vol->v];
@@ -627,7 +628,7 @@ void core_resync(const struct core *core, uint16_t vnr, bool *busy, bool *wants,
 
 uint64_t resync_deadline(const struct core *core)
 {
-	uint64_t t = NEVER_NS;
+	uint64_t t = verify_schedule_deadline(core);
 
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol->rs.announce_at_ns < t)

@@ -197,7 +197,15 @@ struct verify {
 	uint32_t requests;     /* source: in use */
 	bool target_started;   /* the first request is here, it tells the start */
 	bool repair;           /* source: what is found is resynced from here */
-	bool repair_due;       /* it is to begin */
+	bool elsewhere;        /* source: it does not begin where it should */
+	/* verify_schedule.c */
+	bool repair_due, begin_due; /* as commands */
+	uint64_t due_at_ns;    /* the next one by verify-interval, 0 = not drawn yet */
+	struct {
+		uint64_t ended_ns; /* 0 = there was none */
+		uint64_t found_bits, skipped_bits;
+		bool whole;
+	} last;
 	/*
 	 * Bits are set that a verify found. Which side is right only the operator knows: they stay
 	 * until a resync is asked for, or the connection ends.

@@ -86,20 +86,27 @@ struct rs_request *source_find(const struct peer *peer, struct volume *vol,
 			       const struct pkt_block *block, enum rs_state state,
 			       bool (*is_kind)(enum rs_kind kind), bool by_id);
 
+/* ---- verify_schedule.c ---- */
+
+void verify_schedule_time(struct core *core);
+uint64_t verify_schedule_deadline(const struct core *core);
+/* All of the device has been compared now. */
+void verify_schedule_next(struct core *core, struct peer_device *pd);
+/* The command for a repair or a verify that is to begin; false = none is. */
+bool verify_next_command(struct core *core, struct ev_command *ev);
+
 /* ---- verify.c ---- */
 
 bool verify_is_running(enum repl_state repl);
 void verify_enter(struct core *core, struct peer_device *pd);
 void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old, bool connected);
 void verify_peer_lost(struct core *core, struct peer_device *pd);
-/* The command for the next repair that is due; false = none is. */
-bool verify_next_repair(struct core *core, struct ev_command *ev);
 /* Looks whether it is finished, or has to end. */
 void verify_run(struct core *core, struct peer_device *pd);
 /* Sends what the controller allows now. */
 void verify_time(struct core *core, struct peer_device *pd);
 /* As its target: a request is here. */
-void verify_requested(struct core *core, struct peer_device *pd, uint64_t sector);
+void verify_requested(struct core *core, struct peer_device *pd, const struct pkt_block *block);
 /* What was to be read for a verify is read; digest NULL = it cannot be read. */
 void verify_read_done(struct core *core, struct volume *vol, struct rs_request *rq,
 		      const uint8_t *digest, uint32_t digest_bytes);

@@ -269,7 +269,7 @@ void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt)
 		return;
 	}
 	if (kind == RS_OV_TARGET)
-		verify_requested(core, &peer->pd[vol->v], block->sector);
+		verify_requested(core, &peer->pd[vol->v], block);
 	if (serves(core, &peer->pd[vol->v], kind))
 		rq = rs_source_get(vol, block->sector, block->bytes, kind);
 	if (!rq) {

@@ -71,6 +71,11 @@ static void fill_verify(const struct core *core, const struct volume *vol,
 	out->found_bits = ov->found_bits;
 	out->unresolved = ov->found;
 	out->skipped_bits = ov->skipped_bits;
+	out->last_ended_ns = ov->last.ended_ns;
+	out->last_found_bits = ov->last.found_bits;
+	out->last_skipped_bits = ov->last.skipped_bits;
+	out->last_whole = ov->last.whole;
+	out->next_ns = core->conf.verify_interval_s && ov->due_at_ns ? ov->due_at_ns : NEVER_NS;
 	if (!verify_is_running(repl_of(core, pd)))
 		return;
 	out->start_sector = ov->start_bit * BM_BLOCK_SECTORS;

@@ -148,6 +148,25 @@ static uint64_t reached_bit(const struct volume *vol, const struct peer_device *
 	return bit;
 }
 
+/* The last one, as the status shows it. Whole: up to the end, and what is before its start was
+ * compared by one that was ended. */
+static void note_result(struct core *core, struct peer_device *pd, bool connected)
+{
+	const struct volume *vol = core->vol[pd->v];
+	struct verify *ov = &pd->ov;
+
+	ov->last.ended_ns = core->now_ns;
+	ov->last.whole = connected && vol_has_md(vol) && ov->next_bit >= vol->bm.bits &&
+			 !ov->elsewhere;
+	ov->last.found_bits = ov->found_bits;
+	ov->last.skipped_bits = ov->skipped_bits;
+	if (ov->last.whole)
+		verify_schedule_next(core, pd);
+	if (ov->found_bits)
+		history_differences(core, pd);
+	core->notify = true;
+}
+
 static void log_end(struct core *core, struct peer_device *pd)
 {
 	const struct volume *vol = core->vol[pd->v];
@@ -176,12 +195,13 @@ void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old
 	log_range(core, pd);
 	if (source)
 		log_end(core, pd);
+	note_result(core, pd, connected);
 	/* Of all that was to be compared; else what was found stays marked. */
 	if (source && ov->repair && connected && ov->next_bit >= ov->end_bit && ov->found_bits) {
 		ov->repair_due = true;
 		core_work(core, WORK_COMMAND);
 	}
-	ov->repair = false;
+	ov->repair = ov->elsewhere = false;
 	/* The next one begins where this one was ended. */
 	if (!source || ov->next_bit >= vol->bm.bits)
 		ov->next_bit = 0;
@@ -195,25 +215,7 @@ void verify_peer_lost(struct core *core, struct peer_device *pd)
 {
 	if (pd->ov.found && peer_is_drbd8(core->peer[pd->p]))
 		core->resync_wants_uuid = true;
-	pd->ov.found = pd->ov.repair_due = false;
-}
-
-bool verify_next_repair(struct core *core, struct ev_command *ev)
-{
-	FOR_EACH_VOLUME(core, vol) {
-		FOR_EACH_PEER(core, peer) {
-			struct verify *ov = &peer->pd[vol->v].ov;
-
-			if (!ov->repair_due)
-				continue;
-			ov->repair_due = false;
-			*ev = (struct ev_command){ .cmd = CMD_INVALIDATE_REMOTE, .vnr = vol->vnr,
-						   .peer = peer->id, .keep_bitmap = true,
-						   .repair = true };
-			return true;
-		}
-	}
-	return false;
+	pd->ov.found = pd->ov.repair_due = pd->ov.begin_due = false;
 }
 
 static void end_verify(struct core *core, struct peer_device *pd)
@@ -493,14 +495,20 @@ static void source_read_done(struct core *core, struct volume *vol, struct rs_re
 
 /* ---- target ---- */
 
-void verify_requested(struct core *core, struct peer_device *pd, uint64_t sector)
+void verify_requested(struct core *core, struct peer_device *pd, const struct pkt_block *block)
 {
 	struct verify *ov = &pd->ov;
+	uint64_t bit = block->sector / BM_BLOCK_SECTORS;
+	uint64_t end = bit + (block->bytes + BM_BLOCK_BYTES - 1) / BM_BLOCK_BYTES;
 
-	if (ov->target_started || repl_of(core, pd) != REPL_VERIFY_T)
+	if (repl_of(core, pd) != REPL_VERIFY_T)
+		return;
+	if (ov->next_bit < end)
+		ov->next_bit = end;
+	if (ov->target_started)
 		return;
 	ov->target_started = true;
-	ov->start_bit = sector / BM_BLOCK_SECTORS;
+	ov->start_bit = bit;
 	ov->left_bits = ov->end_bit - ov->start_bit;
 	pd->rs.total_bits = ov->left_bits;
 }

@@ -20,6 +20,7 @@ enum change_what {
 	CHANGE_PEER_DISK,    /* [disk_state] of volume vnr at node */
 	CHANGE_QUORUM,       /* [0 or 1] of volume vnr */
 	CHANGE_PAUSED,       /* [bits PAUSED_*] of the resync of volume vnr with node */
+	CHANGE_DIFFERS,      /* [0 or 1] volume vnr from that of node, as a verify has found */
 };
 
 #define SUSPENDED_USER 1U

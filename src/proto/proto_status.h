@@ -31,6 +31,10 @@ struct status_verify {
 	uint64_t start_sector, stop_sector, position_sector;
 	uint64_t skipped_bits, found_bits; /* also of the last one */
 	bool unresolved;          /* what it has found waits for the operator */
+	uint64_t last_ended_ns;   /* core time, 0 = there was none */
+	uint64_t next_ns;         /* when it is due, UINT64_MAX = it is not */
+	uint64_t last_found_bits, last_skipped_bits;
+	bool last_whole;
 };
 
 /* What the last handshake, which a split brain ended, told; bits are blocks of 4 KiB. */
@@ -107,6 +111,7 @@ struct resource_status {
 	enum role role;
 	bool susp_user, susp_no_data, susp_quorum;
 	uint64_t now_ns;          /* core time of this picture */
+	int64_t unix_ms;          /* the same as Unix time, by the driver; 0 = not known */
 	unsigned volume_count, peer_count;
 	struct status_volume volumes[VOLUMES_MAX];
 	struct status_peer peers[NODES_MAX];

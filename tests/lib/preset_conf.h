@@ -37,6 +37,7 @@ static inline void preset_resource(struct core_conf *conf, unsigned id)
 	conf->on_no_quorum = opts.res.on_no_quorum;
 	conf->on_no_data = opts.res.on_no_data;
 	conf->on_suspended_primary_outdated = opts.res.on_suspended_primary_outdated;
+	conf->verify_interval_s = opts.res.verify_interval_s;
 	conf->volume_count = 1;
 	conf->volumes[0].disk = opts.disk;
 	conf->volumes[0].disk.has_disk = true;

@@ -89,6 +89,16 @@ static void draw_repairs(struct sim_params *p, uint64_t seed)
 	p->repairs = p->verifies && prng_chance(&rng, 2, 3);
 }
 
+/* A life has not time to compare a large device again and again. */
+static void draw_verify_interval(struct sim_params *p, uint64_t seed)
+{
+	struct prng rng;
+
+	prng_seed(&rng, seed ^ UINT64_C(0x696e74657276616c));
+	if (p->device_sectors <= (8U << 20) / SECTOR_BYTES && prng_chance(&rng, 2, 3))
+		p->verify_interval_s = (uint32_t)prng_range(&rng, 5, 40);
+}
+
 /* ---- set-up ---- */
 
 static bool all_connected(struct world *w)
@@ -288,6 +298,8 @@ static void faulted_phase(struct world *w)
 	operator_suspends(w);
 	resync_meddle_at_random(w);
 	resize_at_random(w);
+	if (w->params.verify_interval_s)
+		verify_schedule(w, w->params.verify_interval_s);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -323,6 +335,8 @@ static bool app_closed(struct world *w)
 static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
+	if (w->params.verify_interval_s)
+		verify_schedule(w, 0);
 	fault_heal(w);
 	if (w->params.meddles)
 		resync_heal(w);
@@ -384,6 +398,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_read_balancing(&w->params, seed);
 	resync_params_draw(w, seed);
 	draw_repairs(&w->params, seed);
+	draw_verify_interval(&w->params, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

@@ -58,6 +58,7 @@ struct sim_params {
 	bool verifies;
 	bool meddles;             /* resyncs are paused, and asked for */
 	bool repairs; /* the verify of the end does */
+	uint32_t verify_interval_s; /* as long as there are faults */
 	unsigned fault_mask;      /* which kinds (bit per enum fault) */
 	unsigned qd;              /* application queue depth */
 	uint64_t think_ns;
@@ -593,6 +594,8 @@ void resize_look_after(struct world *w);
 uint64_t resize_app_sectors(const struct world *w);
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
+/* Another verify-interval for all nodes. */
+void verify_schedule(struct world *w, uint32_t interval_s);
 /* One verify of a converged cluster where a disk was changed behind its node's back. */
 void verify_phase(struct world *w);
 

@@ -47,6 +47,18 @@ void verify_at_random(struct world *w)
 		world_at(w, prng_exp(&w->rng, 3 * NS_SEC), random_verify, 0, 0);
 }
 
+void verify_schedule(struct world *w, uint32_t interval_s)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		struct core_conf *conf = &w->nodes[i].conf;
+		struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = conf };
+
+		conf->verify_interval_s = interval_s;
+		if (w->nodes[i].up)
+			node_step(w, i, &ev);
+	}
+}
+
 /* ---- with differences ---- */
 
 /* In the working set, or anywhere in what is verified. */

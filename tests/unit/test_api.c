@@ -184,6 +184,7 @@ static void fill(struct resource_status *s)
 	s->node_id = 0;
 	s->role = ROLE_PRIMARY;
 	s->now_ns = UINT64_C(20000000000);
+	s->unix_ms = 1764460830123;
 	s->volume_count = 1;
 	s->volumes[0] = (struct status_volume){ .vnr = 0, .disk = DISK_UP_TO_DATE, .quorum = true,
 						.open_rw = true, .size_sectors = 524288,
@@ -204,7 +205,12 @@ static void fill(struct resource_status *s)
 		p->device_count = 1;
 		p->devices[0].repl = REPL_ESTABLISHED;
 		p->devices[0].peer_disk = DISK_UP_TO_DATE;
+		p->devices[0].verify.next_ns = UINT64_MAX;
 	}
+	s->peers[0].devices[0].verify = (struct status_verify){
+		.last_ended_ns = UINT64_C(10000000000), .last_found_bits = 3,
+		.last_skipped_bits = 1, .last_whole = true, .next_ns = UINT64_C(21000000000),
+	};
 }
 
 static void start_sync(struct resource_status *s)

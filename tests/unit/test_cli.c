@@ -272,6 +272,8 @@ Test(cli, status_verbose_with_statistics)
 		"      path:10.0.0.1 to:10.0.0.3 established:no\n"
 		"      path:2001:db8::1 to:fe80::3%eth0 established:yes\n"
 		"    volume:0 replication:Established peer-disk:UpToDate resync-suspended:no\n"
+		"        last-verify:2025-11-30T00:00:20Z complete:yes found:12 skipped:4 "
+		"next-verify:2025-11-30T00:00:31Z\n"
 		"        received:0 sent:0 out-of-sync:0 pending:0 unacked:0\n"
 		"\n");
 }

@@ -67,7 +67,7 @@ Test(conf_options, numbers_at_their_bounds)
 		cr_assert_eq(strncmp(err.text, o[i].name, strlen(o[i].name)), 0);
 		cr_assert_eq(conf_option_get(&o[i], &opts), o[i].max, "untouched by failures");
 	}
-	cr_assert_eq(numbers, 23);
+	cr_assert_eq(numbers, 24);
 }
 
 /* The defaults and ranges of DRBD, written down once more. */
@@ -99,6 +99,7 @@ Test(conf_options, known_ranges)
 		{ GROUP_OPTIONS, "auto-promote-timeout", 0, 600, 20 },
 		{ GROUP_OPTIONS, "twopc-timeout", 50, 600, 300 },
 		{ GROUP_OPTIONS, "twopc-retry-timeout", 1, 50, 1 },
+		{ GROUP_OPTIONS, "verify-interval", 0, 31622400, 0 },
 	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

@@ -70,6 +70,7 @@ Test(str, values_with_units)
 		{ "30", UNIT_DS, 0, 30 },
 		{ "2m", UNIT_S, 0, 120 },
 		{ "1h", UNIT_S, 0, 3600 },
+		{ "7d", UNIT_S, 0, 604800 },
 		{ "1001ms", UNIT_S, 0, 2 },
 		{ "2s", UNIT_MS, 0, 2000 },
 		{ "2K", UNIT_S, -EINVAL, 0 },
