@@ -67,6 +67,7 @@ static void mark(struct core *core, struct peer_device *pd, const struct rs_requ
 {
 	struct volume *vol = core->vol[pd->v];
 	struct verify *ov = &pd->ov;
+	uint32_t slot = bitmap_slots_of(vol, node_bit(pd->p));
 	bool before = rq->sector + sectors_of(rq) == ov->range_sector;
 
 	if (!before && ov->range_sector + ov->range_sectors != rq->sector)
@@ -75,8 +76,10 @@ static void mark(struct core *core, struct peer_device *pd, const struct rs_requ
 		ov->range_sector = rq->sector;
 	ov->range_sectors += sectors_of(rq);
 	ov->found_bits++;
-	ov->found = true;
-	bitmap_set(core, vol, bitmap_slots_of(vol, node_bit(pd->p)), rq->sector, sectors_of(rq));
+	/* What was marked before is resynced without being asked for. */
+	if (!bitmap_test(vol, slot, rq->sector, sectors_of(rq)))
+		ov->found = true;
+	bitmap_set(core, vol, slot, rq->sector, sectors_of(rq));
 }
 
 static void count(struct core *core, struct peer_device *pd, const struct rs_request *rq,

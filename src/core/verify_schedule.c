@@ -38,9 +38,11 @@ void verify_schedule_changed(struct core *core)
 			peer->pd[vol->v].ov.due_at_ns = 0;
 }
 
-/* Nothing else goes on with this volume, and both disks are good. */
+/* Nothing else goes on with this volume, nor is about to, and both disks are good. */
 static bool may_begin(const struct core *core, const struct volume *vol, const struct peer *peer)
 {
+	if (bitmap_weight(vol, peer->id) && !peer->pd[vol->v].ov.found)
+		return false;
 	if (core->commands.count || command_may_verify(core, peer, vol) < SS_SUCCESS)
 		return false;
 	FOR_EACH_PEER(core, other)

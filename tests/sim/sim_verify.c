@@ -251,7 +251,9 @@ void verify_phase(struct world *w)
 	w->verify_target = cmd.peer;
 	choose_range(w, &cmd);
 	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
-	cmd.repair = w->params.repairs && victim == cmd.peer;
+	/* A disk that is needed for the redundancy is not given up for that. */
+	cmd.repair = w->params.repairs && victim == cmd.peer &&
+		     w->params.quorum_min_redundancy == QUORUM_OFF;
 	w->damaged = true;
 	damage_disk(w, victim, &cmd, &w->damage);
 	/* Who uses the data reads its own disk, not the changed one; but read-balancing. */

@@ -148,6 +148,22 @@ Test(verify, what_was_found_stays_until_a_resync_is_asked_for)
 	pair_free(p);
 }
 
+/* Else it would keep back the resync that is due without it. */
+Test(verify, what_was_marked_before_is_resynced_all_the_same)
+{
+	struct pair *p = start(2, verifies);
+
+	change(p, 1, 10);
+	for (unsigned node = 0; node < 2; node++)
+		bitmap_set(pair_core(p, node), pair_core(p, node)->vol[0], SLOTS_ALL, 10 * 8, 8);
+	cr_assert_geq(verify(p, 0, 1, 0, 0), SS_SUCCESS, "%s", pair_text(p));
+	verified(p);
+	cr_assert_eq(state_of(p, 0, 1)->found_bits, 1);
+	cr_assert_not(state_of(p, 0, 1)->found);
+	expect_same(p);
+	pair_free(p);
+}
+
 static int verify_and_repair(struct pair *p, unsigned node, unsigned peer)
 {
 	return pair_command(p, node, &(struct ev_command){ .cmd = CMD_VERIFY,
