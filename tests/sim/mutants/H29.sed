@@ -2,4 +2,4 @@
 # scenario return-primary-follows
 /^static void leave_weak_source/,/^}/s/if (core->st.peer\[primary->id\].role != ROLE_PRIMARY)/if (primary)/
 s/if (rs->unstable || resync_source_unstable(core, pd)) {/if (0) {/
-s/primary |= may_be_source/primary |= 0 \& may_be_source/
+s/primary |= state_may_be_source/primary |= 0 \& state_may_be_source/
