@@ -69,10 +69,18 @@ static void hold_something(struct world *w)
 	unsigned from = (unsigned)prng_below(&w->resize_rng, w->node_count);
 	unsigned to = (from + 1 + (unsigned)prng_below(&w->resize_rng, w->node_count - 1)) %
 		      w->node_count;
+	/* One after the other: arguments are drawn in no order. */
+	uint64_t delay_ns = prng_exp(&w->resize_rng, NS_SEC);
+	enum packet type = (enum packet)held[prng_below(&w->resize_rng, ARRAY_LEN(held))];
 
-	simnet_hold_type(w, from, to,
-			 (enum packet)held[prng_below(&w->resize_rng, ARRAY_LEN(held))],
-			 prng_exp(&w->resize_rng, NS_SEC));
+	simnet_hold_type(w, from, to, type, delay_ns);
+}
+
+static void command_somehow(struct world *w, unsigned node, bool to_largest)
+{
+	bool force = prng_chance(&w->resize_rng, 1, to_largest ? 4 : 3);
+
+	command(w, node, to_largest ? 0 : any_size(w, least_sectors(w)), force);
 }
 
 static void random_resize(struct world *w, uint64_t a, uint64_t b)
@@ -88,10 +96,8 @@ static void random_resize(struct world *w, uint64_t a, uint64_t b)
 		hold_something(w);
 	if (dice < 35)
 		enlarge_some(w);
-	else if (dice < 60)
-		command(w, node, 0, prng_chance(&w->resize_rng, 1, 4));
 	else
-		command(w, node, any_size(w, least_sectors(w)), prng_chance(&w->resize_rng, 1, 3));
+		command_somehow(w, node, dice < 60);
 	if (prng_chance(&w->resize_rng, 1, 6) && w->nodes[node].up) {
 		w->nodes[node].die_after_actions = (unsigned)prng_range(&w->resize_rng, 1, 60);
 		w->nodes[node].die_power = prng_chance(&w->resize_rng, 1, 2);

@@ -66,10 +66,14 @@ static void meddle_event(struct world *w, uint64_t a, uint64_t b)
 	(void)b;
 	if (!w->faults_on)
 		return;
-	if (w->nodes[node].up && prng_chance(rng, 1, 4))
-		resync_gate_set(w, node, prng_chance(rng, 1, 3), prng_chance(rng, 1, 3));
-	else if (w->nodes[node].up)
+	if (w->nodes[node].up && prng_chance(rng, 1, 4)) {
+		/* One after the other: arguments are drawn in no order. */
+		bool parallel = prng_chance(rng, 1, 3), dependency = prng_chance(rng, 1, 3);
+
+		resync_gate_set(w, node, dependency, parallel);
+	} else if (w->nodes[node].up) {
 		meddle(w, node, peer);
+	}
 	world_at(w, prng_exp(rng, 3 * NS_SEC), meddle_event, 0, 0);
 }
 
