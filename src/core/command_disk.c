@@ -446,7 +446,7 @@ enum command_progress command_new_uuid(struct core *core, const struct ev_comman
 
 	if (!vol)
 		return COMMAND_DONE;
-	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED) {
+	if (!vol_has_disk(core, vol)) {
 		command_reply(core, SS_NO_LOCAL_DISK, "volume %u has no disk attached", vol->vnr);
 		return COMMAND_DONE;
 	}

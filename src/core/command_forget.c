@@ -33,11 +33,6 @@ static bool is_known(const struct core *core, const struct volume *vol, unsigned
 	       (day_0 && mp->bitmap_uuid != day_0->bitmap_uuid);
 }
 
-static bool is_attached(const struct core *core, const struct volume *vol)
-{
-	return vol_has_md(vol) && disk_of(core, vol) > DISK_FAILED;
-}
-
 /* The slot may say too much, never too little. */
 static void mark(struct core *core, struct volume *vol, unsigned p)
 {
@@ -72,7 +67,7 @@ static enum command_progress forget_begins(struct core *core, const struct ev_co
 	unsigned attached = 0, known = 0;
 
 	FOR_EACH_VOLUME(core, vol) {
-		if (!is_attached(core, vol))
+		if (!vol_has_disk(core, vol))
 			continue;
 		attached++;
 		known += is_known(core, vol, ev->peer);
@@ -88,7 +83,7 @@ static enum command_progress forget_begins(struct core *core, const struct ev_co
 		return COMMAND_DONE;
 	}
 	FOR_EACH_VOLUME(core, vol) {
-		if (is_attached(core, vol))
+		if (vol_has_disk(core, vol))
 			mark(core, vol, ev->peer);
 	}
 	command_goto(core, FORGET_MARKS);
@@ -98,12 +93,12 @@ static enum command_progress forget_begins(struct core *core, const struct ev_co
 static enum command_progress forget_marks(struct core *core, const struct ev_command *ev)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (is_attached(core, vol) && !bitmap_range_is_durable(vol))
+		if (vol_has_disk(core, vol) && !bitmap_range_is_durable(vol))
 			return COMMAND_WAITS;
 	}
 	core->members &= ~node_bit(ev->peer);
 	FOR_EACH_VOLUME(core, vol) {
-		if (!is_attached(core, vol))
+		if (!vol_has_disk(core, vol))
 			continue;
 		vol->md.members = core->members;
 		name(core, vol, ev->peer);
@@ -130,7 +125,7 @@ enum command_progress command_forget_peer(struct core *core, const struct ev_com
 	if (core->commands.step == FORGET_MARKS)
 		return forget_marks(core, ev);
 	FOR_EACH_VOLUME(core, vol) {
-		if (is_attached(core, vol) && vol->md_durable_seq < vol->forget_seq)
+		if (vol_has_disk(core, vol) && vol->md_durable_seq < vol->forget_seq)
 			return COMMAND_WAITS;
 	}
 	command_reply(core, SS_SUCCESS, "node %u is forgotten", ev->peer);

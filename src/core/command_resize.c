@@ -8,11 +8,6 @@
 #include "core/drbd8.h"
 #include "core/resize.h"
 
-static uint64_t whole_blocks(uint64_t sectors)
-{
-	return sectors / BM_BLOCK_SECTORS * BM_BLOCK_SECTORS;
-}
-
 static unsigned long long kib(uint64_t sectors)
 {
 	return (unsigned long long)(sectors / 2);
@@ -32,8 +27,7 @@ uint64_t resize_own_max(const struct core *core, const struct twopc_change *chan
 	for (unsigned v = 0; v < core->vol_count; v++) {
 		const struct volume *vol = core->vol[v];
 
-		if (vol->vnr == change->vnr && vol_has_md(vol) &&
-		    disk_of(core, vol) > DISK_FAILED)
+		if (vol->vnr == change->vnr && vol_has_disk(core, vol))
 			return resize_possible(vol);
 	}
 	return RESIZE_SECTORS_MAX;
@@ -185,8 +179,7 @@ static enum command_progress measured(struct core *core, const struct ev_command
 static enum command_progress agreed(struct core *core, struct volume *vol)
 {
 	/* The store has grown, and its metadata are not at its end any more. */
-	if (vol->resize.phase == RESIZE_NONE && vol_has_md(vol) &&
-	    disk_of(core, vol) > DISK_FAILED &&
+	if (vol->resize.phase == RESIZE_NONE && vol_has_disk(core, vol) &&
 	    vol->resize.possible_sectors > vol->data_sectors)
 		resize_follow(core, vol, vol->size_sectors);
 	command_goto(core, RESIZE_TAKES_EFFECT);

@@ -397,5 +397,15 @@ static inline bool vol_has_md(const struct volume *vol)
 {
 	return vol->phase == VOL_ATTACHED;
 }
+/* And the disk has not failed. */
+static inline bool vol_has_disk(const struct core *core, const struct volume *vol)
+{
+	return vol_has_md(vol) && disk_of(core, vol) > DISK_FAILED;
+}
+/* What a volume has of that many sectors: blocks of the bitmap. */
+static inline uint64_t whole_blocks(uint64_t sectors)
+{
+	return sectors / BM_BLOCK_SECTORS * BM_BLOCK_SECTORS;
+}
 
 #endif

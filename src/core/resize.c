@@ -45,7 +45,7 @@ bool resize_measure(struct core *core, struct volume *vol)
 		return false;
 	FOR_EACH_PEER(core, peer)
 		vol->resize.peer_sectors[peer->id] = peer->pd[vol->v].sizes.c_sectors;
-	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED)
+	if (!vol_has_disk(core, vol))
 		return false;
 	vol->resize.reason[0] = '\0';
 	if (!vol->resize.busy)
@@ -278,7 +278,7 @@ void resize_commit(struct core *core, const struct twopc_change *change)
 			peer->pd[vol->v].sizes.c_sectors = sectors;
 	}
 	vol->resize.sources = vol->resize.targets = 0;
-	if (!vol_has_md(vol) || disk_of(core, vol) <= DISK_FAILED) {
+	if (!vol_has_disk(core, vol)) {
 		sizes_set(core, vol, sectors);
 		return;
 	}

@@ -18,15 +18,10 @@ static uint64_t min_nonzero(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t round_down(uint64_t sectors)
-{
-	return sectors / BM_BLOCK_SECTORS * BM_BLOCK_SECTORS;
-}
-
 /* Sectors that the local disk has room for data, if need be after a move; 0 without disk. */
 static uint64_t own_max(const struct core *core, const struct volume *vol)
 {
-	if (!vol_has_md(vol) || core->st.vol[vol->v].disk <= DISK_FAILED)
+	if (!vol_has_disk(core, vol))
 		return 0;
 	return vol->data_sectors > resize_possible(vol) ? vol->data_sectors : resize_possible(vol);
 }
@@ -146,13 +141,13 @@ bool sizes_agree(const struct core *core, const struct peer *peer, unsigned v, u
 			 pd->uuids.current != UUID_JUST_CREATED;
 	uint64_t size, fixed, user = min_nonzero(vol->conf->disk.size_sectors, s->u_sectors);
 
-	size = round_down(min_nonzero(own_max(core, vol), s->d_sectors));
+	size = whole_blocks(min_nonzero(own_max(core, vol), s->d_sectors));
 	if (size == 0) {
 		*sectors = min_nonzero(vol->size_sectors, s->c_sectors);
 		return true;
 	}
 	if (user)
-		size = min_nonzero(size, round_down(user));
+		size = min_nonzero(size, whole_blocks(user));
 	/*
 	 * Who has data has fixed the size; growing is an operation of its own. Only one of the two
 	 * may have gone through with that.
@@ -179,8 +174,8 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 		     const char **reason)
 {
 	uint64_t last = vol->md.effective_sectors;
-	uint64_t user = round_down(vol->conf->disk.size_sectors);
-	uint64_t size = last ? last : min_nonzero(round_down(vol->data_sectors), user);
+	uint64_t user = whole_blocks(vol->conf->disk.size_sectors);
+	uint64_t size = last ? last : min_nonzero(whole_blocks(vol->data_sectors), user);
 
 	bool fresh = vol->md.current_uuid == UUID_JUST_CREATED;
 	bool in_use = cluster_neighbours(core) || core->st.role == ROLE_PRIMARY;

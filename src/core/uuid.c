@@ -314,7 +314,7 @@ bool uuid_was_lost(const struct volume *vol, uint64_t uuid)
 bool uuid_bump_running(const struct core *core)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol_has_md(vol) && vol->bump_seq && disk_of(core, vol) > DISK_FAILED)
+		if (vol->bump_seq && vol_has_disk(core, vol))
 			return true;
 	}
 	return false;
@@ -355,7 +355,7 @@ bool uuid_bump_if_wanted(struct core *core)
 bool uuid_adopting(const struct core *core)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol_has_md(vol) && vol->adopt_seq && disk_of(core, vol) > DISK_FAILED)
+		if (vol->adopt_seq && vol_has_disk(core, vol))
 			return true;
 	}
 	return false;

@@ -19,6 +19,20 @@ struct plan {
 	struct md_super super;
 };
 
+/* Both places have to be whole at once. */
+static int refuse_overlap(const struct md_store *store, const struct plan *plan, struct err *err)
+{
+	uint64_t need = store->layout.end_byte;
+
+	if (store->stores.place != MD_PLACE_INTERNAL || plan->layout.first_byte >= need ||
+	    plan->layout.super_byte == store->layout.super_byte)
+		return 0;
+	return err_set(err, -ENOSPC,
+		       "`%s` has grown by less than its metadata take: make it %" PRIu64
+		       " bytes larger, or give it back its former size before this node stops",
+		       md_store_name(store), need - plan->layout.first_byte);
+}
+
 static int plan_make(struct md_store *store, struct plan *plan, struct err *err)
 {
 	int rc = backing_measure(store->data, &plan->data_bytes);
@@ -43,21 +57,7 @@ static int plan_make(struct md_store *store, struct plan *plan, struct err *err)
 	}
 	if (meta_layout_fresh(&plan->stores, &plan->super, &plan->layout) != META_OK)
 		return err_set(err, -EFBIG, "`%s` has become too large", md_store_name(store));
-	return 0;
-}
-
-/* Both places have to be whole at once. */
-static int refuse_overlap(const struct md_store *store, const struct plan *plan, struct err *err)
-{
-	uint64_t need = store->layout.end_byte;
-
-	if (store->stores.place != MD_PLACE_INTERNAL || plan->layout.first_byte >= need ||
-	    plan->layout.super_byte == store->layout.super_byte)
-		return 0;
-	return err_set(err, -ENOSPC,
-		       "`%s` has grown by less than its metadata take: make it %" PRIu64
-		       " bytes larger, or give it back its former size before this node stops",
-		       md_store_name(store), need - plan->layout.first_byte);
+	return refuse_overlap(store, plan, err);
 }
 
 int md_store_measure(struct md_store *store, struct md_room *room, struct err *err)
@@ -65,8 +65,6 @@ int md_store_measure(struct md_store *store, struct md_room *room, struct err *e
 	struct plan plan;
 	int rc = plan_make(store, &plan, err);
 
-	if (!rc)
-		rc = refuse_overlap(store, &plan, err);
 	if (rc)
 		return rc;
 	room->data_sectors = plan.layout.data_sectors;
@@ -126,8 +124,6 @@ int md_store_move(struct md_store *store, struct err *err)
 	struct plan plan;
 	int rc = plan_make(store, &plan, err);
 
-	if (!rc)
-		rc = refuse_overlap(store, &plan, err);
 	if (rc)
 		return rc;
 	backing_enlarge(store->data, plan.data_bytes);

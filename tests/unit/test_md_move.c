@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Metadata of a store that has grown: moved, or refused; cut off after every write. */
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../lib/scratch.h"
-#include "base/prng.h"
 #include "disk/md_store.h"
 #include "meta/meta_al.h"
 #include "meta/meta_bitmap.h"
@@ -20,53 +15,10 @@
 #define LARGE (SMALL + MIB)
 #define START (SMALL - 128 * 1024U) /* all metadata lie behind it */
 #define TAIL (LARGE - START)
-#define WRITES_MAX 256U
 #define EFFECTIVE 32000U
 
-struct change {
-	uint64_t byte;
-	size_t bytes;
-	uint8_t *data;
-	unsigned epoch; /* flushes before it */
-};
-
-static struct change changes[WRITES_MAX];
-static unsigned change_count, epoch;
-
-ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
-{
-	struct change *c = &changes[change_count++];
-
-	cr_assert_leq(change_count, WRITES_MAX);
-	*c = (struct change){ .byte = (uint64_t)at, .bytes = bytes, .epoch = epoch };
-	c->data = malloc(bytes);
-	memcpy(c->data, buf, bytes);
-	return syscall(SYS_pwrite64, fd, buf, bytes, at);
-}
-
-int fdatasync(int fd)
-{
-	epoch++;
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-/* Zeroes come as writes, then. */
-int fallocate(int fd, int mode, off_t at, off_t bytes)
-{
-	(void)fd;
-	(void)mode;
-	(void)at;
-	(void)bytes;
-	errno = EOPNOTSUPP;
-	return -1;
-}
-
-static void forget_changes(void)
-{
-	while (change_count)
-		free(changes[--change_count].data);
-	epoch = 0;
-}
+static const uint64_t changes_from = 0, changes_end = UINT64_MAX;
+#include "md_changes.h"
 
 static struct md_where where;
 
@@ -285,7 +237,7 @@ Test(md_move, a_power_cut_leaves_one_place_or_the_other)
 {
 	struct md_where at = internal();
 	struct md_store *store = at_work(&at);
-	static struct change made[WRITES_MAX];
+	static struct change made[CHANGES_MAX];
 	unsigned count;
 	struct prng rng;
 
@@ -300,15 +252,9 @@ Test(md_move, a_power_cut_leaves_one_place_or_the_other)
 	cr_assert_geq(count, 4);
 	prng_seed(&rng, 1);
 	for (unsigned cut = 0; cut <= count; cut++) {
-		unsigned flushed = cut ? made[cut - 1].epoch : 0;
-
 		for (unsigned variant = 0; variant < 8; variant++) {
 			memcpy(now, before, TAIL);
-			for (unsigned i = 0; i < cut; i++) {
-				if (made[i].epoch == flushed && variant && !prng_chance(&rng, 1, 2))
-					continue;
-				memcpy(now + (made[i].byte - START), made[i].data, made[i].bytes);
-			}
+			apply_changes(made, cut, variant, &rng, now, START, TAIL);
 			check_cut();
 			forget_changes();
 		}

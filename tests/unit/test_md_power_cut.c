@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Offline changes of metadata, cut off after every write: what is then on the store is usable. */
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../lib/al_model.h"
 #include "../lib/scratch.h"
-#include "base/prng.h"
 #include "disk/md_offline.h"
 #include "meta/meta_al.h"
 #include "meta/meta_bitmap.h"
@@ -23,56 +17,10 @@
 #define DISK (UINT64_C(16) << 20)
 #define TAIL 131072U /* all metadata lie in it */
 #define START (DISK - TAIL)
-#define WRITES_MAX 256U
 #define HOT_EXTENT 2U
 
-/* ---- what the code under test does to the file ---- */
-
-struct change {
-	uint64_t byte;
-	size_t bytes;
-	uint8_t *data;
-	unsigned epoch; /* flushes before it */
-};
-
-static struct change changes[WRITES_MAX];
-static unsigned change_count, epoch;
-
-ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
-{
-	struct change *c = &changes[change_count++];
-
-	cr_assert_leq(change_count, WRITES_MAX);
-	cr_assert((uint64_t)at >= START && (uint64_t)at + bytes <= DISK);
-	*c = (struct change){ .byte = (uint64_t)at, .bytes = bytes, .epoch = epoch };
-	c->data = malloc(bytes);
-	memcpy(c->data, buf, bytes);
-	return syscall(SYS_pwrite64, fd, buf, bytes, at);
-}
-
-int fdatasync(int fd)
-{
-	epoch++;
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-/* Zeroes come as writes, then. */
-int fallocate(int fd, int mode, off_t at, off_t bytes)
-{
-	(void)fd;
-	(void)mode;
-	(void)at;
-	(void)bytes;
-	errno = EOPNOTSUPP;
-	return -1;
-}
-
-static void forget_changes(void)
-{
-	while (change_count)
-		free(changes[--change_count].data);
-	epoch = 0;
-}
+static const uint64_t changes_from = START, changes_end = DISK;
+#include "md_changes.h"
 
 /* ---- the store ---- */
 
@@ -191,17 +139,9 @@ static void each_cut(void (*check)(uint8_t tail[static TAIL]))
 
 	prng_seed(&rng, 1);
 	for (unsigned cut = 0; cut <= change_count; cut++) {
-		unsigned flushed = cut ? changes[cut - 1].epoch : 0;
-
 		for (unsigned variant = 0; variant < 8; variant++) {
 			memcpy(now, before, TAIL);
-			for (unsigned i = 0; i < cut; i++) {
-				const struct change *c = &changes[i];
-
-				if (c->epoch == flushed && variant && !prng_chance(&rng, 1, 2))
-					continue;
-				memcpy(at_byte(now, c->byte), c->data, c->bytes);
-			}
+			apply_changes(changes, cut, variant, &rng, now, START, TAIL);
 			check(now);
 		}
 	}
