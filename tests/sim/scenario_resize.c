@@ -192,6 +192,35 @@ static void target_first(struct world *w)
 	life_expect_converged(w);
 }
 
+/* C has its new size from a handshake with D, and A and B have not heard of it when B resizes. */
+static void had_it_already(struct world *w)
+{
+	struct ev_command alone = { .cmd = CMD_RESIZE, .vnr = SIM_VNR, .force = true };
+
+	for (unsigned primary = 0; primary < 2; primary++) {
+		begin(w, 4, false);
+		for (unsigned i = A; i < D; i++)
+			sc_part(w, i, D);
+		enlarge_all(w);
+		/* Refused; after that each knows what room it has. */
+		sc_command(w, C, to_size(0), SS_NEED_CONNECTION);
+		sc_command(w, D, alone, SS_SUCCESS);
+		if (primary)
+			sc_open(w, A);
+		simnet_hold_type(w, C, A, P_SIZES, 20 * NS_SEC);
+		simnet_hold_type(w, C, B, P_SIZES, 20 * NS_SEC);
+		sc_join(w, C, D);
+		sc_wait_repl(w, C, D, REPL_ESTABLISHED);
+		expect_size(w, C, LARGE);
+		/* Refused with other delays, where A or B has heard of it after all. */
+		resize_async(w, B, 0);
+		sc_wait(w, 1000);
+		sc_join(w, A, D);
+		sc_join(w, B, D);
+		life_expect_converged(w);
+	}
+}
+
 static void shrink(struct world *w)
 {
 	begin(w, 3, true);
@@ -294,6 +323,7 @@ const struct scenario scenarios_resize[] = {
 	{ "H59-resize-under-scattered-writes", scattered_writes },
 	{ "resize-commit-missed", commit_missed },
 	{ "resize-target-first", target_first },
+	{ "resize-had-it-already", had_it_already },
 	{ "resize-smaller", shrink },
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
 	{ "H46-forgotten-peer", forgotten_peer },
