@@ -9,6 +9,7 @@ buffers_kib=$((256 << 10)) more_kib=$((16 << 10))
 
 # Protocol A: whoever does not wait for the peer fills whatever there is to be filled.
 CLUSTER_PING_TIMEOUT=300
+CLUSTER_PING_INT=60 # given up after both, which must be longer than it is stopped
 CLUSTER_NET='protocol = "A"; ko-count = 0;'
 two_nodes 256M
 must ctl alpha primary r0

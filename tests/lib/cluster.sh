@@ -11,7 +11,7 @@
 #   free_port                        sets PORT to one that nobody listens on, another one each time
 #   cluster_cleanup                  stops everything that was started here; safe to call twice
 #
-# CLUSTER_NET, CLUSTER_DISK, CLUSTER_OPTIONS: extra settings for the common section. CLUSTER_PING_TIMEOUT: in tenths of a
+# CLUSTER_NET, CLUSTER_DISK, CLUSTER_OPTIONS: extra settings for the common section. CLUSTER_PING_INT (s), CLUSTER_PING_TIMEOUT: in tenths of a
 # second; more than the usual one second where a connection must not be lost because the machine is busy.
 
 B=${B:-build}
@@ -80,7 +80,7 @@ cluster_new() { # DIR SIZE NODE...
 	cat >"$CLUSTER_DIR/drbdfs.conf" <<CONF
 version = 1;
 common = {
-  net = { ping-int = $(((${CLUSTER_PING_TIMEOUT:-10} + 9) / 10));  ping-timeout = ${CLUSTER_PING_TIMEOUT:-10};  connect-int = 2;  ${CLUSTER_NET:-} };
+  net = { ping-int = ${CLUSTER_PING_INT:-$(((${CLUSTER_PING_TIMEOUT:-10} + 9) / 10))};  ping-timeout = ${CLUSTER_PING_TIMEOUT:-10};  connect-int = 2;  ${CLUSTER_NET:-} };
   disk = { ${CLUSTER_DISK:-} };
   options = { ${CLUSTER_OPTIONS:-} };
 };
