@@ -81,7 +81,8 @@ void node_init(struct world *w, unsigned node)
 
 	n->world = w;
 	n->id = (uint8_t)node;
-	n->up = n->attached = n->starting = n->saw_split_brain = false;
+	n->up = n->attached = n->starting = n->paused = n->saw_split_brain = false;
+	n->held.count = 0;
 	n->die_after_actions = 0;
 	n->die_power = false;
 	n->timer_ns = SIM_NEVER;
@@ -145,7 +146,8 @@ static void command_event(struct world *w, uint64_t slot, uint64_t cookie)
 	struct sim_command *c = &w->commands[slot];
 	struct core_event ev = { .kind = EV_COMMAND };
 
-	if (c->cookie != cookie || !w->nodes[c->node].up)
+	if (c->cookie != cookie || !w->nodes[c->node].up ||
+	    node_holds(w, c->node, command_event, slot, cookie))
 		return;
 	ev.u.command = c->cmd;
 	sim_trace(w, "node %u command %u", c->node, c->cmd.cmd);
@@ -335,7 +337,8 @@ static void timer_event(struct world *w, uint64_t node, uint64_t life)
 	struct node *n = &w->nodes[node];
 	struct core_event ev = { .kind = EV_TIME };
 
-	if (!n->up || n->life != life || n->timer_ns > w->now_ns)
+	if (!n->up || n->life != life || n->timer_ns > w->now_ns ||
+	    node_holds(w, n->id, timer_event, node, life))
 		return;
 	n->timer_ns = SIM_NEVER;
 	node_step(w, n->id, &ev);
@@ -434,6 +437,32 @@ bool node_has_room(struct world *w, unsigned node, unsigned from, uint16_t type)
 	return false;
 }
 
+/* ---- pauses ---- */
+
+void node_pause(struct world *w, unsigned node)
+{
+	w->nodes[node].paused = w->nodes[node].up;
+}
+
+void node_unpause(struct world *w, unsigned node)
+{
+	struct node *n = &w->nodes[node];
+
+	if (!n->paused)
+		return;
+	sim_trace(w, "node %u goes on: %u events", node, n->held.count);
+	n->paused = false;
+	world_release(w, &n->held);
+}
+
+bool node_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b)
+{
+	if (!w->nodes[node].paused)
+		return false;
+	world_hold(&w->nodes[node].held, fn, a, b);
+	return true;
+}
+
 /* ---- life and death ---- */
 
 void node_start(struct world *w, unsigned node)
@@ -482,6 +511,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	check_primary_peers(w);
 	sim_trace(w, "node %u dies%s%s", node, power ? ", power lost, mode " : "",
 		  power ? (const char *[]){ "all", "none", "random", "prefix" }[mode] : "");
+	node_unpause(w, node);
 	app_node_died(w, node, power);
 	rival_node_died(w, node);
 	n->up = false;
@@ -490,6 +520,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	n->die_after_actions = 0;
 	forget_commands(w, node);
 	disk_process_died(w, node);
+	disk_unhang(w, node);
 	simnet_node_died(w, node, power);
 	payload_node_died(w, node);
 	if (power)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tests of the models themselves: queue, disk, metadata, network, oracle. No core takes part. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -165,6 +166,19 @@ static void test_disk_death(struct world *w)
 	CHECK(done > 50 && torn > 5 && done + torn < 180);
 }
 
+static void test_disk_full(struct world *w)
+{
+	struct disk *d = &w->nodes[0].disk;
+
+	begin(w, 7);
+	write_to(w, 8, 1, false, true);
+	d->full_until_ns = w->now_ns + 10 * NS_SEC;
+	write_to(w, 8, 2, false, true);
+	CHECK(seen.last[0].u.done.error == 0 && disk_peek(d, 8) == 2);
+	write_to(w, 80, 3, false, true);
+	CHECK(seen.last[0].u.done.error == -ENOSPC);
+}
+
 static void test_metadata(struct world *w)
 {
 	struct node *n = &w->nodes[0];
@@ -216,6 +230,44 @@ static void connect_two(struct world *w)
 	for (unsigned i = 0; i < 2; i++)
 		simnet_conn(w, 0, 1)->ctx[i] = (struct wire_ctx){ .apv = APV_MAX,
 							       .features = FEATURES_OFFERED };
+}
+
+/* What comes for a disk that hangs, or for a process that is stopped, comes later, in its order. */
+static void test_standstill(struct world *w)
+{
+	begin(w, 8);
+	disk_hang(w, 0);
+	write_to(w, 8, 1, false, true);
+	CHECK(seen.count[0] == 0 && disk_peek(&w->nodes[0].disk, 8) == 0);
+	disk_unhang(w, 0);
+	world_run_for(w, 0);
+	CHECK(seen.count[0] == 1 && disk_peek(&w->nodes[0].disk, 8) == 1);
+	begin(w, 10);
+	connect_two(w);
+	node_pause(w, 1);
+	for (unsigned i = 0; i < 20; i++)
+		send_sector(w, i * 8);
+	world_run_for(w, 10 * NS_SEC);
+	CHECK(seen.order_count == 0 && seen.last[1].kind == EV_STREAMS_UP);
+	node_unpause(w, 1);
+	world_run_for(w, NS_SEC);
+	CHECK(seen.order_count == 20);
+	for (unsigned i = 0; i < seen.order_count; i++)
+		CHECK(seen.order[i] == i * 8);
+}
+
+static void test_accept_only(struct world *w)
+{
+	begin(w, 9);
+	simnet_accept_only(w, 0, 1);
+	simnet_want(w, 0, 1);
+	simnet_want(w, 1, 0);
+	world_run_for(w, 10 * NS_SEC);
+	CHECK(seen.last[0].kind == EV_STREAMS_UP && seen.count[1] == 0);
+	simnet_close(w, 0, 1);
+	simnet_want(w, 0, 1);
+	world_run_for(w, 10 * NS_SEC);
+	CHECK(seen.count[1] == 1 && seen.last[1].kind == EV_STREAMS_UP);
 }
 
 static void test_net_order(struct world *w)
@@ -323,7 +375,10 @@ unsigned sim_self_test(struct world *w)
 	test_disk_flush(w);
 	test_disk_power(w);
 	test_disk_death(w);
+	test_disk_full(w);
 	test_metadata(w);
+	test_standstill(w);
+	test_accept_only(w);
 	test_net_order(w);
 	test_net_cut(w);
 	test_oracle(w);

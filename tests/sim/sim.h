@@ -34,6 +34,8 @@
 
 struct world;
 
+#include "fault.h"
+
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
 struct sim_params {
@@ -93,6 +95,12 @@ struct sim_queue {
 	struct sim_event *heap;
 	unsigned count, cap;
 	uint64_t seq;
+};
+
+/* Events that have come for something that stands still, in their order. */
+struct sim_held {
+	struct sim_event *events;
+	unsigned count, cap;
 };
 
 /* ---- payload: content tags, one per sector; 0 = zeroes ---- */
@@ -158,7 +166,9 @@ struct disk_log_entry {
 
 enum power_mode { POWER_ALL_LOST, POWER_NONE_LOST, POWER_RANDOM, POWER_PREFIX, POWER_MODES };
 
-enum md_op_kind { MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH, MOP_MEASURE, MOP_MOVE };
+enum md_op_kind {
+	MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH, MOP_MEASURE, MOP_MOVE, MOP_KINDS,
+};
 
 struct md_op {
 	enum md_op_kind kind;
@@ -196,7 +206,11 @@ struct disk {
 	unsigned al_writes;
 	/* faults */
 	uint64_t stall_until_ns;
+	bool hangs;          /* nothing that it was asked for ends */
+	struct sim_held held;
+	uint64_t full_until_ns; /* no room for blocks that were never written */
 	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
+	uint8_t fail_meta_kinds; /* of these (bit per enum md_op_kind) */
 	bool fail_save;      /* the next one */
 	/* what the save under way has to find as it was: a copy of the slot */
 	uint64_t *save_words;
@@ -217,6 +231,9 @@ void disk_process_died(struct world *w, unsigned node);
 /* After disk_process_died(): the page cache is lost as the mode says. */
 void disk_power_lost(struct world *w, unsigned node, enum power_mode mode);
 void disk_reset(struct world *w, unsigned node);
+void disk_hang(struct world *w, unsigned node);
+/* It goes on where it was. */
+void disk_unhang(struct world *w, unsigned node);
 uint64_t disk_peek(const struct disk *d, uint64_t sector);
 /* The block of this life, zeroed when it is new. */
 struct disk_block *disk_block(struct disk *d, uint64_t block);
@@ -227,6 +244,8 @@ void md_process_died(struct world *w, unsigned node);
 void md_power_lost(struct world *w, unsigned node, enum power_mode mode);
 /* Completion time of a disk request issued now. */
 uint64_t disk_delay(struct world *w, unsigned node);
+/* True: nothing ends there now, the event comes again when something does. */
+bool disk_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b);
 /* Decodes the superblock as it would be read now; false when it cannot be used. */
 bool disk_super(const struct disk *d, struct md_super *super);
 /* Bit of a slot as an attach would load it now: stored bits plus the replayed activity log. */
@@ -273,6 +292,7 @@ struct net_conn {
 	uint64_t gen;              /* incarnation of the two streams */
 	bool opening;              /* the event that makes the streams is pending */
 	uint8_t resolver;          /* side that has resolve_conflicts */
+	bool unaware[2];           /* the next connection: this side never learns of it */
 	bool sent_features[2], got_features[2];
 	struct pkt_features features[2]; /* as sent by the side */
 	struct wire_ctx ctx[2];    /* of what the side sends and receives */
@@ -302,6 +322,8 @@ void simnet_cut(struct world *w, unsigned a, unsigned b, bool half);
 void simnet_link(struct world *w, unsigned from, unsigned to, bool up);
 void simnet_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns);
 void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
+/* The next connection is accepted, and not a byte follows, nor is one read. */
+void simnet_accept_only(struct world *w, unsigned from, unsigned to);
 void simnet_heal(struct world *w);
 struct net_conn *simnet_conn(struct world *w, unsigned a, unsigned b);
 /* From now on packets are counted by type and fate; false when there is no memory for it. */
@@ -314,7 +336,7 @@ bool simnet_quiet(const struct world *w);
 
 /* ---- nodes (node.c) ---- */
 
-#define SIM_COMMANDS_MAX 64
+#define SIM_COMMANDS_MAX 256
 
 typedef void (*sim_reply_fn)(struct world *w, unsigned node, int rc, uint64_t arg);
 
@@ -346,6 +368,8 @@ struct node {
 	unsigned die_after_actions; /* 0 = off: crash at that action boundary */
 	bool die_power;
 	bool starting;            /* a restart is scheduled */
+	bool paused;              /* the process is stopped; what comes waits */
+	struct sim_held held;
 	bool saw_split_brain;     /* its core logged one */
 	bool lacked_quorum;       /* when the step began */
 	bool had_disk;            /* then, and no error of it made the step */
@@ -360,6 +384,11 @@ void node_init(struct world *w, unsigned node);
 void node_start(struct world *w, unsigned node);
 /* Process death, or power loss with it. */
 void node_kill(struct world *w, unsigned node, bool power);
+/* Stopped as by SIGSTOP; goes on, or dies. */
+void node_pause(struct world *w, unsigned node);
+void node_unpause(struct world *w, unsigned node);
+/* True: the node does nothing now, the event comes again when it goes on. */
+bool node_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b);
 void node_step(struct world *w, unsigned node, struct core_event *ev);
 /* Whether node reads this packet now; if not, simnet_read_on() comes later. */
 bool node_has_room(struct world *w, unsigned node, unsigned from, uint16_t type);
@@ -533,20 +562,6 @@ void check_identical(struct world *w, const char *why);
 void check_states(struct world *w);
 bool check_converged(struct world *w, char *why, size_t n);
 
-/* ---- lives (life.c, fault.c, operator.c) ---- */
-
-enum fault {
-	FAULT_KILL, FAULT_KILL_AT_ACTION, FAULT_POWER, FAULT_POWER_ALL, FAULT_CUT, FAULT_HALF_OPEN,
-	FAULT_PARTITION_ONE, FAULT_PARTITION_HALVES, FAULT_ONE_WAY, FAULT_STALL, FAULT_HOLD_PACKET,
-	FAULT_DISK_STALL, FAULT_READ_ERROR, FAULT_WRITE_ERROR, FAULT_META_ERROR, FAULT_DISCONNECT,
-	FAULT_DETACH, FAULT_KINDS,
-};
-
-void fault_inject(struct world *w);
-void fault_heal(struct world *w);
-void fault_restart_later(struct world *w, unsigned node);
-const char *fault_name(enum fault fault);
-
 /* ---- what happens from outside, numbered (schedule.c); shorter lives (shrink.c) ---- */
 
 #define SIM_FAULTS_MAX 128U
@@ -697,6 +712,9 @@ struct world {
 struct world *world_create(void);
 void world_reset(struct world *w, uint64_t seed);
 void world_at(struct world *w, uint64_t delay_ns, sim_event_fn fn, uint64_t a, uint64_t b);
+/* The event waits; and all that wait come now. */
+void world_hold(struct sim_held *held, sim_event_fn fn, uint64_t a, uint64_t b);
+void world_release(struct world *w, struct sim_held *held);
 /* One event; false when none is left. */
 bool world_step(struct world *w);
 void world_run_for(struct world *w, uint64_t ns);

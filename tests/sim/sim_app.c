@@ -393,6 +393,8 @@ static void tick_event(struct world *w, uint64_t a, uint64_t b)
 
 	(void)a;
 	(void)b;
+	if (app->node >= 0 && node_holds(w, (unsigned)app->node, tick_event, 0, 0))
+		return;
 	app->tick_pending = false;
 	app_track_suspects(w);
 	if (app->phase == APP_IDLE && app->ops_left > 0 && !app->stop)

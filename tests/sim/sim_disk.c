@@ -105,10 +105,26 @@ static void release(struct world *w, struct disk *d, struct disk_op *op)
 		d->ops_high--;
 }
 
+/* A full file system has no room for what is new. */
+static bool lacks_room(const struct disk *d, const struct disk_op *op)
+{
+	uint64_t last = (op->sector + op->bytes / SECTOR_BYTES - 1) / BM_BLOCK_SECTORS;
+
+	if (op->kind != DOP_WRITE && op->kind != DOP_ZEROES)
+		return false;
+	for (uint64_t b = op->sector / BM_BLOCK_SECTORS; b <= last; b++) {
+		if (d->blocks[b].life != d->life)
+			return true;
+	}
+	return false;
+}
+
 static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 {
 	if (d->broken)
 		return -EIO;
+	if (d->full_until_ns > w->now_ns && lacks_room(d, op))
+		return -ENOSPC;
 	if (op->kind == DOP_SAVE && d->fail_save) {
 		d->fail_save = false;
 		return -ENOSPC;
@@ -190,8 +206,36 @@ static void op_event(struct world *w, uint64_t a, uint64_t gen)
 	struct node *n = &w->nodes[a & 0xff];
 	struct disk_op *op = &n->disk.ops[a >> 8];
 
-	if (op->in_use && op->gen == gen)
-		op_finish(w, n, op);
+	if (!op->in_use || op->gen != gen || disk_holds(w, n->id, op_event, a, gen) ||
+	    node_holds(w, n->id, op_event, a, gen))
+		return;
+	op_finish(w, n, op);
+}
+
+/* ---- hangs ---- */
+
+void disk_hang(struct world *w, unsigned node)
+{
+	w->nodes[node].disk.hangs = true;
+}
+
+void disk_unhang(struct world *w, unsigned node)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	if (!d->hangs)
+		return;
+	sim_trace(w, "the disk of node %u goes on: %u events", node, d->held.count);
+	d->hangs = false;
+	world_release(w, &d->held);
+}
+
+bool disk_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b)
+{
+	if (!w->nodes[node].disk.hangs)
+		return false;
+	world_hold(&w->nodes[node].disk.held, fn, a, b);
+	return true;
 }
 
 uint64_t disk_delay(struct world *w, unsigned node)
@@ -366,7 +410,10 @@ void disk_reset(struct world *w, unsigned node)
 	d->md_gen = 0;
 	d->stall_until_ns = 0;
 	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
-	d->broken = false;
+	d->fail_meta_kinds = UINT8_MAX;
+	d->broken = d->hangs = false;
+	d->held.count = 0;
+	d->full_until_ns = 0;
 	d->fail_save = false;
 	d->al_writes = 0;
 }

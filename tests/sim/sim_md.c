@@ -100,6 +100,7 @@ static void md_apply(struct disk *d, const struct md_op *op)
 		put(d, op->byte, op->block, MD_PAGE_BYTES, false);
 		break;
 	case MOP_FLUSH:
+	case MOP_KINDS:
 		flush(d);
 		break;
 	case MOP_MOVE:
@@ -136,10 +137,12 @@ static void md_event(struct world *w, uint64_t node, uint64_t gen)
 	struct md_op *op = &d->md_ops[d->md_head];
 	struct core_event ev = { .kind = EV_META_DONE };
 
-	if (d->md_count == 0 || d->md_gen != gen)
+	if (d->md_count == 0 || d->md_gen != gen ||
+	    disk_holds(w, (unsigned)node, md_event, node, gen) ||
+	    node_holds(w, (unsigned)node, md_event, node, gen))
 		return;
 	ev.u.done.tag = op->tag;
-	if (d->broken || d->fail_meta > 0) {
+	if (d->broken || (d->fail_meta > 0 && d->fail_meta_kinds >> op->kind & 1)) {
 		ev.u.done.error = -EIO;
 		d->fail_meta -= d->fail_meta > 0;
 	} else {
@@ -371,7 +374,8 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 	struct ev_attached *at = &ev.u.attached;
 	bool replayed;
 
-	if (!n->up || n->life != life)
+	if (!n->up || n->life != life || disk_holds(w, n->id, attach_event, node, life) ||
+	    node_holds(w, n->id, attach_event, node, life))
 		return;
 	at->vnr = SIM_VNR;
 	/* Metadata of their own need not move. */
@@ -416,7 +420,8 @@ static void detach_event(struct world *w, uint64_t node, uint64_t life)
 	struct node *n = &w->nodes[node];
 	struct core_event ev = { .kind = EV_DETACHED };
 
-	if (!n->up || n->life != life)
+	if (!n->up || n->life != life || disk_holds(w, n->id, detach_event, node, life) ||
+	    node_holds(w, n->id, detach_event, node, life))
 		return;
 	ev.u.detached_vnr = SIM_VNR;
 	n->attached = false;

@@ -62,7 +62,8 @@ static void up_event(struct world *w, uint64_t key, uint64_t gen)
 	unsigned node = c->node[side];
 	struct core_event ev = { .kind = EV_STREAMS_UP };
 
-	if (c->gen != gen || c->side[side] != SIDE_UP || !w->nodes[node].up)
+	if (c->gen != gen || c->side[side] != SIDE_UP || !w->nodes[node].up ||
+	    node_holds(w, node, up_event, key, gen))
 		return;
 	c->told_up[side] = true;
 	ev.u.streams.peer = c->node[!side];
@@ -97,6 +98,11 @@ static void open_event(struct world *w, uint64_t key, uint64_t unused)
 	c->cut = false;
 	c->resolver = (uint8_t)prng_below(&w->rng, 2);
 	for (unsigned side = 0; side < 2; side++) {
+		if (c->unaware[side]) {
+			c->unaware[side] = false;
+			c->cut = true;
+			continue;
+		}
 		c->side[side] = SIDE_UP;
 		c->told_up[side] = false;
 		world_at(w, latency(w), up_event, conn_key(c, side, 0), c->gen);
@@ -169,7 +175,8 @@ static void down_event(struct world *w, uint64_t key, uint64_t gen)
 	struct net_conn *c = conn_of_key(w, key);
 	unsigned side = (key >> 16) & 1;
 
-	if (c->gen != gen || c->side[side] != SIDE_UP)
+	if (c->gen != gen || c->side[side] != SIDE_UP ||
+	    node_holds(w, c->node[side], down_event, key, gen))
 		return;
 	/* A reset needs the way back. */
 	if (w->net.down[c->node[!side]][c->node[side]]) {
@@ -289,6 +296,14 @@ void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet t
 	}
 }
 
+void simnet_accept_only(struct world *w, unsigned from, unsigned to)
+{
+	struct net_conn *c = simnet_conn(w, from, to);
+
+	c->unaware[c->node[1] == to] = true;
+	c->unaware[c->node[1] == from] = false;
+}
+
 void simnet_heal(struct world *w)
 {
 	for (unsigned a = 0; a < w->node_count; a++) {
@@ -300,6 +315,7 @@ void simnet_heal(struct world *w)
 				continue;
 			c = simnet_conn(w, a, b);
 			side = c->node[1] == a;
+			c->unaware[side] = false;
 			for (unsigned s = 0; s < STREAM_COUNT; s++) {
 				c->stream[side][s].hold_on = false;
 				c->stream[side][s].stall_until_ns = 0;

@@ -312,7 +312,7 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 	(void)a;
 	(void)b;
 	fence(w);
-	if (r->phase == APP_OPEN && !r->in_flight) {
+	if (r->phase == APP_OPEN && !r->in_flight && !w->nodes[r->node].paused) {
 		if (r->ops_left == 0 || r->stop)
 			close(w);
 		else if (core_room(w->nodes[r->node].core) > 0)

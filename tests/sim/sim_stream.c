@@ -131,7 +131,7 @@ static void tx_event(struct world *w, uint64_t key, uint64_t gen)
 	struct net_stream *st = &c->stream[side][stream];
 	struct core_event ev = { .kind = EV_TX_DONE };
 
-	if (c->gen != gen)
+	if (c->gen != gen || node_holds(w, c->node[side], tx_event, key, gen))
 		return;
 	st->tx_pending = false;
 	if (!c->told_up[side] || st->tx_done_bytes == 0)
@@ -354,7 +354,7 @@ static void deliver_event(struct world *w, uint64_t key, uint64_t gen)
 	struct net_packet packet;
 	uint32_t i;
 
-	if (c->gen != gen)
+	if (c->gen != gen || node_holds(w, c->node[!side], deliver_event, key, gen))
 		return;
 	st->deliver_pending = false;
 	i = st->head;

@@ -88,6 +88,23 @@ void world_at(struct world *w, uint64_t delay_ns, sim_event_fn fn, uint64_t a, u
 	q->heap[i] = ev;
 }
 
+void world_hold(struct sim_held *held, sim_event_fn fn, uint64_t a, uint64_t b)
+{
+	if (held->count == held->cap) {
+		held->cap = held->cap ? held->cap * 2 : 64;
+		held->events = realloc(held->events, held->cap * sizeof(*held->events));
+		ASSERT(held->events);
+	}
+	held->events[held->count++] = (struct sim_event){ .fn = fn, .a = a, .b = b };
+}
+
+void world_release(struct world *w, struct sim_held *held)
+{
+	for (unsigned i = 0; i < held->count; i++)
+		world_at(w, 0, held->events[i].fn, held->events[i].a, held->events[i].b);
+	held->count = 0;
+}
+
 static struct sim_event queue_pop(struct sim_queue *q)
 {
 	struct sim_event top = q->heap[0];
