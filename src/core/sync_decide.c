@@ -427,6 +427,14 @@ static void source_must_be_good(const struct sync_input *in, struct sync_decisio
 		d->behind = i_am_source ? SYNC_BEHIND_PEER : SYNC_BEHIND_ME;
 }
 
+/* A new disk has its source's generation from the beginning of its first resync on, the history
+ * only at the end: it is no rival of anybody. */
+static bool is_being_filled(const struct uuid_side *side)
+{
+	return side->disk == DISK_INCONSISTENT && !side->history[0] &&
+	       side->flags & UUID_FLAG_KEEPS_BITS;
+}
+
 struct sync_decision sync_decide(const struct sync_input *in)
 {
 	struct sync_decision d = uuid_compare(in);
@@ -439,8 +447,10 @@ struct sync_decision sync_decide(const struct sync_input *in)
 		d.strategy = SYNC_SPLIT_BRAIN_DISCONNECT;
 		d.rule = RULE_BITMAP_BOTH;
 	}
-	if ((in->me.flags | in->peer.flags) & UUID_FLAG_SYNC_TARGET &&
-	    (d.strategy == SYNC_UNRELATED_DATA || strategy_is_split_brain(d.strategy))) {
+	if (((in->me.flags | in->peer.flags) & UUID_FLAG_SYNC_TARGET &&
+	     (d.strategy == SYNC_UNRELATED_DATA || strategy_is_split_brain(d.strategy))) ||
+	    (d.strategy == SYNC_UNRELATED_DATA &&
+	     (is_being_filled(&in->me) || is_being_filled(&in->peer)))) {
 		/* A target tells its source's generation with a history of its own. */
 		d.strategy = SYNC_RETRY_CONNECT;
 		refuse(&d, VERDICT_RETRY, "a resync that is under way has to end first");

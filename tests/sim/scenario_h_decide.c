@@ -152,6 +152,33 @@ static void h53_new_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/* An empty disk has got a part of the data when its source is lost: it knows nothing of what was
+ * before, and is no other data than those of a node that was away all the time. */
+static void first_resync_interrupted(struct world *w)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		sc_begin(w, 3);
+		sc_leave_behind(w, 3);
+		sc_kill(w, B);
+		sc_new_disk(w, B);
+		sc_write(w, 2);
+		simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 5 * NS_SEC);
+		sc_start(w, B);
+		sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+		if (i == 1)
+			sc_part(w, A, B);
+		if (i == 2)
+			sc_kill(w, A);
+		sc_join(w, B, C);
+		sc_wait(w, 3000);
+		if (i == 2)
+			sc_start(w, A);
+		sc_join(w, A, C);
+		sc_join(w, A, B);
+		life_expect_converged(w);
+	}
+}
+
 /* H56: bits are cleared while the Primary is being demoted. */
 static void h56_cleared_while_demoting(struct world *w)
 {
@@ -213,6 +240,7 @@ const struct scenario scenarios_h_decide[] = {
 	{ "H50-parallel-connects", h50_parallel_connects },
 	{ "H52-seen-on-both", h52_seen_on_both },
 	{ "H53-new-disk", h53_new_disk },
+	{ "first-resync-interrupted", first_resync_interrupted },
 	{ "H56-cleared-while-demoting", h56_cleared_while_demoting },
 	{ "H57-paused-target", h57_paused_target },
 	{ "H58-one-sided", h58_one_sided },
