@@ -406,6 +406,16 @@ static bool is_good_source(const struct uuid_side *source, const struct uuid_sid
 		uuid_eq(source->current, target->current));
 }
 
+/*
+ * A target that has the generation on its own disk would give good data up for those of a source
+ * that may lose the generation with all of them: it waits. A DRBD kernel does not tell.
+ */
+static bool source_is_unsafe(const struct uuid_side *source, const struct uuid_side *target)
+{
+	return source->flags & UUID_FLAG_NOT_DURABLE && !(target->flags & UUID_FLAG_NOT_DURABLE) &&
+	       target->disk > DISK_INCONSISTENT && uuid_eq(source->current, target->current);
+}
+
 /* An Inconsistent disk cannot be a source, whatever its generation says: wait for a better one. */
 static void source_must_be_good(const struct sync_input *in, struct sync_decision *d)
 {
@@ -413,7 +423,14 @@ static void source_must_be_good(const struct sync_input *in, struct sync_decisio
 	const struct uuid_side *source = i_am_source ? &in->me : &in->peer;
 	const struct uuid_side *target = i_am_source ? &in->peer : &in->me;
 
-	if ((!i_am_source && !strategy_is_target(d->strategy)) || is_good_source(source, target))
+	if (!i_am_source && !strategy_is_target(d->strategy))
+		return;
+	if (source_is_unsafe(source, target)) {
+		refuse(d, VERDICT_RETRY,
+		       "the generation is not on the disk of the one that has better data yet");
+		return;
+	}
+	if (is_good_source(source, target))
 		return;
 	/* The kernel lets a target wait for a source that is a target itself. */
 	if (source->flags & UUID_FLAG_SYNC_TARGET &&

@@ -179,6 +179,30 @@ static void first_resync_interrupted(struct world *w)
 	}
 }
 
+/* A survivor's disk hangs while it is told a new generation: the crashed Primary, which has that on
+ * its disk, does not give its data up for those of one that may still lose all of it. */
+static void source_not_durable(struct world *w)
+{
+	/* What hangs may be done or not when the power is lost. */
+	for (unsigned i = 0; i < 12; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, A);
+		sc_write(w, 0);
+		disk_hang(w, B);
+		sc_kill_noticed(w, C, A);
+		for (unsigned k = 1; k < 8; k++)
+			sc_write_async(w, 1024 * (k % 4) + k);
+		sc_wait(w, 1000 + i);
+		sc_restart(w, A);
+		simnet_hold_type(w, B, A, P_RS_DATA_REPLY, 20 * NS_SEC);
+		sc_wait(w, 3000);
+		sc_power_cut(w, B);
+		sc_start(w, B);
+		sc_start(w, C);
+		life_expect_converged(w);
+	}
+}
+
 /* H56: bits are cleared while the Primary is being demoted. */
 static void h56_cleared_while_demoting(struct world *w)
 {
@@ -241,6 +265,7 @@ const struct scenario scenarios_h_decide[] = {
 	{ "H52-seen-on-both", h52_seen_on_both },
 	{ "H53-new-disk", h53_new_disk },
 	{ "first-resync-interrupted", first_resync_interrupted },
+	{ "source-not-durable", source_not_durable },
 	{ "H56-cleared-while-demoting", h56_cleared_while_demoting },
 	{ "H57-paused-target", h57_paused_target },
 	{ "H58-one-sided", h58_one_sided },
