@@ -104,6 +104,8 @@ bool request_settle(struct core *core);
 uint64_t request_in_flight_sectors(const struct core *core, const struct peer *peer);
 /* Last dagtag received from that peer as Primary (reconciliation, resync dependency). */
 uint64_t peer_rx_dagtag(const struct peer *peer);
+/* Of one that is lost: up to here all that it has sent is on the disk. */
+uint64_t peer_rx_written_dagtag(const struct peer *peer);
 uint64_t request_own_dagtag(const struct core *core);
 uint64_t request_deadline(const struct core *core);
 void request_time(struct core *core);

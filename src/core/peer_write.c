@@ -478,8 +478,8 @@ void peer_rx_connected(struct peer *peer)
 	ASSERT(list_empty(&peer->rx.writes));
 }
 
-/* What was received is completed: which writes a survivor has is judged by the dagtag it
- * received last. */
+/* What was received is completed: which writes a survivor has is judged by the dagtag of the last
+ * one, and while some are at the disk by the one before the oldest of those. */
 void peer_rx_lost(struct core *core, struct peer *peer)
 {
 	epoch_lost(core, peer);
@@ -550,4 +550,14 @@ bool peer_rx_idle(const struct peer *peer)
 uint64_t peer_rx_dagtag(const struct peer *peer)
 {
 	return peer->rx.dagtag;
+}
+
+uint64_t peer_rx_written_dagtag(const struct peer *peer)
+{
+	const struct peer_request *oldest;
+
+	if (list_empty(&peer->rx.orphans))
+		return peer->rx.dagtag;
+	oldest = LIST_ENTRY(peer->rx.orphans.next, struct peer_request, link);
+	return oldest->dagtag - oldest->bytes / SECTOR_BYTES;
 }

@@ -30,7 +30,7 @@ bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag
 			continue;
 		found++;
 		rc->sent_node[peer->id] = other->id;
-		rc->sent_dagtag[peer->id] = peer_rx_dagtag(other);
+		rc->sent_dagtag[peer->id] = peer_rx_written_dagtag(other);
 	}
 	if (found != 1) {
 		rc->sent_node[peer->id] = NODES_MAX;
@@ -89,7 +89,7 @@ static void send_notice(struct core *core, struct peer *peer)
 		uuid.u.current_uuid.weak_nodes = cluster_weak_nodes(core, vol->v);
 		core_send(core, peer, STREAM_DATA, &uuid);
 	}
-	pkt.u.dagtag.dagtag = peer_rx_dagtag(core->peer[rc->lost]);
+	pkt.u.dagtag.dagtag = rc->told_dagtag;
 	pkt.u.dagtag.node_id = rc->lost;
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
@@ -150,7 +150,7 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 static void compare(struct core *core, struct peer *peer)
 {
 	struct reconcile *rc = &core->reconcile;
-	uint64_t mine = peer_rx_dagtag(core->peer[rc->lost]), its = rc->notice_dagtag[peer->id];
+	uint64_t mine = rc->told_dagtag, its = rc->notice_dagtag[peer->id];
 	enum repl_state repl[VOLUMES_MAX];
 	struct state *next;
 
@@ -195,12 +195,14 @@ void reconcile_run(struct core *core)
 		return;
 	}
 	if (!rc->told) {
-		/* Its writes that are at the disk still end well or not at all,
-		 * and so does the generation that it may have made last. */
+		/* Its writes that are at the disk still end well or not at all, and so does the
+		 * generation that it may have made last; on a disk that hangs they count as
+		 * missing. */
 		if ((!peer_rx_idle(core->peer[rc->lost]) || uuid_adopting(core)) &&
 		    core->now_ns < rc->deadline_ns)
 			return;
 		rc->told = true;
+		rc->told_dagtag = peer_rx_written_dagtag(core->peer[rc->lost]);
 		FOR_EACH_PEER(core, peer) {
 			if (rc->survivors & node_bit(peer->id) && peer_connected(core, peer))
 				send_notice(core, peer);

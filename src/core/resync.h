@@ -233,6 +233,7 @@ struct reconcile {
 	bool pending;                 /* own disks stay Consistent */
 	uint8_t lost;                 /* node id, NODES_MAX = none */
 	bool told;                    /* the survivors have our notice */
+	uint64_t told_dagtag;         /* that it named */
 	uint64_t survivors;           /* peers that were connected then */
 	/* of these: compared, nothing more to do but the resyncs under way */
 	uint64_t settled;

@@ -203,6 +203,49 @@ static void source_not_durable(struct world *w)
 	}
 }
 
+static void expect_marked(struct world *w, unsigned node, unsigned peer)
+{
+	const struct status_peer *sp = status_peer(node_status(w, node), peer);
+
+	sc_expect(w, sp->devices[0].out_of_sync_sectors > 0, "the write that hangs stays marked");
+}
+
+/* A survivor's disk hangs with a write of the lost Primary: it does not say that it has it, and the
+ * other one keeps it marked. */
+static void lost_primarys_write_hangs(struct world *w)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		life_set_up_plain(w, w->scenario_seed + i, 3);
+		sc_open(w, A);
+		sc_write(w, 0);
+		sc_part(w, B, C);
+		sc_join(w, B, C);
+		sc_wait_reunited(w, B, C);
+		disk_hang(w, C);
+		sc_write_async(w, 3000);
+		sc_wait(w, 50);
+		sc_unplug(w, A, B);
+		sc_part(w, A, C);
+		sc_wait_conn(w, B, A, CONN_CONNECTING);
+		sc_wait(w, 8000);
+		expect_marked(w, B, C);
+		sc_part(w, B, C);
+		expect_marked(w, B, C);
+		sc_join(w, B, C);
+		sc_wait(w, 8000);
+		expect_marked(w, B, C);
+		if (i % 2)
+			sc_power_cut(w, C);
+		else
+			disk_unhang(w, C);
+		sc_join(w, A, B);
+		sc_join(w, A, C);
+		if (i % 2)
+			sc_start(w, C);
+		life_expect_converged(w);
+	}
+}
+
 /* H56: bits are cleared while the Primary is being demoted. */
 static void h56_cleared_while_demoting(struct world *w)
 {
@@ -266,6 +309,7 @@ const struct scenario scenarios_h_decide[] = {
 	{ "H53-new-disk", h53_new_disk },
 	{ "first-resync-interrupted", first_resync_interrupted },
 	{ "source-not-durable", source_not_durable },
+	{ "lost-primarys-write-hangs", lost_primarys_write_hangs },
 	{ "H56-cleared-while-demoting", h56_cleared_while_demoting },
 	{ "H57-paused-target", h57_paused_target },
 	{ "H58-one-sided", h58_one_sided },
