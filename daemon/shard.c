@@ -171,6 +171,7 @@ static bool turn(struct shard *shard)
 	if (net_has_output(shard->net))
 		net_flush(shard->net);
 	disk_port_flush(shard->port);
+	shard_go_on_configuring(shard);
 	shard_bury_resources(shard);
 	arm_deadline(shard, earliest_deadline(shard));
 	return more_inline || shard->resyncs_changed || net_has_output(shard->net) ||

@@ -23,6 +23,7 @@
 /* Once this much waits to be copied to or from memory, do it while it is in the cache. */
 #define SHARD_INLINE_BYTES_MAX (256U << 10)
 
+struct gather;
 struct resource;
 struct fuse_pump;
 
@@ -84,7 +85,11 @@ struct resource {
 	/* tells what was opened before a down from what was opened after */
 	uint64_t incarnation;
 	void *core_mem;
+	void *more_mem[NODES_MAX];    /* for peers that came later */
+	unsigned more_count;
 	struct core *core;
+	bool configuring;
+	struct gather *departed;      /* what configuring goes on with at the end of the turn */
 	bool in_step;
 	bool dirty;                   /* stepped since the last publication */
 	bool notify;                  /* the status changed, not only counters */
@@ -94,8 +99,8 @@ struct resource {
 	bool dead;
 	unsigned volume_count;
 	struct volume volumes[VOLUMES_MAX];
-	unsigned peer_count;
-	struct peer peers[NODES_MAX];
+	unsigned peer_count;          /* when it came up */
+	struct peer peers[NODES_MAX]; /* in use where there is a conn */
 	struct peer *by_node[NODES_MAX];
 	struct list blocked;          /* app_req that wait for core_room() */
 	struct list completed;        /* app_req to be answered after the step */
@@ -208,6 +213,8 @@ extern const struct net_callbacks shard_net_callbacks;
 void resource_command(struct resource *res, const struct ev_command *cmd);
 /* Frees what went down in this turn. */
 void shard_bury_resources(struct shard *shard);
+/* What could not be done in the step of a core. */
+void shard_go_on_configuring(struct shard *shard);
 /* Hands an answer to the control thread; takes it. */
 void shard_reply_post(struct shard *shard, struct shard_reply *reply);
 

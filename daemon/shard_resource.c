@@ -12,6 +12,7 @@
 #include "fuse_int.h"
 #include "net/net_addr.h"
 #include "shard_int.h"
+#include "shard_msg.h"
 
 /* Nobody reads or writes. */
 #define VOTER_REQUESTS_MAX 2U
@@ -53,21 +54,7 @@ static struct shard_reply *reply_new(control_done done, void *ctx)
 
 /* ---- messages from the control thread ---- */
 
-struct shard_msg {
-	struct inbox_msg msg;
-	struct shard *shard;
-	struct shard_reply *reply;
-	char name[NAME_MAX_BYTES];
-	struct ev_command cmd;
-	bool force;
-	struct resource *res;         /* up: taken */
-	struct net_conn_conf *conns;  /* up, configure: peer_count of them */
-	struct core_conf *options;    /* configure */
-	struct fuse_session *session;
-	struct net_identity *identity; /* taken */
-};
-
-static int post(struct shard *shard, struct shard_msg *m, void (*run)(struct inbox_msg *msg),
+int shard_msg_post(struct shard *shard, struct shard_msg *m, void (*run)(struct inbox_msg *msg),
 		control_done done, void *ctx)
 {
 	int rc;
@@ -84,7 +71,7 @@ static int post(struct shard *shard, struct shard_msg *m, void (*run)(struct inb
 	return rc;
 }
 
-static struct resource *find(struct shard *shard, const char *name)
+struct resource *shard_find(struct shard *shard, const char *name)
 {
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
@@ -95,7 +82,7 @@ static struct resource *find(struct shard *shard, const char *name)
 	return NULL;
 }
 
-static void answer(struct shard *shard, struct shard_reply *reply, int rc, const char *text)
+void shard_answer(struct shard *shard, struct shard_reply *reply, int rc, const char *text)
 {
 	reply->rc = rc;
 	str_copy(reply->text, sizeof(reply->text), text);
@@ -112,22 +99,18 @@ void resource_command(struct resource *res, const struct ev_command *cmd)
 
 /* ---- several commands with one answer ---- */
 
-struct gather {
-	struct pending base;
-	struct resource *res;
-	struct shard_reply *reply;
-	unsigned left;
-	int rc;
-	char text[ERR_TEXT_MAX];
-};
-
-static void gather_done(struct gather *g)
+void gather_done(struct gather *g)
 {
 	if (--g->left > 0)
 		return;
+	if (g->msg) {
+		/* Connections that are not needed any more cannot be taken apart here. */
+		g->res->departed = g;
+		return;
+	}
 	/* What the client asks next shall show the effect. */
 	shard_publish(g->res);
-	answer(g->res->shard, g->reply, g->rc, g->text);
+	shard_answer(g->res->shard, g->reply, g->rc, g->text);
 	free(g);
 }
 
@@ -147,7 +130,7 @@ static void gather_replied(struct pending *p, int rc, const char *text)
 	gather_done(g);
 }
 
-static struct gather *gather_new(struct resource *res, struct shard_reply *reply)
+struct gather *gather_new(struct resource *res, struct shard_reply *reply)
 {
 	struct gather *g = calloc(1, sizeof(*g));
 
@@ -161,7 +144,7 @@ static struct gather *gather_new(struct resource *res, struct shard_reply *reply
 	return g;
 }
 
-static void gather_command(struct gather *g, const struct ev_command *cmd)
+void gather_command(struct gather *g, const struct ev_command *cmd)
 {
 	struct core_event ev = { .kind = EV_COMMAND, .u.command = *cmd };
 
@@ -205,6 +188,8 @@ static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
 
 static void resource_free(struct resource *res)
 {
+	for (unsigned i = 0; i < res->more_count; i++)
+		free(res->more_mem[i]);
 	free(res->core_mem);
 	free(res);
 }
@@ -275,7 +260,7 @@ static bool address_shared(const struct conf_resource *cr, uint8_t of, uint8_t o
 	return false;
 }
 
-static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t peer,
+void shard_fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t peer,
 			    struct net_conn_conf *out)
 {
 	const struct conf_connection *cc = conf_connection_find(cr, own, peer);
@@ -307,13 +292,13 @@ static void fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t
 
 static void drop_connections(struct resource *res)
 {
-	for (unsigned i = 0; i < res->peer_count; i++) {
+	for (unsigned i = 0; i < NODES_MAX; i++) {
 		net_conn_free(res->peers[i].conn);
 		res->peers[i].conn = NULL;
 	}
 }
 
-static void attach_and_connect(struct resource *res, struct shard_reply *reply, bool only_missing)
+void shard_attach_and_connect(struct resource *res, struct shard_reply *reply, bool only_missing)
 {
 	struct gather *g = gather_new(res, reply);
 	struct resource_status *status = calloc(1, sizeof(*status));
@@ -321,7 +306,7 @@ static void attach_and_connect(struct resource *res, struct shard_reply *reply, 
 	if (!g || !status) {
 		free(g);
 		free(status);
-		answer(res->shard, reply, SS_UNKNOWN_ERROR, "no memory");
+		shard_answer(res->shard, reply, SS_UNKNOWN_ERROR, "no memory");
 		return;
 	}
 	core_status(res->core, status);
@@ -332,8 +317,8 @@ static void attach_and_connect(struct resource *res, struct shard_reply *reply, 
 		    (!only_missing || status->volumes[i].disk == DISK_DISKLESS))
 			gather_command(g, &cmd);
 	}
-	for (unsigned i = 0; i < res->peer_count; i++) {
-		struct ev_command cmd = { .cmd = CMD_CONNECT, .peer = res->peers[i].node_id };
+	for (unsigned i = 0; i < status->peer_count; i++) {
+		struct ev_command cmd = { .cmd = CMD_CONNECT, .peer = status->peers[i].node_id };
 
 		if (!only_missing || status->peers[i].conn == CONN_STANDALONE)
 			gather_command(g, &cmd);
@@ -361,9 +346,9 @@ static void run_up(struct inbox_msg *msg)
 	struct err err = ERR_INIT;
 	int rc = 0;
 
-	if (find(shard, res->name)) {
+	if (shard_find(shard, res->name)) {
 		resource_free(res);
-		answer(shard, m->reply, SS_NOTHING_TO_DO, "it is up already");
+		shard_answer(shard, m->reply, SS_NOTHING_TO_DO, "it is up already");
 		goto out;
 	}
 	for (unsigned i = 0; i < res->peer_count && !rc; i++)
@@ -372,14 +357,14 @@ static void run_up(struct inbox_msg *msg)
 	if (rc) {
 		drop_connections(res);
 		resource_free(res);
-		answer(shard, m->reply, SS_UNKNOWN_ERROR, err.text);
+		shard_answer(shard, m->reply, SS_UNKNOWN_ERROR, err.text);
 		goto out;
 	}
 	res->incarnation = ++shard->incarnations;
 	insert(shard, res);
 	for (unsigned i = 0; i < res->volume_count; i++)
 		file_bind(&res->volumes[i]);
-	attach_and_connect(res, m->reply, false);
+	shard_attach_and_connect(res, m->reply, false);
 out:
 	free(m->conns);
 	free(m);
@@ -398,8 +383,8 @@ int shard_up(struct shard *shard, const struct conf *conf, const struct conf_res
 	if (!m->res || !m->conns)
 		goto fail;
 	for (unsigned i = 0; i < m->res->peer_count; i++)
-		fill_connection(cr, own_node_id, m->res->peers[i].node_id, &m->conns[i]);
-	rc = post(shard, m, run_up, done, ctx);
+		shard_fill_connection(cr, own_node_id, m->res->peers[i].node_id, &m->conns[i]);
+	rc = shard_msg_post(shard, m, run_up, done, ctx);
 	if (!rc)
 		return 0;
 fail:
@@ -430,7 +415,7 @@ static void down_replied(struct pending *p, int rc, const char *text)
 		str_copy(d->reply->text, sizeof(d->reply->text), text);
 	} else {
 		shard_publish(d->res);
-		answer(d->res->shard, d->reply, rc, text);
+		shard_answer(d->res->shard, d->reply, rc, text);
 	}
 	free(d);
 }
@@ -454,20 +439,20 @@ static bool refuse_down(struct shard_msg *m, const struct resource *res)
 		return false;
 	str_format(text, sizeof(text),
 		   "the file of volume %u is open ('down --force' lets its users fail)", vol->vnr);
-	answer(m->shard, m->reply, SS_DEVICE_IN_USE, text);
+	shard_answer(m->shard, m->reply, SS_DEVICE_IN_USE, text);
 	return true;
 }
 
 static void run_down(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
-	struct resource *res = find(m->shard, m->name);
+	struct resource *res = shard_find(m->shard, m->name);
 	struct core_event ev = { .kind = EV_COMMAND };
 	struct pending_down *d;
 
 	d = res ? calloc(1, sizeof(*d)) : NULL;
 	if (!d) {
-		answer(m->shard, m->reply, res ? SS_UNKNOWN_ERROR : SS_NOTHING_TO_DO,
+		shard_answer(m->shard, m->reply, res ? SS_UNKNOWN_ERROR : SS_NOTHING_TO_DO,
 		       res ? "no memory" : "it is not up");
 		free(m);
 		return;
@@ -499,7 +484,7 @@ int shard_down(struct shard *shard, const char *resource, bool force, control_do
 		return -ENOMEM;
 	str_copy(m->name, sizeof(m->name), resource);
 	m->force = force;
-	rc = post(shard, m, run_down, done, ctx);
+	rc = shard_msg_post(shard, m, run_down, done, ctx);
 	if (rc)
 		free(m);
 	return rc;
@@ -530,11 +515,11 @@ void shard_bury_resources(struct shard *shard)
 static void run_command(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
-	struct resource *res = find(m->shard, m->name);
+	struct resource *res = shard_find(m->shard, m->name);
 	struct gather *g = res ? gather_new(res, m->reply) : NULL;
 
 	if (!g) {
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR,
+		shard_answer(m->shard, m->reply, SS_UNKNOWN_ERROR,
 		       res ? "no memory" : "the resource is not up");
 	} else {
 		gather_command(g, &m->cmd);
@@ -553,7 +538,7 @@ int shard_command(struct shard *shard, const char *resource, const struct ev_com
 		return -ENOMEM;
 	str_copy(m->name, sizeof(m->name), resource);
 	m->cmd = *cmd;
-	rc = post(shard, m, run_command, done, ctx);
+	rc = shard_msg_post(shard, m, run_command, done, ctx);
 	if (rc)
 		free(m);
 	return rc;
@@ -562,12 +547,12 @@ int shard_command(struct shard *shard, const char *resource, const struct ev_com
 static void run_complete(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
-	struct resource *res = find(m->shard, m->name);
+	struct resource *res = shard_find(m->shard, m->name);
 
 	if (res)
-		attach_and_connect(res, m->reply, true);
+		shard_attach_and_connect(res, m->reply, true);
 	else
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
+		shard_answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
 	free(m);
 }
 
@@ -579,81 +564,9 @@ int shard_complete(struct shard *shard, const char *resource, control_done done,
 	if (!m)
 		return -ENOMEM;
 	str_copy(m->name, sizeof(m->name), resource);
-	rc = post(shard, m, run_complete, done, ctx);
+	rc = shard_msg_post(shard, m, run_complete, done, ctx);
 	if (rc)
 		free(m);
-	return rc;
-}
-
-/* Those of peers in front of one that fails have been taken over. */
-static int change_paths(struct resource *res, const struct core_conf *options,
-			const struct net_conn_conf *conns, struct err *err)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; i < options->peer_count && !rc; i++) {
-		struct peer *peer = res->by_node[options->peers[i].node_id];
-		struct core_event ev = { .kind = EV_STREAMS_DOWN };
-		bool ended;
-
-		rc = net_conn_set_paths(peer->conn, &conns[i], &ended, err);
-		if (rc || !ended)
-			continue;
-		ev.u.streams.peer = peer->node_id;
-		ev.u.streams.reason = "the path in use was taken out of the configuration";
-		resource_step(res, &ev);
-	}
-	return rc;
-}
-
-static void run_configure(struct inbox_msg *msg)
-{
-	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
-	struct resource *res = find(m->shard, m->name);
-	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = m->options };
-	struct err err = ERR_INIT;
-
-	if (!res) {
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, "the resource is not up");
-	} else if (change_paths(res, m->options, m->conns, &err)) {
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, err.text);
-	} else {
-		for (unsigned i = 0; i < m->options->peer_count; i++)
-			net_conn_configure(res->by_node[m->options->peers[i].node_id]->conn,
-					   &m->conns[i]);
-		resource_step(res, &ev);
-		for (unsigned v = 0; v < res->volume_count; v++)
-			memcpy(res->volumes[v].resync_after,
-			       m->options->volumes[v].disk.resync_after, VOLUME_REF_MAX);
-		attach_and_connect(res, m->reply, true);
-	}
-	free(m->conns);
-	free(m->options);
-	free(m);
-}
-
-int shard_configure(struct shard *shard, const struct conf *conf, const struct conf_resource *cr,
-		    uint8_t own_node_id, control_done done, void *ctx)
-{
-	struct shard_msg *m = calloc(1, sizeof(*m));
-	int rc = -ENOMEM;
-
-	if (!m)
-		return rc;
-	str_copy(m->name, sizeof(m->name), cr->name);
-	m->options = calloc(1, sizeof(*m->options));
-	m->conns = calloc(NODES_MAX, sizeof(*m->conns));
-	if (m->options && m->conns && !conf_to_core(conf, cr, own_node_id, m->options, NULL)) {
-		for (unsigned i = 0; i < m->options->peer_count; i++)
-			fill_connection(cr, own_node_id, m->options->peers[i].node_id,
-					&m->conns[i]);
-		rc = post(shard, m, run_configure, done, ctx);
-	}
-	if (!rc)
-		return 0;
-	free(m->conns);
-	free(m->options);
-	free(m);
 	return rc;
 }
 
@@ -694,7 +607,7 @@ static void run_serve(struct inbox_msg *msg)
 	int rc = fuse_pump_start(m->shard, m->session, m->reply);
 
 	if (rc)
-		answer(m->shard, m->reply, SS_UNKNOWN_ERROR, strerror(-rc));
+		shard_answer(m->shard, m->reply, SS_UNKNOWN_ERROR, strerror(-rc));
 	free(m);
 }
 
@@ -706,7 +619,7 @@ int shard_serve(struct shard *shard, struct fuse_session *session, control_done 
 	if (!m)
 		return -ENOMEM;
 	m->session = session;
-	rc = post(shard, m, run_serve, ended, ctx);
+	rc = shard_msg_post(shard, m, run_serve, ended, ctx);
 	if (rc)
 		free(m);
 	return rc;

@@ -33,9 +33,12 @@ void peer_time(struct core *core);
 uint64_t peer_deadline(const struct core *core);
 void rx_disconnect(struct core *core, struct peer *peer, const struct pkt *pkt);
 
-/* ---- configure.c ---- */
+/* ---- configure.c, membership.c ---- */
 
-void core_configure(struct core *core, const struct core_conf *to);
+size_t peer_mem_bytes(const struct core_conf *conf);
+/* Of the core's own configuration. */
+void peer_add(struct core *core, const struct core_peer_conf *conf);
+void core_configure(struct core *core, const struct ev_configure *ev);
 /* The options of a connection, to be changed. */
 struct core_net_conf *configure_net(struct core *core, const struct peer *peer);
 

@@ -58,9 +58,18 @@ enum command_progress command_forget_peer(struct core *core, const struct ev_com
 /* command_resync.c */
 enum command_progress command_pause(struct core *core, const struct ev_command *ev);
 
+/* membership.c */
+enum command_progress command_del_peer(struct core *core, const struct ev_command *ev);
+
 /* command_net.c */
 enum command_progress command_connect(struct core *core, const struct ev_command *ev);
 enum command_progress command_disconnect(struct core *core, const struct ev_command *ev);
+/*
+ * Its first two steps, which end the connection if there is one. False: not yet; else *rv, and a
+ * failure was replied.
+ */
+bool command_part(struct core *core, const struct ev_command *ev, struct peer *peer,
+		  enum state_rv *rv);
 enum command_progress command_shutdown(struct core *core, const struct ev_command *ev);
 
 #endif

@@ -66,46 +66,49 @@ static struct twopc_change disconnect_change(const struct core *core, const stru
 	return change;
 }
 
-enum { DISCONNECT_BEGIN, DISCONNECT_AGREED };
+enum { PART_BEGIN, PART_AGREED };
 
-static enum command_progress disconnect_begin(struct core *core, const struct ev_command *ev,
-					      struct peer *peer)
+bool command_part(struct core *core, const struct ev_command *ev, struct peer *peer,
+		  enum state_rv *rv)
 {
 	struct twopc_change change = disconnect_change(core, peer);
+	bool connected = peer_connected(core, peer) && !ev->force;
 
-	if (!peer->want_connect) {
-		command_reply(core, SS_NOTHING_TO_DO, "the connection to %s is StandAlone already",
-			      peer->conf->name);
-		return COMMAND_DONE;
+	*rv = SS_SUCCESS;
+	if (core->commands.step == PART_BEGIN && connected) {
+		command_twopc(core, &change, PART_AGREED);
+		return false;
 	}
-	if (peer_connected(core, peer) && !ev->force) {
-		command_twopc(core, &change, DISCONNECT_AGREED);
-		return COMMAND_WAITS;
+	if (connected && core->commands.twopc_rv < SS_SUCCESS) {
+		*rv = core->commands.twopc_rv;
+		command_reply(core, *rv, "cannot disconnect from %s: %s; --force does not ask it",
+			      peer->conf->name, state_rv_text(*rv));
+		return true;
 	}
-	peer->forced_down = ev->force;
-	peer_leave(core, peer, "disconnected by command");
-	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
-	return COMMAND_DONE;
+	/* Lost in the meantime: then only the attempts to come back are left. */
+	if (peer->want_connect) {
+		peer->forced_down = ev->force;
+		peer_leave(core, peer, "disconnected by command");
+	}
+	return true;
 }
 
 enum command_progress command_disconnect(struct core *core, const struct ev_command *ev)
 {
 	struct peer *peer = peer_of(core, ev);
-	enum state_rv rv = core->commands.twopc_rv;
+	enum state_rv rv;
 
 	if (!peer)
 		return COMMAND_DONE;
-	if (core->commands.step == DISCONNECT_BEGIN)
-		return disconnect_begin(core, ev, peer);
-	if (rv < SS_SUCCESS && peer_connected(core, peer)) {
-		command_reply(core, rv, "cannot disconnect from %s: %s; --force does not ask it",
-			      peer->conf->name, state_rv_text(rv));
+	if (core->commands.step == PART_BEGIN && !peer->want_connect) {
+		command_reply(core, SS_NOTHING_TO_DO, "the connection to %s is StandAlone already",
+			      peer->conf->name);
 		return COMMAND_DONE;
 	}
-	/* Lost in the meantime: then only the attempts to come back are left. */
-	if (peer->want_connect)
-		peer_leave(core, peer, "disconnected by command");
-	command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
+	if (!command_part(core, ev, peer, &rv))
+		return COMMAND_WAITS;
+	if (rv >= SS_SUCCESS)
+		command_reply(core, SS_SUCCESS, "disconnected from %s", peer->conf->name);
 	return COMMAND_DONE;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/state.h"
 
 /* ---- what may change: each of these copies all of that, and nothing else ---- */
@@ -50,21 +51,70 @@ static bool disk_fits(const struct core_disk_conf *from, const struct core_disk_
 bool core_conf_fits(const struct core_conf *from, const struct core_conf *to)
 {
 	if (strcmp(from->name, to->name) != 0 || from->node_id != to->node_id ||
-	    from->volume_count != to->volume_count || from->peer_count != to->peer_count)
+	    from->volume_count != to->volume_count)
 		return false;
 	for (unsigned v = 0; v < from->volume_count; v++) {
 		if (from->volumes[v].vnr != to->volumes[v].vnr ||
 		    !disk_fits(&from->volumes[v].disk, &to->volumes[v].disk))
 			return false;
 	}
-	for (unsigned i = 0; i < from->peer_count; i++) {
-		const struct core_peer_conf *a = &from->peers[i], *b = &to->peers[i];
-
-		if (a->node_id != b->node_id || strcmp(a->name, b->name) != 0 ||
-		    memcmp(a->has_disk, b->has_disk, sizeof(a->has_disk)) != 0)
-			return false;
-	}
 	return true;
+}
+
+/* ---- peers ---- */
+
+static bool is_same(const struct core_peer_conf *a, const struct core_peer_conf *b)
+{
+	return a->node_id == b->node_id && !strcmp(a->name, b->name) &&
+	       !memcmp(a->has_disk, b->has_disk, sizeof(a->has_disk));
+}
+
+uint64_t core_departures(const struct core *core, const struct core_conf *to)
+{
+	uint64_t gone = 0;
+
+	FOR_EACH_PEER(core, peer) {
+		bool stays = false;
+
+		for (unsigned i = 0; i < to->peer_count; i++)
+			stays |= is_same(peer->conf, &to->peers[i]);
+		if (!stays)
+			gone |= node_bit(peer->id);
+	}
+	return gone;
+}
+
+/* From now on it counts as one that lacks what is written. */
+static void give_slots(struct core *core, const struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (!peer->conf->has_disk[vol->v] || !vol_has_md(vol) ||
+		    disk_of(core, vol) <= DISK_FAILED)
+			continue;
+		if (bitmap_alloc_slot(vol, peer->id))
+			core_log(core, LOG_LEVEL_WARNING,
+				 "%s/%u: no bitmap slot is free for %s: forget a peer, or create "
+				 "the metadata with more slots", core->conf.name, vol->vnr,
+				 peer->conf->name);
+		else
+			md_dirty(core, vol);
+	}
+}
+
+static void add_peer(struct core *core, const struct core_peer_conf *conf)
+{
+	struct core_peer_conf *to = &core->conf.peers[core->conf.peer_count++];
+
+	*to = *conf;
+	peer_add(core, to);
+	give_slots(core, core->peer[to->node_id]);
+	core_log(core, LOG_LEVEL_NOTICE, "%s: %s (node %u) is a peer now", core->conf.name,
+		 to->name, to->node_id);
+	FOR_EACH_PEER(core, peer) {
+		if (core->peer_count > 1 && peer->streams_up && peer_is_drbd8(peer))
+			peer_fail(core, peer, CONN_NETWORK_FAILURE,
+				  "DRBD 8.4 has no third node");
+	}
 }
 
 /* ---- connections: everything may change ---- */
@@ -121,17 +171,25 @@ struct core_net_conf *configure_net(struct core *core, const struct peer *peer)
 	return &core->conf.peers[peer->conf - core->conf.peers].net;
 }
 
-void core_configure(struct core *core, const struct core_conf *to)
+void core_configure(struct core *core, const struct ev_configure *ev)
 {
-	ASSERT(core_conf_fits(&core->conf, to));
+	const struct core_conf *to = ev->conf;
+
+	ASSERT(core_conf_fits(&core->conf, to) && !core_departures(core, to));
+	core_take_memory(core, to, ev->mem, ev->mem_bytes);
 	if (core->conf.verify_interval_s != to->verify_interval_s)
 		verify_schedule_changed(core);
 	take_resource(&core->conf, to);
 	for (unsigned v = 0; v < to->volume_count; v++)
 		configure_volume(core, core->vol[v], &to->volumes[v].disk);
-	for (unsigned i = 0; i < to->peer_count; i++)
-		configure_peer(core, core->peer[to->peers[i].node_id], &core->conf.peers[i].net,
-			       &to->peers[i].net);
+	for (unsigned i = 0; i < to->peer_count; i++) {
+		struct peer *peer = core->peer[to->peers[i].node_id];
+
+		if (peer)
+			configure_peer(core, peer, configure_net(core, peer), &to->peers[i].net);
+		else
+			add_peer(core, &to->peers[i]);
+	}
 	request_configure(core);
 	/* Quorum is what the options say. */
 	state_begin(core);

@@ -28,20 +28,20 @@ static size_t align_up(size_t n)
  * is announced as out of sync, and every received write is settled. The list is empty at each
  * step's start.
  */
-static uint32_t ring_entries(const struct core_conf *conf)
+static uint32_t ring_entries(const struct core_conf *conf, unsigned peers)
 {
 	uint64_t n = RING_BASE;
 
-	n += (uint64_t)conf->requests_max * (4 + 2 * conf->peer_count);
-	n += (uint64_t)conf->peer_requests_max * conf->peer_count * 4;
-	n += (uint64_t)conf->volume_count * conf->peer_count * 16;
+	n += (uint64_t)conf->requests_max * (4 + 2 * peers);
+	n += (uint64_t)conf->peer_requests_max * peers * 4;
+	n += (uint64_t)conf->volume_count * peers * 16;
 	return (uint32_t)n;
 }
 
 /* P_UUIDS110 to every peer device a few times over, and metadata snapshots of every volume. */
-static size_t scratch_entries_bytes(const struct core_conf *conf)
+static size_t scratch_entries_bytes(const struct core_conf *conf, unsigned peers)
 {
-	size_t pairs = (size_t)conf->volume_count * (conf->peer_count + 1);
+	size_t pairs = (size_t)conf->volume_count * (peers + 1);
 
 	return SCRATCH_BASE_BYTES + pairs * 6 * align_up(sizeof(struct pkt_uuids)) +
 	       (size_t)conf->volume_count * 4 *
@@ -49,19 +49,17 @@ static size_t scratch_entries_bytes(const struct core_conf *conf)
 			align_up(sizeof(struct md_super)));
 }
 
-static size_t cluster_mem_bytes(const struct core_conf *conf)
+static size_t action_mem_bytes(const struct core_conf *conf, unsigned peers)
 {
-	size_t pds = align_up(conf->volume_count * sizeof(struct peer_device));
-
-	return conf->peer_count * (align_up(sizeof(struct peer)) + pds) +
-	       conf->volume_count * align_up(sizeof(struct volume));
+	return align_up(ring_entries(conf, peers) * sizeof(struct core_action)) +
+	       align_up(scratch_entries_bytes(conf, peers));
 }
 
 size_t core_mem_bytes(const struct core_conf *conf)
 {
-	return align_up(sizeof(struct core)) +
-	       align_up(ring_entries(conf) * sizeof(struct core_action)) +
-	       align_up(scratch_entries_bytes(conf)) + cluster_mem_bytes(conf) +
+	return align_up(sizeof(struct core)) + action_mem_bytes(conf, conf->peer_count) +
+	       conf->peer_count * peer_mem_bytes(conf) +
+	       conf->volume_count * align_up(sizeof(struct volume)) +
 	       align_up(request_mem_bytes(conf)) + align_up(sync_mem_bytes(conf)) + ALIGN_BYTES;
 }
 
@@ -84,39 +82,6 @@ void *core_arena(struct core *core, size_t bytes)
 	return p;
 }
 
-static void create_peers(struct core *core)
-{
-	for (unsigned i = 0; i < core->conf.peer_count; i++) {
-		const struct core_peer_conf *conf = &core->conf.peers[i];
-		struct peer *peer = core_arena(core, sizeof(*peer));
-		unsigned at = core->peer_count++;
-
-		ASSERT(conf->node_id < NODES_MAX && conf->node_id != core->self);
-		ASSERT(!core->peer[conf->node_id]);
-		for (; at > 0 && core->peer_ids[at - 1] > conf->node_id; at--)
-			core->peer_ids[at] = core->peer_ids[at - 1];
-		core->peer_ids[at] = conf->node_id;
-		core->peer[conf->node_id] = peer;
-		peer->id = conf->node_id;
-		peer->conf = conf;
-		peer->retry_at_ns = NEVER_NS;
-		peer->hs_deadline_ns = NEVER_NS;
-		peer->hs_again_ns = NEVER_NS;
-		peer->refused_until_ns = NEVER_NS;
-		peer->ping_at_ns = NEVER_NS;
-		peer->ping_deadline_ns = NEVER_NS;
-		peer->lost_primary_node = NODES_MAX;
-		peer->pd_count = core->vol_count;
-		peer->pd = core_arena(core, core->vol_count * sizeof(*peer->pd));
-		for (unsigned v = 0; v < core->vol_count; v++) {
-			peer->pd[v].p = peer->id;
-			peer->pd[v].v = (uint8_t)v;
-			core->st.pd[peer->id][v].repl = REPL_OFF;
-			core->st.pd[peer->id][v].pdsk = DISK_UNKNOWN;
-		}
-	}
-}
-
 static void create_volumes(struct core *core)
 {
 	for (unsigned v = 0; v < core->conf.volume_count; v++) {
@@ -129,6 +94,16 @@ static void create_volumes(struct core *core)
 		core->st.vol[v].have_quorum = core->conf.quorum == QUORUM_OFF;
 	}
 	core->vol_count = core->conf.volume_count;
+}
+
+/* Both are empty between two steps. */
+static void create_actions(struct core *core, unsigned peers)
+{
+	core->sized_for = peers;
+	core->ring_size = ring_entries(&core->conf, peers);
+	core->ring = core_arena_untouched(core, core->ring_size * sizeof(struct core_action));
+	core->scratch_bytes = scratch_entries_bytes(&core->conf, peers);
+	core->scratch = core_arena_untouched(core, core->scratch_bytes);
 }
 
 struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes)
@@ -144,17 +119,37 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	core->self = conf->node_id;
 	core->arena = (uint8_t *)mem + align_up(sizeof(*core));
 	core->arena_bytes = mem_bytes - align_up(sizeof(*core));
-	core->ring_size = ring_entries(conf);
-	core->ring = core_arena_untouched(core, core->ring_size * sizeof(struct core_action));
-	core->scratch_bytes = scratch_entries_bytes(conf);
-	core->scratch = core_arena_untouched(core, core->scratch_bytes);
+	create_actions(core, conf->peer_count);
 	core->st.role = ROLE_SECONDARY;
 	core->commands.deadline_ns = NEVER_NS;
 	create_volumes(core);
-	create_peers(core);
+	for (unsigned i = 0; i < core->conf.peer_count; i++)
+		peer_add(core, &core->conf.peers[i]);
 	request_create(core);
 	sync_create(core);
 	return core;
+}
+
+size_t core_configure_bytes(const struct core *core, const struct core_conf *to)
+{
+	unsigned there = core->peer_count + core->spare_count, grown = to->peer_count;
+	size_t bytes = grown > there ? (grown - there) * peer_mem_bytes(&core->conf) : 0;
+
+	if (grown > core->sized_for)
+		bytes += action_mem_bytes(&core->conf, grown);
+	return bytes;
+}
+
+void core_take_memory(struct core *core, const struct core_conf *to, void *mem, size_t bytes)
+{
+	ASSERT(bytes >= core_configure_bytes(core, to) && (uintptr_t)mem % ALIGN_BYTES == 0);
+	if (bytes == 0)
+		return;
+	core->arena = mem;
+	core->arena_bytes = bytes;
+	core->arena_used = 0;
+	if (to->peer_count > core->sized_for)
+		create_actions(core, to->peer_count);
 }
 
 /* ---- actions ---- */
@@ -361,7 +356,7 @@ static void dispatch(struct core *core, const struct core_event *event)
 		command_submit(core, &event->u.command);
 		return;
 	case EV_CONFIGURE:
-		core_configure(core, event->u.configure);
+		core_configure(core, &event->u.configure);
 		return;
 	case EV_RESYNC_GATE:
 		resync_gate(core, &event->u.gate);

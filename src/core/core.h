@@ -171,7 +171,7 @@ enum core_event_kind {
 	EV_DETACHED,     /* answer to AC_DETACH */
 	EV_RESIZED,      /* answer to AC_RESIZE */
 	EV_COMMAND,
-	EV_CONFIGURE,    /* u.configure: other options; core_conf_fits() holds */
+	EV_CONFIGURE,    /* u.configure: other options, more peers */
 	EV_RESYNC_GATE,  /* u.gate: resyncs of other resources begin or end to be in the way */
 };
 
@@ -264,6 +264,7 @@ enum core_command {
 	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
 	CMD_RESIZE,
 	CMD_FORGET_PEER,         /* peer: a node id that is not configured */
+	CMD_DEL_PEER,            /* peer, force: disconnects; then it is no peer any more */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
 	CMD_SUSPEND_IO,          /* new I/O waits; replies when what has begun is done */
@@ -299,6 +300,13 @@ struct ev_resync_gate {
 	bool parallel;           /* as many as may run do: paused where this node is the target */
 };
 
+/* core_conf_fits() holds, core_departures() is 0; bounds that differ are not looked at. */
+struct ev_configure {
+	const struct core_conf *conf; /* borrowed */
+	void *mem;                    /* 64-byte aligned, for as long as the core is there */
+	size_t mem_bytes;             /* at least core_configure_bytes() */
+};
+
 struct core_event {
 	enum core_event_kind kind;
 	uint64_t now_ns;         /* monotonic; never goes back */
@@ -313,7 +321,7 @@ struct core_event {
 		uint16_t detached_vnr;
 		struct ev_resized resized;
 		struct ev_command command;
-		const struct core_conf *configure; /* borrowed */
+		struct ev_configure configure;
 		struct ev_resync_gate gate;
 	} u;
 };
@@ -435,10 +443,14 @@ struct core;
 /* Bytes of memory that core_create() needs for this configuration. */
 size_t core_mem_bytes(const struct core_conf *conf);
 /*
- * Whether a core with the options `from` can go on with those of `to` (EV_CONFIGURE): volumes,
- * peers and who has a disk must be the same, al-extents too; bounds, crypto and log stay.
+ * Whether a core with the options `from` can go on with those of `to` (EV_CONFIGURE): this node and
+ * its volumes must be the same, al-extents too; bounds, crypto and log stay.
  */
 bool core_conf_fits(const struct core_conf *from, const struct core_conf *to);
+/* Nodes that are no peers in `to`, or other ones: CMD_DEL_PEER has to come before. */
+uint64_t core_departures(const struct core *core, const struct core_conf *to);
+/* More memory that it takes then. */
+size_t core_configure_bytes(const struct core *core, const struct core_conf *to);
 /* Builds the core in `mem` (64-byte aligned). The configuration is copied. Never fails. */
 struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes);
 void core_step(struct core *core, const struct core_event *event);

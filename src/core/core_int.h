@@ -97,6 +97,7 @@ struct peer_device {
 	bool save_wanted;           /* before our bitmap goes out */
 	bool save_running;
 	uint32_t save_serial;
+	uint32_t saves;             /* AC_SAVE under way, also such that nobody waits for */
 	/* resync*.c, bitmap_xfer.c */
 	struct bitmap_rx bm_rx;
 	uint64_t sync_uuid;         /* drbd8_sync.c: told before a full sync could begin */
@@ -289,6 +290,9 @@ struct core {
 	unsigned peer_count, vol_count;
 	uint8_t peer_ids[NODES_MAX];/* ascending */
 	struct peer *peer[NODES_MAX];
+	unsigned sized_for;         /* peers that the ring and the scratch memory are enough for */
+	unsigned spare_count;       /* membership.c: memory of peers that have gone */
+	struct peer *spare_peer[NODES_MAX];
 	struct volume *vol[VOLUMES_MAX];
 	/* twopc.c */
 	struct twopc twopc;
@@ -342,6 +346,8 @@ void *core_scratch(struct core *core, size_t bytes);
 void *core_arena(struct core *core, size_t bytes);
 /* Leaves the memory as it is, so that unused pages stay unmapped. */
 void *core_arena_untouched(struct core *core, size_t bytes);
+/* EV_CONFIGURE: what core_arena() takes from now on. */
+void core_take_memory(struct core *core, const struct core_conf *to, void *mem, size_t bytes);
 void core_log(struct core *core, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 uint64_t core_random64(struct core *core);

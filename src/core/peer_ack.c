@@ -43,7 +43,8 @@ void peer_ack_add(struct core *core, const struct request *req, uint64_t mask)
 	for (; receivers; receivers &= receivers - 1) {
 		struct peer *peer = core->peer[__builtin_ctz(receivers)];
 
-		peer->tx.ack_dagtag = req->dagtag;
+		if (peer)
+			peer->tx.ack_dagtag = req->dagtag;
 	}
 	rq->ack_pending = true;
 	rq->ack_mask = mask;

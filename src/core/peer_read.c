@@ -22,7 +22,7 @@ static void refuse(struct core *core, struct peer_request *preq)
 static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct peer_request *preq = LIST_ENTRY(hold, struct peer_request, hold);
-	uint64_t tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
+	uint64_t tag = peer_request_tag(core, preq);
 	struct core_action *act;
 
 	if (preq->lost || disk_of(core, vol) != DISK_UP_TO_DATE || vol->io_failed) {

@@ -6,6 +6,12 @@
 #include "core/core_hooks.h"
 #include "core/request.h"
 
+/* The node id is in those bits of the index that no slab of a peer is large enough for. */
+#define TAG_PEER_SHIFT 19
+#define TAG_PEER_MASK ((uint64_t)(NODES_MAX - 1) << TAG_PEER_SHIFT)
+
+STATIC_ASSERT(NODES_MAX << TAG_PEER_SHIFT == SLAB_COUNT_MAX, "a tag has room for the peer");
+
 /* ---- requests of peers ---- */
 
 bool peer_range_ok(const struct volume *vol, const struct pkt_block *block, uint32_t bytes_max)
@@ -24,8 +30,8 @@ struct peer_request *peer_request_new(struct core *core, struct peer *peer, stru
 	struct peer_request *preq;
 
 	ASSERT(peer->rx.requests < core->conf.peer_requests_max);
-	preq = slab_alloc(&core->req.peer_slab);
-	ASSERT(preq); /* sized for the limit of every peer */
+	preq = slab_alloc(&peer->rx.slab);
+	ASSERT(preq); /* sized for that limit */
 	memset(preq, 0, sizeof(*preq));
 	list_init(&preq->link);
 	list_init(&preq->drain);
@@ -44,13 +50,28 @@ struct peer_request *peer_request_new(struct core *core, struct peer *peer, stru
 
 void peer_request_free(struct core *core, struct peer_request *preq)
 {
+	struct peer_rx *rx = &core->peer[preq->p]->rx;
+
 	ASSERT(!preq->hold.active && !preq->al.held && preq->payload.id == 0);
 	list_del(&preq->link);
 	list_del(&preq->drain);
-	core->peer[preq->p]->rx.requests--;
-	core->peer[preq->p]->rx.full_ns = NEVER_NS;
-	core->peer[preq->p]->rx.full_asked = false;
-	slab_free(&core->req.peer_slab, preq);
+	rx->requests--;
+	rx->full_ns = NEVER_NS;
+	rx->full_asked = false;
+	slab_free(&rx->slab, preq);
+}
+
+uint64_t peer_request_tag(const struct core *core, const struct peer_request *preq)
+{
+	return tag_make(TAG_PEER_REQUEST, slab_handle(&core->peer[preq->p]->rx.slab, preq) |
+						  (uint64_t)preq->p << TAG_PEER_SHIFT);
+}
+
+static struct peer_request *by_tag(struct core *core, uint64_t tag)
+{
+	const struct peer *peer = core->peer[(tag >> TAG_PEER_SHIFT) % NODES_MAX];
+
+	return peer ? slab_lookup(&peer->rx.slab, tag_rest(tag) & ~TAG_PEER_MASK) : NULL;
 }
 
 void peer_request_answer(struct core *core, struct peer_request *preq, enum packet type)
@@ -200,7 +221,7 @@ static void write_done(struct core *core, struct peer_request *preq, bool ok)
 static void submit(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
-	uint64_t tag = tag_make(TAG_PEER_REQUEST, slab_handle(&core->req.peer_slab, preq));
+	uint64_t tag = peer_request_tag(core, preq);
 	enum core_action_kind kind = AC_DISK_WRITE;
 	struct core_action *act;
 
@@ -276,7 +297,7 @@ void peer_write_start_drained(struct core *core, struct peer *peer)
 
 void peer_request_disk_done(struct core *core, const struct ev_done *done)
 {
-	struct peer_request *preq = slab_lookup(&core->req.peer_slab, tag_rest(done->tag));
+	struct peer_request *preq = by_tag(core, done->tag);
 	struct volume *vol;
 
 	ASSERT(preq && preq->stage == PREQ_DISK);

@@ -25,35 +25,43 @@ static uint32_t ring_size(uint32_t entries)
 	return n;
 }
 
-static uint32_t peer_slab_count(const struct core_conf *conf)
-{
-	uint32_t n = conf->peer_requests_max * conf->peer_count;
-
-	return n > 0 ? n : 1;
-}
-
 size_t request_mem_bytes(const struct core_conf *conf)
 {
 	size_t bytes = actlog_mem_bytes(conf);
 
 	bytes += round_up(conf->requests_max * sizeof(struct request));
 	bytes += round_up(conf->requests_max * sizeof(struct slab_cell));
-	bytes += round_up(peer_slab_count(conf) * sizeof(struct peer_request));
-	bytes += round_up(peer_slab_count(conf) * sizeof(struct slab_cell));
-	bytes += conf->peer_count *
-		 (round_up(ring_size(conf->requests_max) * sizeof(struct tx_barrier)) +
-		  round_up(ring_size(conf->peer_requests_max) * sizeof(struct rx_epoch)));
 	return bytes;
 }
 
-static void create_peer(struct core *core, struct peer *peer)
+size_t request_peer_mem_bytes(const struct core_conf *conf)
+{
+	uint32_t n = conf->peer_requests_max;
+
+	return round_up(n * sizeof(struct peer_request)) + round_up(n * sizeof(struct slab_cell)) +
+	       round_up(ring_size(conf->requests_max) * sizeof(struct tx_barrier)) +
+	       round_up(ring_size(n) * sizeof(struct rx_epoch));
+}
+
+static void take_memory(struct core *core, struct peer *peer)
 {
 	const struct core_conf *conf = &core->conf;
+	uint32_t n = conf->peer_requests_max;
+	void *items = core_arena_untouched(core, n * sizeof(struct peer_request));
 
+	slab_init(&peer->rx.slab, items, sizeof(struct peer_request),
+		  core_arena(core, n * sizeof(struct slab_cell)), n);
 	peer->tx.barriers =
 		core_arena(core, ring_size(conf->requests_max) * sizeof(struct tx_barrier));
-	peer->rx.ring = ring_size(conf->peer_requests_max);
-	peer->rx.epochs = core_arena(core, peer->rx.ring * sizeof(struct rx_epoch));
+	peer->rx.epochs = core_arena_untouched(core, ring_size(n) * sizeof(struct rx_epoch));
+}
+
+void request_peer_create(struct core *core, struct peer *peer)
+{
+	if (!peer->tx.barriers)
+		take_memory(core, peer);
+	peer->rx.ring = ring_size(core->conf.peer_requests_max);
+	memset(peer->rx.epochs, 0, peer->rx.ring * sizeof(struct rx_epoch));
 	peer->rx.full_ns = NEVER_NS;
 	list_init(&peer->rx.writes);
 	list_init(&peer->rx.orphans);
@@ -78,15 +86,11 @@ void request_create(struct core *core)
 {
 	const struct core_conf *conf = &core->conf;
 	struct requests *rq = &core->req;
-	uint32_t n = conf->requests_max, peer_n = peer_slab_count(conf);
-	void *items;
+	uint32_t n = conf->requests_max;
+	void *items = core_arena(core, n * sizeof(struct request));
 
-	items = core_arena(core, n * sizeof(struct request));
 	slab_init(&rq->slab, items, sizeof(struct request),
 		  core_arena(core, n * sizeof(struct slab_cell)), n);
-	items = core_arena(core, peer_n * sizeof(struct peer_request));
-	slab_init(&rq->peer_slab, items, sizeof(struct peer_request),
-		  core_arena(core, peer_n * sizeof(struct slab_cell)), peer_n);
 	list_init(&rq->gated);
 	list_init(&rq->log);
 	list_init(&rq->held);
@@ -102,8 +106,6 @@ void request_create(struct core *core)
 		list_init(&rq->vol[vol->v].waiting);
 		holds_init(&vol->holds);
 	}
-	FOR_EACH_PEER(core, peer)
-		create_peer(core, peer);
 	actlog_create(core);
 }
 

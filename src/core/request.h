@@ -186,7 +186,6 @@ struct requests {
 	struct flush_wait flush_wait[NODES_MAX];
 	uint32_t flush_waits;    /* pending ones */
 	bool settle_wanted;      /* request_settle() answered false */
-	struct slab peer_slab;   /* struct peer_request of all peers */
 	struct volume_io vol[VOLUMES_MAX];
 	unsigned read_turn;      /* rotates among peers that serve reads */
 };
@@ -235,6 +234,7 @@ struct rx_epoch {
 
 /* Per peer, while it is Primary. */
 struct peer_rx {
+	struct slab slab;        /* struct peer_request */
 	uint64_t dagtag;         /* last received */
 	bool dagtag_heard;       /* in this connection: others count it from there, too */
 	struct list writes;      /* peer_request, not peer-acked, arrival order */
@@ -262,8 +262,12 @@ struct peer_rx {
 
 /* ---- shared by the files of the data path ---- */
 
+/* Without what each peer takes. */
 size_t request_mem_bytes(const struct core_conf *conf);
 void request_create(struct core *core);
+size_t request_peer_mem_bytes(const struct core_conf *conf);
+/* Takes that from the arena, or uses again what the peer has. */
+void request_peer_create(struct core *core, struct peer *peer);
 
 /* request_log.c */
 enum write_mode { MODE_NONE, MODE_DATA, MODE_OUT_OF_SYNC };
@@ -363,6 +367,8 @@ void peer_write_start_drained(struct core *core, struct peer *peer);
 struct peer_request *peer_request_new(struct core *core, struct peer *peer, struct volume *vol,
 				      const struct pkt_block *block);
 void peer_request_free(struct core *core, struct peer_request *preq);
+/* Of what it asks of the disk. */
+uint64_t peer_request_tag(const struct core *core, const struct peer_request *preq);
 /* Any packet of layout ack on the control stream. */
 void peer_request_answer(struct core *core, struct peer_request *preq, enum packet type);
 /* Byte range of a request from outside: whole sectors, not empty, within the volume and

@@ -336,7 +336,7 @@ static uint32_t good_peers(const struct core *core, const struct request *req)
 	for (; good; good &= good - 1) {
 		const struct peer *peer = core->peer[__builtin_ctz(good)];
 
-		if (peer_connected(core, peer) &&
+		if (peer && peer_connected(core, peer) &&
 		    pdsk_of(core, &peer->pd[req->v]) == DISK_UP_TO_DATE)
 			found |= UINT32_C(1) << peer->id;
 	}
@@ -472,7 +472,8 @@ static uint64_t nodes_with(const struct core *core, const struct request *req)
 	for (; lost; lost &= lost - 1) {
 		unsigned node = (unsigned)__builtin_ctz(lost);
 
-		if (core->peer[node]->tx.active && caught_up(vol, req, UINT64_C(1) << node))
+		if (core->peer[node] && core->peer[node]->tx.active &&
+		    caught_up(vol, req, UINT64_C(1) << node))
 			mask |= UINT64_C(1) << node;
 	}
 	return mask;

@@ -50,6 +50,7 @@ bool save_begin(struct core *core, struct peer_device *pd)
 	pd->save_wanted = false;
 	pd->save_running = true;
 	pd->save_serial++;
+	pd->saves++;
 	action = request_local_begin(core, vol, AC_SAVE,
 				     tag_make(TAG_SAVE, (uint64_t)pd->save_serial << SERIAL_SHIFT |
 								(uint64_t)pd->v << 8 | pd->p));
@@ -68,6 +69,7 @@ void save_done(struct core *core, const struct ev_done *done)
 	struct peer_device *pd = &peer->pd[vol->v];
 	bool waits = pd->save_running && pd->save_serial == (uint32_t)(rest >> SERIAL_SHIFT);
 
+	pd->saves--;
 	if (waits) {
 		pd->save_running = false;
 		if (done->error)

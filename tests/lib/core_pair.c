@@ -283,7 +283,7 @@ int pair_command(struct pair *p, unsigned node, const struct ev_command *command
 void pair_configure(struct pair *p, unsigned node, void (*change)(struct core_conf *conf))
 {
 	static struct core_conf conf;
-	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = &conf };
+	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure.conf = &conf };
 
 	conf = p->node[node].core->conf;
 	change(&conf);

@@ -265,8 +265,10 @@ void check_identical(struct world *w, const char *why)
 
 static bool both_connected(struct world *w, unsigned a, unsigned b)
 {
-	return status_peer(node_status(w, a), b)->conn == CONN_CONNECTED &&
-	       status_peer(node_status(w, b), a)->conn == CONN_CONNECTED;
+	const struct status_peer *its = status_peer(node_status(w, a), b);
+	const struct status_peer *mine = status_peer(node_status(w, b), a);
+
+	return its && its->conn == CONN_CONNECTED && mine && mine->conn == CONN_CONNECTED;
 }
 
 void check_states(struct world *w)

@@ -300,6 +300,7 @@ static void faulted_phase(struct world *w)
 	resize_at_random(w);
 	if (w->params.verify_interval_s)
 		verify_schedule(w, w->params.verify_interval_s);
+	peers_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -399,6 +400,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	resync_params_draw(w, seed);
 	draw_repairs(&w->params, seed);
 	draw_verify_interval(&w->params, seed);
+	peers_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;

@@ -478,6 +478,8 @@ void node_start(struct world *w, unsigned node)
 		ASSERT(n->mem);
 		n->mem_bytes = bytes;
 	}
+	free(n->more);
+	n->more = NULL;
 	n->up = true;
 	n->starting = false;
 	n->life++;

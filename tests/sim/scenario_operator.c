@@ -146,13 +146,6 @@ static void every_verb(struct world *w)
 
 /* ---- options ---- */
 
-static void configure(struct world *w, unsigned node)
-{
-	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = &w->nodes[node].conf };
-
-	node_step(w, node, &ev);
-}
-
 static struct core_net_conf *net_of(struct world *w, unsigned node, unsigned peer)
 {
 	struct core_conf *conf = &w->nodes[node].conf;
@@ -200,11 +193,11 @@ static void options_change(struct world *w)
 		sc_open(w, A);
 		sc_write(w, 1);
 		changes[i](net_of(w, A, B));
-		configure(w, A);
+		node_adjust(w, A);
 		sc_write(w, 2);
 		sc_wait(w, 1000);
 		changes[i](net_of(w, B, A));
-		configure(w, B);
+		node_adjust(w, B);
 		sc_write(w, 3);
 		put_right(w);
 		put_right(w);

@@ -43,6 +43,7 @@ struct sim_params {
 	uint64_t device_sectors;
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
+	bool peers_leave;
 	uint32_t al_extents;
 	enum wire_protocol protocol;
 	bool full_initial_sync;   /* else the initial sync is skipped */
@@ -358,6 +359,7 @@ struct node {
 	struct core *core;
 	void *mem;
 	size_t mem_bytes;
+	void *more;               /* memory for more peers */
 	struct core_conf conf;
 	struct prng rng;          /* core_crypto.random */
 	uint64_t timer_ns;        /* world time of the armed timer, SIM_NEVER = none */
@@ -607,6 +609,13 @@ void resize_heal(struct world *w);
 void resize_look_after(struct world *w);
 /* What the application uses of the volume that it has open. */
 uint64_t resize_app_sectors(const struct world *w);
+/* Options, and peers that have come, which are connected then: n->conf. */
+void node_adjust(struct world *w, unsigned node);
+/* One life in four: nodes forget a peer, and get it back. */
+void peers_params_draw(struct world *w, uint64_t seed);
+void peers_at_random(struct world *w);
+/* Healing, from time to time: all are there. */
+void peers_look_after(struct world *w);
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
 /* Another verify-interval for all nodes. */
@@ -700,6 +709,7 @@ struct world {
 	bool split_brain_ok;
 	unsigned verify_source, verify_target;
 	bool verify_started;
+	struct prng peers_rng;
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;

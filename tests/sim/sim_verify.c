@@ -50,12 +50,9 @@ void verify_at_random(struct world *w)
 void verify_schedule(struct world *w, uint32_t interval_s)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
-		struct core_conf *conf = &w->nodes[i].conf;
-		struct core_event ev = { .kind = EV_CONFIGURE, .u.configure = conf };
-
-		conf->verify_interval_s = interval_s;
+		w->nodes[i].conf.verify_interval_s = interval_s;
 		if (w->nodes[i].up)
-			node_step(w, i, &ev);
+			node_adjust(w, i);
 	}
 }
 

@@ -45,12 +45,68 @@ Test(configure, another_shape_does_not_fit)
 	fresh();
 	to.volumes[0].vnr = 1;
 	cr_assert_not(core_conf_fits(&from, &to));
-	fresh();
-	to.peers[0].has_disk[0] = true;
-	cr_assert_not(core_conf_fits(&from, &to));
-	fresh();
-	to.peer_count = 2;
-	cr_assert_not(core_conf_fits(&from, &to));
+}
+
+Test(configure, peers_that_are_other_ones_have_to_leave_before)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+	struct core *core = pair_core(p, 0);
+	static struct core_conf conf;
+
+	conf = core->conf;
+	cr_assert_eq(core_departures(core, &conf), 0);
+	cr_assert_eq(core_configure_bytes(core, &conf), 0);
+	conf.peers[0].net.protocol = PROTOCOL_A;
+	conf.peers[2] = conf.peers[0];
+	conf.peers[2].node_id = 9;
+	conf.peer_count = 3;
+	cr_assert(core_conf_fits(&core->conf, &conf));
+	cr_assert_eq(core_departures(core, &conf), 0, "one that comes does not matter");
+	cr_assert_gt(core_configure_bytes(core, &conf), sizeof(struct peer));
+	conf.peers[0].has_disk[0] = false;
+	cr_assert_eq(core_departures(core, &conf), 1U << conf.peers[0].node_id);
+	conf.peers[0].has_disk[0] = true;
+	strcpy(conf.peers[1].name, "omega");
+	cr_assert_eq(core_departures(core, &conf), 1U << conf.peers[1].node_id);
+	conf.peer_count = 0;
+	cr_assert_eq(core_departures(core, &conf), 1U << 1 | 1U << 2);
+	pair_free(p);
+}
+
+static struct core_conf full;
+
+static void all_peers(struct core_conf *conf)
+{
+	*conf = full;
+}
+
+Test(configure, a_peer_leaves_a_node_in_use_and_returns)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
+	unsigned handshakes;
+
+	pair_up_to_date(p);
+	full = pair_core(p, 0)->conf;
+	pair_simple(p, 0, CMD_PRIMARY);
+	handshakes = pair_sent(p, 0, 2, P_PROTOCOL);
+	for (unsigned round = 0; round < 3; round++) {
+		cr_assert_eq(pair_peer_command(p, 0, CMD_DEL_PEER, 1), SS_SUCCESS, "%s",
+			     pair_text(p));
+		cr_assert_null(pair_core(p, 0)->peer[1]);
+		cr_assert_eq(pair_core(p, 0)->conf.peer_count, 1);
+		cr_assert_eq(pair_core(p, 0)->peer[2]->conf, pair_core(p, 0)->conf.peers);
+		cr_assert_eq(pair_peer_command(p, 0, CMD_DEL_PEER, 1), SS_NOTHING_TO_DO);
+		cr_assert_eq(pair_write(p, 0, 8 * round, 8, 7 + round), 0);
+		cr_assert_eq(core_configure_bytes(pair_core(p, 0), &full), 0,
+			     "its memory is kept for the next one");
+		pair_configure(p, 0, all_peers);
+		cr_assert_eq(pair_core(p, 0)->peer[1]->conf->node_id, 1);
+		pair_peer_command(p, 0, CMD_CONNECT, 1);
+		cr_assert(pair_wait(p, 10000, pair_healthy), "%s", pair_describe(p));
+		cr_assert(pair_same(p, 0, 1));
+	}
+	cr_assert_eq(pair_sent(p, 0, 2, P_PROTOCOL), handshakes, "the other stays connected");
+	pair_free(p);
 }
 
 static void protocol_a(struct core_conf *conf)

@@ -299,7 +299,7 @@ EpochTest(diskless_receiver_counts_and_acks)
 	cr_assert_eq(n.puts, 1);
 	rx_barrier_number(7);
 	cr_assert_eq(node_sent(&n, FROM, P_BARRIER_ACK, 0)->u.barrier.set_size, 1);
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 }
 
 EpochTest(nothing_is_owed_to_a_lost_sender)

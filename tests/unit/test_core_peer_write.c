@@ -114,7 +114,7 @@ PeerWriteTest(activity_log_comes_before_the_disk)
 	cr_assert(actlog_extent_busy(n.vol, 0));
 	rx_ack(7, 8);
 	cr_assert_not(actlog_extent_busy(n.vol, 0));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 }
 
 /* What THIRD has is older: the write is at nodes 0 and 3, but not any more what is here. */
@@ -128,7 +128,7 @@ PeerWriteTest(an_ack_says_nothing_about_what_a_resync_has_overwritten)
 	cr_assert_eq(bitmap_weight(n.vol, 3), 1);
 	rx_ack(0xb, 16);
 	cr_assert_eq(bitmap_weight(n.vol, 3), 1);
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 }
 
 PeerWriteTest(overlapping_writes_keep_their_order)
@@ -234,7 +234,7 @@ PeerWriteTest(bounds_of_writes)
 		cr_assert_eq(n.puts, row[i].type == P_DATA, "row %u", i);
 		for (unsigned k = AC_DISK_READ; k <= AC_DISK_FLUSH; k++)
 			cr_assert_null(node_act(&n, (enum core_action_kind)k, 0), "row %u", i);
-		cr_assert_eq(n.core->req.peer_slab.used, 0);
+		cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 		if (i + 1 < ARRAY_LEN(row))
 			node_close(&n);
 	}
@@ -304,7 +304,7 @@ PeerWriteTest(when_all_entries_are_taken_the_peer_waits_for_its_own_acks)
 	write_and_finish(80);
 	cr_assert_not(core_peer_room(n.core, FROM, P_DATA));
 	rx_ack(7, 8 * (count + 1));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 	cr_assert_eq(fill(), count);
 	cr_assert_not(node_failed(&n, FROM));
 }
@@ -347,7 +347,7 @@ PeerWriteTest(entries_that_are_kept_in_vain_are_given_up)
 	cr_assert_not(node_bit(&n, THIRD, 88));
 	answer_ping();
 	cr_assert(core_peer_room(n.core, FROM, P_DATA));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 	cr_assert(node_bit(&n, THIRD, 88));
 	cr_assert(node_bit(&n, FROM, 88));
 	cr_assert_not(node_failed(&n, FROM));
@@ -375,7 +375,7 @@ PeerWriteTest(a_slow_disk_is_waited_for)
 	for (count = 1; core_peer_room(n.core, FROM, P_DATA); count++)
 		write_and_finish(80 + 8 * count);
 	node_time(&n, 60000);
-	cr_assert_eq(n.core->req.peer_slab.used, count);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, count);
 	node_disk_done(&n, first, 0);
 	node_time(&n, 1);
 	answer_ping();
@@ -543,7 +543,7 @@ PeerWriteTest(lost_primary_leaves_bits_towards_all_others)
 	cr_assert_eq(node_act(&n, AC_DISK_WRITE, 0)->u.disk.sector, 244);
 	node_disk_done(&n, tag_of(AC_DISK_WRITE), 0);
 	cr_assert(peer_rx_idle(n.core->peer[FROM]));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 	cr_assert_not(actlog_extent_busy(n.vol, 0));
 }
 
@@ -572,7 +572,7 @@ PeerWriteTest(full_activity_log_does_not_wait_for_peer_acks)
 	rx_ack(7, 8 * 3 * AL_EXTENTS_MIN);
 	cr_assert_not(node_failed(&n, FROM));
 	cr_assert_not(node_bit(&n, THIRD, 0));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 }
 
 /* The Primary counts on its peer acks to mark what the third node lacks: it may be lost before. */
@@ -675,7 +675,7 @@ PeerWriteTest(only_an_up_to_date_disk_serves_reads)
 	ask(80);
 	node_disk_done(&n, tag_of(AC_DISK_READ), -EIO);
 	cr_assert(node_sent(&n, FROM, P_NEG_DREPLY, 0));
-	cr_assert_eq(n.core->req.peer_slab.used, 0);
+	cr_assert_eq(n.core->peer[FROM]->rx.slab.used, 0);
 }
 
 /* ---- flush requests of resync targets ---- */
