@@ -97,6 +97,7 @@ static enum command_progress forget_marks(struct core *core, const struct ev_com
 			return COMMAND_WAITS;
 	}
 	core->members &= ~node_bit(ev->peer);
+	core->far_primaries &= ~node_bit(ev->peer);
 	FOR_EACH_VOLUME(core, vol) {
 		if (!vol_has_disk(core, vol))
 			continue;
@@ -128,6 +129,8 @@ enum command_progress command_forget_peer(struct core *core, const struct ev_com
 		if (vol_has_disk(core, vol) && vol->md_durable_seq < vol->forget_seq)
 			return COMMAND_WAITS;
 	}
+	/* All disks that are left may be in sight. */
+	core_work(core, WORK_SYNC);
 	command_reply(core, SS_SUCCESS, "node %u is forgotten", ev->peer);
 	return COMMAND_DONE;
 }

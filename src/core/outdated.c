@@ -59,7 +59,7 @@ static bool is_behind(const struct core *core, const struct volume *vol, const s
  */
 static bool is_newest(const struct core *core, const struct volume *vol)
 {
-	bool all = true, good = false, any = false;
+	bool all = !cluster_lost_a_disk(core, vol), good = false, any = false;
 
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];

@@ -49,6 +49,16 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 	return ~strong;
 }
 
+bool cluster_lost_a_disk(const struct core *core, const struct volume *vol)
+{
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (n != core->self && !core->peer[n] &&
+		    (vol->md.peers[n].flags & MDF_PEER_DEVICE_SEEN))
+			return true;
+	}
+	return false;
+}
+
 bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, unsigned v)
 {
 	const struct volume *vol = core->vol[v];

@@ -246,6 +246,8 @@ static void bump_diskless(struct core *core, struct volume *vol)
 /* All disks are in sight, none has the last generation, and none will take it over. */
 static bool is_on_no_disk(const struct core *core, const struct volume *vol)
 {
+	if (cluster_lost_a_disk(core, vol))
+		return false;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
@@ -588,7 +590,7 @@ static bool is_equal(const struct core *core, const struct volume *vol, const st
  * crashed; or what is here counts again: a Primary goes on with it. */
 static bool crash_is_over(const struct core *core, const struct volume *vol)
 {
-	bool all = true;
+	bool all = !cluster_lost_a_disk(core, vol);
 
 	if (core->st.role == ROLE_PRIMARY)
 		return true;

@@ -68,7 +68,8 @@ void volume_attach(struct core *core, struct volume *vol)
  */
 static const char *check_generation(const struct core *core, struct volume *vol)
 {
-	bool own = uuid_eq(vol->exposed_uuid, vol->md.current_uuid), all = true;
+	bool own = uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
+	bool all = !cluster_lost_a_disk(core, vol);
 
 	if (core->st.role != ROLE_PRIMARY || !vol->exposed_uuid || (own && !vol->lost_uuids))
 		return NULL;

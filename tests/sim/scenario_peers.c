@@ -144,11 +144,45 @@ static void votes_until_forgotten(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A Primary that was taken out goes on: who is left with older data waits for it. */
+static void may_have_gone_on(struct world *w)
+{
+	struct ev_command forget = { .cmd = CMD_FORGET_PEER, .peer = A };
+
+	for (unsigned forgotten = 0; forgotten < 2; forgotten++) {
+		sc_begin(w, 3);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_part(w, A, C);
+		leave(w, A, B, false);
+		leave(w, B, A, false);
+		sc_write(w, 2);
+		sc_part(w, B, C);
+		sc_join(w, B, C);
+		sc_wait_conn(w, B, C, CONN_CONNECTED);
+		sc_wait(w, 20000);
+		sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_OUTDATED, "waits for A");
+		sc_expect_honest(w);
+		if (forgotten) {
+			sc_close(w);
+			w->split_brain_ok = true;
+			sc_command(w, B, forget, SS_SUCCESS);
+			sc_wait_disk(w, B, DISK_UP_TO_DATE);
+			return;
+		}
+		node_adjust(w, A);
+		node_adjust(w, B);
+		sc_join(w, A, C);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_peers[] = {
 	{ "peer-joins-in-use", joins_in_use },
 	{ "peer-of-client-changes", client_changes_peers },
 	{ "peer-leaves-with-writes", leaves_with_writes },
 	{ "peer-leaves-in-resync", leaves_in_resync },
 	{ "peer-votes-until-forgotten", votes_until_forgotten },
+	{ "former-peer-may-have-gone-on", may_have_gone_on },
 	{ NULL, NULL },
 };
