@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 
-#define BUCKET_SHIFT 11 /* 1 MiB in sectors */
+#define BUCKET_SHIFT 9 /* 256 KiB in sectors */
 
 /* A range of at most this many sectors touches two buckets at the most. */
 #define SMALL_SECTORS (1U << BUCKET_SHIFT)

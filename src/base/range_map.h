@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Overlap search over in-flight sector ranges: intrusive, hashed by 1 MiB bucket, no allocation.
+ * Overlap search over in-flight sector ranges: intrusive, hashed by 256 KiB bucket, no allocation.
  * Order of results is insertion order within a bucket, so it does not depend on addresses.
  */
 #ifndef BASE_RANGE_MAP_H
