@@ -245,6 +245,35 @@ static void give_way(struct core *core, const struct sync_input *in, struct sync
 	command_demote_suspended(core);
 }
 
+/*
+ * This node is about to become target of another peer, with another generation. What is found in
+ * comparison with that one counts, not with what is here still: the two may be in a split brain.
+ */
+static bool follows_other(const struct core *core, const struct peer *peer,
+			  const struct volume *vol)
+{
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[vol->v];
+
+		if (other != peer && repl_of(core, pd) == REPL_WF_BITMAP_T &&
+		    !uuid_eq(pd->uuids.current, peer->pd[vol->v].uuids.current))
+			return true;
+	}
+	return false;
+}
+
+static void retry(struct peer_device *pd, const char *reason)
+{
+	const struct sync_decision d = {
+		.kind = VERDICT_RETRY,
+		.strategy = SYNC_RETRY_CONNECT,
+		.rule = RULE_INITIAL_HANDSHAKE_CHANGED,
+		.reason = reason,
+	};
+
+	set_verdict(pd, &d);
+}
+
 static void decide(struct core *core, struct peer *peer, struct volume *vol, bool counts_stale)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -254,18 +283,11 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 
 	memset(&in, 0, sizeof(in));
 	if (!again && changed_since_sent(core, peer, vol)) {
-		d.kind = VERDICT_RETRY;
-		d.rule = RULE_INITIAL_HANDSHAKE_CHANGED;
-		d.strategy = SYNC_RETRY_CONNECT;
-		d.reason = "the local data or role changed during the handshake";
-		set_verdict(pd, &d);
+		retry(pd, "the local data or role changed during the handshake");
 		return;
 	}
 	if (!again && vol_has_md(vol) && vol->md_durable_seq < vol->returns_seq) {
-		d.kind = VERDICT_RETRY;
-		d.strategy = SYNC_RETRY_CONNECT;
-		d.reason = "that the peer returns is not on disk yet";
-		set_verdict(pd, &d);
+		retry(pd, "that the peer returns is not on disk yet");
 		return;
 	}
 	if (!both_have_data(core, vol, pd)) {
@@ -282,6 +304,10 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		drbd8_limit_input(&in);
 	in.counts_stale = counts_stale;
 	d = sync_decide(&in);
+	if (!again && strategy_is_target(d.strategy) && follows_other(core, peer, vol)) {
+		retry(pd, "a resync from another node is about to begin, with other data");
+		return;
+	}
 	refuse_other_data(core, vol, &in, &d);
 	judge_fork(core, peer, &in, &d);
 	give_way(core, &in, &d);

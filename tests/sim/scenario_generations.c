@@ -317,6 +317,36 @@ static void resolve(struct world *w)
 	life_expect_converged(w);
 }
 
+/* C was away, and is behind both: it follows one, and is in a split brain with the other. */
+static void split_brain_third(struct world *w)
+{
+	uint64_t a, b;
+
+	w->split_brain_ok = true;
+	sc_begin(w, 3);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_part(w, A, B);
+	sc_write(w, 2);
+	sc_close(w);
+	sc_write_elsewhere(w, B, 3);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_STANDALONE);
+	a = sc_uuid(w, A);
+	b = sc_uuid(w, B);
+	sc_join(w, A, C);
+	simnet_hold_type(w, A, C, P_COMPRESSED_BITMAP, 2 * NS_SEC);
+	sc_wait_repl(w, C, A, REPL_WF_BITMAP_T);
+	sc_join(w, B, C);
+	sc_wait_conn(w, C, B, CONN_STANDALONE);
+	sc_expect(w, uuid_eq(a, sc_uuid(w, A)) && uuid_eq(b, sc_uuid(w, B)),
+		  "neither follows the other by way of C");
+	sc_expect(w, uuid_eq(a, sc_uuid(w, C)), "C follows A");
+}
+
 /* 5: both wrote while apart: split brain on both ends, discard-my-data resolves it. */
 static void split_brain(struct world *w)
 {
@@ -543,6 +573,7 @@ const struct scenario scenarios_generations[] = {
 	{ "4-lose-one-then-other", lose_one_then_other_idle },
 	{ "4-lose-one-then-other-busy", lose_one_then_other_busy },
 	{ "5-split-brain", split_brain },
+	{ "split-brain-third", split_brain_third },
 	{ "split-brain-saved", split_brain_saved },
 	{ "6-split-brain-twice", split_brain_twice },
 	{ "7-idle-promotion", idle_promotion },
