@@ -87,15 +87,21 @@ void finish_uuids_received(struct core *core, struct peer_device *teller)
 	core_work(core, WORK_SYNC);
 }
 
+/*
+ * A Primary answers the last of the requests that have come while its writes were under way: that
+ * stands for those before it, of resyncs of other volumes that end at the same time.
+ */
 void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
-	if (pkt->u.flush.node_id >= NODES_MAX)
+	uint64_t acked = pkt->u.flush.sequence;
+
+	if (pkt->u.flush.node_id >= NODES_MAX || acked > core->reconcile.flush_serial)
 		return;
 	FOR_EACH_PEER(core, source) {
 		for (unsigned v = 0; v < core->vol_count; v++) {
 			struct resync *rs = &source->pd[v].rs;
 
-			if (rs->flush_seq && rs->flush_seq == pkt->u.flush.sequence)
+			if (rs->flush_seq && rs->flush_seq <= acked)
 				rs->flush_wait[pkt->u.flush.node_id] &= ~node_bit(peer->id);
 		}
 	}
