@@ -222,7 +222,8 @@ void check_primary_peers(struct world *w)
 		if (m == (unsigned)app->node &&
 		    node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)
 			continue;
-		bad = oracle_check_node(w, m);
+		bad = m == (unsigned)app->node ? oracle_check_node(w, m) :
+						 oracle_check_claim(w, m, false);
 		if (bad == SIM_NEVER)
 			continue;
 		oracle_explain(w, bad);

@@ -22,6 +22,11 @@ static void draw_suspension(struct sim_params *p, struct prng *rng)
 	p->suspends = prng_chance(rng, 1, 8);
 }
 
+void sim_params_protocol(struct sim_params *p, enum wire_protocol protocol)
+{
+	memset(p->protocol, protocol, sizeof(p->protocol));
+}
+
 void sim_params_draw(struct sim_params *p, struct prng *rng)
 {
 	static const uint8_t sizes[] = { 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 4, 4, 5, 5 };
@@ -35,7 +40,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 				    ((uint64_t)mib[prng_below(rng, ARRAY_LEN(mib))] << 20) /
 					    SECTOR_BYTES;
 	p->al_extents = AL_EXTENTS_MIN;
-	p->protocol = PROTOCOL_C;
+	sim_params_protocol(p, PROTOCOL_C);
 	p->auth = prng_chance(rng, 1, 5);
 	p->careful = prng_chance(rng, 4, 5);
 	p->discard_ok = prng_chance(rng, 3, 4);
@@ -221,7 +226,7 @@ struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes)
 	p->nodes = nodes;
 	p->device_sectors = (16U << 20) / SECTOR_BYTES;
 	p->al_extents = AL_EXTENTS_MIN;
-	p->protocol = PROTOCOL_C;
+	sim_params_protocol(p, PROTOCOL_C);
 	p->careful = true;
 	p->discard_ok = true;
 	p->net_latency_ns = 100 * NS_US;

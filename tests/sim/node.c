@@ -59,9 +59,9 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 		verify_reported(n->world, n->id, sector, sectors);
 }
 
-static void conf_net(struct world *w, struct core_net_conf *net)
+static void conf_net(struct world *w, struct core_net_conf *net, enum wire_protocol protocol)
 {
-	net->protocol = w->params.protocol;
+	net->protocol = protocol;
 	net->max_epoch_size = w->params.max_epoch_size;
 	snprintf(net->verify_alg, sizeof(net->verify_alg), "crc32c");
 	if (w->params.csums)
@@ -124,7 +124,7 @@ void node_init(struct world *w, unsigned node)
 			continue;
 		preset_peer(pc, p);
 		pc->has_disk[0] = !w->params.tiebreaker || p + 1 < w->params.nodes;
-		conf_net(w, &pc->net);
+		conf_net(w, &pc->net, (enum wire_protocol)w->params.protocol[node][p]);
 		conf->peer_count++;
 	}
 	conf->requests_max = w->params.requests_max;
@@ -491,6 +491,7 @@ void node_start(struct world *w, unsigned node)
 	/* Clocks of two starts have nothing to do with each other. */
 	n->epoch_ns = prng_below(&w->rng, 1000 * NS_SEC);
 	n->core = core_create(&n->conf, n->mem, n->mem_bytes);
+	oracle_node_started(w, node);
 	simnet_node_started(w, node);
 	if (n->has_disk)
 		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
@@ -525,8 +526,10 @@ void node_kill(struct world *w, unsigned node, bool power)
 	disk_unhang(w, node);
 	simnet_node_died(w, node, power);
 	payload_node_died(w, node);
-	if (power)
+	if (power) {
+		w->oracle.torn[node] = true;
 		disk_power_lost(w, node, mode);
+	}
 	w->status_step[node] = SIM_NEVER;
 	check_difference_covered(w, "after a death");
 }

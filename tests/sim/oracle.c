@@ -15,6 +15,7 @@ void oracle_reset(struct world *w)
 	o->clock = 1;
 	o->op_count = o->version_count = o->touched_count = 0;
 	o->acked = o->failed = o->durable = o->relaxed = 0;
+	oracle_async_reset(w);
 }
 
 static uint32_t version_new(struct oracle *o)
@@ -59,7 +60,7 @@ unsigned oracle_issue(struct world *w, uint64_t sector, uint32_t sectors, bool z
 	op = o->op_count++;
 	o->ops[op] = (struct oracle_op){
 		.tag = zeroes ? 0 : (uint64_t)(op + 1) << TAG_SHIFT, .sector = sector,
-		.sectors = sectors, .issue = ++o->clock, .end = SIM_NEVER,
+		.sectors = sectors, .issue = ++o->clock, .end = SIM_NEVER, .node = -1,
 	};
 	for (uint64_t s = sector; s < sector + sectors; s++) {
 		uint32_t v;
@@ -87,10 +88,21 @@ static uint64_t version_end(const struct oracle *o, const struct oracle_version 
 	return v->op == UINT32_MAX ? 0 : o->ops[v->op].end;
 }
 
+static bool is_left_behind(const struct oracle *o, const struct oracle_op *op, uint64_t sector)
+{
+	uint32_t i = o->head[sector];
+
+	while (o->versions[i - 1].op != (uint32_t)(op - o->ops))
+		i = o->versions[i - 1].next;
+	return o->versions[i - 1].left_behind;
+}
+
 /* The op is known to be the newest on stable storage or in the cache: older ones are history. */
 static void supersede(struct oracle *o, const struct oracle_op *op, bool durable)
 {
 	for (uint64_t s = op->sector; s < op->sector + op->sectors; s++) {
+		if (is_left_behind(o, op, s))
+			continue;
 		for (uint32_t i = o->head[s]; i != 0; i = o->versions[i - 1].next) {
 			struct oracle_version *v = &o->versions[i - 1];
 

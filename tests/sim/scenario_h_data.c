@@ -150,7 +150,7 @@ static void h16_thin(struct world *w)
 /* H17: a barrier is not acknowledged before a write that is held up. */
 static void h17_barrier_of_held_write(struct world *w)
 {
-	life_plain(w, w->scenario_seed, 2)->protocol = PROTOCOL_A;
+	sim_params_protocol(life_plain(w, w->scenario_seed, 2), PROTOCOL_A);
 	life_set_up(w);
 	sc_open(w, A);
 	sc_write(w, 1);

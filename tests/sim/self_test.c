@@ -365,6 +365,43 @@ static void test_lists(struct world *w)
 	CHECK(!sim_list_parse("1025", &l) && !sim_list_parse("1;2", &l));
 }
 
+/* Node 1 lags behind a Primary of protocol A. */
+static void test_oracle_async(struct world *w)
+{
+	struct disk_block *block;
+	unsigned a, b;
+
+	begin(w, 6);
+	sim_params_protocol(&w->params, PROTOCOL_A);
+	a = oracle_issue(w, 8, 1, false);
+	w->oracle.ops[a].node = 0;
+	oracle_ack(w, a);
+	b = oracle_issue(w, 16, 1, false);
+	w->oracle.ops[b].node = 0;
+	oracle_ack(w, b);
+	CHECK(oracle_check_node(w, 1) != SIM_NEVER && oracle_check_claim(w, 1, true) == SIM_NEVER);
+	/* The later one without the earlier one. */
+	block = disk_block(&w->nodes[1].disk, 2);
+	block->now[0] = oracle_value(w, b, 16);
+	CHECK(oracle_check_claim(w, 1, true) == 8);
+	disk_block(&w->nodes[1].disk, 1)->now[0] = oracle_value(w, a, 8);
+	block->now[0] = 0;
+	CHECK(oracle_check_claim(w, 1, true) == SIM_NEVER);
+	/* Stable on the peer. */
+	w->oracle.stable[1] = w->oracle.clock;
+	CHECK(oracle_check_claim(w, 1, true) == SIM_NEVER);
+	w->oracle.stable[1] = ++w->oracle.clock;
+	CHECK(oracle_check_claim(w, 1, true) == 16);
+	w->oracle.stable[1] = 0;
+	/* It arrived by protocol B. */
+	sim_params_protocol(&w->params, PROTOCOL_B);
+	CHECK(oracle_check_claim(w, 1, true) == 16 && oracle_check_claim(w, 1, false) == SIM_NEVER);
+	oracle_goes_on(w, 1);
+	CHECK(oracle_check_node(w, 1) == SIM_NEVER && oracle_check_claim(w, 1, true) == SIM_NEVER);
+	oracle_durable(w, ++w->oracle.clock);
+	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
+}
+
 unsigned sim_self_test(struct world *w)
 {
 	if (setjmp(w->fail_jmp) != 0) {
@@ -383,5 +420,6 @@ unsigned sim_self_test(struct world *w)
 	test_net_cut(w);
 	test_oracle(w);
 	test_lists(w);
+	test_oracle_async(w);
 	return failed;
 }

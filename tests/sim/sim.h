@@ -45,7 +45,7 @@ struct sim_params {
 	bool resizes, internal_md;
 	bool peers_leave;
 	uint32_t al_extents;
-	enum wire_protocol protocol;
+	uint8_t protocol[SIM_NODES_MAX][SIM_NODES_MAX]; /* of each connection */
 	bool full_initial_sync;   /* else the initial sync is skipped */
 	bool auth;
 	bool skip_al;             /* test switch: the core leaves out activity-log writes */
@@ -80,6 +80,8 @@ struct sim_params {
 };
 
 void sim_params_draw(struct sim_params *p, struct prng *rng);
+/* The same on all connections. */
+void sim_params_protocol(struct sim_params *p, enum wire_protocol protocol);
 
 /* ---- events ---- */
 
@@ -284,6 +286,15 @@ struct net_stream {
 
 enum side_state { SIDE_IDLE, SIDE_WANT, SIDE_UP };
 
+#define SIM_BARRIERS 64U
+
+/* Order numbers at which barriers were sent, to know what their acks cover. */
+struct net_barriers {
+	unsigned next;
+	uint32_t number[SIM_BARRIERS];
+	uint64_t clock[SIM_BARRIERS];
+};
+
 /* Side 0 is the lower node. stream[from side][enum stream]. */
 struct net_conn {
 	uint8_t node[2];
@@ -298,6 +309,7 @@ struct net_conn {
 	struct pkt_features features[2]; /* as sent by the side */
 	struct wire_ctx ctx[2];    /* of what the side sends and receives */
 	struct net_stream stream[2][STREAM_COUNT];
+	struct net_barriers barriers[2]; /* by the side that sends them */
 };
 
 struct net {
@@ -419,6 +431,7 @@ struct oracle_op {
 	uint64_t end;            /* SIM_NEVER while pending */
 	bool acked, durable;
 	bool lost;               /* perhaps: unflushed when all copies lost power */
+	int8_t node;             /* where it was issued, -1 = before the life, or does not matter */
 };
 
 struct oracle_version {
@@ -428,6 +441,7 @@ struct oracle_version {
 	/* order number of the ack that made it old, SIM_NEVER = not */
 	uint64_t superseded;
 	bool superseded_durable;
+	bool left_behind;             /* a survivor behind protocol A or B went on without it */
 };
 
 struct oracle {
@@ -441,7 +455,10 @@ struct oracle {
 	uint32_t *head_life;
 	uint32_t *touched;            /* sectors with a version */
 	unsigned touched_count, touched_cap;
-	unsigned acked, failed, durable, relaxed;
+	unsigned acked, failed, durable, relaxed, left_behind;
+	uint64_t stable[SIM_NODES_MAX];   /* what ended before is on stable storage there */
+	uint64_t up_since[SIM_NODES_MAX];
+	bool torn[SIM_NODES_MAX];         /* lost power, perhaps later writes than it kept */
 };
 
 void oracle_reset(struct world *w);
@@ -461,6 +478,24 @@ bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64
 /* First sector whose stored value on the node is not possible now, or SIM_NEVER. */
 uint64_t oracle_check_node(struct world *w, unsigned node);
 void oracle_explain(struct world *w, uint64_t sector);
+
+/* ---- behind protocols A and B (oracle_async.c): what a node may lack ---- */
+
+void oracle_async_reset(struct world *w);
+void oracle_node_started(struct world *w, unsigned node);
+/* It is behind some peer by protocol A or B. */
+bool oracle_may_lag(const struct world *w, unsigned node);
+/* A barrier leaves the node for the peer; its ack is back. */
+void oracle_barrier_sent(struct world *w, struct net_barriers *b, uint32_t number);
+void oracle_barrier_acked(struct world *w, struct net_barriers *b, uint32_t number, unsigned peer);
+/*
+ * First sector where an UpToDate disk lacks what it must have, or SIM_NEVER: what was answered by
+ * protocol C, what is stable there, and whatever came before anything that is there. Settled: what
+ * has arrived by protocol B is written.
+ */
+uint64_t oracle_check_claim(struct world *w, unsigned node, bool settled);
+/* The node goes on as Primary: what it lacks is lost. */
+void oracle_goes_on(struct world *w, unsigned node);
 
 /* ---- application (sim_app.c) ---- */
 

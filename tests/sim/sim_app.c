@@ -134,7 +134,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	app->suspect[node] = false;
 	app->last = (int)node;
 	st = node_status(w, node);
-	bad = oracle_check_node(w, node);
+	bad = oracle_check_claim(w, node, true);
 	if (st->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
 		oracle_explain(w, bad);
@@ -142,6 +142,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
+	if (st->volumes[0].disk == DISK_UP_TO_DATE)
+		oracle_goes_on(w, node);
 	tick_after(w, w->params.think_ns);
 }
 
@@ -255,6 +257,8 @@ static void send_io(struct world *w, struct app_io *io)
 	if (io->op == OP_WRITE || io->op == OP_DISCARD || io->op == OP_ZEROES)
 		io->write = oracle_issue(w, io->sector, io->bytes / SECTOR_BYTES,
 					 io->op != OP_WRITE);
+	if (io->op == OP_WRITE || io->op == OP_DISCARD || io->op == OP_ZEROES)
+		w->oracle.ops[io->write].node = (int8_t)node;
 	if (io->op == OP_WRITE) {
 		uint64_t *tags;
 
@@ -490,6 +494,15 @@ void app_track_suspects(struct world *w)
 	}
 }
 
+/* With protocol A or B a Primary's own disk counts, not what the peer may have got. */
+static bool holds_for(struct world *w, unsigned node, unsigned m)
+{
+	if (w->app.node == (int)node && w->params.protocol[node][m] != PROTOCOL_C)
+		return false;
+	return both_current(w, node, m) &&
+	       (!oracle_may_lag(w, m) || oracle_check_node(w, m) == SIM_NEVER);
+}
+
 void app_node_died(struct world *w, unsigned node, bool power)
 {
 	struct app *app = &w->app;
@@ -497,7 +510,7 @@ void app_node_died(struct world *w, unsigned node, bool power)
 
 	app_track_suspects(w);
 	for (unsigned m = 0; m < w->node_count; m++) {
-		if (m != node && both_current(w, node, m))
+		if (m != node && holds_for(w, node, m))
 			holders |= 1U << m;
 	}
 	holder_lost(w, node);

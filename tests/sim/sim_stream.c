@@ -278,6 +278,8 @@ void simnet_send(struct world *w, unsigned node, const struct ac_send *ac)
 		sim_fail(w, "node %u: %s to node %u cannot be encoded (apv %u)", node,
 			 packet_name(ac->pkt.type) ? packet_name(ac->pkt.type) : "packet", ac->peer,
 			 c->ctx[side].apv);
+	if (ac->pkt.type == P_BARRIER)
+		oracle_barrier_sent(w, &c->barriers[side], ac->pkt.u.barrier.number);
 	transmit(w, c, side, ac->stream, buf, n, ac->pkt.type, ac->pkt.payload);
 	if (ac->pkt.type == P_CONNECTION_FEATURES) {
 		c->sent_features[side] = true;
@@ -340,6 +342,8 @@ static void deliver(struct world *w, struct net_conn *c, unsigned side, unsigned
 		agree(c, !side);
 	}
 	trace_packet(w, "<-", node, c->node[side], stream, &pkt);
+	if (pkt.type == P_BARRIER_ACK)
+		oracle_barrier_acked(w, &c->barriers[!side], pkt.u.barrier.number, c->node[side]);
 	ev.u.pkt.peer = c->node[side];
 	ev.u.pkt.stream = (uint8_t)stream;
 	ev.u.pkt.pkt = &pkt;

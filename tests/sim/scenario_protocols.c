@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scenarios behind protocols A and B: what was answered without a proof that somebody has it. */
+#include "scenario.h"
+
+static void begin(struct world *w, unsigned nodes, enum wire_protocol protocol)
+{
+	sim_params_protocol(life_plain(w, w->scenario_seed, nodes), protocol);
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_wait(w, 1000);
+}
+
+/* The Primary has no disk; what has arrived at the only one may still fail there. */
+static void no_copy(struct world *w)
+{
+	begin(w, 2, PROTOCOL_B);
+	sc_detach_forced(w, A);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_expect(w, !sc_try(w, OP_WRITE, 1), "a write that no disk has is an error");
+}
+
+/* The Primary's disk fails with the write in flight, the peer's a moment later. */
+static void failed_everywhere(struct world *w)
+{
+	begin(w, 2, PROTOCOL_A);
+	w->nodes[A].disk.fail_writes = w->nodes[B].disk.fail_writes = 1;
+	w->nodes[B].disk.stall_until_ns = w->now_ns + NS_SEC;
+	sc_expect(w, !sc_try(w, OP_WRITE, 1), "a write that no disk has is an error");
+}
+
+/* As before, but the peer gets it onto its disk: its word comes with the barrier's ack. */
+static void failed_here(struct world *w)
+{
+	begin(w, 2, PROTOCOL_A);
+	w->nodes[A].disk.fail_writes = 1;
+	w->nodes[B].disk.stall_until_ns = w->now_ns + NS_SEC;
+	sc_write(w, 1);
+	sc_read(w, 1);
+	sc_close(w);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+/* The peer's disk fails after the answer, and nothing is written any more. */
+static void failed_after_answer(struct world *w)
+{
+	uint64_t before;
+
+	begin(w, 2, PROTOCOL_A);
+	before = sc_uuid(w, A);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_write(w, 1);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_close(w);
+	sc_wait(w, 1000);
+	sc_expect(w, !uuid_eq(before, sc_uuid(w, A)), "A is in a generation that B does not have");
+	sc_kill(w, A);
+	sc_kill(w, B);
+	sc_start(w, B);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* What has arrived by protocol B survives the Primary, by A only what was written. */
+static void survivor(struct world *w, enum wire_protocol protocol)
+{
+	begin(w, 3, protocol);
+	sc_write_scattered(w, 0, 20);
+	sc_kill(w, A);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait(w, 1000);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+static void survivor_a(struct world *w)
+{
+	survivor(w, PROTOCOL_A);
+}
+
+static void survivor_b(struct world *w)
+{
+	survivor(w, PROTOCOL_B);
+}
+
+const struct scenario scenarios_protocols[] = {
+	{ "protocol-b-no-copy", no_copy },
+	{ "protocol-a-failed-everywhere", failed_everywhere },
+	{ "protocol-a-failed-here", failed_here },
+	{ "protocol-a-failed-after-answer", failed_after_answer },
+	{ "protocol-a-survivor", survivor_a },
+	{ "protocol-b-survivor", survivor_b },
+	{ NULL, NULL },
+};
