@@ -237,6 +237,8 @@ bool uuid_known(const struct volume *vol, uint64_t uuid);
 bool request_under_way(const struct core *core);
 /* A write without an answer has begun that this node does not have. */
 bool request_unanswered_without(const struct core *core, const struct volume *vol, unsigned node);
+/* A write was answered by protocol A or B before that node has said that it has it. */
+bool request_answered_without(const struct core *core, const struct volume *vol, unsigned node);
 /* Writes under way complete without a lost peer:
  * their generation must differ from its own. */
 void uuid_bump_for_writes(struct core *core);

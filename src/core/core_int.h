@@ -224,6 +224,7 @@ struct volume {
 	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */
 	bool awaits_disk;           /* made without a good disk: no peer has it on its disk yet */
 	uint64_t exposed_before;    /* then: the last generation that is on a disk */
+	bool before_lags;           /* who has that one lacks what was answered in it */
 	/* Generations that nobody has, as far as is known; nothing was answered in them. */
 	uint64_t lost_uuid[LOST_UUIDS_MAX];
 	unsigned lost_uuids;

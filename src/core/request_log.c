@@ -572,6 +572,19 @@ bool request_unanswered_without(const struct core *core, const struct volume *vo
 	return false;
 }
 
+bool request_answered_without(const struct core *core, const struct volume *vol, unsigned node)
+{
+	LIST_FOR_EACH(it, &core->req.log) {
+		const struct request *req = LIST_ENTRY(it, struct request, link);
+		uint32_t has = req->net.of[NET_WRITTEN] | req->net.of[NET_STABLE];
+
+		if (req->v == vol->v && req->completed &&
+		    (req->net.of[NET_SENT] & ~has) >> node & 1)
+			return true;
+	}
+	return false;
+}
+
 static void copies_doubtful(const struct core *core, struct list *list, const struct volume *vol,
 			    uint64_t nodes)
 {

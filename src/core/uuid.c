@@ -223,9 +223,10 @@ static void bump_diskless(struct core *core, struct volume *vol)
 	if (!somebody_is_missing(core, vol))
 		return;
 	/* The one before this may be on a disk, though nobody has told of it. */
-	if (!vol->awaits_disk)
+	if (!vol->awaits_disk) {
 		vol->exposed_before = vol->exposed_uuid;
-	else if (vol->lost_uuids < LOST_UUIDS_MAX)
+		vol->before_lags = false;
+	} else if (vol->lost_uuids < LOST_UUIDS_MAX)
 		vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
 	/* Should a node that is out of sight have one of them after all, it is older. */
 	for (unsigned i = 0; i < vol->lost_uuids; i++) {
@@ -260,6 +261,18 @@ static bool is_on_no_disk(const struct core *core, const struct volume *vol)
 	return true;
 }
 
+/* By protocol A or B writes may have been answered in the generation before that nobody has who is
+ * left; who has got one of those after it has got them before. */
+static void note_lagging(const struct core *core, const struct state *old, struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (vol->awaits_disk && old->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED &&
+		    request_answered_without(core, vol, peer->id))
+			vol->before_lags = true;
+	}
+}
+
 /* The latest of those before it that a peer in sight has taken over after all. */
 static uint64_t before_exposed(const struct core *core, const struct volume *vol)
 {
@@ -273,7 +286,7 @@ static uint64_t before_exposed(const struct core *core, const struct volume *vol
 				return vol->lost_uuid[i];
 		}
 	}
-	return vol->exposed_before;
+	return vol->before_lags ? vol->exposed_uuid : vol->exposed_before;
 }
 
 /*
@@ -284,6 +297,7 @@ static uint64_t before_exposed(const struct core *core, const struct volume *vol
 static void take_back_exposed(struct core *core, struct volume *vol)
 {
 	bool alone = true, none;
+	uint64_t before;
 
 	if (!vol->awaits_disk || !vol->exposed_before || vol->lost_uuids == LOST_UUIDS_MAX ||
 	    disk_of(core, vol) == DISK_UP_TO_DATE)
@@ -293,8 +307,11 @@ static void take_back_exposed(struct core *core, struct volume *vol)
 	none = is_on_no_disk(core, vol);
 	if (!alone && !none && core->st.role == ROLE_PRIMARY)
 		return;
+	before = before_exposed(core, vol);
+	if (!alone && before == vol->exposed_uuid)
+		return;
 	vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
-	vol->exposed_uuid = before_exposed(core, vol);
+	vol->exposed_uuid = before;
 	vol->awaits_disk = false;
 	vol->new_uuid_wanted = core->st.role == ROLE_PRIMARY;
 	if (alone)
@@ -689,6 +706,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		if (core->st.role == ROLE_PRIMARY && old->vol[vol->v].disk > DISK_FAILED &&
 		    disk_of(core, vol) <= DISK_FAILED)
 			uuid_tell_exposed(core, vol);
+		note_lagging(core, old, vol);
 		take_back_exposed(core, vol);
 		vol->awaits_disk &= core->st.role == ROLE_PRIMARY;
 		lost_source_state_changed(core, old, vol);

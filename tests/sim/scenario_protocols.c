@@ -62,6 +62,39 @@ static void failed_after_answer(struct world *w)
 	life_expect_converged(w);
 }
 
+/* What it has answered is on the disk that failed only: a peer that lags is no stand-in for it. */
+static void lagging(struct world *w, unsigned nodes)
+{
+	begin(w, nodes, PROTOCOL_A);
+	for (unsigned n = B; n < nodes; n++)
+		sc_unplug(w, A, n);
+	sc_write(w, 1);
+	sc_detach_forced(w, A);
+	/* What was under way is lost. */
+	for (unsigned n = B; n < nodes; n++) {
+		sc_wait_conn(w, A, n, CONN_CONNECTING);
+		sc_wait_conn(w, n, A, CONN_CONNECTING);
+	}
+	for (unsigned n = B; n < nodes; n++)
+		sc_join(w, A, n);
+	for (unsigned n = B; n < nodes; n++)
+		sc_wait_conn(w, A, n, CONN_CONNECTED);
+	sc_expect(w, !sc_try(w, OP_WRITE, 2), "nothing is written on what lags");
+	sc_close(w);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+static void lagging_peer(struct world *w)
+{
+	lagging(w, 2);
+}
+
+static void lagging_peers(struct world *w)
+{
+	lagging(w, 3);
+}
+
 /* What has arrived by protocol B survives the Primary, by A only what was written. */
 static void survivor(struct world *w, enum wire_protocol protocol)
 {
@@ -91,6 +124,8 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-failed-everywhere", failed_everywhere },
 	{ "protocol-a-failed-here", failed_here },
 	{ "protocol-a-failed-after-answer", failed_after_answer },
+	{ "protocol-a-lagging-peer", lagging_peer },
+	{ "protocol-a-lagging-peers", lagging_peers },
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
 	{ NULL, NULL },
