@@ -259,16 +259,23 @@ static void take_al(struct core *core, struct peer_request *preq)
 }
 
 /*
- * With P_WRITE_ACK the sender itself waited before it started a later epoch. Without, the epochs
- * of a stream may follow each other closely: what is on disk must be a prefix of them.
+ * With protocol C the sender itself waits for P_WRITE_ACK before it starts a later epoch. With A
+ * and B, where an ack may be asked for, too, the epochs of a stream may follow each other closely:
+ * what is on disk must be a prefix of them.
  */
+static bool comes_in_order(const struct peer *peer, const struct peer_request *preq)
+{
+	return preq->dp_flags & DP_SEND_WRITE_ACK && peer->conf->net.protocol == PROTOCOL_C;
+}
+
 static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
 {
 	struct peer_request *preq = LIST_ENTRY(hold, struct peer_request, hold);
-	struct peer_rx *rx = &core->peer[preq->p]->rx;
+	struct peer *peer = core->peer[preq->p];
+	struct peer_rx *rx = &peer->rx;
 
 	resync_write_overlaps(core, vol, preq->sector, preq->bytes / SECTOR_BYTES);
-	if (!(preq->dp_flags & DP_SEND_WRITE_ACK) && rx->drained < preq->epoch) {
+	if (!comes_in_order(peer, preq) && rx->drained < preq->epoch) {
 		preq->stage = PREQ_DRAIN;
 		list_push_back(&rx->drain, &preq->drain);
 		return;

