@@ -147,6 +147,25 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 	return REPL_ESTABLISHED;
 }
 
+/*
+ * A peer that was not behind the lost Primary by protocol A or B has all that was answered: so has
+ * who got no less of its stream.
+ */
+static void settle_lag(struct core *core, const struct peer *peer, struct volume *vol)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	if (!vol->lagged || !pd->uuids_valid || pd->uuids.flags & UUID_FLAG_LAGGED ||
+	    !(pd->uuids.flags & UUID_FLAG_WENT_ON) || !(pd->uuids.flags & UUID_FLAG_KEEPS_BITS) ||
+	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return;
+	vol->lagged = false;
+	FOR_EACH_PEER(core, other) {
+		if (repl_of(core, &other->pd[vol->v]) >= REPL_ESTABLISHED)
+			uuid_send(core, other, vol->v, 0, 0);
+	}
+}
+
 static void compare(struct core *core, struct peer *peer)
 {
 	struct reconcile *rc = &core->reconcile;
@@ -162,6 +181,8 @@ static void compare(struct core *core, struct peer *peer)
 		    disk_of(core, vol) >= DISK_CONSISTENT &&
 		    pdsk_of(core, pd) >= DISK_CONSISTENT)
 			repl[vol->v] = direction(core, peer, vol, mine, its);
+		if (vol_has_md(vol) && mine >= its)
+			settle_lag(core, peer, vol);
 	}
 	core_log(core, LOG_LEVEL_INFO, "%s %s: lost %s at stream position %llu here, %llu there",
 		 core->conf.name, peer->conf->name, core->peer[rc->lost]->conf->name,

@@ -119,6 +119,32 @@ static void survivor_b(struct world *w)
 	survivor(w, PROTOCOL_B);
 }
 
+/* B has all that was answered, by protocol C, and C, by protocol A, has no less: it lacks nothing
+ * that the power cut may have left of A. */
+static void mixed_survivors(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+	uint64_t received;
+
+	p->protocol[A][C] = p->protocol[C][A] = PROTOCOL_A;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write_scattered(w, 0, 20);
+	sc_wait(w, 100);
+	sc_power_cut(w, A);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 3000);
+	received = sc_received(w, C, A);
+	sc_unplug(w, A, B);
+	sc_start(w, A);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait(w, 3000);
+	sc_expect(w, sc_received(w, C, A) == received, "C takes nothing from A");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
 	{ "protocol-b-no-copy", no_copy },
 	{ "protocol-a-failed-everywhere", failed_everywhere },
@@ -128,5 +154,6 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-lagging-peers", lagging_peers },
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
+	{ "protocols-mixed-survivors", mixed_survivors },
 	{ NULL, NULL },
 };
