@@ -364,6 +364,33 @@ Test(resync, the_end_does_not_wait_for_a_peer_that_is_just_connecting)
 	pair_free(p);
 }
 
+/* A Primary remembers the last question only; two resyncs that end at the same time ask both. */
+Test(resync, an_answer_to_a_flush_request_stands_for_those_before)
+{
+	struct pkt ack = { .type = P_FLUSH_REQUESTS_ACK, .vnr = VNR_NONE };
+	struct pair *p = start(3);
+	struct core *core = pair_core(p, 1);
+
+	for (unsigned s = 0; s <= 2; s += 2) {
+		struct resync *rs = &core->peer[s]->pd[0].rs;
+
+		rs->flush_seq = ++core->reconcile.flush_serial;
+		rs->flush_wait[0] = 1U << 0 | 1U << 2;
+	}
+	ack.u.flush.sequence = core->reconcile.flush_serial;
+	inject(p, 0, 1, STREAM_DATA, &ack);
+	cr_assert_eq(core->peer[0]->pd[0].rs.flush_wait[0], 1U << 2);
+	cr_assert_eq(core->peer[2]->pd[0].rs.flush_wait[0], 1U << 2);
+	ack.u.flush.sequence--;
+	inject(p, 2, 1, STREAM_DATA, &ack);
+	cr_assert_eq(core->peer[0]->pd[0].rs.flush_wait[0], 0);
+	cr_assert_eq(core->peer[2]->pd[0].rs.flush_wait[0], 1U << 2);
+	ack.u.flush.sequence += 2;
+	inject(p, 2, 1, STREAM_DATA, &ack);
+	cr_assert_eq(core->peer[2]->pd[0].rs.flush_wait[0], 1U << 2, "it was not asked yet");
+	pair_free(p);
+}
+
 /* The peer knows generations and bits of the node as they are now. */
 static void tell(struct pair *p, unsigned node, unsigned peer)
 {
