@@ -199,6 +199,14 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 
 /* ---- split brain (2.5 e to i) ---- */
 
+/* Others have gone on where a disk is not good. A DRBD kernel goes by quorum alone. */
+static bool lacks_quorum(const struct sync_input *in, const struct uuid_side *side)
+{
+	bool kept = in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
+
+	return side->no_quorum || (in->by_quorum && kept && side->disk <= DISK_OUTDATED);
+}
+
 /*
  * With both restarted, neither may get it without the other: then who was Primary when it was lost
  * has written in vain. Not one that is there all the time, or whose disk is the better one: it may
@@ -208,11 +216,11 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side,
 			    const struct uuid_side *other)
 {
-	if (in->me.no_quorum && in->peer.no_quorum)
+	if (lacks_quorum(in, &in->me) && lacks_quorum(in, &in->peer))
 		return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
 		       !(side->flags & UUID_FLAG_WENT_ON) && side->disk <= other->disk &&
 		       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
-	return side->no_quorum;
+	return lacks_quorum(in, side);
 }
 
 static void split_brain(const struct sync_input *in, struct sync_decision *d)

@@ -499,6 +499,23 @@ Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_wa
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
 }
 
+/* The quorum of disks that others have left behind: nobody has gone on there. */
+Test(sync_decide, a_disk_that_is_not_good_does_not_lead_by_its_quorum)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.me.flags |= UUID_FLAG_KEEPS_BITS;
+	in.peer.flags |= UUID_FLAG_KEEPS_BITS;
+	in.by_quorum = in.peer.no_quorum = true;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.disk = DISK_OUTDATED;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.peer.no_quorum = false;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.no_quorum = true;
+	in.peer.flags &= ~UUID_FLAG_KEEPS_BITS; /* a DRBD kernel goes by quorum alone */
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
+
 Test(sync_decide, a_resync_target_is_no_split_brain)
 {
 	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
