@@ -223,6 +223,8 @@ bool uuid_adopting(const struct core *core);
 void uuid_settle_crash(struct core *core, struct volume *vol);
 /* The generation that this node has shown follows what it sees. */
 void uuid_update_exposed(struct core *core, struct volume *vol);
+/* The disk is at the generation that this node shows its users, if it is Primary. */
+bool uuid_disk_is_shown(const struct volume *vol, enum role role);
 /* No transaction runs any more: what was put off until then. */
 void uuid_twopc_over(struct core *core);
 /* A node without its disk says which data it vouches for, or that somebody went on from them. */

@@ -61,6 +61,8 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 {
 	bool all = !cluster_lost_a_disk(core, vol), good = false, any = false;
 
+	if (!uuid_disk_is_shown(vol, core->st.role))
+		return false;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 

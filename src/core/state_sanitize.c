@@ -237,6 +237,7 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 	if (pd->repl == REPL_ESTABLISHED && *disk == DISK_OUTDATED &&
 	    pd->pdsk >= DISK_CONSISTENT && stable && !target_of_any(core, next, vol->v) &&
 	    uuid_eq(info->uuids.current, vol->md.current_uuid) && !differs(peer, vol) &&
+	    uuid_disk_is_shown(vol, next->role) &&
 	    (came_up || got_stable || was->pdsk == DISK_OUTDATED))
 		*disk = pd->pdsk;
 	if (came_up && *disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))

@@ -514,7 +514,8 @@ static void settle_disk(struct core *core, struct peer_device *pd, const struct 
 	 * a third node may have to settle one first. */
 	bool equal = pd->verdict.strategy == SYNC_NONE && disk == DISK_OUTDATED &&
 		     pdsk >= DISK_CONSISTENT && pdsk != DISK_UNKNOWN &&
-		     uuid_eq(pd->uuids.current, vol->md.current_uuid);
+		     uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+		     uuid_disk_is_shown(vol, core->st.role);
 	struct state *next;
 
 	if (!equal && !is_outdated_by(core, pd, vol))

@@ -57,6 +57,12 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	return 0;
 }
 
+bool uuid_disk_is_shown(const struct volume *vol, enum role role)
+{
+	return role != ROLE_PRIMARY || !vol->exposed_uuid ||
+	       uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
+}
+
 void uuid_tell_exposed(struct core *core, struct volume *vol)
 {
 	if (core->conf.quorum == QUORUM_OFF && core->conf.on_no_data == NO_DATA_IO_ERROR)

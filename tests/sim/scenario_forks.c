@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scenarios about generations that only one side of a cut knows. */
+#include "scenario.h"
+
+static void begin(struct world *w)
+{
+	life_plain(w, 1, 3)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+}
+
+static enum disk_state disk_of_node(struct world *w, unsigned node)
+{
+	return node_status(w, node)->volumes[0].disk;
+}
+
+/*
+ * A is Primary without its disk, and B has what A has written since. A begins to attach the
+ * disk, and loses B. C, which missed that, vouches for the disk; but it is not what A has shown.
+ */
+static void disk_is_not_what_was_shown(struct world *w)
+{
+	begin(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	/* Until no extent is hot any more: that would be resynced. */
+	sc_wait(w, 15000);
+	sc_detach(w, A);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_close(w);
+	sc_open(w, A);
+	sc_write(w, 2);
+	sc_unplug(w, A, B);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_OUTDATED);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait(w, 5000);
+	sc_expect(w, disk_of_node(w, A) == DISK_OUTDATED, "A lacks what it has written");
+	sc_join(w, A, B);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_forks[] = {
+	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
+	{ NULL, NULL },
+};
