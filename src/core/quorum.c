@@ -4,6 +4,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 /* ---- the arithmetic ---- */
@@ -34,11 +35,11 @@ static unsigned needed(uint32_t option, unsigned voters)
 
 /*
  * A node without its disk keeps a quorum but gives none, like a tie-breaker: what it knows of later
- * data is gone when it restarts.
+ * data is gone when it restarts. Who knows of later data does neither.
  */
 static bool counts_as_absent(const struct quorum_input *in, const struct quorum_peer *peer)
 {
-	return peer->disk < DISK_INCONSISTENT && (!in->had || peer->knows_more);
+	return peer->knows_more || (peer->disk < DISK_INCONSISTENT && !in->had);
 }
 
 static void count_connected(const struct quorum_input *in, const struct quorum_peer *peer,
@@ -155,12 +156,21 @@ bool quorum_forgets_outdated(const struct core *core, const struct state *old,
 	return false;
 }
 
-/* Without its disk it has seen a generation that was never seen here. */
-static bool knows_more(const struct peer_device *pd, const struct volume *vol)
+/*
+ * Without its disk it has seen a generation that was never seen here; or its disk has one that this
+ * Primary was left behind by.
+ */
+static bool knows_more(const struct core *core, const struct peer *peer, const struct volume *vol,
+		       const struct state *next)
 {
+	const struct peer_device *pd = &peer->pd[vol->v];
 	uint64_t seen = pd->current_uuid_rx;
 
-	return seen && !uuid_known(vol, seen) && !uuid_eq(seen, vol->exposed_uuid);
+	if (next->pd[peer->id][vol->v].pdsk < DISK_INCONSISTENT)
+		return seen && !uuid_known(vol, seen) && !uuid_eq(seen, vol->exposed_uuid);
+	return next->role == ROLE_PRIMARY && vol_has_md(vol) &&
+	       next->pd[peer->id][vol->v].repl == REPL_ESTABLISHED &&
+	       !uuid_eq(pd->uuids.current, vol->exposed_uuid) && sync_is_newer(core, peer, vol);
 }
 
 static struct quorum_peer peer_input(const struct core *core, const struct peer *peer,
@@ -177,7 +187,7 @@ static struct quorum_peer peer_input(const struct core *core, const struct peer 
 			    (with_disk && vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED),
 		.member = core->members & node_bit(peer->id),
 		.quorate = pd->quorate,
-		.knows_more = knows_more(&peer->pd[vol->v], vol),
+		.knows_more = knows_more(core, peer, vol, next),
 	};
 }
 

@@ -20,7 +20,7 @@ struct quorum_peer {
 	bool outdated;     /* known to have old data, and not able to get better ones unseen */
 	bool member;       /* of the last set of nodes that had quorum */
 	bool quorate;      /* it says that it has quorum */
-	bool knows_more;   /* without its disk: of data that were never seen here */
+	bool knows_more;   /* of data that were never seen here */
 };
 
 /* Everything that the answer depends on. */

@@ -139,6 +139,20 @@ Test(quorum, a_node_without_its_disk_keeps_a_quorum_and_gives_none)
 	cr_assert_not(quorum_compute(&in));
 }
 
+/* A Primary that others have left behind: who has got their data since is not on its side. */
+Test(quorum, a_disk_with_newer_data_does_not_vote)
+{
+	struct quorum_input in = good(QUORUM_MAJORITY);
+
+	add(&in, here(DISK_INCONSISTENT));
+	add(&in, gone());
+	cr_assert(quorum_compute(&in));
+	in.peers[0].knows_more = true;
+	cr_assert_not(quorum_compute(&in));
+	in.had = false;
+	cr_assert_not(quorum_compute(&in));
+}
+
 Test(quorum, a_tiebreaker_does_not_take_a_failed_disk_for_another_tiebreaker)
 {
 	struct quorum_input in = { .quorum = QUORUM_MAJORITY, .client = true };
@@ -209,8 +223,8 @@ static unsigned votes_here(const struct quorum_input *in)
 	for (unsigned i = 0; i < in->peer_count; i++) {
 		const struct quorum_peer *p = &in->peers[i];
 
-		n += p->connected && !p->client &&
-		     (p->disk >= DISK_INCONSISTENT || (in->had && !p->knows_more));
+		n += p->connected && !p->client && !p->knows_more &&
+		     (p->disk >= DISK_INCONSISTENT || in->had);
 	}
 	return n;
 }
