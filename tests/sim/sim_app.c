@@ -128,7 +128,6 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	}
 	app->phase = APP_OPEN;
 	app->opens++;
-	quorum_opened(w, node);
 	app->failovers += app->last >= 0 && app->last != (int)node;
 	/* It turned out to have everything. */
 	app->suspect[node] = false;
@@ -144,6 +143,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	}
 	if (st->volumes[0].disk == DISK_UP_TO_DATE)
 		oracle_goes_on(w, node);
+	quorum_opened(w, node);
 	tick_after(w, w->params.think_ns);
 }
 

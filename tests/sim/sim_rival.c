@@ -103,7 +103,8 @@ void quorum_step_ends(struct world *w, unsigned node)
 
 void quorum_opened_behind(struct world *w, unsigned node)
 {
-	if (w->params.quorum != QUORUM_OFF && lesser_vote(w, node) && !app_lineage_ok(w, node))
+	if (w->params.quorum != QUORUM_OFF &&
+	    (lesser_vote(w, node) || w->rival.got_lesser[node]) && !app_lineage_ok(w, node))
 		sim_forked(w, "a disk that is not UpToDate gave quorum to one that does not have "
 			      "what it was being resynced to");
 }
@@ -124,8 +125,10 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 		s10_violated(w, node, error);
 	if (error)
 		return;
-	if (w->oracle.ops[write].issue > r->foreign_first[node] &&
-	    (r->foreign_lesser[node] || r->got_lesser[node] || lesser_vote(w, node)))
+	/* What began before waited until it was got. */
+	if (quorum_superseded(w, node) &&
+	    (r->got_lesser[node] || (w->oracle.ops[write].issue > r->foreign_first[node] &&
+				     (r->foreign_lesser[node] || lesser_vote(w, node)))))
 		sim_forked(w, "two Primaries got quorum in turn by a disk that is not UpToDate");
 	if (w->oracle.ops[write].issue > r->foreign_first[node])
 		sim_fail(w, "S9: node %u completes a write that began after another node's was "
@@ -162,7 +165,6 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	r->phase = APP_OPEN;
 	r->opens++;
 	r->ops_left = (unsigned)prng_range(&w->rng, 1, 20);
-	quorum_opened(w, node);
 	w->app.suspect[node] = false;
 	bad = oracle_check_node(w, node);
 	if (node_status(w, node)->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
@@ -172,6 +174,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
+	quorum_opened(w, node);
 }
 
 static void try_open(struct world *w)
