@@ -245,11 +245,30 @@ static enum state_rv check_far(const struct core *core, const struct twopc_chang
 	return SS_SUCCESS;
 }
 
+/* The same has begun here of itself: the other side may be further already. */
+static enum state_rv check_begun(struct core *core, const struct twopc_change *c)
+{
+	const struct volume *vol = core_volume_by_vnr(core, c->vnr);
+	enum repl_state repl = (enum repl_state)mask_conn(c->val);
+	bool mine = c->initiator == core->self;
+	const struct peer *peer;
+
+	if (c->kind != TWOPC_REPL || !vol || (!mine && c->target != core->self))
+		return SS_SUCCESS;
+	peer = core->peer[mine ? c->target : c->initiator];
+	if (!peer)
+		return SS_SUCCESS;
+	return repl_of(core, &peer->pd[vol->v]) == (mine ? repl : repl_mirrored(repl)) ?
+		       SS_RESYNC_RUNNING : SS_SUCCESS;
+}
+
 enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change)
 {
 	enum state_rv rv = change->kind == TWOPC_RESIZE ? resize_try(core, change) :
 							 check_far(core, change);
 
+	if (rv >= SS_SUCCESS)
+		rv = check_begun(core, change);
 	if (rv < SS_SUCCESS || change->kind == TWOPC_RESIZE)
 		return rv;
 	twopc_change_apply(core, state_begin(core), change);

@@ -249,10 +249,30 @@ static void secrets_differ(struct world *w)
 	life_expect_converged(w);
 }
 
+/* Somebody asks for the resync that an attach is about to begin. */
+static void asked_for_while_attaching(struct world *w)
+{
+	struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
+	struct ev_command invalidate = { .cmd = CMD_INVALIDATE_REMOTE, .vnr = SIM_VNR, .peer = B,
+					 .keep_bitmap = true };
+
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_detach(w, B);
+	sc_write(w, 2);
+	simnet_hold_type(w, B, A, P_TWOPC_COMMIT, 200 * NS_MS);
+	node_command(w, B, attach, NULL, 0);
+	sc_wait(w, 50);
+	sc_command(w, A, invalidate, SS_RESYNC_RUNNING);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_operator[] = {
 	{ "operator-every-verb", every_verb },
 	{ "options-change", options_change },
 	{ "options-differ", options_differ },
 	{ "secrets-differ", secrets_differ },
+	{ "resync-asked-for-while-attaching", asked_for_while_attaching },
 	{ NULL, NULL },
 };
