@@ -70,6 +70,7 @@ struct peer_device {
 	/* handshake.c, sizes.c: what the peer told us in this connection */
 	bool have_sizes, have_uuids, have_state;
 	struct pkt_sizes sizes;
+	uint64_t sectors_sent;      /* what it was told last of our size */
 	uint32_t state_word;        /* last P_STATE of the handshake */
 	/* peer_state.c */
 	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */

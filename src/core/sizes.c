@@ -49,6 +49,7 @@ void sizes_send(struct core *core, struct peer *peer, unsigned v)
 		.io_opt = BM_BLOCK_BYTES,
 		.discard_enabled = 1,
 	};
+	peer->pd[v].sectors_sent = vol->size_sectors;
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 

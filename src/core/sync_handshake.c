@@ -80,7 +80,9 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
 	struct pkt_uuids own;
 
-	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM | SW_SUSP))
+	/* Whatever it was told while it is not connected it is not told again. */
+	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM | SW_SUSP) ||
+	    pd->sectors_sent != vol->size_sectors)
 		return true;
 	/* Without a disk only the generation that this node has shown was told. */
 	if (!pd->sent_valid)

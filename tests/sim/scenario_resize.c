@@ -263,6 +263,27 @@ static void absent_peer_brings_its_size_back(struct world *w)
 	life_expect_converged(w);
 }
 
+/* The Primary B tells C, a client, its size when its disk has not got the new one yet; it has it
+ * when C has agreed to connect. */
+static void told_too_early(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->room_sectors = LARGE;
+	p->tiebreaker = true;
+	life_set_up(w);
+	sc_open(w, B);
+	sc_part(w, B, C);
+	enlarge_all(w);
+	simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 3 * NS_SEC);
+	resize_async(w, A, 0);
+	sc_wait(w, 10);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	life_expect_converged(w);
+	expect_size(w, C, LARGE);
+}
+
 /* H46: a node that was forgotten comes back, after the others have gone on. */
 static void forgotten_peer(struct world *w)
 {
@@ -326,6 +347,7 @@ const struct scenario scenarios_resize[] = {
 	{ "resize-had-it-already", had_it_already },
 	{ "resize-smaller", shrink },
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
+	{ "resize-told-too-early", told_too_early },
 	{ "H46-forgotten-peer", forgotten_peer },
 	{ NULL, NULL },
 };

@@ -513,8 +513,13 @@ Test(uuid, a_failed_disk_is_not_declared_equal)
 }
 
 /* Peer 1 is told what there is here, and it is decided who resyncs from whom. */
+/* core/cluster.h, which does not go with core_node.h. */
+void sizes_send(struct core *core, struct peer *peer, unsigned v);
+void rx_state(struct core *core, struct peer *peer, const struct pkt *pkt);
+
 static void tell_and_decide(void)
 {
+	sizes_send(n.core, n.core->peer[1], 0);
 	uuid_send(n.core, n.core->peer[1], 0, 0, 0);
 	peer_send_state(n.core, n.core->peer[1], 0);
 	sync_handshake(n.core, n.core->peer[1], n.vol);
@@ -544,9 +549,6 @@ Test(uuid, no_handshake_while_a_generation_is_being_written)
 	cr_assert_eq(pd->verdict.kind, VERDICT_GO);
 	cr_assert_eq(pd->verdict.strategy, SYNC_SOURCE_USE_BITMAP);
 }
-
-/* core/cluster.h, which does not go with core_node.h. */
-void rx_state(struct core *core, struct peer *peer, const struct pkt *pkt);
 
 /* The peer is a resync target with a history of its own: they are compared when that is over. */
 Test(uuid, an_attached_disk_that_cannot_be_compared_yet_is_kept_outdated)
