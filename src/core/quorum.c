@@ -233,6 +233,38 @@ bool quorum_of(const struct core *core, const struct state *old, const struct st
 	return with_disk && had && disk < DISK_UP_TO_DATE && compute(core, next, vol, false, had);
 }
 
+/* Also: it follows no Primary. */
+static bool is_good_and_equal(const struct volume *vol, const struct peer_device *pd,
+			      const struct state *next)
+{
+	const struct state_peer_device *st = &next->pd[pd->p][vol->v];
+
+	return repl_is_settled(st->repl) && st->pdsk == DISK_UP_TO_DATE && pd->uuids_valid &&
+	       pd->uuids.flags & UUID_FLAG_STABLE &&
+	       uuid_eq(pd->uuids.current, vol->md.current_uuid);
+}
+
+bool quorum_is_shared(const struct core *core, const struct volume *vol, const struct state *next)
+{
+	unsigned voters = 1, good = next->vol[vol->v].disk == DISK_UP_TO_DATE;
+	unsigned least;
+
+	FOR_EACH_PEER(core, peer) {
+		voters += peer->conf->has_disk[vol->v];
+		good += is_good_and_equal(vol, &peer->pd[vol->v], next);
+	}
+	if (core->conf.quorum == QUORUM_OFF)
+		return false;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		voters += n != core->self && !core->peer[n] &&
+			  vol->md.peers[n].flags & MDF_PEER_DEVICE_SEEN;
+	least = needed(core->conf.quorum, voters);
+	/* With tie-breakers half of them keep it. */
+	if (voters % 2 == 0)
+		least--;
+	return good >= majority_of(voters) && good + least > voters;
+}
+
 bool quorum_all(const struct core *core, const struct state *st)
 {
 	FOR_EACH_VOLUME(core, vol) {

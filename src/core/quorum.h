@@ -11,6 +11,7 @@
 
 struct core;
 struct state;
+struct volume;
 
 /* One other node, as the volume's quorum sees it. */
 struct quorum_peer {
@@ -46,6 +47,9 @@ bool quorum_of(const struct core *core, const struct state *old, const struct st
  */
 bool quorum_forgets_outdated(const struct core *core, const struct state *old,
 			     const struct state *next, unsigned v);
+/* There are so many good disks in sight that have what this one has, and follow no Primary, that
+ * nobody ever had quorum without any of them. */
+bool quorum_is_shared(const struct core *core, const struct volume *vol, const struct state *next);
 /* All volumes have quorum in this state. */
 bool quorum_all(const struct core *core, const struct state *st);
 

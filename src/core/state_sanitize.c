@@ -447,7 +447,7 @@ static void sanitize_still_outdated(const struct core *core, const struct volume
 
 /*
  * A peer without its disk has seen a generation that we never heard of, and no Primary is here to
- * tell us more, nor about to be: quorum went on without us.
+ * tell us more, nor about to be: quorum may have gone on without us.
  */
 static void sanitize_missed(const struct core *core, const struct volume *vol, struct state *next)
 {
@@ -455,7 +455,7 @@ static void sanitize_missed(const struct core *core, const struct volume *vol, s
 
 	if (core->conf.quorum == QUORUM_OFF || *disk <= DISK_OUTDATED ||
 	    next->role == ROLE_PRIMARY || !state_is_stable(core, next) ||
-	    core->twopc.phase != TWOPC_IDLE)
+	    core->twopc.phase != TWOPC_IDLE || quorum_is_shared(core, vol, next))
 		return;
 	FOR_EACH_PEER(core, peer) {
 		uint64_t seen = peer->pd[vol->v].current_uuid_rx;

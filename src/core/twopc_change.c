@@ -319,6 +319,21 @@ static bool outdated_by(const struct core *core, const struct state *next,
 	return !incapable;
 }
 
+/*
+ * A Primary that has none of the disks that a quorum needs answers nothing; but when it becomes
+ * one, it counts on our being Outdated.
+ */
+static void outdate(const struct core *core, struct state *next, const struct twopc_change *c)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		enum disk_state *disk = &next->vol[vol->v].disk;
+
+		if (*disk > DISK_OUTDATED &&
+		    (c->kind == TWOPC_ROLE || !quorum_is_shared(core, vol, next)))
+			*disk = DISK_OUTDATED;
+	}
+}
+
 /* Keeps in mind which Primaries write without our hearing of it. */
 static void far_primaries_update(struct core *core, const struct state *next,
 				 const struct twopc_change *c, uint64_t primary,
@@ -382,12 +397,8 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	next = state_begin(core);
 	twopc_change_apply(core, next, change);
 	far_primaries_update(core, next, change, primary, reachable);
-	if (outdated_by(core, next, change, primary, flags)) {
-		FOR_EACH_VOLUME(core, vol) {
-			if (next->vol[vol->v].disk > DISK_OUTDATED)
-				next->vol[vol->v].disk = DISK_OUTDATED;
-		}
-	}
+	if (outdated_by(core, next, change, primary, flags))
+		outdate(core, next, change);
 	/* Far away peers that the new Primary leaves behind have outdated themselves (4.7). */
 	if (change->kind == TWOPC_ROLE && change->initiator == core->self &&
 	    next->role == ROLE_PRIMARY) {

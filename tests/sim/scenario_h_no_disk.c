@@ -381,6 +381,83 @@ static void generation_of_demoted_client(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * With quorum: A has made a generation that nobody else got, and has no disk when it comes back. B
+ * and C are good, and a majority: nothing can have been answered in that generation.
+ */
+static void fork_without_disk(struct world *w)
+{
+	uint64_t shared;
+
+	life_plain(w, 1, 3)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	shared = sc_uuid(w, A);
+	sc_part(w, A, B);
+	sc_wait(w, 100);
+	w->nodes[A].disk.stall_until_ns = w->now_ns + 300 * NS_MS;
+	sc_write_async(w, 2);
+	sc_wait(w, 10);
+	sc_unplug(w, A, C);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_expect(w, sc_uuid(w, A) != shared && sc_uuid(w, C) == shared,
+		  "only A has the generation");
+	sc_kill(w, A);
+	sc_write_elsewhere(w, B, 5);
+	sc_start(w, A);
+	sc_wait(w, 1000);
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait(w, 2000);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_UP_TO_DATE, "B is still good");
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+/*
+ * The same, and A is still Primary, without quorum, behind the tie-breaker D, which brings it into
+ * sight of the others.
+ */
+static void fork_behind_tiebreaker(struct world *w)
+{
+	struct sim_params *p = life_plain(w, 1, 4);
+
+	p->quorum = QUORUM_MAJORITY;
+	p->tiebreaker = true;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, B, D);
+	sc_part(w, C, D);
+	sc_part(w, A, B);
+	sc_wait(w, 100);
+	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	sc_write_async(w, 2);
+	sc_wait(w, 10);
+	sc_part(w, A, C);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
+	sc_wait(w, 1000);
+	sc_expect(w, sc_uuid(w, A) != sc_uuid(w, C), "only A has the generation");
+	sc_write_elsewhere(w, B, 5);
+	sc_join(w, B, D);
+	sc_wait_conn(w, B, D, CONN_CONNECTED);
+	sc_wait(w, 1000);
+	sc_expect(w, node_status(w, A)->role == ROLE_PRIMARY && w->app.in_flight == 1,
+		  "A waits for quorum");
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_UP_TO_DATE, "B is still good");
+	sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_UP_TO_DATE, "so is C");
+	sc_kill(w, A);
+	sc_start(w, A);
+	sc_join(w, C, D);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_h_no_disk[] = {
 	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
 	{ "H4-label-is-no-ack", h4_label_is_no_ack },
@@ -396,5 +473,7 @@ const struct scenario scenarios_h_no_disk[] = {
 	{ "new-generation-while-attaching", new_generation_while_attaching },
 	{ "client-follows-winner", client_follows_winner },
 	{ "generation-of-demoted-client", generation_of_demoted_client },
+	{ "fork-without-disk", fork_without_disk },
+	{ "fork-behind-tiebreaker", fork_behind_tiebreaker },
 	{ NULL, NULL },
 };
