@@ -256,6 +256,8 @@ uint64_t lost_source_reference(const struct core *core, const struct peer *peer,
 /* The peer has told its generation. */
 void lost_source_judge(struct core *core, struct peer *peer, struct volume *vol);
 void lost_source_run(struct core *core, struct volume *vol);
+/* The peer has what we have, and tells that a node out of sight may have it, too. */
+void uuid_told_given_away(struct core *core, struct volume *vol, const struct peer_device *pd);
 /* The peer has gone on from what this node has: our disk is Outdated, and follows. */
 void uuid_follow_if_behind(struct core *core, struct volume *vol, struct peer *peer);
 /* 1.6 triggers, STABLE changes, exposed uuid; called by state_effects. */

@@ -54,6 +54,8 @@ void uuid_set_current(struct core *core, struct volume *vol, uint64_t value)
 	value &= ~UUID_PRIMARY;
 	if (core->st.role == ROLE_PRIMARY)
 		value |= UUID_PRIMARY;
+	if (!uuid_eq(value, vol->md.current_uuid))
+		vol->uuid_given_away = false;
 	vol->md.current_uuid = value;
 	core_work(core, WORK_SYNC);
 }
@@ -180,7 +182,6 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	 * first generation always: all others come from it. */
 	if (day_0 || always || !vol->md.history[0])
 		uuid_push_history(vol, old, NODES_MAX);
-	vol->uuid_given_away = false;
 	vol->exposed_uuid = vol->md.current_uuid;
 	vol->bump_weak = cluster_weak_nodes(core, vol->v);
 	vol->bump_flags = flags;
@@ -533,21 +534,46 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 	return false;
 }
 
+/* A target that has nothing to ask for does not wait for its source to begin. */
+static bool may_end_unheard(enum repl_state repl)
+{
+	return resync_is_source(repl) || repl == REPL_WF_BITMAP_S;
+}
+
 /*
  * A sync target that is lost may have finished in the same moment and be as good as we were then;
  * a Primary that is lost has shown what we have, also without a disk of its own, and goes on with
- * that if nothing tells it that others did. Their references still say what they had before.
+ * that if nothing tells it that others did. Their references still say what they had before. Who
+ * becomes Primary without having seen that target has to know.
  */
-static void note_given_away(const struct core *core, const struct state *old, struct volume *vol)
+static void note_given_away(struct core *core, const struct state *old, struct volume *vol)
 {
+	bool target_lost = false, known = vol->uuid_given_away;
+
 	FOR_EACH_PEER(core, peer) {
 		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
 			continue;
-		if (resync_is_source(old->pd[peer->id][vol->v].repl))
-			vol->new_uuid_wanted = vol->uuid_given_away = true;
+		target_lost |= may_end_unheard(old->pd[peer->id][vol->v].repl);
 		if (old->peer[peer->id].role == ROLE_PRIMARY)
 			vol->uuid_given_away = true;
 	}
+	if (!target_lost)
+		return;
+	vol->new_uuid_wanted = vol->uuid_given_away = true;
+	FOR_EACH_PEER(core, peer) {
+		if (!known && vol_has_md(vol) && repl_is_settled(repl_of(core, &peer->pd[vol->v])))
+			uuid_send(core, peer, vol->v, 0, 0);
+	}
+}
+
+void uuid_told_given_away(struct core *core, struct volume *vol, const struct peer_device *pd)
+{
+	if (vol->uuid_given_away || !(pd->uuids.flags & UUID_FLAG_GIVEN_AWAY) ||
+	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return;
+	vol->uuid_given_away = true;
+	if (core->st.role == ROLE_PRIMARY)
+		vol->new_uuid_wanted = true;
 }
 
 /* Peers must know whether what we have is being changed behind their back. */

@@ -428,6 +428,7 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 	}
 	note_nodes(core, vol, &pd->uuids);
 	lost_source_judge(core, peer, vol);
+	uuid_told_given_away(core, vol, pd);
 	if (peer_connected(core, peer) && repl_of(core, pd) >= REPL_ESTABLISHED)
 		uuids_while_connected(core, vol, peer, before);
 	core_work(core, WORK_SYNC);

@@ -115,6 +115,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_RECONNECT;
 	if (!vol->just_attached)
 		flags |= UUID_FLAG_WENT_ON;
+	if (vol->uuid_given_away)
+		flags |= UUID_FLAG_GIVEN_AWAY;
 	return flags;
 }
 

@@ -206,6 +206,8 @@ enum packet {
 #define UUID_FLAG_WENT_ON (UINT64_C(1) << 42)
 /* The sender was behind a lost Primary of protocol A or B: it may lack what was answered. */
 #define UUID_FLAG_LAGGED (UINT64_C(1) << 43)
+/* A node out of sight may have taken over the generation that is told. */
+#define UUID_FLAG_GIVEN_AWAY (UINT64_C(1) << 44)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

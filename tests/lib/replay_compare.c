@@ -71,7 +71,8 @@ void pkt_normalise(const struct replay *r, struct replay_pkt *p)
 	case P_UUIDS110: /* entries of the sender itself, of nodes without a disk */
 		p->d.uuids.bitmap_mask &= ~(node_bit(r->rc->us) | r->rc->diskless);
 		/* Of this program alone. */
-		p->d.uuids.flags &= ~(UUID_FLAG_KEEPS_BITS | UUID_FLAG_WENT_ON);
+		p->d.uuids.flags &= ~(UUID_FLAG_KEEPS_BITS | UUID_FLAG_WENT_ON |
+				    UUID_FLAG_GIVEN_AWAY);
 		break;
 	case P_TWOPC_PREPARE:
 	case P_TWOPC_COMMIT:

@@ -582,6 +582,64 @@ static void crashed_source_is_newer(struct world *w)
 	life_expect_converged(w);
 }
 
+/* C counts as good, and is lost to B in the same moment. */
+static void ends_unheard(struct world *w)
+{
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_unplug(w, B, C);
+	simnet_cut(w, B, C, false);
+	sc_wait(w, 1000);
+	sc_expect(w, !status_peer_uptodate(node_status(w, B), C), "B has not heard of it");
+}
+
+/* What is written now, and not by B, must not be in the generation that C has. */
+static void not_written_on(struct world *w, unsigned writer)
+{
+	uint64_t had = sc_uuid(w, C);
+
+	sc_open(w, writer);
+	sc_write(w, 500);
+	sc_close(w);
+	sc_expect(w, sc_uuid(w, writer) != had, "a new generation");
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/* A was not there when C got from B what it missed, and the end of that did not get to B. */
+static void end_unheard(struct world *w)
+{
+	static const unsigned writers[] = { A, B };
+
+	for (unsigned i = 0; i < 3; i++) {
+		sc_begin(w, 3);
+		sc_leave_behind(w, 20);
+		sc_close(w);
+		simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 100 * NS_MS);
+		sc_begin_resync(w, B, C);
+		simnet_hold_type(w, C, B, P_UUIDS110, 60 * NS_SEC);
+		ends_unheard(w);
+		if (i == 2)
+			sc_restart(w, B);
+		not_written_on(w, writers[i % 2]);
+	}
+}
+
+/* The same, and for B the resync had not even begun: nothing was left to be asked for. */
+static void end_unheard_before_start(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_leave_behind(w, 20);
+	sc_begin_resync(w, B, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_INCONSISTENT,
+		  "B follows a Primary that C does not see: there will be another resync");
+	simnet_hold_type(w, C, B, P_COMPRESSED_BITMAP, 60 * NS_SEC);
+	sc_close(w);
+	ends_unheard(w);
+	not_written_on(w, A);
+}
+
 const struct scenario scenarios_resync[] = {
 	{ "8-bitmap-resync", bitmap_resync },
 	{ "8-interrupted-start", interrupted_start },
@@ -610,6 +668,8 @@ const struct scenario scenarios_resync[] = {
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },
 	{ "crashed-source-is-newer", crashed_source_is_newer },
+	{ "end-unheard", end_unheard },
+	{ "end-unheard-before-start", end_unheard_before_start },
 	{ "read-error", read_error },
 	{ "read-error-passed-on", read_error_passed_on },
 	{ "read-elsewhere", read_elsewhere },
