@@ -122,6 +122,8 @@ void volume_detached(struct core *core, uint16_t vnr);
 void volume_run(struct core *core);
 /* Marks the connected peers with a disk, whose answers an attach needs; false = there are none. */
 bool volume_await_peers(struct core *core, struct volume *vol, bool pending);
+/* One more has a disk by now. */
+void volume_await_peer(struct core *core, struct peer *peer, const struct volume *vol);
 /* Commit of the attach transaction: introduces the disk to the connected peers. */
 void volume_introduce(struct core *core, struct volume *vol);
 /* The peers have been told what our disk has, which is what they have shown us: one of them may

@@ -210,6 +210,14 @@ static void settle_unseen(struct core *core, struct peer *peer, struct volume *v
 			  peer->conf->name, pd->verdict.reason);
 }
 
+/* The same, but others have a part in our attach: the peer's answer is on its way. */
+static bool attaches_at_once(const struct core *core, const struct peer_device *pd,
+			     const struct volume *vol, enum disk_state was)
+{
+	return was < DISK_INCONSISTENT && pdsk_of(core, pd) >= DISK_INCONSISTENT &&
+	       !pd->attach_pending && disk_of(core, vol) == DISK_NEGOTIATING;
+}
+
 /* The peer asks for a resync that we do not take part in yet, or was promoted by force. */
 static bool wants_decision(const struct core *core, const struct peer_device *pd,
 			   const struct volume *vol, const struct report *r)
@@ -319,6 +327,8 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 					 (r.quorate ? SW_QUORUM : 0));
 	else if (attached_unseen(core, pd, vol, was))
 		settle_unseen(core, peer, vol, &r);
+	else if (attaches_at_once(core, pd, vol, was))
+		volume_await_peer(core, peer, vol);
 	else if (twopc_starts_resync(core, peer, vol))
 		return;
 	else if (wants_decision(core, pd, vol, &r))

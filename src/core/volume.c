@@ -187,6 +187,12 @@ bool volume_await_peers(struct core *core, struct volume *vol, bool pending)
 	return any;
 }
 
+void volume_await_peer(struct core *core, struct peer *peer, const struct volume *vol)
+{
+	peer->pd[vol->v].attach_pending = true;
+	handshake_deadline_arm(core, peer);
+}
+
 void volume_introduce(struct core *core, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer) {

@@ -191,6 +191,28 @@ static void write_during_exchange(struct world *w)
 }
 
 /*
+ * A and C attach at the same moment. A has told of its disk before it hears of C's, and hears of it
+ * while it waits for B's answer: C's answer counts as well.
+ */
+static void attached_at_once(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_leave_behind(w, 20);
+	sc_close(w);
+	sc_detach(w, A);
+	sc_detach(w, C);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	simnet_hold_type(w, C, A, P_STATE, 500 * NS_MS);
+	simnet_hold_type(w, B, A, P_STATE, 2 * NS_SEC);
+	sc_attach(w, C);
+	sc_attach(w, A);
+	sc_wait_reunited(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/*
  * B was down when A's disk failed, and finds its own only later, beside a Primary that is being
  * resynced: that one cannot be a source, but it knows that B lacks something.
  */
@@ -664,6 +686,7 @@ const struct scenario scenarios_resync[] = {
 	{ "paused-other-source", paused_other_source },
 	{ "other-resources-first", other_resources_first },
 	{ "thin", thin },
+	{ "attached-at-once", attached_at_once },
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },
 	{ "secondary-loses-disk", secondary_loses_disk },
