@@ -79,6 +79,9 @@ struct peer_device {
 	bool begin_awaited;         /* as target of what is new: not told yet */
 	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
 	bool attach_pending;        /* our attach waits for this peer's P_STATE */
+	/* RECONNECT: a connection was lost in this lifetime, and not before the resync that what
+	 * is here lacked had begun */
+	bool was_connected;
 	/* uuid.c */
 	struct pkt_uuids uuids;     /* as received */
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
@@ -122,7 +125,6 @@ struct peer {
 	bool want_connect;          /* configured to connect (not StandAlone by command) */
 	bool streams_up;
 	bool resolve_conflicts;
-	bool was_connected;         /* RECONNECT: a connection was lost in this lifetime */
 	bool discard_my_data;       /* of the running connect attempts */
 	bool discard_one;           /* only of the volume discard_vnr */
 	uint16_t discard_vnr;

@@ -51,10 +51,10 @@ static void lost_peers(struct core *core, const struct state *old)
 
 		if (old->peer[peer->id].conn != CONN_CONNECTED || peer_connected(core, peer))
 			continue;
-		peer->was_connected = true;
 		request_peer_lost(core, peer);
 		sync_peer_lost(core, peer);
 		for (unsigned v = 0; v < core->vol_count; v++) {
+			peer->pd[v].was_connected = old->pd[peer->id][v].repl != REPL_WF_BITMAP_T;
 			peer->pd[v].state_word_sent = 0;
 			peer->pd[v].conn_rx = 0;
 			peer->pd[v].consider_resync = false;

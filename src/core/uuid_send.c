@@ -92,10 +92,11 @@ static bool in_live_group(const struct core *core, const struct peer *but, const
 static uint64_t own_flags(const struct core *core, const struct peer *peer,
 			  const struct volume *vol)
 {
+	const struct peer_device *pd = &peer->pd[vol->v];
 	uint64_t flags = UUID_FLAG_KEEPS_BITS;
 
 	if ((peer->discard_my_data && (!peer->discard_one || peer->discard_vnr == vol->vnr)) ||
-	    peer->pd[vol->v].yields)
+	    pd->yields)
 		flags |= UUID_FLAG_DISCARD_MY_DATA;
 	if (vol->crashed_primary)
 		flags |= UUID_FLAG_CRASHED_PRIMARY;
@@ -111,7 +112,7 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_STABLE;
 	/* What a crash has left was not compared with anything
 	 * yet, also if the node was connected without it. */
-	if ((peer->was_connected && !vol->crashed_primary) || in_live_group(core, peer, vol))
+	if ((pd->was_connected && !vol->crashed_primary) || in_live_group(core, peer, vol))
 		flags |= UUID_FLAG_RECONNECT;
 	if (!vol->just_attached)
 		flags |= UUID_FLAG_WENT_ON;

@@ -737,8 +737,11 @@ void replay_run(const struct replay_case *rc, const char *dir, bool is_text,
 		replay_command(r, CMD_PRIMARY, 0, false);
 	r->core->req.dagtag = rc->dagtag;
 	for (unsigned i = 0; i < r->conf.peer_count; i++) {
-		r->core->peer[r->conf.peers[i].node_id]->was_connected = rc->reconnects;
-		replay_command(r, CMD_CONNECT, r->conf.peers[i].node_id, false);
+		struct peer *peer = r->core->peer[r->conf.peers[i].node_id];
+
+		for (unsigned v = 0; v < r->core->vol_count; v++)
+			peer->pd[v].was_connected = rc->reconnects;
+		replay_command(r, CMD_CONNECT, peer->id, false);
 	}
 	for (; r->at < r->cap->packet_count && !r->stopped; r->at++)
 		record(r, &r->cap->packets[r->at]);

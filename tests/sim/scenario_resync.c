@@ -191,6 +191,29 @@ static void write_during_exchange(struct world *w)
 }
 
 /*
+ * The power of both is cut; what A's crash has left is the source. A connection that ends before B
+ * has got anything makes nothing better of what B has.
+ */
+static void lost_before_it_begins(struct world *w)
+{
+	sc_begin(w, 2);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_write_async(w, 2);
+	sc_power_cut(w, A);
+	sc_power_cut(w, B);
+	sc_start(w, A);
+	simnet_hold_type(w, A, B, P_COMPRESSED_BITMAP, 60 * NS_SEC);
+	sc_start(w, B);
+	sc_wait_repl(w, B, A, REPL_WF_BITMAP_T);
+	sc_part(w, A, B);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, 2 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	life_expect_converged(w);
+}
+
+/*
  * A and C attach at the same moment. A has told of its disk before it hears of C's, and hears of it
  * while it waits for B's answer: C's answer counts as well.
  */
@@ -686,6 +709,7 @@ const struct scenario scenarios_resync[] = {
 	{ "paused-other-source", paused_other_source },
 	{ "other-resources-first", other_resources_first },
 	{ "thin", thin },
+	{ "lost-before-it-begins", lost_before_it_begins },
 	{ "attached-at-once", attached_at_once },
 	{ "attached-beside-target", attached_beside_target },
 	{ "primary-loses-disk", primary_loses_disk },

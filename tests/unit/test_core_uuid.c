@@ -579,7 +579,7 @@ Test(uuid, what_a_crash_has_left_has_not_gone_on)
 	struct pkt_uuids own;
 
 	open_as(ROLE_SECONDARY);
-	n.core->peer[1]->was_connected = true;
+	n.core->peer[1]->pd[0].was_connected = true;
 	uuid_fill(n.core, n.core->peer[1], n.vol, 0, 0, &own);
 	cr_assert(own.flags & UUID_FLAG_RECONNECT);
 	n.vol->crashed_primary = true;
