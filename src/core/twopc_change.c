@@ -399,9 +399,12 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	far_primaries_update(core, next, change, primary, reachable);
 	if (outdated_by(core, next, change, primary, flags))
 		outdate(core, next, change);
-	/* Far away peers that the new Primary leaves behind have outdated themselves (4.7). */
+	/*
+	 * Far away peers that the new Primary leaves behind have outdated themselves (4.7). That is
+	 * not enough for quorum: one without its disk may attach it later, as good as it was.
+	 */
 	if (change->kind == TWOPC_ROLE && change->initiator == core->self &&
-	    next->role == ROLE_PRIMARY) {
+	    next->role == ROLE_PRIMARY && core->conf.quorum == QUORUM_OFF) {
 		FOR_EACH_PEER(core, peer) {
 			if (!(reachable & node_bit(peer->id)) || peer_connected(core, peer))
 				continue;

@@ -42,7 +42,28 @@ static void disk_is_not_what_was_shown(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A is promoted while it sees C, which has no disk, through B only. C cannot become Outdated: A
+ * does not let B go, and is not alone with quorum when C has its disk back.
+ */
+static void far_node_without_disk(struct world *w)
+{
+	begin(w);
+	sc_detach(w, C);
+	sc_part(w, A, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = B }, SS_NO_QUORUM);
+	sc_expect(w, status_peer(node_status(w, A), B)->conn == CONN_CONNECTED,
+		  "A does not let B go");
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_attach(w, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_forks[] = {
 	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
+	{ "far-node-without-disk", far_node_without_disk },
 	{ NULL, NULL },
 };
