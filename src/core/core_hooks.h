@@ -229,6 +229,8 @@ bool uuid_disk_is_shown(const struct volume *vol, enum role role);
 void uuid_twopc_over(struct core *core);
 /* A node without its disk says which data it vouches for, or that somebody went on from them. */
 void uuid_tell_exposed(struct core *core, struct volume *vol);
+/* What this node shows, to all who are connected. */
+void uuid_send_exposed(struct core *core, struct volume *vol);
 /* This Primary made it without a disk, answered nothing in it and went on from the one before,
  * for it has not heard that a disk has it. */
 bool uuid_was_lost(const struct volume *vol, uint64_t uuid);

@@ -207,7 +207,7 @@ static bool somebody_is_missing(const struct core *core, const struct volume *vo
 	return missing;
 }
 
-static void send_exposed(struct core *core, struct volume *vol)
+void uuid_send_exposed(struct core *core, struct volume *vol)
 {
 	FOR_EACH_PEER(core, peer) {
 		if (peer_connected(core, peer) &&
@@ -232,12 +232,12 @@ static void bump_diskless(struct core *core, struct volume *vol)
 	/* Should a node that is out of sight have one of them after all, it is older. */
 	for (unsigned i = 0; i < vol->lost_uuids; i++) {
 		vol->exposed_uuid = vol->lost_uuid[i];
-		send_exposed(core, vol);
+		uuid_send_exposed(core, vol);
 	}
 	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
 	vol->awaits_disk = true;
 	request_new_epoch(core);
-	send_exposed(core, vol);
+	uuid_send_exposed(core, vol);
 	FOR_EACH_PEER(core, peer) {
 		if (pdsk_of(core, &peer->pd[vol->v]) != DISK_UP_TO_DATE)
 			not_good |= node_bit(peer->id);
@@ -319,7 +319,7 @@ static void take_back_exposed(struct core *core, struct volume *vol)
 		return;
 	if (none)
 		vol->lost_uuids = 0;
-	send_exposed(core, vol);
+	uuid_send_exposed(core, vol);
 }
 
 bool uuid_was_lost(const struct volume *vol, uint64_t uuid)

@@ -404,11 +404,12 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		pd->left_behind = false;
 	pd->have_uuids = true;
 	pd->current_uuid_rx = 0;
-	/* It got onto a disk after all. */
+	/* It got onto a disk after all, which is Outdated as long as we show the one before. */
 	if (!vol->awaits_disk && uuid_was_lost(vol, pd->uuids.current) &&
 	    !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE)) {
 		vol->exposed_uuid = pd->uuids.current;
 		vol->lost_uuids = 0;
+		uuid_send_exposed(core, vol);
 	}
 	if (uuid_peer_follows(pd, vol)) {
 		/* Not yet where a Primary will make one after them. */

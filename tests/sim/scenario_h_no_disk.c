@@ -458,6 +458,31 @@ static void fork_behind_tiebreaker(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has got the generation of a Primary without a disk, and loses its disk and the connection
+ * before it can say so. B takes the generation back, and goes on with it when A's disk is there again.
+ */
+static void generation_on_a_lost_disk(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, B);
+	sc_write(w, 0);
+	simnet_hold_type(w, A, B, P_UUIDS110, 10 * NS_SEC);
+	w->nodes[B].disk.fail_reads = 1;
+	app_do(w, OP_READ, 0, 4096);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait(w, 100);
+	sc_detach_forced(w, A);
+	sc_part(w, A, B);
+	sc_join(w, A, B);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_attach(w, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_h_no_disk[] = {
 	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
 	{ "H4-label-is-no-ack", h4_label_is_no_ack },
@@ -475,5 +500,6 @@ const struct scenario scenarios_h_no_disk[] = {
 	{ "generation-of-demoted-client", generation_of_demoted_client },
 	{ "fork-without-disk", fork_without_disk },
 	{ "fork-behind-tiebreaker", fork_behind_tiebreaker },
+	{ "generation-on-a-lost-disk", generation_on_a_lost_disk },
 	{ NULL, NULL },
 };
