@@ -39,8 +39,9 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 	FOR_EACH_PEER(core, peer) {
 		const struct state_peer_device *pd = &core->st.pd[peer->id][v];
 
-		/* Not counted on yet: what is begun now passes it by. */
-		if (pd->behind || pd->untrusted)
+		/* Lost, though known to be Inconsistent, or not counted on yet: what is begun now
+		 * passes it by. */
+		if (!peer_connected(core, peer) || pd->behind || pd->untrusted)
 			continue;
 		if (pd->pdsk >= DISK_INCONSISTENT && pd->pdsk != DISK_UNKNOWN &&
 		    pd->pdsk != DISK_OUTDATED)

@@ -483,6 +483,42 @@ static void generation_on_a_lost_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B, without its disk, has lost C in the middle of its resync. What B begins with A passes C by,
+ * which has been filled meanwhile.
+ */
+static void lost_while_inconsistent(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 3)->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, B);
+	sc_write(w, 0);
+	w->nodes[B].disk.fail_reads = 1;
+	sc_read(w, 0);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_unplug(w, A, B);
+	sc_part(w, B, C);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, 20 * NS_SEC);
+	sc_command(w, C,
+		   (struct ev_command){ .cmd = CMD_INVALIDATE, .vnr = SIM_VNR, .peer = A },
+		   SS_SUCCESS);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_write_async(w, 1);
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, C, REPL_ESTABLISHED);
+	sc_part(w, B, C);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+	sc_wait(w, 500);
+	sc_expect_honest(w);
+	sc_join(w, B, C);
+	sc_attach(w, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_h_no_disk[] = {
 	{ "H3-caught-up-elsewhere", h3_caught_up_elsewhere },
 	{ "H4-label-is-no-ack", h4_label_is_no_ack },
@@ -501,5 +537,6 @@ const struct scenario scenarios_h_no_disk[] = {
 	{ "fork-without-disk", fork_without_disk },
 	{ "fork-behind-tiebreaker", fork_behind_tiebreaker },
 	{ "generation-on-a-lost-disk", generation_on_a_lost_disk },
+	{ "lost-while-inconsistent", lost_while_inconsistent },
 	{ NULL, NULL },
 };
