@@ -119,6 +119,7 @@ struct request {
 	int error;               /* of the local part, or the answer of a split request */
 	uint32_t tried;          /* read: nodes that could not serve it */
 	uint32_t good;           /* write: targets whose disk is UpToDate since it was sent */
+	uint32_t parted;         /* and those whose disk or connection was lost since */
 	struct net_state net;
 };
 

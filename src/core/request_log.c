@@ -462,7 +462,9 @@ static uint64_t nodes_with(const struct core *core, const struct request *req)
 {
 	const struct volume *vol = core->vol[req->v];
 	uint32_t lost = req->net.of[NET_LOST];
-	uint64_t mask = net_has(&req->net);
+	/* What a peer has had may have been overwritten by a resync after it was lost, from one
+	 * that gets the write only now. */
+	uint64_t mask = net_has(&req->net) & ~(uint64_t)req->parted;
 
 	if (req->local_ok || (req->marked && request_local_writable(core, vol) &&
 			      caught_up(vol, req, mask)))
@@ -521,7 +523,7 @@ static void start_again(struct request *req, struct list *again)
 {
 	actlog_ref_init(&req->al);
 	memset(&req->net, 0, sizeof(req->net));
-	req->good = 0;
+	req->good = req->parted = 0;
 	req->error = 0;
 	req->local_ok = req->local_good = req->marked = req->settled = req->prepared = false;
 	req->stage = REQ_GATED;

@@ -244,6 +244,16 @@ void request_peer_connected(struct core *core, struct peer *peer)
 	request_dagtag_announce(core, peer);
 }
 
+static void note_parted(struct core *core, const struct peer *peer, unsigned v)
+{
+	LIST_FOR_EACH(it, &core->req.log) {
+		struct request *req = LIST_ENTRY(it, struct request, link);
+
+		if (req->v == v)
+			req->parted |= 1U << peer->id;
+	}
+}
+
 /* All that this peer has not confirmed is out of sync there and completes without it. */
 static void log_lost(struct core *core, struct peer *peer)
 {
@@ -279,6 +289,8 @@ void request_peer_lost(struct core *core, struct peer *peer)
 	/* Before the epoch is closed: no barrier is owed to it any more. */
 	tx->epoch_writes = 0;
 	request_epoch_close(core);
+	FOR_EACH_VOLUME(core, vol)
+		note_parted(core, peer, vol->v);
 	log_lost(core, peer);
 	ASSERT(tx->in_flight_sectors == 0);
 	tx->oldest = NULL;
@@ -303,6 +315,8 @@ void request_peer_mode_changed(struct core *core, struct peer_device *pd)
 
 	if (pdsk <= DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
 		request_copies_doubtful(core, core->vol[pd->v], UINT64_C(1) << pd->p);
+	if (pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
+		note_parted(core, peer, pd->v);
 	if (core->req.answers_held)
 		core_work(core, WORK_REQUESTS);
 	request_epoch_close(core);

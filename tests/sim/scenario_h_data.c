@@ -317,6 +317,30 @@ static void h43_replaced_disk(struct world *w)
 	}
 }
 
+/*
+ * C's writes reach A late. B has had one, lost its disk and is filled again by A, which does not
+ * have it yet: that C has heard of B's copy says nothing about what is there now.
+ */
+static void acked_before_a_resync(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, C);
+	sc_write(w, 0);
+	simnet_stall(w, C, A, STREAM_DATA, 8 * NS_SEC);
+	sc_write_async(w, 1);
+	sc_wait(w, 200);
+	sc_detach(w, B);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = C }, SS_SUCCESS);
+	sc_attach(w, B);
+	sc_wait_repl(w, B, A, REPL_ESTABLISHED);
+	sc_wait(w, 8000);
+	sc_close(w);
+	sc_wait(w, 2000);
+	sc_expect_honest(w);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_CONNECT, .peer = C }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_h_data[] = {
 	{ "H1-bits-left", h1_bits_left },
 	{ "H8-unconfigured", h8_unconfigured },
@@ -332,5 +356,6 @@ const struct scenario scenarios_h_data[] = {
 	{ "H36-metadata-race", h36_metadata_race },
 	{ "H39-log-off", h39_log_off },
 	{ "H43-replaced-disk", h43_replaced_disk },
+	{ "acked-before-a-resync", acked_before_a_resync },
 	{ NULL, NULL },
 };

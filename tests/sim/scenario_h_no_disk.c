@@ -460,7 +460,7 @@ static void fork_behind_tiebreaker(struct world *w)
 
 /*
  * A has got the generation of a Primary without a disk, and loses its disk and the connection
- * before it can say so. B takes the generation back, and goes on with it when A's disk is there again.
+ * before it can say so. B takes it back, and goes on with it when A's disk is there again.
  */
 static void generation_on_a_lost_disk(struct world *w)
 {
