@@ -77,6 +77,8 @@ struct peer_device {
 	/* connection or replication state that the peer reported last */
 	uint8_t conn_rx;
 	bool begin_awaited;         /* as target of what is new: not told yet */
+	/* DRBD 8.4 as our target is through, and its last acks are on their way */
+	bool end_told;
 	bool consider_resync;       /* the peer was promoted by force: decide on its next P_STATE */
 	bool attach_pending;        /* our attach waits for this peer's P_STATE */
 	/* RECONNECT: a connection was lost in this lifetime, and not before the resync that what

@@ -44,6 +44,8 @@ void rx_drbd8_sync_uuid(struct core *core, struct peer *peer, const struct pkt *
 void drbd8_start_full(struct core *core, struct peer_device *pd);
 /* The target told the end by its state alone: the source settles its reference itself. */
 void drbd8_source_finished(struct core *core, struct peer_device *pd);
+/* Its last acks are here, too. */
+void drbd8_source_run(struct core *core, struct peer_device *pd);
 /* Both decide with what travelled in P_UUIDS. */
 void drbd8_limit_input(struct sync_input *in);
 

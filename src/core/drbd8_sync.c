@@ -125,6 +125,20 @@ void drbd8_source_finished(struct core *core, struct peer_device *pd)
 	pd->uuids.bitmap[core->self] = 0;
 }
 
+void drbd8_source_run(struct core *core, struct peer_device *pd)
+{
+	struct state *next;
+
+	if (!pd->end_told || bitmap_weight(core->vol[pd->v], pd->p))
+		return;
+	pd->end_told = false;
+	drbd8_source_finished(core, pd);
+	next = state_begin(core);
+	next->pd[pd->p][pd->v].repl = REPL_ESTABLISHED;
+	next->pd[pd->p][pd->v].pdsk = DISK_UP_TO_DATE;
+	state_end(core, STATE_HARD);
+}
+
 static void limit_side(struct uuid_side *side, unsigned other)
 {
 	uint64_t reference = side->bitmap[other];

@@ -263,9 +263,10 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	struct state *next;
 	struct state_peer_device *spd;
 
-	/* It does not tell the begin, and a report from before that may still be on its way. */
-	if (resynced && vol_has_md(vol) && bitmap_weight(vol, peer->id))
-		ended = false;
+	/* It does not tell the begin, and a report from before that may still be on its way; acks
+	 * come on the other stream. */
+	pd->end_told = ended && resynced && vol_has_md(vol) && bitmap_weight(vol, peer->id);
+	ended &= !pd->end_told;
 	if (ended && resynced)
 		drbd8_source_finished(core, pd);
 	next = state_begin(core);

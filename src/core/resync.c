@@ -469,7 +469,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		xfer_reset(pd);
 		save_forget(pd);
 		pd->sync_uuid = 0;
-		pd->begin_awaited = false;
+		pd->begin_awaited = pd->end_told = false;
 		pd->fence = (struct claim_fence){ .resync_marks = pd->fence.resync_marks };
 		target_drop(core, pd, false);
 		source_drop(core, pd, false);
@@ -545,6 +545,8 @@ void resync_run(struct core *core)
 				start_full(core, pd);
 			else if (repl == REPL_SYNC_TARGET)
 				target_run(core, pd);
+			else if (repl == REPL_SYNC_SOURCE || repl == REPL_PAUSED_SYNC_S)
+				drbd8_source_run(core, pd);
 			else if (verify_is_running(repl))
 				verify_run(core, pd);
 			else if (repl == REPL_ESTABLISHED && pd->rs.again)

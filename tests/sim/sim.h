@@ -76,6 +76,7 @@ struct sim_params {
 	enum on_outdated on_outdated;
 	bool suspends;            /* suspend-io and resume-io now and then */
 	bool tiebreaker;          /* the last node has no disk */
+	bool drbd8;               /* each of two nodes takes the other for DRBD 8.4 */
 	enum read_balancing read_balancing;
 };
 

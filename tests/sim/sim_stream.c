@@ -201,6 +201,13 @@ static struct net_conn *sending_conn(struct world *w, unsigned node, unsigned pe
 	return c;
 }
 
+/* As it would be if the program were DRBD 8.4. */
+static void features_of_8(struct pkt_features *f)
+{
+	f->protocol_max = f->protocol_min;
+	f->features &= FEATURE_TRIM | FEATURE_THIN_RESYNC | FEATURE_WSAME | FEATURE_WZEROES;
+}
+
 static void agree(struct net_conn *c, unsigned side)
 {
 	const struct pkt_features *mine = &c->features[side], *theirs = &c->features[!side];
@@ -284,6 +291,8 @@ void simnet_send(struct world *w, unsigned node, const struct ac_send *ac)
 	if (ac->pkt.type == P_CONNECTION_FEATURES) {
 		c->sent_features[side] = true;
 		c->features[side] = ac->pkt.u.features;
+		if (w->params.drbd8)
+			features_of_8(&c->features[side]);
 		agree(c, side);
 	}
 }
@@ -339,6 +348,8 @@ static void deliver(struct world *w, struct net_conn *c, unsigned side, unsigned
 	}
 	if (pkt.type == P_CONNECTION_FEATURES) {
 		c->got_features[!side] = true;
+		if (w->params.drbd8)
+			features_of_8(&pkt.u.features);
 		agree(c, !side);
 	}
 	trace_packet(w, "<-", node, c->node[side], stream, &pkt);
