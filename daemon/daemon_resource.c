@@ -192,17 +192,22 @@ static bool options_fit(const struct conf *a, const struct conf_resource *ra,
 	return fit;
 }
 
+static bool same_volume(const struct conf_node_volume *a, const struct conf_node_volume *b)
+{
+	return str_eq(a->disk, b->disk) && a->meta == b->meta &&
+	       str_eq(a->meta_device, b->meta_device) && a->meta_index == b->meta_index;
+}
+
+/* Of those that both have. */
 static bool same_volumes(const struct conf_resource *ra, const struct conf_node *na,
 			 const struct conf_resource *rb, const struct conf_node *nb)
 {
-	if (ra->volume_count != rb->volume_count)
-		return false;
 	for (unsigned i = 0; i < ra->volume_count; i++) {
-		const struct conf_node_volume *a = &na->volumes[i], *b = &nb->volumes[i];
-
-		if (ra->vnr[i] != rb->vnr[i] || !str_eq(a->disk, b->disk) || a->meta != b->meta ||
-		    !str_eq(a->meta_device, b->meta_device) || a->meta_index != b->meta_index)
-			return false;
+		for (unsigned k = 0; k < rb->volume_count; k++) {
+			if (ra->vnr[i] == rb->vnr[k] &&
+			    !same_volume(&na->volumes[i], &nb->volumes[k]))
+				return false;
+		}
 	}
 	return true;
 }

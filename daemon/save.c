@@ -29,7 +29,11 @@ struct save_work {
 /* With several volumes each has a file of its own. */
 static bool path_of(const struct volume *vol, const char *given, char out[CONF_PATH_MAX])
 {
-	if (vol->res->volume_count == 1)
+	unsigned count = 0;
+
+	FOR_EACH_VOLUME(vol->res, each)
+		count++;
+	if (count == 1)
 		return str_copy(out, CONF_PATH_MAX, given);
 	return str_format(out, CONF_PATH_MAX, "%s.%u", given, vol->vnr);
 }
@@ -150,8 +154,8 @@ void save_end(struct save_work *w, int rc)
 
 void save_cancel(struct resource *res, uint8_t peer)
 {
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		LIST_FOR_EACH(it, &res->volumes[i].saves) {
+	FOR_EACH_VOLUME(res, vol) {
+		LIST_FOR_EACH(it, &vol->saves) {
 			struct save_work *w = LIST_ENTRY(it, struct save_work, link);
 
 			if (w->peer == peer)

@@ -35,9 +35,7 @@ uint64_t shard_now_ns(struct shard *shard)
 static void close_unclosed(struct resource *res)
 {
 	res->unclosed = false;
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		struct volume *vol = &res->volumes[i];
-
+	FOR_EACH_VOLUME(res, vol) {
 		for (unsigned write = 0; write < 2; write++) {
 			while (vol->unclosed[write] > 0) {
 				struct ev_command cmd = {

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "daemon_int.h"
+#include "fuse_int.h"
 #include "shard_int.h"
 #include "shard_msg.h"
 
@@ -37,23 +38,63 @@ static int change_paths(struct resource *res, const struct core_conf *options,
 	return rc;
 }
 
-static void drop_peers(struct resource *res, uint64_t nodes)
+static void drop_peer(struct peer *peer)
 {
+	net_conn_free(peer->conn);
+	peer->conn = NULL;
+	peer->res->by_node[peer->node_id] = NULL;
+}
+
+/* Its file is not there any more, nor does the core know it. */
+static void drop_volume(struct volume *vol)
+{
+	ASSERT(!vol->jobs && !vol->store && !vol->open_count && !vol->file);
+	vol->res->shard->resyncs_changed = true;
+	vol->res = NULL;
+	vol->vnr = VNR_NONE;
+}
+
+static bool in_status(const struct resource_status *status, const struct volume *vol)
+{
+	for (unsigned i = 0; i < status->volume_count; i++) {
+		if (status->volumes[i].vnr == vol->vnr)
+			return true;
+	}
+	return false;
+}
+
+/* What the core has not any more; what it still has gets its file back. */
+static int drop_departed(struct resource *res)
+{
+	struct resource_status *status = calloc(1, sizeof(*status));
+
+	if (!status)
+		return -ENOMEM;
+	core_status(res->core, status);
 	for (unsigned i = 0; i < NODES_MAX; i++) {
 		struct peer *peer = &res->peers[i];
+		bool there = !peer->conn;
 
-		if (!peer->conn || !(nodes >> peer->node_id & 1))
-			continue;
-		net_conn_free(peer->conn);
-		peer->conn = NULL;
-		res->by_node[peer->node_id] = NULL;
+		for (unsigned k = 0; k < status->peer_count; k++)
+			there |= status->peers[k].node_id == peer->node_id;
+		if (!there)
+			drop_peer(peer);
 	}
+	FOR_EACH_VOLUME(res, vol) {
+		if (!in_status(status, vol))
+			drop_volume(vol);
+		else if (!vol->file)
+			file_bind(vol);
+	}
+	free(status);
+	return 0;
 }
 
 /* All or none. */
 static int add_peers(struct resource *res, const struct shard_msg *m, struct err *err)
 {
-	uint64_t added = 0;
+	struct peer *added[NODES_MAX];
+	unsigned count = 0;
 	int rc = 0;
 
 	for (unsigned i = 0; i < m->options->peer_count && !rc; i++) {
@@ -70,20 +111,38 @@ static int add_peers(struct resource *res, const struct shard_msg *m, struct err
 		if (rc)
 			continue;
 		res->by_node[id] = peer;
-		added |= UINT64_C(1) << id;
+		added[count++] = peer;
 	}
-	if (rc)
-		drop_peers(res, added);
+	while (rc && count)
+		drop_peer(added[--count]);
 	return rc;
 }
 
-static int take_options(struct resource *res, const struct core_conf *options)
+static void add_volumes(struct resource *res, const struct shard_msg *m)
 {
+	for (unsigned i = 0; i < m->options->volume_count; i++) {
+		uint16_t vnr = m->options->volumes[i].vnr;
+		unsigned at = 0;
+
+		if (resource_volume(res, vnr))
+			continue;
+		while (at < res->volume_count && res->volumes[at].res)
+			at++;
+		if (at == res->volume_count)
+			res->volume_count++;
+		shard_fill_volume(res, &res->volumes[at], vnr, &m->volumes[i]);
+		file_bind(&res->volumes[at]);
+	}
+}
+
+static int take_options(struct resource *res, const struct shard_msg *m)
+{
+	const struct core_conf *options = m->options;
 	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure.conf = options };
 	size_t bytes = (core_configure_bytes(res->core, options) + 63) / 64 * 64;
 
 	if (bytes) {
-		if (res->more_count == NODES_MAX)
+		if (res->more_count == MORE_MEM_MAX)
 			return -ENOMEM;
 		ev.u.configure.mem = aligned_alloc(64, bytes);
 		if (!ev.u.configure.mem)
@@ -91,10 +150,14 @@ static int take_options(struct resource *res, const struct core_conf *options)
 		ev.u.configure.mem_bytes = bytes;
 		res->more_mem[res->more_count++] = ev.u.configure.mem;
 	}
+	add_volumes(res, m);
 	resource_step(res, &ev);
-	for (unsigned v = 0; v < res->volume_count; v++)
-		memcpy(res->volumes[v].resync_after, options->volumes[v].disk.resync_after,
-		       VOLUME_REF_MAX);
+	for (unsigned i = 0; i < options->volume_count; i++) {
+		struct volume *vol = resource_volume(res, options->volumes[i].vnr);
+
+		memcpy(vol->resync_after, options->volumes[i].disk.resync_after, VOLUME_REF_MAX);
+	}
+	res->shard->resyncs_changed = true;
 	return 0;
 }
 
@@ -102,16 +165,16 @@ static void configure_free(struct shard_msg *m)
 {
 	free(m->conns);
 	free(m->options);
+	free(m->volumes);
 	free(m);
 }
 
-/* Nobody is a peer any more who is none in the new options. */
+/* What is not in the new options is gone by now. */
 static void configure(struct resource *res, struct shard_msg *m)
 {
 	struct err err = ERR_INIT;
 	int rc;
 
-	drop_peers(res, m->departed);
 	rc = change_paths(res, m->options, m->conns, &err);
 	if (!rc)
 		rc = add_peers(res, m, &err);
@@ -119,9 +182,9 @@ static void configure(struct resource *res, struct shard_msg *m)
 		for (unsigned i = 0; i < m->options->peer_count; i++)
 			net_conn_configure(by_node(res, &m->options->peers[i])->conn,
 					   &m->conns[i]);
-		rc = take_options(res, m->options);
+		rc = take_options(res, m);
 		if (rc)
-			err_set(&err, rc, "no memory for more peers");
+			err_set(&err, rc, "no memory for more peers or volumes");
 	}
 	if (rc)
 		shard_answer(res->shard, m->reply, SS_UNKNOWN_ERROR, err.text);
@@ -142,6 +205,8 @@ void shard_go_on_configuring(struct shard *shard)
 		if (res->dead)
 			shard_answer(shard, g->reply, SS_IN_TRANSIENT_STATE,
 				     "the resource has gone down");
+		else if (drop_departed(res))
+			shard_answer(shard, g->reply, SS_UNKNOWN_ERROR, "no memory");
 		else if (g->rc < SS_SUCCESS)
 			shard_answer(shard, g->reply, g->rc, g->text);
 		else
@@ -151,12 +216,53 @@ void shard_go_on_configuring(struct shard *shard)
 	}
 }
 
+/* Also when the core would not mind: who has it open would notice. */
+static bool refuse(struct shard_msg *m, struct resource *res)
+{
+	char text[ERR_TEXT_MAX];
+
+	FOR_EACH_VOLUME(res, vol) {
+		if (core_volume_stays(m->options, vol->vnr) || !vol->open_count)
+			continue;
+		str_format(text, sizeof(text), "volume %u is gone from the configuration, and its "
+			   "file is open", vol->vnr);
+		shard_answer(m->shard, m->reply, SS_DEVICE_IN_USE, text);
+		return true;
+	}
+	return false;
+}
+
+static void send_off(struct gather *g, struct resource *res, const struct core_conf *options)
+{
+	uint64_t departed = core_departures(res->core, options);
+
+	FOR_EACH_VOLUME(res, vol) {
+		struct ev_command cmd = { .cmd = CMD_DEL_VOLUME, .vnr = vol->vnr };
+
+		if (core_volume_stays(options, vol->vnr))
+			continue;
+		file_unbind(vol);
+		gather_command(g, &cmd);
+	}
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		struct ev_command cmd = { .cmd = CMD_DEL_PEER, .peer = (uint8_t)n };
+
+		if (departed >> n & 1)
+			gather_command(g, &cmd);
+	}
+}
+
 static void run_configure(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
 	struct resource *res = shard_find(m->shard, m->name);
-	struct gather *g = res && !res->configuring ? gather_new(res, m->reply) : NULL;
+	struct gather *g;
 
+	if (res && refuse(m, res)) {
+		configure_free(m);
+		return;
+	}
+	g = res && !res->configuring ? gather_new(res, m->reply) : NULL;
 	if (!g) {
 		shard_answer(m->shard, m->reply, res ? SS_IN_TRANSIENT_STATE : SS_UNKNOWN_ERROR,
 		       res ? "another change of the configuration is under way; try again later" :
@@ -166,13 +272,7 @@ static void run_configure(struct inbox_msg *msg)
 	}
 	res->configuring = true;
 	g->msg = m;
-	m->departed = core_departures(res->core, m->options);
-	for (unsigned n = 0; n < NODES_MAX; n++) {
-		struct ev_command cmd = { .cmd = CMD_DEL_PEER, .peer = (uint8_t)n };
-
-		if (m->departed >> n & 1)
-			gather_command(g, &cmd);
-	}
+	send_off(g, res, m->options);
 	gather_done(g);
 }
 
@@ -187,16 +287,17 @@ int shard_configure(struct shard *shard, const struct conf *conf, const struct c
 	str_copy(m->name, sizeof(m->name), cr->name);
 	m->options = calloc(1, sizeof(*m->options));
 	m->conns = calloc(NODES_MAX, sizeof(*m->conns));
-	if (m->options && m->conns && !conf_to_core(conf, cr, own_node_id, m->options, NULL)) {
+	m->volumes = calloc(VOLUMES_MAX, sizeof(*m->volumes));
+	if (m->options && m->conns && m->volumes &&
+	    !conf_to_core(conf, cr, own_node_id, m->options, NULL)) {
 		for (unsigned i = 0; i < m->options->peer_count; i++)
 			shard_fill_connection(cr, own_node_id, m->options->peers[i].node_id,
 					&m->conns[i]);
+		memcpy(m->volumes, conf_node_by_id(cr, own_node_id)->volumes,
+		       cr->volume_count * sizeof(*m->volumes));
 		rc = shard_msg_post(shard, m, run_configure, done, ctx);
 	}
-	if (!rc)
-		return 0;
-	free(m->conns);
-	free(m->options);
-	free(m);
+	if (rc)
+		configure_free(m);
 	return rc;
 }

@@ -42,9 +42,9 @@ struct resize_work {
 
 struct volume *resource_volume(struct resource *res, uint16_t vnr)
 {
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		if (res->volumes[i].vnr == vnr)
-			return &res->volumes[i];
+	FOR_EACH_VOLUME(res, vol) {
+		if (vol->vnr == vnr)
+			return vol;
 	}
 	return NULL;
 }

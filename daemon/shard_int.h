@@ -20,6 +20,8 @@
 #define SHARD_INLINE_JOBS_PER_TURN 256U
 #define SHARD_PUBLISH_INTERVAL_MS 100
 #define SHARD_NEVER_NS UINT64_MAX
+/* Times that a resource gets more memory under way. */
+#define MORE_MEM_MAX (NODES_MAX + VOLUMES_MAX)
 /* Once this much waits to be copied to or from memory, do it while it is in the cache. */
 #define SHARD_INLINE_BYTES_MAX (256U << 10)
 
@@ -40,7 +42,7 @@ enum disk_mode {
 
 /* One volume. A volume without a local disk has store == NULL for ever. */
 struct volume {
-	struct resource *res;
+	struct resource *res;         /* NULL: not in use */
 	uint16_t vnr;
 	bool has_disk;
 	char disk_path[CONF_PATH_MAX];
@@ -85,7 +87,7 @@ struct resource {
 	/* tells what was opened before a down from what was opened after */
 	uint64_t incarnation;
 	void *core_mem;
-	void *more_mem[NODES_MAX];    /* for peers that came later */
+	void *more_mem[MORE_MEM_MAX]; /* for peers and volumes that came later */
 	unsigned more_count;
 	struct core *core;
 	bool configuring;
@@ -97,7 +99,7 @@ struct resource {
 	bool unclosed;                /* a volume has some */
 	struct shard_reply *down_reply; /* the resource ends after this step */
 	bool dead;
-	unsigned volume_count;
+	unsigned volume_count;        /* with those that are not in use any more */
 	struct volume volumes[VOLUMES_MAX];
 	unsigned peer_count;          /* when it came up */
 	struct peer peers[NODES_MAX]; /* in use where there is a conn */
@@ -106,6 +108,15 @@ struct resource {
 	struct list completed;        /* app_req to be answered after the step */
 	bool settling;
 };
+
+#define FOR_EACH_VOLUME(resource, it)                                                              \
+	for (unsigned it##_i = 0; it##_i < (resource)->volume_count; it##_i++)                     \
+		for (struct volume *it = resource_volume_at((resource), it##_i); it; it = NULL)
+
+static inline struct volume *resource_volume_at(struct resource *res, unsigned i)
+{
+	return res->volumes[i].res ? &res->volumes[i] : NULL;
+}
 
 enum job_kind {
 	JOB_READ, JOB_WRITE, JOB_DISCARD, JOB_ZEROES, JOB_FLUSH,

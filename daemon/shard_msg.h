@@ -22,7 +22,7 @@ struct shard_msg {
 	struct resource *res;         /* up: taken */
 	struct net_conn_conf *conns;  /* up, configure: peer_count of them */
 	struct core_conf *options;    /* configure */
-	uint64_t departed;            /* configure: nodes that are no peers any more */
+	struct conf_node_volume *volumes; /* configure: those of options, on this node */
 	struct fuse_session *session;
 	struct net_identity *identity; /* taken */
 };
@@ -52,6 +52,8 @@ void gather_done(struct gather *g);
 
 /* Attaches what has a disk and connects what has a peer; or only what is not yet. */
 void shard_attach_and_connect(struct resource *res, struct shard_reply *reply, bool only_missing);
+void shard_fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
+		       const struct conf_node_volume *conf);
 void shard_fill_connection(const struct conf_resource *cr, uint8_t own, uint8_t peer,
 			   struct net_conn_conf *out);
 

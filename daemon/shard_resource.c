@@ -169,9 +169,10 @@ static void core_changed(void *ctx, const struct state_change *change)
 	daemon_changed(res->shard->conf.daemon, res->name, change);
 }
 
-static void fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
-			const struct conf_node_volume *conf)
+void shard_fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
+		       const struct conf_node_volume *conf)
 {
+	memset(vol, 0, sizeof(*vol));
 	memcpy(vol->resync_after, conf->options.resync_after, sizeof(vol->resync_after));
 	vol->res = res;
 	vol->vnr = vnr;
@@ -212,7 +213,7 @@ static struct resource *resource_new(struct shard *shard, const struct conf *con
 	res->own_node_id = own_node_id;
 	res->volume_count = cr->volume_count;
 	for (unsigned i = 0; i < cr->volume_count; i++)
-		fill_volume(res, &res->volumes[i], cr->vnr[i], &node->volumes[i]);
+		shard_fill_volume(res, &res->volumes[i], cr->vnr[i], &node->volumes[i]);
 	res->peer_count = cc->peer_count;
 	for (unsigned i = 0; i < cc->peer_count; i++) {
 		res->peers[i].res = res;
@@ -310,10 +311,11 @@ void shard_attach_and_connect(struct resource *res, struct shard_reply *reply, b
 		return;
 	}
 	core_status(res->core, status);
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		struct ev_command cmd = { .cmd = CMD_ATTACH, .vnr = res->volumes[i].vnr };
+	for (unsigned i = 0; i < status->volume_count; i++) {
+		struct ev_command cmd = { .cmd = CMD_ATTACH,
+					  .vnr = (uint16_t)status->volumes[i].vnr };
 
-		if (res->volumes[i].has_disk &&
+		if (resource_volume(res, cmd.vnr)->has_disk &&
 		    (!only_missing || status->volumes[i].disk == DISK_DISKLESS))
 			gather_command(g, &cmd);
 	}
@@ -362,8 +364,8 @@ static void run_up(struct inbox_msg *msg)
 	}
 	res->incarnation = ++shard->incarnations;
 	insert(shard, res);
-	for (unsigned i = 0; i < res->volume_count; i++)
-		file_bind(&res->volumes[i]);
+	FOR_EACH_VOLUME(res, vol)
+		file_bind(vol);
 	shard_attach_and_connect(res, m->reply, false);
 out:
 	free(m->conns);
@@ -420,17 +422,17 @@ static void down_replied(struct pending *p, int rc, const char *text)
 	free(d);
 }
 
-static const struct volume *open_volume(const struct resource *res)
+static const struct volume *open_volume(struct resource *res)
 {
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		if (res->volumes[i].open_count > 0)
-			return &res->volumes[i];
+	FOR_EACH_VOLUME(res, vol) {
+		if (vol->open_count > 0)
+			return vol;
 	}
 	return NULL;
 }
 
 /* The core ends its users' work without a question: asking is done here. */
-static bool refuse_down(struct shard_msg *m, const struct resource *res)
+static bool refuse_down(struct shard_msg *m, struct resource *res)
 {
 	const struct volume *vol = m->force ? NULL : open_volume(res);
 	char text[ERR_TEXT_MAX];
@@ -470,8 +472,8 @@ static void run_down(struct inbox_msg *msg)
 	ev.u.command.force = m->force;
 	free(m);
 	/* Nothing new from here on: what is under way has an end then. */
-	for (unsigned i = 0; i < res->volume_count; i++)
-		file_unbind(&res->volumes[i]);
+	FOR_EACH_VOLUME(res, vol)
+		file_unbind(vol);
 	resource_step(res, &ev);
 }
 
@@ -499,8 +501,8 @@ void shard_bury_resources(struct shard *shard)
 		if (!res->dead)
 			continue;
 		app_unblock(res);
-		for (unsigned i = 0; i < res->volume_count; i++)
-			ASSERT(res->volumes[i].jobs == 0);
+		FOR_EACH_VOLUME(res, vol)
+			ASSERT(vol->jobs == 0);
 		drop_connections(res);
 		list_del(&res->link);
 		shard->resyncs_changed = true;

@@ -12,8 +12,10 @@ static unsigned volume_total(const struct shard *shard)
 {
 	unsigned count = 0;
 
-	LIST_FOR_EACH(it, &shard->resources)
-		count += LIST_ENTRY(it, struct resource, link)->volume_count;
+	LIST_FOR_EACH(it, &shard->resources) {
+		FOR_EACH_VOLUME(LIST_ENTRY(it, struct resource, link), vol)
+			count++;
+	}
 	return count;
 }
 
@@ -27,11 +29,12 @@ static uint32_t slot_of(const struct shard *shard, const char *ref)
 	if (!ref[0] || !conf_volume_ref(ref, name, &vnr))
 		return RESYNC_AFTER_NONE;
 	LIST_FOR_EACH(it, &shard->resources) {
-		const struct resource *res = LIST_ENTRY(it, struct resource, link);
+		struct resource *res = LIST_ENTRY(it, struct resource, link);
 
-		for (unsigned v = 0; v < res->volume_count; v++, slot++) {
-			if (res->volumes[v].vnr == vnr && str_eq(res->name, name))
+		FOR_EACH_VOLUME(res, vol) {
+			if (vol->vnr == vnr && str_eq(res->name, name))
 				return slot;
+			slot++;
 		}
 	}
 	return RESYNC_AFTER_NONE;
@@ -42,17 +45,16 @@ static void fill(const struct shard *shard, struct resync_slot *slots)
 	uint32_t group = 0;
 
 	LIST_FOR_EACH(it, &shard->resources) {
-		const struct resource *res = LIST_ENTRY(it, struct resource, link);
+		struct resource *res = LIST_ENTRY(it, struct resource, link);
 
-		for (unsigned v = 0; v < res->volume_count; v++, slots++) {
-			const struct volume *vol = &res->volumes[v];
-
+		FOR_EACH_VOLUME(res, vol) {
 			slots->after = slot_of(shard, vol->resync_after);
 			slots->group = group;
 			slots->parallel = vol->resync_parallel;
 			if (!res->dead)
 				core_resync(res->core, vol->vnr, &slots->busy, &slots->wants,
 					    &slots->runs);
+			slots++;
 		}
 		group++;
 	}
@@ -87,9 +89,10 @@ void shard_resync_order(struct shard *shard)
 	LIST_FOR_EACH(it, &shard->resources) {
 		struct resource *res = LIST_ENTRY(it, struct resource, link);
 
-		for (unsigned v = 0; v < res->volume_count; v++, slot++) {
+		FOR_EACH_VOLUME(res, vol) {
 			if (!res->dead)
-				tell(&res->volumes[v], slot);
+				tell(vol, slot);
+			slot++;
 		}
 	}
 	free(slots);

@@ -68,11 +68,11 @@ void shard_publish(struct resource *res)
 	core_status(res->core, &s->core);
 	s->core.unix_ms = unix_ms_of(res, s->core.now_ns);
 	fill_connections(res, &s->core);
-	for (unsigned i = 0; i < res->volume_count; i++) {
-		const struct volume *vol = &res->volumes[i];
+	for (unsigned i = 0; i < s->core.volume_count; i++) {
+		const struct volume *vol =
+			resource_volume(res, (uint16_t)s->core.volumes[i].vnr);
 
 		fill_backing(vol, &s->backing[i]);
-		ASSERT(s->core.volumes[i].vnr == vol->vnr);
 		s->core.volumes[i].read_sectors += vol->direct_read_sectors;
 	}
 	daemon_publish(res->shard->conf.daemon, res->name, s);

@@ -38,32 +38,33 @@ static size_t round_up(size_t bytes)
 	return (bytes + 63) / 64 * 64;
 }
 
-size_t actlog_mem_bytes(const struct core_conf *conf)
+size_t actlog_mem_bytes(const struct core_volume_conf *conf)
 {
-	size_t bytes = 0;
+	uint32_t slots = conf_slots(conf);
 
-	for (unsigned v = 0; v < conf->volume_count; v++) {
-		uint32_t slots = conf_slots(&conf->volumes[v]);
-
-		bytes += round_up(slots * sizeof(struct al_slot));
-		bytes += round_up(bucket_count_for(slots) * sizeof(uint32_t));
-	}
-	return bytes;
+	return round_up(slots * sizeof(struct al_slot)) +
+	       round_up(bucket_count_for(slots) * sizeof(uint32_t));
 }
 
-void actlog_create(struct core *core)
+bool actlog_outgrows(const struct volume *vol, const struct core_volume_conf *conf)
 {
-	FOR_EACH_VOLUME(core, vol) {
-		struct actlog *al = &vol->al;
+	return conf_slots(conf) > vol->al.slots_room;
+}
 
-		al->slots_max = conf_slots(vol->conf);
-		al->bucket_count = bucket_count_for(al->slots_max);
+void actlog_create(struct core *core, struct volume *vol)
+{
+	struct actlog *al = &vol->al;
+
+	al->slots_max = conf_slots(vol->conf);
+	al->bucket_count = bucket_count_for(al->slots_max);
+	if (al->slots_max > al->slots_room) {
+		al->slots_room = al->slots_max;
 		al->slots = core_arena(core, al->slots_max * sizeof(struct al_slot));
 		al->buckets = core_arena(core, al->bucket_count * sizeof(uint32_t));
-		list_init(&al->waiting);
-		list_init(&al->admitted);
-		list_init(&al->granted);
 	}
+	list_init(&al->waiting);
+	list_init(&al->admitted);
+	list_init(&al->granted);
 }
 
 /* ---- table ---- */

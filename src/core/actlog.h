@@ -23,7 +23,7 @@
 #include "proto/proto_md.h"
 
 struct core;
-struct core_conf;
+struct core_volume_conf;
 struct volume;
 
 /* One write's references. Extents of one write always fit one transaction (DISCARD_MAX_BYTES). */
@@ -53,7 +53,7 @@ struct actlog {
 	struct al_slot *slots;
 	uint32_t *buckets;
 	uint32_t slot_count, bucket_count;
-	uint32_t slots_max;
+	uint32_t slots_max, slots_room; /* of this disk; that there is memory for */
 	uint32_t lru_head, lru_tail, lru_count;
 	uint32_t empty_head, empty_count;
 	uint32_t busy_count;   /* slots with references */
@@ -78,8 +78,11 @@ struct actlog {
 };
 
 void actlog_ref_init(struct al_ref *ref);
-size_t actlog_mem_bytes(const struct core_conf *conf);
-void actlog_create(struct core *core);
+size_t actlog_mem_bytes(const struct core_volume_conf *conf);
+/* The memory that it has is not enough for it. */
+bool actlog_outgrows(const struct volume *vol, const struct core_volume_conf *conf);
+/* Uses again what it has, if that is enough. */
+void actlog_create(struct core *core, struct volume *vol);
 /* True: all extents of the range are hot and referenced now. False: ready() follows. While the
  * log is not usable (no disk) it is true at once and nothing is held. */
 bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint64_t sector,

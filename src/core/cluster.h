@@ -33,11 +33,37 @@ void peer_time(struct core *core);
 uint64_t peer_deadline(const struct core *core);
 void rx_disconnect(struct core *core, struct peer *peer, const struct pkt *pkt);
 
+/* ---- volume_set.c: volumes that are there from the beginning, and such that come and go ---- */
+
+size_t volume_mem_bytes(const struct core_volume_conf *conf);
+/* Of the core's own configuration. */
+void volume_create(struct core *core, unsigned v);
+/* Whether the configuration has it, and where. */
+bool volume_in(const struct core_conf *conf, uint16_t vnr, unsigned *at);
+/* Places that there will be with `to`, and the memory that they take. */
+unsigned volumes_after(const struct core *core, const struct core_conf *to);
+size_t volumes_more_bytes(const struct core *core, const struct core_conf *to);
+/* Those of `to` that are not there yet; which ones. */
+uint32_t volumes_add(struct core *core, const struct core_conf *to);
+/* Takes over who has a disk of which: `from` is of `to`, `conf` of the core. */
+void volumes_place_disks(const struct core *core, const struct core_conf *to,
+			 const struct core_peer_conf *from, struct core_peer_conf *conf);
+/* Tells the connected peers of them. */
+void volumes_introduce(struct core *core, uint32_t added);
+/* A peer has told of a volume that it had not before; false: it is not connected any more. */
+bool volume_meet(struct core *core, struct peer *peer, struct volume *vol, enum disk_state disk);
+/* A connected peer has not told of it. */
+bool volume_is_unmet(const struct core *core, const struct volume *vol);
+/* After a change: what came is in use like all others from when it can be. */
+void volumes_settled(struct core *core);
+
 /* ---- configure.c, membership.c ---- */
 
 size_t peer_mem_bytes(const struct core_conf *conf);
 /* Of the core's own configuration. */
 void peer_add(struct core *core, const struct core_peer_conf *conf);
+/* As before any connection. */
+void peer_device_create(struct core *core, struct peer *peer, unsigned v);
 void core_configure(struct core *core, const struct ev_configure *ev);
 /* The options of a connection, to be changed. */
 struct core_net_conf *configure_net(struct core *core, const struct peer *peer);
@@ -52,6 +78,7 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt);
 void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt);
 void handshake_send_protocol(struct core *core, struct peer *peer);
+void handshake_send_sync_param(struct core *core, struct peer *peer, const struct volume *vol);
 /* The same while connected: the peer takes over what has changed. */
 void handshake_send_protocol_update(struct core *core, struct peer *peer);
 /* verify-alg and csums-alg have changed here: the peer follows. */

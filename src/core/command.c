@@ -146,6 +146,8 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 		return command_resize(core, ev);
 	case CMD_FORGET_PEER:
 		return command_forget_peer(core, ev);
+	case CMD_DEL_VOLUME:
+		return command_del_volume(core, ev);
 	case CMD_DEL_PEER:
 		return command_del_peer(core, ev);
 	case CMD_OPEN:

@@ -35,11 +35,18 @@ void command_close(struct core *core, const struct ev_command *ev);
 /* Nothing of the application or of the transfer log is left that a demotion would interrupt. */
 bool command_io_settled(struct core *core);
 
+/* All connected peers; each of them has answered, or is lost. */
+void command_ping_all(struct core *core);
+bool command_pings_answered(const struct core *core);
+
 /* command_io.c */
 enum command_progress command_suspend_io(struct core *core, const struct ev_command *ev);
 enum command_progress command_resume_io(struct core *core, const struct ev_command *ev);
 
 /* command_disk.c */
+/* The one of the command; NULL: there is none, which was replied. */
+struct volume *command_volume(struct core *core, const struct ev_command *ev);
+struct twopc_change command_disk_change(const struct volume *vol, enum disk_state disk);
 enum command_progress command_attach(struct core *core, const struct ev_command *ev);
 enum command_progress command_detach(struct core *core, const struct ev_command *ev);
 enum command_progress command_invalidate(struct core *core, const struct ev_command *ev);
@@ -57,6 +64,9 @@ enum command_progress command_forget_peer(struct core *core, const struct ev_com
 
 /* command_resync.c */
 enum command_progress command_pause(struct core *core, const struct ev_command *ev);
+
+/* volume_set.c */
+enum command_progress command_del_volume(struct core *core, const struct ev_command *ev);
 
 /* membership.c */
 enum command_progress command_del_peer(struct core *core, const struct ev_command *ev);

@@ -8,9 +8,9 @@
 #include "core/drbd8.h"
 #include "core/state.h"
 
-static struct volume *volume_of(struct core *core, const struct ev_command *ev)
+struct volume *command_volume(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 
 	if (!vol)
 		command_reply(core, SS_UNKNOWN_ERROR, "%s has no volume %u", core->conf.name,
@@ -18,7 +18,7 @@ static struct volume *volume_of(struct core *core, const struct ev_command *ev)
 	return vol;
 }
 
-static struct twopc_change disk_change(const struct volume *vol, enum disk_state disk)
+struct twopc_change command_disk_change(const struct volume *vol, enum disk_state disk)
 {
 	return (struct twopc_change){
 		.kind = TWOPC_DISK,
@@ -44,7 +44,10 @@ static bool hangs(struct core *core)
 
 /* ---- attach ---- */
 
-enum { ATTACH_BEGIN, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING, ATTACH_CLOSING };
+enum {
+	ATTACH_BEGIN, ATTACH_MEETING, ATTACH_LOADING, ATTACH_AGREED, ATTACH_NEGOTIATING,
+	ATTACH_CLOSING,
+};
 
 /* Nobody connected has a disk: the metadata alone decide. */
 static void attach_alone(struct core *core, struct volume *vol)
@@ -70,7 +73,7 @@ static enum command_progress attach_done(struct core *core, const struct volume 
 
 static enum command_progress attach_loaded(struct core *core, struct volume *vol)
 {
-	struct twopc_change change = disk_change(vol, DISK_NEGOTIATING);
+	struct twopc_change change = command_disk_change(vol, DISK_NEGOTIATING);
 
 	if (vol->phase == VOL_ATTACHING || vol->resize.phase != RESIZE_NONE)
 		return COMMAND_WAITS;
@@ -111,7 +114,7 @@ static enum command_progress attach_agreed(struct core *core, struct volume *vol
 
 enum command_progress command_attach(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = volume_of(core, ev);
+	struct volume *vol = command_volume(core, ev);
 	enum disk_state disk;
 
 	if (!vol)
@@ -138,6 +141,16 @@ enum command_progress command_attach(struct core *core, const struct ev_command 
 			return COMMAND_DONE;
 		}
 		if (vol->phase != VOL_DETACHED)
+			return COMMAND_WAITS;
+		/* A new volume: peers that have it are about to tell what they have. */
+		if (volume_is_unmet(core, vol)) {
+			command_ping_all(core);
+			command_goto(core, ATTACH_MEETING);
+			return COMMAND_WAITS;
+		}
+		__attribute__((fallthrough));
+	case ATTACH_MEETING:
+		if (volume_is_unmet(core, vol) && !command_pings_answered(core))
 			return COMMAND_WAITS;
 		volume_attach(core, vol);
 		command_goto(core, ATTACH_LOADING);
@@ -169,7 +182,7 @@ enum { DETACH_BEGIN, DETACH_AGREED, DETACH_CLOSING };
 static enum command_progress detach_begin(struct core *core, const struct ev_command *ev,
 					  struct volume *vol)
 {
-	struct twopc_change change = disk_change(vol, DISK_DETACHING);
+	struct twopc_change change = command_disk_change(vol, DISK_DETACHING);
 
 	if (vol->phase == VOL_DETACHED) {
 		command_reply(core, SS_NOTHING_TO_DO, "volume %u has no disk attached", vol->vnr);
@@ -208,7 +221,7 @@ static bool is_forced(const struct core *core, const struct ev_command *ev)
 
 enum command_progress command_detach(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = volume_of(core, ev);
+	struct volume *vol = command_volume(core, ev);
 	enum state_rv rv = core->commands.twopc_rv;
 
 	if (!vol)
@@ -325,7 +338,7 @@ static enum command_progress invalidate_begin(struct core *core, const struct ev
 
 enum command_progress command_invalidate(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = volume_of(core, ev);
+	struct volume *vol = command_volume(core, ev);
 	enum state_rv rv = core->commands.twopc_rv;
 	const char *what = ev->keep_bitmap ? "resync by bitmap" : "full sync";
 
@@ -414,7 +427,7 @@ static enum command_progress verify_begin(struct core *core, const struct ev_com
 
 enum command_progress command_verify(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = volume_of(core, ev);
+	struct volume *vol = command_volume(core, ev);
 	struct peer *peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
 	enum state_rv rv = core->commands.twopc_rv;
 
@@ -441,7 +454,7 @@ enum command_progress command_verify(struct core *core, const struct ev_command 
 
 enum command_progress command_new_uuid(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = volume_of(core, ev);
+	struct volume *vol = command_volume(core, ev);
 	enum state_rv rv;
 
 	if (!vol)

@@ -201,7 +201,7 @@ static enum command_progress took_effect(struct core *core, const struct volume 
 
 enum command_progress command_resize(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 
 	if (!vol) {
 		command_reply(core, SS_UNKNOWN_ERROR, "%s has no volume %u", core->conf.name,

@@ -29,7 +29,7 @@ static void reply(struct core *core, const struct ev_command *ev, const struct p
 
 enum command_progress command_pause(struct core *core, const struct ev_command *ev)
 {
-	const struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	const struct volume *vol = core_volume_in_use(core, ev->vnr);
 	const struct peer *peer = ev->peer < NODES_MAX ? core->peer[ev->peer] : NULL;
 	enum state_rv rv = SS_NOTHING_TO_DO;
 	bool pause = ev->cmd == CMD_PAUSE_SYNC;

@@ -34,7 +34,7 @@ static uint64_t largest_ping_timeout_ns(const struct core *core)
 	return max;
 }
 
-static void ping_all(struct core *core)
+void command_ping_all(struct core *core)
 {
 	struct commands *c = &core->commands;
 
@@ -45,7 +45,7 @@ static void ping_all(struct core *core)
 	}
 }
 
-static bool pings_answered(const struct core *core)
+bool command_pings_answered(const struct core *core)
 {
 	const struct commands *c = &core->commands;
 
@@ -59,8 +59,8 @@ static bool pings_answered(const struct core *core)
 
 static bool all_accessible(const struct core *core)
 {
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		if (!state_data_accessible(core, &core->st, v))
+	FOR_EACH_VOLUME(core, vol) {
+		if (!vol_is_aside(vol) && !state_data_accessible(core, &core->st, vol->v))
 			return false;
 	}
 	return true;
@@ -87,7 +87,7 @@ static void promote_begin(struct core *core)
 
 	c->give_up_ns = core->now_ns + core->conf.auto_promote_timeout_ds * NS_PER_DS +
 			largest_ping_timeout_ns(core);
-	ping_all(core);
+	command_ping_all(core);
 	command_goto(core, ROLE_PINGING);
 }
 
@@ -178,7 +178,7 @@ static enum promotion promote(struct core *core, bool force)
 		promote_begin(core);
 		return PROMOTION_WAITS;
 	case ROLE_PINGING:
-		if (wait_for(core, pings_answered(core)))
+		if (wait_for(core, command_pings_answered(core)))
 			command_goto(core, ROLE_SETTLING);
 		return PROMOTION_WAITS;
 	case ROLE_SETTLING:
@@ -198,7 +198,7 @@ static enum promotion promote(struct core *core, bool force)
 	default:
 		if (core->now_ns < c->deadline_ns)
 			return PROMOTION_WAITS;
-		ping_all(core);
+		command_ping_all(core);
 		command_goto(core, ROLE_PINGING);
 		return PROMOTION_WAITS;
 	}
@@ -333,7 +333,7 @@ static void count_open(struct core *core, struct volume *vol, bool write)
 
 bool command_open_at_once(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 	const struct commands *c = &core->commands;
 
 	/* A queued command may be about to change the role: then in turn. */
@@ -439,7 +439,7 @@ static enum command_progress open_read(struct core *core, struct volume *vol,
 
 enum command_progress command_open(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 
 	if (!vol)
 		return open_failed(core, -ENOENT, "no such volume");
@@ -448,7 +448,7 @@ enum command_progress command_open(struct core *core, const struct ev_command *e
 
 void command_close(struct core *core, const struct ev_command *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 	unsigned *count;
 
 	if (!vol)

@@ -50,23 +50,45 @@ static bool disk_fits(const struct core_disk_conf *from, const struct core_disk_
 
 bool core_conf_fits(const struct core_conf *from, const struct core_conf *to)
 {
-	if (strcmp(from->name, to->name) != 0 || from->node_id != to->node_id ||
-	    from->volume_count != to->volume_count)
+	unsigned at;
+
+	if (strcmp(from->name, to->name) != 0 || from->node_id != to->node_id)
 		return false;
 	for (unsigned v = 0; v < from->volume_count; v++) {
-		if (from->volumes[v].vnr != to->volumes[v].vnr ||
-		    !disk_fits(&from->volumes[v].disk, &to->volumes[v].disk))
+		if (volume_in(to, from->volumes[v].vnr, &at) &&
+		    !disk_fits(&from->volumes[v].disk, &to->volumes[at].disk))
 			return false;
 	}
 	return true;
 }
 
+bool core_volume_stays(const struct core_conf *to, uint16_t vnr)
+{
+	unsigned at;
+
+	return volume_in(to, vnr, &at);
+}
+
 /* ---- peers ---- */
 
-static bool is_same(const struct core_peer_conf *a, const struct core_peer_conf *b)
+/* What is new does not matter. */
+static bool same_disks(const struct core *core, const struct core_peer_conf *a,
+		       const struct core_conf *to, const struct core_peer_conf *b)
+{
+	unsigned at;
+
+	FOR_EACH_VOLUME(core, vol) {
+		if (volume_in(to, vol->vnr, &at) && a->has_disk[vol->v] != b->has_disk[at])
+			return false;
+	}
+	return true;
+}
+
+static bool is_same(const struct core *core, const struct core_peer_conf *a,
+		    const struct core_conf *to, const struct core_peer_conf *b)
 {
 	return a->node_id == b->node_id && !strcmp(a->name, b->name) &&
-	       !memcmp(a->has_disk, b->has_disk, sizeof(a->has_disk));
+	       same_disks(core, a, to, b);
 }
 
 uint64_t core_departures(const struct core *core, const struct core_conf *to)
@@ -77,7 +99,7 @@ uint64_t core_departures(const struct core *core, const struct core_conf *to)
 		bool stays = false;
 
 		for (unsigned i = 0; i < to->peer_count; i++)
-			stays |= is_same(peer->conf, &to->peers[i]);
+			stays |= is_same(core, peer->conf, to, &to->peers[i]);
 		if (!stays)
 			gone |= node_bit(peer->id);
 	}
@@ -101,11 +123,13 @@ static void give_slots(struct core *core, const struct peer *peer)
 	}
 }
 
-static void add_peer(struct core *core, const struct core_peer_conf *conf)
+static void add_peer(struct core *core, const struct core_conf *all,
+		     const struct core_peer_conf *conf)
 {
 	struct core_peer_conf *to = &core->conf.peers[core->conf.peer_count++];
 
 	*to = *conf;
+	volumes_place_disks(core, all, conf, to);
 	peer_add(core, to);
 	give_slots(core, core->peer[to->node_id]);
 	core_log(core, LOG_LEVEL_NOTICE, "%s: %s (node %u) is a peer now", core->conf.name,
@@ -157,8 +181,13 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 
 /* A limit below the present size is none: only a resize makes the volume smaller. */
 static void configure_volume(struct core *core, const struct volume *vol,
-			     const struct core_disk_conf *to)
+			     const struct core_conf *all)
 {
+	const struct core_disk_conf *to;
+	unsigned at;
+
+	ASSERT(volume_in(all, vol->vnr, &at));
+	to = &all->volumes[at].disk;
 	take_disk(&core->conf.volumes[vol->v].disk, to);
 	if (to->size_sectors && to->size_sectors < vol->size_sectors)
 		core_log(core, LOG_LEVEL_NOTICE,
@@ -166,34 +195,50 @@ static void configure_volume(struct core *core, const struct volume *vol,
 			 "shrinks it", core->conf.name, vol->vnr);
 }
 
+static struct core_peer_conf *conf_of(struct core *core, const struct peer *peer)
+{
+	return &core->conf.peers[peer->conf - core->conf.peers];
+}
+
 struct core_net_conf *configure_net(struct core *core, const struct peer *peer)
 {
-	return &core->conf.peers[peer->conf - core->conf.peers].net;
+	return &conf_of(core, peer)->net;
+}
+
+static void configure_peers(struct core *core, const struct core_conf *to)
+{
+	for (unsigned i = 0; i < to->peer_count; i++) {
+		const struct core_peer_conf *from = &to->peers[i];
+		struct peer *peer = core->peer[from->node_id];
+
+		if (!peer) {
+			add_peer(core, to, from);
+			continue;
+		}
+		volumes_place_disks(core, to, from, conf_of(core, peer));
+		configure_peer(core, peer, configure_net(core, peer), &from->net);
+	}
 }
 
 void core_configure(struct core *core, const struct ev_configure *ev)
 {
 	const struct core_conf *to = ev->conf;
+	uint32_t added;
 
 	ASSERT(core_conf_fits(&core->conf, to) && !core_departures(core, to));
 	core_take_memory(core, to, ev->mem, ev->mem_bytes);
 	if (core->conf.verify_interval_s != to->verify_interval_s)
 		verify_schedule_changed(core);
 	take_resource(&core->conf, to);
-	for (unsigned v = 0; v < to->volume_count; v++)
-		configure_volume(core, core->vol[v], &to->volumes[v].disk);
-	for (unsigned i = 0; i < to->peer_count; i++) {
-		struct peer *peer = core->peer[to->peers[i].node_id];
-
-		if (peer)
-			configure_peer(core, peer, configure_net(core, peer), &to->peers[i].net);
-		else
-			add_peer(core, &to->peers[i]);
-	}
+	FOR_EACH_VOLUME(core, vol)
+		configure_volume(core, vol, to);
+	added = volumes_add(core, to);
+	configure_peers(core, to);
 	request_configure(core);
 	/* Quorum is what the options say. */
 	state_begin(core);
 	state_end(core, STATE_HARD);
+	volumes_introduce(core, added);
 	/* Allowed remote reads may open a gate. */
 	core_work(core, WORK_SEND_STATE | WORK_REQUESTS);
 	core->notify = true;

@@ -28,39 +28,43 @@ static size_t align_up(size_t n)
  * is announced as out of sync, and every received write is settled. The list is empty at each
  * step's start.
  */
-static uint32_t ring_entries(const struct core_conf *conf, unsigned peers)
+static uint32_t ring_entries(const struct core_conf *conf, unsigned peers, unsigned volumes)
 {
 	uint64_t n = RING_BASE;
 
 	n += (uint64_t)conf->requests_max * (4 + 2 * peers);
 	n += (uint64_t)conf->peer_requests_max * peers * 4;
-	n += (uint64_t)conf->volume_count * peers * 16;
+	n += (uint64_t)volumes * peers * 16;
 	return (uint32_t)n;
 }
 
 /* P_UUIDS110 to every peer device a few times over, and metadata snapshots of every volume. */
-static size_t scratch_entries_bytes(const struct core_conf *conf, unsigned peers)
+static size_t scratch_entries_bytes(unsigned peers, unsigned volumes)
 {
-	size_t pairs = (size_t)conf->volume_count * (peers + 1);
+	size_t pairs = (size_t)volumes * (peers + 1);
 
 	return SCRATCH_BASE_BYTES + pairs * 6 * align_up(sizeof(struct pkt_uuids)) +
-	       (size_t)conf->volume_count * 4 *
+	       (size_t)volumes * 4 *
 		       (align_up(sizeof(struct al_transaction)) +
 			align_up(sizeof(struct md_super)));
 }
 
-static size_t action_mem_bytes(const struct core_conf *conf, unsigned peers)
+static size_t action_mem_bytes(const struct core_conf *conf, unsigned peers, unsigned volumes)
 {
-	return align_up(ring_entries(conf, peers) * sizeof(struct core_action)) +
-	       align_up(scratch_entries_bytes(conf, peers));
+	return align_up(ring_entries(conf, peers, volumes) * sizeof(struct core_action)) +
+	       align_up(scratch_entries_bytes(peers, volumes));
 }
 
 size_t core_mem_bytes(const struct core_conf *conf)
 {
-	return align_up(sizeof(struct core)) + action_mem_bytes(conf, conf->peer_count) +
-	       conf->peer_count * peer_mem_bytes(conf) +
-	       conf->volume_count * align_up(sizeof(struct volume)) +
-	       align_up(request_mem_bytes(conf)) + align_up(sync_mem_bytes(conf)) + ALIGN_BYTES;
+	size_t volumes = 0;
+
+	for (unsigned v = 0; v < conf->volume_count; v++)
+		volumes += volume_mem_bytes(&conf->volumes[v]);
+	return align_up(sizeof(struct core)) +
+	       action_mem_bytes(conf, conf->peer_count, conf->volume_count) +
+	       conf->peer_count * peer_mem_bytes(conf) + volumes +
+	       align_up(request_mem_bytes(conf)) + ALIGN_BYTES;
 }
 
 void *core_arena_untouched(struct core *core, size_t bytes)
@@ -82,27 +86,14 @@ void *core_arena(struct core *core, size_t bytes)
 	return p;
 }
 
-static void create_volumes(struct core *core)
-{
-	for (unsigned v = 0; v < core->conf.volume_count; v++) {
-		struct volume *vol = core_arena(core, sizeof(*vol));
-
-		vol->v = (uint8_t)v;
-		vol->vnr = core->conf.volumes[v].vnr;
-		vol->conf = &core->conf.volumes[v];
-		core->vol[v] = vol;
-		core->st.vol[v].have_quorum = core->conf.quorum == QUORUM_OFF;
-	}
-	core->vol_count = core->conf.volume_count;
-}
-
 /* Both are empty between two steps. */
-static void create_actions(struct core *core, unsigned peers)
+static void create_actions(struct core *core, unsigned peers, unsigned volumes)
 {
-	core->sized_for = peers;
-	core->ring_size = ring_entries(&core->conf, peers);
+	core->sized_peers = peers;
+	core->sized_volumes = volumes;
+	core->ring_size = ring_entries(&core->conf, peers, volumes);
 	core->ring = core_arena_untouched(core, core->ring_size * sizeof(struct core_action));
-	core->scratch_bytes = scratch_entries_bytes(&core->conf, peers);
+	core->scratch_bytes = scratch_entries_bytes(peers, volumes);
 	core->scratch = core_arena_untouched(core, core->scratch_bytes);
 }
 
@@ -119,10 +110,11 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	core->self = conf->node_id;
 	core->arena = (uint8_t *)mem + align_up(sizeof(*core));
 	core->arena_bytes = mem_bytes - align_up(sizeof(*core));
-	create_actions(core, conf->peer_count);
+	create_actions(core, conf->peer_count, conf->volume_count);
 	core->st.role = ROLE_SECONDARY;
 	core->commands.deadline_ns = NEVER_NS;
-	create_volumes(core);
+	for (unsigned v = 0; v < conf->volume_count; v++)
+		volume_create(core, v);
 	for (unsigned i = 0; i < core->conf.peer_count; i++)
 		peer_add(core, &core->conf.peers[i]);
 	request_create(core);
@@ -130,26 +122,43 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	return core;
 }
 
+static unsigned larger(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
+/* What both have to be enough for; false: they are. */
+static bool actions_grow(const struct core *core, const struct core_conf *to, unsigned *peers,
+			 unsigned *volumes)
+{
+	*peers = larger(core->sized_peers, to->peer_count);
+	*volumes = larger(core->sized_volumes, volumes_after(core, to));
+	return *peers > core->sized_peers || *volumes > core->sized_volumes;
+}
+
 size_t core_configure_bytes(const struct core *core, const struct core_conf *to)
 {
 	unsigned there = core->peer_count + core->spare_count, grown = to->peer_count;
 	size_t bytes = grown > there ? (grown - there) * peer_mem_bytes(&core->conf) : 0;
+	unsigned peers, volumes;
 
-	if (grown > core->sized_for)
-		bytes += action_mem_bytes(&core->conf, grown);
-	return bytes;
+	if (actions_grow(core, to, &peers, &volumes))
+		bytes += action_mem_bytes(&core->conf, peers, volumes);
+	return bytes + volumes_more_bytes(core, to);
 }
 
 void core_take_memory(struct core *core, const struct core_conf *to, void *mem, size_t bytes)
 {
+	unsigned peers, volumes;
+
 	ASSERT(bytes >= core_configure_bytes(core, to) && (uintptr_t)mem % ALIGN_BYTES == 0);
 	if (bytes == 0)
 		return;
 	core->arena = mem;
 	core->arena_bytes = bytes;
 	core->arena_used = 0;
-	if (to->peer_count > core->sized_for)
-		create_actions(core, to->peer_count);
+	if (actions_grow(core, to, &peers, &volumes))
+		create_actions(core, peers, volumes);
 }
 
 /* ---- actions ---- */
@@ -241,6 +250,13 @@ struct volume *core_volume_by_vnr(struct core *core, unsigned vnr)
 			return core->vol[v];
 	}
 	return NULL;
+}
+
+struct volume *core_volume_in_use(struct core *core, unsigned vnr)
+{
+	struct volume *vol = core_volume_by_vnr(core, vnr);
+
+	return vol && !vol->gone ? vol : NULL;
 }
 
 /* ---- events ---- */

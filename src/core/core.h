@@ -171,7 +171,7 @@ enum core_event_kind {
 	EV_DETACHED,     /* answer to AC_DETACH */
 	EV_RESIZED,      /* answer to AC_RESIZE */
 	EV_COMMAND,
-	EV_CONFIGURE,    /* u.configure: other options, more peers */
+	EV_CONFIGURE,    /* u.configure: other options, more peers, more volumes */
 	EV_RESYNC_GATE,  /* u.gate: resyncs of other resources begin or end to be in the way */
 };
 
@@ -264,6 +264,7 @@ enum core_command {
 	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
 	CMD_RESIZE,
 	CMD_FORGET_PEER,         /* peer: a node id that is not configured */
+	CMD_DEL_VOLUME,          /* vnr: refused while it is open */
 	CMD_DEL_PEER,            /* peer, force: disconnects; then it is no peer any more */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
 	CMD_CLOSE,               /* vnr, write: cannot fail */
@@ -444,9 +445,12 @@ struct core;
 size_t core_mem_bytes(const struct core_conf *conf);
 /*
  * Whether a core with the options `from` can go on with those of `to` (EV_CONFIGURE): this node and
- * its volumes must be the same, al-extents too; bounds, crypto and log stay.
+ * al-extents and whether there is a disk of the volumes that stay must be the same; bounds, crypto
+ * and log stay. Volumes that leave have to be gone before (CMD_DEL_VOLUME).
  */
 bool core_conf_fits(const struct core_conf *from, const struct core_conf *to);
+/* False: CMD_DEL_VOLUME has to come before. */
+bool core_volume_stays(const struct core_conf *to, uint16_t vnr);
 /* Nodes that are no peers in `to`, or other ones: CMD_DEL_PEER has to come before. */
 uint64_t core_departures(const struct core *core, const struct core_conf *to);
 /* More memory that it takes then. */

@@ -161,8 +161,10 @@ void rx_flush_forward(struct core *core, struct peer *peer, const struct pkt *pk
 
 /* Memory from core_arena() and its initialisation; also
  * the bitmap and resync parts of peers and volumes. */
-size_t sync_mem_bytes(const struct core_conf *conf);
 void sync_create(struct core *core);
+/* Of one volume; uses again what it has. */
+size_t sync_mem_bytes(void);
+void sync_volume_create(struct core *core, struct volume *vol);
 /* The superblock changed. md_sync: write it soon; returns the number that must become durable.
  * md_dirty: within 5 s. */
 uint64_t md_sync(struct core *core, struct volume *vol);

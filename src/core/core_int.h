@@ -4,7 +4,7 @@
  * them, only the owner writes. Included by src/core/ only.
  *
  * Conventions: a peer is found by node id (core->peer[id], NULL = not configured), a volume by
- * index v (core->vol[v], ascending vnr, 0..vol_count-1). A peer device is core->peer[p]->pd[v].
+ * index v (core->vol[v], 0..vol_count-1). A peer device is core->peer[p]->pd[v].
  */
 #ifndef CORE_INT_H
 #define CORE_INT_H
@@ -166,7 +166,7 @@ struct peer {
 	struct peer_rx rx;
 	uint64_t sent_bytes, received_bytes;
 	unsigned pd_count;          /* core.vol_count */
-	struct peer_device *pd;     /* by volume index */
+	struct peer_device *pd;     /* by volume index; room for VOLUMES_MAX */
 };
 
 /* ---- one volume ---- */
@@ -187,6 +187,10 @@ struct volume {
 	uint8_t v;
 	uint16_t vnr;
 	const struct core_volume_conf *conf;
+	/* volume_set.c */
+	bool gone;                  /* for the peers it is without a disk, for users not there */
+	bool comes;                 /* to a Primary, and was not usable yet */
+	bool leaves;
 	/* volume.c */
 	enum volume_phase phase;
 	uint64_t data_sectors;      /* capacity of the local data area */
@@ -296,7 +300,8 @@ struct core {
 	unsigned peer_count, vol_count;
 	uint8_t peer_ids[NODES_MAX];/* ascending */
 	struct peer *peer[NODES_MAX];
-	unsigned sized_for;         /* peers that the ring and the scratch memory are enough for */
+	/* what the ring and the scratch memory are enough for */
+	unsigned sized_peers, sized_volumes;
 	unsigned spare_count;       /* membership.c: memory of peers that have gone */
 	struct peer *spare_peer[NODES_MAX];
 	struct volume *vol[VOLUMES_MAX];
@@ -367,7 +372,15 @@ static inline void core_work(struct core *core, uint32_t bits)
 void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt);
 /* Drops the core's reference (id 0: nothing). */
 void core_payload_put(struct core *core, struct payload *payload);
+/* Also one that is gone. */
 struct volume *core_volume_by_vnr(struct core *core, unsigned vnr);
+struct volume *core_volume_in_use(struct core *core, unsigned vnr);
+
+/* NULL: gone. */
+static inline struct volume *core_volume_at(const struct core *core, unsigned v)
+{
+	return core->vol[v]->gone ? NULL : core->vol[v];
+}
 
 /* Bounded loops over what is configured. */
 #define FOR_EACH_PEER(core, it)                                                                    \
@@ -375,7 +388,7 @@ struct volume *core_volume_by_vnr(struct core *core, unsigned vnr);
 		for (struct peer *it = (core)->peer[(core)->peer_ids[it##_i]]; it; it = NULL)
 #define FOR_EACH_VOLUME(core, it)                                                                  \
 	for (unsigned it##_i = 0; it##_i < (core)->vol_count; it##_i++)                            \
-		for (struct volume *it = (core)->vol[it##_i]; it; it = NULL)
+		for (struct volume *it = core_volume_at((core), it##_i); it; it = NULL)
 
 /* Shorthands for the committed state. */
 static inline enum disk_state disk_of(const struct core *core, const struct volume *vol)
@@ -403,6 +416,11 @@ static inline bool repl_is_settled(enum repl_state repl)
 static inline bool repl_resyncs(enum repl_state repl)
 {
 	return repl > REPL_ESTABLISHED && repl <= REPL_PAUSED_SYNC_T && !repl_is_settled(repl);
+}
+/* A Primary's users do not wait for it, nor does the role. */
+static inline bool vol_is_aside(const struct volume *vol)
+{
+	return vol->comes || vol->leaves;
 }
 /* Own disk is attached and its metadata usable. */
 static inline bool vol_has_md(const struct volume *vol)

@@ -165,10 +165,12 @@ static const char *likely_cause(const struct peer *peer, unsigned type)
 static bool volume_fits(struct core *core, struct peer *peer, const struct rx_entry *e,
 			const struct pkt *pkt)
 {
+	const struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
+
 	if (e->volume == NO_VOLUME || e->volume == MAY_HAVE_VOLUME ||
 	    (pkt->type == P_STATE && pkt->vnr == VNR_NONE))
 		return true;
-	if (core_volume_by_vnr(core, pkt->vnr))
+	if (vol && (!vol->gone || repl_of(core, &peer->pd[vol->v]) > REPL_OFF))
 		return true;
 	if (e->volume == SKIPS_UNKNOWN)
 		core_log(core, LOG_LEVEL_WARNING,

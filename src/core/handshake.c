@@ -302,7 +302,7 @@ void rx_sync_param(struct core *core, struct peer *peer, const struct pkt *pkt)
 
 /* ---- the exchange of 2.1 step 7 ---- */
 
-static void send_sync_param(struct core *core, struct peer *peer, const struct volume *vol)
+void handshake_send_sync_param(struct core *core, struct peer *peer, const struct volume *vol)
 {
 	const struct core_disk_conf *disk = &vol->conf->disk;
 	struct pkt pkt = { .type = P_SYNC_PARAM89, .vnr = vol->vnr };
@@ -323,7 +323,7 @@ void handshake_send_digests(struct core *core, struct peer *peer)
 
 	take_digests(core, peer, net->csums_alg, net->verify_alg);
 	FOR_EACH_VOLUME(core, vol)
-		send_sync_param(core, peer, vol);
+		handshake_send_sync_param(core, peer, vol);
 }
 
 /* So that both know which of them got more of its last writes (2.6). */
@@ -343,7 +343,7 @@ void handshake_exchange(struct core *core, struct peer *peer)
 	send_lost_primary(core, peer);
 	FOR_EACH_VOLUME(core, vol) {
 		md_peer_returns(core, vol, peer->id);
-		send_sync_param(core, peer, vol);
+		handshake_send_sync_param(core, peer, vol);
 		sizes_send(core, peer, vol->v);
 		uuid_send(core, peer, vol->v, 0, 0);
 		peer_send_state(core, peer, vol->v);
@@ -352,8 +352,8 @@ void handshake_exchange(struct core *core, struct peer *peer)
 
 bool handshake_complete(const struct core *core, const struct peer *peer)
 {
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		if (!peer->pd[v].have_state)
+	FOR_EACH_VOLUME(core, vol) {
+		if (!peer->pd[vol->v].have_state)
 			return false;
 	}
 	return true;

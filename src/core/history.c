@@ -26,6 +26,7 @@ static const char *command_name(enum core_command cmd)
 		[CMD_NEW_CURRENT_UUID] = "new-current-uuid",
 		[CMD_RESIZE] = "resize",
 		[CMD_FORGET_PEER] = "forget-peer",
+		[CMD_DEL_VOLUME] = "del-volume",
 		[CMD_DEL_PEER] = "del-peer",
 		[CMD_OPEN] = "open of the volume",
 		[CMD_CLOSE] = "close of the volume",

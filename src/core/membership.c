@@ -19,7 +19,7 @@ static size_t rounded(size_t bytes)
 size_t peer_mem_bytes(const struct core_conf *conf)
 {
 	return rounded(sizeof(struct peer)) +
-	       rounded(conf->volume_count * sizeof(struct peer_device)) +
+	       rounded(VOLUMES_MAX * sizeof(struct peer_device)) +
 	       request_peer_mem_bytes(conf);
 }
 
@@ -30,18 +30,31 @@ static struct peer *take_peer(struct core *core)
 
 	if (core->spare_count == 0) {
 		peer = core_arena(core, sizeof(*peer));
-		peer->pd = core_arena(core, core->vol_count * sizeof(*peer->pd));
+		peer->pd = core_arena_untouched(core, VOLUMES_MAX * sizeof(*peer->pd));
 		return peer;
 	}
 	peer = core->spare_peer[--core->spare_count];
 	old = *peer;
 	memset(peer, 0, sizeof(*peer));
-	memset(old.pd, 0, core->vol_count * sizeof(*old.pd));
 	peer->pd = old.pd;
 	peer->tx.barriers = old.tx.barriers;
 	peer->rx.epochs = old.rx.epochs;
 	peer->rx.slab = old.rx.slab;
 	return peer;
+}
+
+void peer_device_create(struct core *core, struct peer *peer, unsigned v)
+{
+	struct peer_device *pd = &peer->pd[v];
+
+	if (peer->pd_count <= v)
+		peer->pd_count = v + 1;
+	memset(pd, 0, sizeof(*pd));
+	pd->p = peer->id;
+	pd->v = (uint8_t)v;
+	memset(&core->st.pd[peer->id][v], 0, sizeof(core->st.pd[0][0]));
+	core->st.pd[peer->id][v].repl = REPL_OFF;
+	core->st.pd[peer->id][v].pdsk = DISK_UNKNOWN;
 }
 
 static void insert(struct core *core, struct peer *peer)
@@ -69,13 +82,8 @@ void peer_add(struct core *core, const struct core_peer_conf *conf)
 	peer->ping_at_ns = NEVER_NS;
 	peer->ping_deadline_ns = NEVER_NS;
 	peer->lost_primary_node = NODES_MAX;
-	peer->pd_count = core->vol_count;
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		peer->pd[v].p = peer->id;
-		peer->pd[v].v = (uint8_t)v;
-		core->st.pd[peer->id][v].repl = REPL_OFF;
-		core->st.pd[peer->id][v].pdsk = DISK_UNKNOWN;
-	}
+	for (unsigned v = 0; v < core->vol_count; v++)
+		peer_device_create(core, peer, v);
 	insert(core, peer);
 	request_peer_create(core, peer);
 }

@@ -44,7 +44,8 @@ void peer_send_states(struct core *core)
 		for (unsigned v = 0; v < core->vol_count; v++) {
 			uint32_t diff = state_word(core, peer, v) ^ peer->pd[v].state_word_sent;
 
-			if (diff & SW_OWN_MASK)
+			/* Who has not told of it does not have it. */
+			if ((diff & SW_OWN_MASK) && repl_of(core, &peer->pd[v]) > REPL_OFF)
 				peer_send_state(core, peer, v);
 		}
 	}
@@ -299,6 +300,18 @@ static bool both_same_side(enum repl_state here, unsigned there)
 	       (is_target_side(here) && is_target_side(there));
 }
 
+/* Both have it by now. */
+static void meet(struct core *core, struct peer *peer, struct volume *vol, const struct report *r)
+{
+	struct peer_device *pd = &peer->pd[vol->v];
+
+	if (!volume_meet(core, peer, vol, r->disk) || !vol_has_md(vol) ||
+	    disk_of(core, vol) < DISK_INCONSISTENT || r->disk < DISK_INCONSISTENT)
+		return;
+	settle_unseen(core, peer, vol, r);
+	pd->conn_rx = (uint8_t)r->conn;
+}
+
 static void rx_connected(struct core *core, struct peer *peer, struct volume *vol, uint32_t word)
 {
 	struct peer_device *pd = &peer->pd[vol->v];
@@ -309,6 +322,15 @@ static void rx_connected(struct core *core, struct peer *peer, struct volume *vo
 	/* The rest of an earlier exchange: sent before the connection was committed. */
 	if (r.conn < CONN_CONNECTED)
 		return;
+	if (vol->gone) {
+		state_begin(core)->pd[peer->id][vol->v].pdsk = r.disk;
+		state_end(core, STATE_HARD);
+		return;
+	}
+	if (repl_of(core, pd) == REPL_OFF) {
+		meet(core, peer, vol, &r);
+		return;
+	}
 	if (both_same_side(repl_of(core, pd), r.conn)) {
 		peer_fail(core, peer, CONN_NETWORK_FAILURE,
 			  "%s and this node both want to be %s of volume %u", peer->conf->name,

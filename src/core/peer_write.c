@@ -120,6 +120,21 @@ static bool relieve_from(struct core *core, struct volume *vol, struct peer *pee
 	return gave;
 }
 
+static bool any_of(const struct list *requests, const struct volume *vol)
+{
+	LIST_FOR_EACH(it, requests) {
+		if (LIST_ENTRY(it, const struct peer_request, link)->v == vol->v)
+			return true;
+	}
+	return false;
+}
+
+bool peer_requests_of(const struct peer *peer, const struct volume *vol)
+{
+	return any_of(&peer->rx.writes, vol) || any_of(&peer->rx.orphans, vol) ||
+	       any_of(&peer->rx.reads, vol);
+}
+
 bool peer_write_relieve_al(struct core *core, struct volume *vol)
 {
 	bool gave = false;

@@ -268,7 +268,7 @@ bool quorum_is_shared(const struct core *core, const struct volume *vol, const s
 bool quorum_all(const struct core *core, const struct state *st)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (!st->vol[vol->v].have_quorum)
+		if (!st->vol[vol->v].have_quorum && !vol_is_aside(vol))
 			return false;
 	}
 	return true;

@@ -27,11 +27,8 @@ static uint32_t ring_size(uint32_t entries)
 
 size_t request_mem_bytes(const struct core_conf *conf)
 {
-	size_t bytes = actlog_mem_bytes(conf);
-
-	bytes += round_up(conf->requests_max * sizeof(struct request));
-	bytes += round_up(conf->requests_max * sizeof(struct slab_cell));
-	return bytes;
+	return round_up(conf->requests_max * sizeof(struct request)) +
+	       round_up(conf->requests_max * sizeof(struct slab_cell));
 }
 
 size_t request_peer_mem_bytes(const struct core_conf *conf)
@@ -101,12 +98,17 @@ void request_create(struct core *core)
 	request_configure(core);
 	rq->barrier_at_ns = NEVER_NS;
 	rq->ack_at_ns = NEVER_NS;
-	FOR_EACH_VOLUME(core, vol) {
-		list_init(&rq->vol[vol->v].flushing);
-		list_init(&rq->vol[vol->v].waiting);
-		holds_init(&vol->holds);
-	}
-	actlog_create(core);
+}
+
+void request_volume_create(struct core *core, struct volume *vol)
+{
+	struct volume_io *io = &core->req.vol[vol->v];
+
+	memset(io, 0, sizeof(*io));
+	list_init(&io->flushing);
+	list_init(&io->waiting);
+	holds_init(&vol->holds);
+	actlog_create(core, vol);
 }
 
 /* ---- the local disk ---- */
@@ -421,7 +423,7 @@ static bool shape_is_legal(const struct ev_submit *ev)
 void request_submit(struct core *core, const struct ev_submit *ev)
 {
 	struct requests *rq = &core->req;
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+	struct volume *vol = core_volume_in_use(core, ev->vnr);
 	struct payload payload = ev->payload;
 	struct request *req;
 

@@ -263,9 +263,10 @@ struct peer_rx {
 
 /* ---- shared by the files of the data path ---- */
 
-/* Without what each peer takes. */
+/* Without what each peer and each volume take. */
 size_t request_mem_bytes(const struct core_conf *conf);
 void request_create(struct core *core);
+void request_volume_create(struct core *core, struct volume *vol);
 size_t request_peer_mem_bytes(const struct core_conf *conf);
 /* Takes that from the arena, or uses again what the peer has. */
 void request_peer_create(struct core *core, struct peer *peer);
@@ -367,6 +368,8 @@ void peer_write_start_drained(struct core *core, struct peer *peer);
 /* Takes a free peer request; peer_rx_room() said that there is one. */
 struct peer_request *peer_request_new(struct core *core, struct peer *peer, struct volume *vol,
 				      const struct pkt_block *block);
+/* Some that are not done with yet. */
+bool peer_requests_of(const struct peer *peer, const struct volume *vol);
 void peer_request_free(struct core *core, struct peer_request *preq);
 /* Of what it asks of the disk. */
 uint64_t peer_request_tag(const struct core *core, const struct peer_request *preq);

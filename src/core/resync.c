@@ -22,26 +22,22 @@ static size_t rounded(size_t n)
 	return (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
 }
 
-static size_t volume_bytes(void)
+size_t sync_mem_bytes(void)
 {
 	return rounded(RS_TARGET_REQUESTS * sizeof(struct rs_request)) +
 	       rounded(RS_SOURCE_REQUESTS * sizeof(struct rs_request)) + rounded(BM_GRANULES_MAX) +
 	       2 * rounded(BM_GRANULES_MAX / 8);
 }
 
-size_t sync_mem_bytes(const struct core_conf *conf)
-{
-	return conf->volume_count * volume_bytes();
-}
-
 static void pool_create(struct core *core, struct rs_pool *pool, uint32_t max)
 {
-	pool->items = core_arena_untouched(core, max * sizeof(*pool->items));
+	if (!pool->items)
+		pool->items = core_arena_untouched(core, max * sizeof(*pool->items));
 	pool->max = max;
 	list_init(&pool->free);
 }
 
-static void create_volume(struct core *core, struct volume *vol)
+void sync_volume_create(struct core *core, struct volume *vol)
 {
 	struct rs_volume *rs = &vol->rs;
 
@@ -60,18 +56,17 @@ static void create_volume(struct core *core, struct volume *vol)
 	range_map_init(&rs->target_map);
 	range_map_init(&rs->source_map);
 	rs->announce_at_ns = NEVER_NS;
-	vol->bm.state = core_arena(core, BM_GRANULES_MAX);
-	vol->bm.dirty = core_arena(core, BM_GRANULES_MAX / 8);
-	vol->bm.want = core_arena(core, BM_GRANULES_MAX / 8);
+	if (!vol->bm.state) {
+		vol->bm.state = core_arena(core, BM_GRANULES_MAX);
+		vol->bm.dirty = core_arena(core, BM_GRANULES_MAX / 8);
+		vol->bm.want = core_arena(core, BM_GRANULES_MAX / 8);
+	}
 	vol->md_write_at_ns = NEVER_NS;
 	vol->was_stable = true;
 }
 
 void sync_create(struct core *core)
 {
-	FOR_EACH_VOLUME(core, vol) {
-		create_volume(core, vol);
-	}
 	core->reconcile.lost = NODES_MAX;
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		core->reconcile.sent_node[n] = NODES_MAX;
@@ -599,7 +594,7 @@ void resync_time(struct core *core)
 
 void resync_gate(struct core *core, const struct ev_resync_gate *gate)
 {
-	const struct volume *vol = core_volume_by_vnr(core, gate->vnr);
+	const struct volume *vol = core_volume_in_use(core, gate->vnr);
 	struct state *next;
 
 	if (!vol)

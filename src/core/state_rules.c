@@ -121,6 +121,7 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 	enum disk_state was = old->vol[vol->v].disk, is = next->vol[vol->v].disk;
 	bool had_data = state_data_accessible(core, old, vol->v);
 	bool has_data = state_data_accessible(core, next, vol->v);
+	bool primary = next->role == ROLE_PRIMARY && !vol_is_aside(vol);
 	unsigned negotiating = is == DISK_NEGOTIATING;
 
 	if (old->role == ROLE_PRIMARY && next->role == ROLE_SECONDARY && vol->open_rw &&
@@ -131,11 +132,11 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 	if (is == DISK_OUTDATED && was < DISK_OUTDATED && was != DISK_ATTACHING &&
 	    was != DISK_NEGOTIATING && !resync_ended(core, old, next, vol->v))
 		return SS_LOWER_THAN_OUTDATED;
-	if (next->role == ROLE_PRIMARY && !has_data && (old->role != ROLE_PRIMARY || had_data))
+	if (primary && !has_data && (old->role != ROLE_PRIMARY || had_data))
 		return SS_NO_UP_TO_DATE_DISK;
 	if (vol->open_ro && had_data && !has_data)
 		return SS_NO_UP_TO_DATE_DISK;
-	if (next->role == ROLE_PRIMARY && !next->vol[vol->v].have_quorum &&
+	if (primary && !next->vol[vol->v].have_quorum &&
 	    (old->role != ROLE_PRIMARY || old->vol[vol->v].have_quorum) &&
 	    !somebody_comes(core, old, next))
 		return SS_NO_QUORUM;

@@ -473,6 +473,8 @@ static void sanitize_no_data(const struct core *core, const struct state *old, s
 	bool had = true, has = true;
 
 	FOR_EACH_VOLUME(core, vol) {
+		if (vol_is_aside(vol))
+			continue;
 		had &= state_data_accessible(core, old, vol->v);
 		has &= state_data_accessible(core, next, vol->v);
 	}

@@ -113,8 +113,24 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 	out->saving = pd->save_running;
 }
 
+static unsigned by_vnr(const struct core *core, const struct volume *out[VOLUMES_MAX])
+{
+	unsigned count = 0;
+
+	FOR_EACH_VOLUME(core, vol) {
+		unsigned at = count++;
+
+		for (; at > 0 && out[at - 1]->vnr > vol->vnr; at--)
+			out[at] = out[at - 1];
+		out[at] = vol;
+	}
+	return count;
+}
+
 static void fill_peer(const struct core *core, const struct peer *peer, struct status_peer *out)
 {
+	const struct volume *vols[VOLUMES_MAX];
+
 	memset(out, 0, offsetof(struct status_peer, devices));
 	out->node_id = peer->id;
 	copy_text(out->name, sizeof(out->name), peer->conf->name);
@@ -130,10 +146,10 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 	out->received_bytes = peer->received_bytes;
 	if (!peer_connected(core, peer))
 		copy_text(out->reason, sizeof(out->reason), peer->reason);
-	out->device_count = core->vol_count;
-	for (unsigned v = 0; v < core->vol_count; v++) {
-		fill_peer_device(core, peer, core->vol[v], &out->devices[v]);
-		out->rs_in_flight_sectors += peer->pd[v].rs.in_flight_sectors;
+	out->device_count = by_vnr(core, vols);
+	for (unsigned i = 0; i < out->device_count; i++) {
+		fill_peer_device(core, peer, vols[i], &out->devices[i]);
+		out->rs_in_flight_sectors += peer->pd[vols[i]->v].rs.in_flight_sectors;
 	}
 }
 
@@ -161,6 +177,8 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 
 void core_status(const struct core *core, struct resource_status *status)
 {
+	const struct volume *vols[VOLUMES_MAX];
+
 	memset(status, 0, offsetof(struct resource_status, volumes));
 	copy_text(status->name, sizeof(status->name), core->conf.name);
 	status->node_id = core->self;
@@ -169,10 +187,10 @@ void core_status(const struct core *core, struct resource_status *status)
 	status->susp_no_data = core->st.susp_nod;
 	status->susp_quorum = core->st.susp_quorum;
 	status->now_ns = core->now_ns;
-	status->volume_count = core->vol_count;
+	status->volume_count = by_vnr(core, vols);
 	status->peer_count = core->peer_count;
-	for (unsigned v = 0; v < core->vol_count; v++)
-		fill_volume(core, core->vol[v], &status->volumes[v]);
+	for (unsigned i = 0; i < status->volume_count; i++)
+		fill_volume(core, vols[i], &status->volumes[i]);
 	for (unsigned i = 0; i < core->peer_count; i++)
 		fill_peer(core, core->peer[core->peer_ids[i]], &status->peers[i]);
 }

@@ -140,9 +140,9 @@ static void apply_own(struct core *core, struct state *next, const struct twopc_
 		return;
 	case TWOPC_ROLE:
 		if (c->mask & SW_DISK_MASK) {
-			for (unsigned v = 0; v < core->vol_count; v++) {
-				if (gains_up_to_date(core, next, v))
-					next->vol[v].disk = DISK_UP_TO_DATE;
+			FOR_EACH_VOLUME(core, each) {
+				if (gains_up_to_date(core, next, each->v))
+					next->vol[each->v].disk = DISK_UP_TO_DATE;
 			}
 		}
 		next->role = (enum role)(c->val & SW_ROLE_MASK);
@@ -291,8 +291,8 @@ void twopc_change_masks(const struct core *core, const struct twopc_change *c,
 		is_primary = (c->val & SW_ROLE_MASK) == ROLE_PRIMARY;
 	if (c->kind == TWOPC_RESIZE)
 		is_primary = is_primary && resize_own_max(core, c) < RESIZE_SECTORS_MAX;
-	for (unsigned v = 0; v < core->vol_count; v++)
-		accessible &= state_data_accessible(core, &core->st, v);
+	FOR_EACH_VOLUME(core, vol)
+		accessible &= vol_is_aside(vol) || state_data_accessible(core, &core->st, vol->v);
 	*primary = is_primary ? node_bit(core->self) : 0;
 	*weak = is_primary && accessible ? ~*reachable : 0;
 }
@@ -358,8 +358,8 @@ static bool quorum_vouched(const struct core *core)
 	FOR_EACH_PEER(core, peer) {
 		bool all = peer_connected(core, peer);
 
-		for (unsigned v = 0; v < core->vol_count; v++)
-			all &= core->st.pd[peer->id][v].quorate;
+		FOR_EACH_VOLUME(core, vol)
+			all &= vol_is_aside(vol) || core->st.pd[peer->id][vol->v].quorate;
 		if (all)
 			return true;
 	}

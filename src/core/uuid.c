@@ -515,6 +515,9 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 		return false;
 	if (old->role != ROLE_PRIMARY)
 		return true;
+	/* What it brings was not shown by this Primary yet: as at a promotion. */
+	if (vol->comes && was != DISK_UP_TO_DATE && is == DISK_UP_TO_DATE)
+		return true;
 	if (was >= DISK_INCONSISTENT && is < DISK_INCONSISTENT)
 		return true;
 	/* Peers that were Outdated with us may not have noticed yet. */

@@ -215,6 +215,8 @@ struct pair *pair_new(const struct pair_opts *opts)
 static void node_stop(struct node *n)
 {
 	event_queue_drop(&n->local);
+	while (n->more_count)
+		free(n->more[--n->more_count]);
 	free(n->mem);
 	n->mem = NULL;
 	n->core = NULL;
@@ -287,6 +289,12 @@ void pair_configure(struct pair *p, unsigned node, void (*change)(struct core_co
 
 	conf = p->node[node].core->conf;
 	change(&conf);
+	ev.u.configure.mem_bytes = core_configure_bytes(p->node[node].core, &conf);
+	if (ev.u.configure.mem_bytes) {
+		ASSERT(p->node[node].more_count < MORE_MEM_MAX);
+		ev.u.configure.mem = aligned_alloc(64, (ev.u.configure.mem_bytes + 63) / 64 * 64);
+		p->node[node].more[p->node[node].more_count++] = ev.u.configure.mem;
+	}
 	world_step(p, node, &ev);
 	ASSERT(pair_run(p));
 }

@@ -13,6 +13,7 @@
 #define STEPS_MAX 2000000U
 #define PKT_TYPES 0x60U
 #define REPLIES_MAX 256U
+#define MORE_MEM_MAX 8U
 #define CHUNK_BYTES 4080U
 
 struct blob {
@@ -42,7 +43,8 @@ struct store {
 
 struct node {
 	struct core_conf conf;
-	void *mem;
+	void *mem, *more[MORE_MEM_MAX]; /* for what came by EV_CONFIGURE */
+	unsigned more_count;
 	struct core *core;
 	bool up;
 	bool broken;

@@ -407,7 +407,8 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		snprintf(p->text, sizeof(p->text), "%s", a->u.reply.text);
 		return;
 	case AC_SIZE:
-		p->node[node].local_reads = a->u.size.local_reads;
+		if (a->u.size.vnr == 0)
+			p->node[node].local_reads = a->u.size.local_reads;
 		return;
 	case AC_NOTIFY:
 		return;
@@ -417,10 +418,12 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 /* Between steps a driver may rely on what it was told last. */
 static void check_local_reads(const struct node *n)
 {
-	const struct core *core = n->core;
-	const struct volume *vol = core->vol[0];
+	struct core *core = n->core;
+	const struct volume *vol = core_volume_in_use(core, 0);
 
-	if (core->st.vol[0].disk != DISK_UP_TO_DATE || vol->io_failed ||
+	if (!vol)
+		return;
+	if (core->st.vol[vol->v].disk != DISK_UP_TO_DATE || vol->io_failed ||
 	    vol->conf->disk.read_balancing != READ_PREFER_LOCAL || core->st.susp_user ||
 	    core->st.susp_nod || core->st.susp_quorum || core->st.susp_uuid)
 		ASSERT(!n->local_reads);

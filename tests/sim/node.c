@@ -536,11 +536,27 @@ void node_kill(struct world *w, unsigned node, bool power)
 
 /* ---- status ---- */
 
+/* What has no volume now counts as a node without its disk. */
+static void fill_status(const struct core *core, struct resource_status *st)
+{
+	core_status(core, st);
+	if (st->volume_count)
+		return;
+	memset(&st->volumes[0], 0, sizeof(st->volumes[0]));
+	for (unsigned i = 0; i < st->peer_count; i++) {
+		struct status_peer_device *device = &st->peers[i].devices[0];
+
+		memset(device, 0, sizeof(*device));
+		device->repl = REPL_OFF;
+		device->peer_disk = DISK_UNKNOWN;
+	}
+}
+
 const struct resource_status *node_status(struct world *w, unsigned node)
 {
 	ASSERT(w->nodes[node].up);
 	if (w->status_step[node] != w->step) {
-		core_status(w->nodes[node].core, &w->status[node]);
+		fill_status(w->nodes[node].core, &w->status[node]);
 		w->status_step[node] = w->step;
 	}
 	return &w->status[node];

@@ -43,8 +43,19 @@ Test(configure, another_shape_does_not_fit)
 	to.volumes[0].disk.has_disk = false;
 	cr_assert_not(core_conf_fits(&from, &to));
 	fresh();
-	to.volumes[0].vnr = 1;
+	to.node_id = 2;
 	cr_assert_not(core_conf_fits(&from, &to));
+}
+
+/* Whatever it is made of; the one that it has has to leave before. */
+Test(configure, another_volume_fits)
+{
+	fresh();
+	to.volumes[0].vnr = 1;
+	to.volumes[0].disk.al_extents = 67;
+	cr_assert(core_conf_fits(&from, &to));
+	cr_assert_not(core_volume_stays(&to, 0));
+	cr_assert(core_volume_stays(&to, 1));
 }
 
 Test(configure, peers_that_are_other_ones_have_to_leave_before)
