@@ -33,17 +33,12 @@ static uint32_t conf_slots(const struct core_volume_conf *conf)
 	return n < SLOTS_MIN ? SLOTS_MIN : n > SLOTS_LIMIT ? SLOTS_LIMIT : n;
 }
 
-static size_t round_up(size_t bytes)
-{
-	return (bytes + 63) / 64 * 64;
-}
-
 size_t actlog_mem_bytes(const struct core_volume_conf *conf)
 {
 	uint32_t slots = conf_slots(conf);
 
-	return round_up(slots * sizeof(struct al_slot)) +
-	       round_up(bucket_count_for(slots) * sizeof(uint32_t));
+	return core_rounded(slots * sizeof(struct al_slot)) +
+	       core_rounded(bucket_count_for(slots) * sizeof(uint32_t));
 }
 
 bool actlog_outgrows(const struct volume *vol, const struct core_volume_conf *conf)

@@ -12,16 +12,10 @@
 #include "core/core_int.h"
 #include "core/state.h"
 
-#define ALIGN_BYTES 64U
 #define SCRATCH_BASE_BYTES (256U << 10)
 #define RING_BASE 16384U
 #define WORK_ROUNDS_MAX 100000U
 #define LOG_LINE_MAX 512
-
-static size_t align_up(size_t n)
-{
-	return (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-}
 
 /*
  * The longest step is the loss of a connection: every request completes and gives its buffer back,
@@ -43,16 +37,16 @@ static size_t scratch_entries_bytes(unsigned peers, unsigned volumes)
 {
 	size_t pairs = (size_t)volumes * (peers + 1);
 
-	return SCRATCH_BASE_BYTES + pairs * 6 * align_up(sizeof(struct pkt_uuids)) +
+	return SCRATCH_BASE_BYTES + pairs * 6 * core_rounded(sizeof(struct pkt_uuids)) +
 	       (size_t)volumes * 4 *
-		       (align_up(sizeof(struct al_transaction)) +
-			align_up(sizeof(struct md_super)));
+		       (core_rounded(sizeof(struct al_transaction)) +
+			core_rounded(sizeof(struct md_super)));
 }
 
 static size_t action_mem_bytes(const struct core_conf *conf, unsigned peers, unsigned volumes)
 {
-	return align_up(ring_entries(conf, peers, volumes) * sizeof(struct core_action)) +
-	       align_up(scratch_entries_bytes(peers, volumes));
+	return core_rounded(ring_entries(conf, peers, volumes) * sizeof(struct core_action)) +
+	       core_rounded(scratch_entries_bytes(peers, volumes));
 }
 
 size_t core_mem_bytes(const struct core_conf *conf)
@@ -61,10 +55,10 @@ size_t core_mem_bytes(const struct core_conf *conf)
 
 	for (unsigned v = 0; v < conf->volume_count; v++)
 		volumes += volume_mem_bytes(&conf->volumes[v]);
-	return align_up(sizeof(struct core)) +
+	return core_rounded(sizeof(struct core)) +
 	       action_mem_bytes(conf, conf->peer_count, conf->volume_count) +
 	       conf->peer_count * peer_mem_bytes(conf) + volumes +
-	       align_up(request_mem_bytes(conf)) + ALIGN_BYTES;
+	       core_rounded(request_mem_bytes(conf)) + ARENA_ALIGN_BYTES;
 }
 
 void *core_arena_untouched(struct core *core, size_t bytes)
@@ -72,7 +66,7 @@ void *core_arena_untouched(struct core *core, size_t bytes)
 	void *p = core->arena + core->arena_used;
 
 	ASSERT(bytes <= core->arena_bytes - core->arena_used);
-	core->arena_used += align_up(bytes);
+	core->arena_used += core_rounded(bytes);
 	if (core->arena_used > core->arena_bytes)
 		core->arena_used = core->arena_bytes;
 	return p;
@@ -102,14 +96,14 @@ struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_byt
 	struct core *core = mem;
 
 	ASSERT(mem_bytes >= core_mem_bytes(conf));
-	ASSERT((uintptr_t)mem % ALIGN_BYTES == 0);
+	ASSERT((uintptr_t)mem % ARENA_ALIGN_BYTES == 0);
 	ASSERT(conf->volume_count <= VOLUMES_MAX && conf->peer_count < NODES_MAX);
 	ASSERT(conf->node_id < NODES_MAX);
 	memset(core, 0, sizeof(*core));
 	core->conf = *conf;
 	core->self = conf->node_id;
-	core->arena = (uint8_t *)mem + align_up(sizeof(*core));
-	core->arena_bytes = mem_bytes - align_up(sizeof(*core));
+	core->arena = (uint8_t *)mem + core_rounded(sizeof(*core));
+	core->arena_bytes = mem_bytes - core_rounded(sizeof(*core));
 	create_actions(core, conf->peer_count, conf->volume_count);
 	core->st.role = ROLE_SECONDARY;
 	core->commands.deadline_ns = NEVER_NS;
@@ -151,7 +145,7 @@ void core_take_memory(struct core *core, const struct core_conf *to, void *mem, 
 {
 	unsigned peers, volumes;
 
-	ASSERT(bytes >= core_configure_bytes(core, to) && (uintptr_t)mem % ALIGN_BYTES == 0);
+	ASSERT(bytes >= core_configure_bytes(core, to) && (uintptr_t)mem % ARENA_ALIGN_BYTES == 0);
 	if (bytes == 0)
 		return;
 	core->arena = mem;
@@ -185,7 +179,7 @@ bool core_next(struct core *core, struct core_action *action)
 void *core_scratch(struct core *core, size_t bytes)
 {
 	void *p = core->scratch + core->scratch_used;
-	size_t need = align_up(bytes);
+	size_t need = core_rounded(bytes);
 
 	ASSERT(need <= core->scratch_bytes - core->scratch_used);
 	core->scratch_used += need;

@@ -353,7 +353,14 @@ struct core {
 struct core_action *core_act(struct core *core, enum core_action_kind kind);
 /* Memory valid until the next core_step(). Zeroed. */
 void *core_scratch(struct core *core, size_t bytes);
-/* Zeroed, 64-byte aligned memory at creation. */
+#define ARENA_ALIGN_BYTES 64U
+/* What so many bytes take of the arena. */
+static inline size_t core_rounded(size_t bytes)
+{
+	return (bytes + ARENA_ALIGN_BYTES - 1) / ARENA_ALIGN_BYTES * ARENA_ALIGN_BYTES;
+}
+
+/* Zeroed, aligned memory at creation. */
 void *core_arena(struct core *core, size_t bytes);
 /* Leaves the memory as it is, so that unused pages stay unmapped. */
 void *core_arena_untouched(struct core *core, size_t bytes);

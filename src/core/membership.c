@@ -11,15 +11,10 @@
 /* What refers to a peer is looked for so often while it is being taken out. */
 #define LOOK_NS (10 * NS_PER_MS)
 
-static size_t rounded(size_t bytes)
-{
-	return (bytes + 63) / 64 * 64;
-}
-
 size_t peer_mem_bytes(const struct core_conf *conf)
 {
-	return rounded(sizeof(struct peer)) +
-	       rounded(VOLUMES_MAX * sizeof(struct peer_device)) +
+	return core_rounded(sizeof(struct peer)) +
+	       core_rounded(VOLUMES_MAX * sizeof(struct peer_device)) +
 	       request_peer_mem_bytes(conf);
 }
 

@@ -11,11 +11,6 @@
 
 /* ---- creation ---- */
 
-static size_t round_up(size_t bytes)
-{
-	return (bytes + 63) / 64 * 64;
-}
-
 static uint32_t ring_size(uint32_t entries)
 {
 	uint32_t n = 16;
@@ -27,17 +22,18 @@ static uint32_t ring_size(uint32_t entries)
 
 size_t request_mem_bytes(const struct core_conf *conf)
 {
-	return round_up(conf->requests_max * sizeof(struct request)) +
-	       round_up(conf->requests_max * sizeof(struct slab_cell));
+	return core_rounded(conf->requests_max * sizeof(struct request)) +
+	       core_rounded(conf->requests_max * sizeof(struct slab_cell));
 }
 
 size_t request_peer_mem_bytes(const struct core_conf *conf)
 {
 	uint32_t n = conf->peer_requests_max;
 
-	return round_up(n * sizeof(struct peer_request)) + round_up(n * sizeof(struct slab_cell)) +
-	       round_up(ring_size(conf->requests_max) * sizeof(struct tx_barrier)) +
-	       round_up(ring_size(n) * sizeof(struct rx_epoch));
+	return core_rounded(n * sizeof(struct peer_request)) +
+	       core_rounded(n * sizeof(struct slab_cell)) +
+	       core_rounded(ring_size(conf->requests_max) * sizeof(struct tx_barrier)) +
+	       core_rounded(ring_size(n) * sizeof(struct rx_epoch));
 }
 
 static void take_memory(struct core *core, struct peer *peer)

@@ -15,18 +15,11 @@
 
 /* ---- memory ---- */
 
-#define ALIGN_BYTES 64U
-
-static size_t rounded(size_t n)
-{
-	return (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-}
-
 size_t sync_mem_bytes(void)
 {
-	return rounded(RS_TARGET_REQUESTS * sizeof(struct rs_request)) +
-	       rounded(RS_SOURCE_REQUESTS * sizeof(struct rs_request)) + rounded(BM_GRANULES_MAX) +
-	       2 * rounded(BM_GRANULES_MAX / 8);
+	return core_rounded(RS_TARGET_REQUESTS * sizeof(struct rs_request)) +
+	       core_rounded(RS_SOURCE_REQUESTS * sizeof(struct rs_request)) +
+	       core_rounded(BM_GRANULES_MAX) + 2 * core_rounded(BM_GRANULES_MAX / 8);
 }
 
 static void pool_create(struct core *core, struct rs_pool *pool, uint32_t max)

@@ -15,15 +15,10 @@
 
 /* ---- places and memory ---- */
 
-static size_t rounded(size_t bytes)
-{
-	return (bytes + 63) / 64 * 64;
-}
-
 size_t volume_mem_bytes(const struct core_volume_conf *conf)
 {
-	return rounded(sizeof(struct volume)) + rounded(sync_mem_bytes()) +
-	       rounded(actlog_mem_bytes(conf));
+	return core_rounded(sizeof(struct volume)) + core_rounded(sync_mem_bytes()) +
+	       core_rounded(actlog_mem_bytes(conf));
 }
 
 bool volume_in(const struct core_conf *conf, uint16_t vnr, unsigned *at)
@@ -81,7 +76,7 @@ size_t volumes_more_bytes(const struct core *core, const struct core_conf *to)
 			bytes += volume_mem_bytes(&to->volumes[i]);
 		else if (core->vol[place[i]]->gone &&
 			 actlog_outgrows(core->vol[place[i]], &to->volumes[i]))
-			bytes += rounded(actlog_mem_bytes(&to->volumes[i]));
+			bytes += core_rounded(actlog_mem_bytes(&to->volumes[i]));
 	}
 	return bytes;
 }
