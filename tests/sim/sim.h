@@ -35,6 +35,7 @@
 struct world;
 
 #include "fault.h"
+#include "kinds.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -718,6 +719,7 @@ struct world {
 	struct sim_params params;
 	unsigned force_nodes;     /* command line: 0 = as the seed says */
 	bool force_no_al;
+	uint32_t kinds;           /* command line: of lives (bit per enum life_kind) */
 	uint64_t scenario_seed;   /* of named scenarios */
 	struct prng rng;
 	struct prng resync_rng;   /* of who meddles with resyncs */

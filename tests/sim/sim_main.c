@@ -20,18 +20,23 @@ struct options {
 	unsigned shrink_s;
 	struct sim_list only, requests;
 	const char *scenario;
+	uint32_t kinds;
+	char again_with[200]; /* options that make it the same life */
 };
 
 static void usage(FILE *f)
 {
 	fputs("usage: sim [--seed N] [--schedules M] [--nodes K] [--workers W] [--no-al]\n"
-	      "           [--keep-going] [--hashes] [--packets] [--trace]\n"
+	      "           [--kinds LIST] [--keep-going] [--hashes] [--packets] [--trace]\n"
 	      "           [--shrink SECONDS] [--only FAULTS] [--requests REQUESTS]\n"
 	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
 	      "  --nodes K      2..5 instead of what the seed says\n"
 	      "  --workers W    processes (1)           --keep-going   do not stop at a failure\n"
-	      "  --no-al        core without activity-log writes: must be found out\n"
+	      "  --kinds LIST   lives of these kinds, too: default, all, none, or names:\n",
+	      f);
+	kinds_print(f);
+	fputs("  --no-al        core without activity-log writes: must be found out\n"
 	      "  --seeds M      as --schedules, with a process per processor\n"
 	      "  --hashes       print the hash of each trace\n"
 	      "  --packets      print what has happened to packets of each type\n"
@@ -48,13 +53,12 @@ static void report(struct world *w, const struct options *o, uint64_t seed,
 {
 	printf("seed %llu failed at step %llu: %s\n", (unsigned long long)seed,
 	       (unsigned long long)r->step, r->why);
-	printf("  again: sim --seed %llu%s --trace\n", (unsigned long long)seed,
-	       o->no_al ? " --no-al" : "");
+	printf("  again: sim --seed %llu%s --trace\n", (unsigned long long)seed, o->again_with);
 	if (o->nodes != 0)
 		printf("  with --nodes %u\n", o->nodes);
 	fflush(stdout);
 	if (o->shrink_s && !o->again && !o->trace && !o->twice)
-		sim_shrink(w, seed, r, o->shrink_s, o->no_al ? " --no-al" : "");
+		sim_shrink(w, seed, r, o->shrink_s, o->again_with);
 }
 
 /* The same seed, without some of what happened. */
@@ -93,6 +97,7 @@ static unsigned run_seeds(const struct options *o, uint64_t first, uint64_t stri
 
 	w->force_nodes = o->nodes;
 	w->force_no_al = o->no_al;
+	w->kinds = o->kinds;
 	w->trace = o->trace;
 	for (uint64_t seed = first; seed < o->first + o->count; seed += stride) {
 		struct sim_result r;
@@ -190,6 +195,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "nodes", required_argument, NULL, 'n' },
 		{ "workers", required_argument, NULL, 'w' },
 		{ "trace", no_argument, NULL, 't' },
+		{ "kinds", required_argument, NULL, 'K' },
 		{ "no-al", no_argument, NULL, 'a' },
 		{ "keep-going", no_argument, NULL, 'k' },
 		{ "hashes", no_argument, NULL, 'H' },
@@ -204,6 +210,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const char *kinds = NULL;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -214,6 +221,11 @@ static bool parse(int argc, char **argv, struct options *o)
 		case 'w': o->workers = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 't': o->trace = true; break;
 		case 'a': o->no_al = true; break;
+		case 'K':
+			if (!kinds_parse(optarg, &o->kinds))
+				return false;
+			kinds = optarg;
+			break;
 		case 'k':
 			o->keep_going = true;
 			o->shrink_s = 0;
@@ -237,6 +249,8 @@ static bool parse(int argc, char **argv, struct options *o)
 		default: return false;
 		}
 	}
+	snprintf(o->again_with, sizeof(o->again_with), "%s%s%s", o->no_al ? " --no-al" : "",
+		 kinds ? " --kinds " : "", kinds ? kinds : "");
 	if (optind < argc && o->scenarios)
 		o->scenario = argv[optind++];
 	return optind == argc && o->count > 0 && o->workers >= 1 && o->workers <= WORKERS_MAX &&
@@ -245,7 +259,8 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .first = 1, .count = 1, .workers = 1, .shrink_s = 30 };
+	struct options o = { .first = 1, .count = 1, .workers = 1, .shrink_s = 30,
+			     .kinds = kinds_default() };
 
 	if (!parse(argc, argv, &o)) {
 		usage(stderr);

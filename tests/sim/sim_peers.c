@@ -4,12 +4,9 @@
 
 #include "sim.h"
 
-#define TAG UINT64_C(0x7065657273)
-
 void peers_params_draw(struct world *w, uint64_t seed)
 {
-	prng_seed(&w->peers_rng, seed ^ TAG);
-	w->params.peers_leave = prng_chance(&w->peers_rng, 1, 4);
+	w->params.peers_leave = life_is(w, LIFE_PEERS, seed, &w->peers_rng);
 }
 
 static uint32_t missing_peers(struct world *w, unsigned node)

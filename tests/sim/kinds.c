@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Kinds of lives: what is in some lives only, and can be asked for by name. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+static const struct {
+	const char *name, *what;
+	uint64_t stream;  /* never changes: a seed means the same life for ever */
+	uint8_t share[2]; /* so many of so many lives */
+	bool every_run;
+} kind_table[LIFE_KINDS] = {
+	[LIFE_PEERS] = { "peers", "peers are taken out and put in again",
+			 UINT64_C(0x7065657273), { 1, 4 }, true },
+};
+
+uint32_t kinds_default(void)
+{
+	uint32_t kinds = 0;
+
+	for (unsigned i = 0; i < LIFE_KINDS; i++)
+		kinds |= (uint32_t)kind_table[i].every_run << i;
+	return kinds;
+}
+
+static bool parse_one(const char *name, size_t len, uint32_t *kinds)
+{
+	for (unsigned i = 0; i < LIFE_KINDS; i++) {
+		if (strlen(kind_table[i].name) != len || memcmp(kind_table[i].name, name, len) != 0)
+			continue;
+		*kinds |= 1U << i;
+		return true;
+	}
+	return false;
+}
+
+bool kinds_parse(const char *list, uint32_t *kinds)
+{
+	*kinds = 0;
+	if (strcmp(list, "none") == 0)
+		return true;
+	if (strcmp(list, "all") == 0) {
+		*kinds = (1U << LIFE_KINDS) - 1;
+		return true;
+	}
+	for (;; list++) {
+		size_t len = strcspn(list, ",");
+
+		if (len == 7 && memcmp(list, "default", 7) == 0)
+			*kinds |= kinds_default();
+		else if (!parse_one(list, len, kinds))
+			return false;
+		list += len;
+		if (*list == '\0')
+			return true;
+	}
+}
+
+void kinds_print(FILE *f)
+{
+	for (unsigned i = 0; i < LIFE_KINDS; i++)
+		fprintf(f, "    %-12s %u of %u lives%s: %s\n", kind_table[i].name,
+			kind_table[i].share[0], kind_table[i].share[1],
+			kind_table[i].every_run ? "" : " if asked for", kind_table[i].what);
+}
+
+bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream)
+{
+	const uint8_t *share = kind_table[kind].share;
+
+	prng_seed(stream, seed ^ kind_table[kind].stream);
+	return prng_chance(stream, share[0], share[1]) && (w->kinds >> kind & 1);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Kinds of lives: what is in some lives only, and can be asked for by name. */
+#ifndef SIM_KINDS_H
+#define SIM_KINDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct prng;
+struct world;
+
+/* In the order of the table in kinds.c. */
+enum life_kind { LIFE_PEERS, LIFE_KINDS };
+
+/* The kinds that every run draws from. */
+uint32_t kinds_default(void);
+/* Names separated by commas, or "default", "all", "none"; false when a name is not known. */
+bool kinds_parse(const char *list, uint32_t *kinds);
+void kinds_print(FILE *f);
+/*
+ * True when the life of this seed is of that kind. The stream is the kind's own, so that a life
+ * without it is what it would be if the kind did not exist; it goes on with what the kind draws.
+ */
+bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream);
+
+#endif
