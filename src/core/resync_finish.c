@@ -292,11 +292,22 @@ static void finish_unstable(struct core *core, struct peer_device *pd)
 	resync_again(core, peer, pd->v);
 }
 
+/*
+ * Until it has begun, the source tells what is written, and does not send it. It says so when it
+ * begins, behind all it has told before; a DRBD kernel does not.
+ */
+static bool source_has_begun(const struct core *core, const struct peer_device *pd)
+{
+	return !(core->peer[pd->p]->features & FEATURE_DRBDFS) || resync_is_source(pd->conn_rx);
+}
+
 void finish_try(struct core *core, struct peer_device *pd)
 {
 	struct volume *vol = core->vol[pd->v];
 	struct resync *rs = &pd->rs;
 
+	if (!source_has_begun(core, pd))
+		return;
 	if (rs->failed_bits && resync_left(core, pd)) {
 		finish_incomplete(core, pd);
 		return;

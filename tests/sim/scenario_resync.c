@@ -670,19 +670,48 @@ static void end_unheard(struct world *w)
 	}
 }
 
-/* The same, and for B the resync had not even begun: nothing was left to be asked for. */
-static void end_unheard_before_start(struct world *w)
+/* C has resynced from B, which follows a Primary that C does not see: it has to once more. */
+static void resync_again_with_nothing(struct world *w)
 {
-	sc_begin(w, 3);
 	sc_leave_behind(w, 20);
 	sc_begin_resync(w, B, C);
 	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
 	sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_INCONSISTENT,
-		  "B follows a Primary that C does not see: there will be another resync");
+		  "there will be another resync");
 	simnet_hold_type(w, C, B, P_COMPRESSED_BITMAP, 60 * NS_SEC);
 	sc_close(w);
+}
+
+/* The same, and for B, a kernel, the resync had not begun: nothing was left to be asked for. */
+static void end_unheard_before_start(struct world *w)
+{
+	w->kernels = true;
+	sc_begin(w, 3);
+	resync_again_with_nothing(w);
 	ends_unheard(w);
 	not_written_on(w, A);
+}
+
+/*
+ * C has nothing to ask for, and B has not begun: what is written there now C is told of, and does
+ * not get. Without B it does not have that, and must not count as good.
+ */
+static void source_begins_first(struct world *w)
+{
+	sc_begin(w, 3);
+	resync_again_with_nothing(w);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_open(w, B);
+	sc_write(w, 500);
+	sc_wait(w, 1000);
+	sc_kill(w, A);
+	sc_kill(w, B);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_expect(w, node_status(w, C)->volumes[0].disk < DISK_UP_TO_DATE, "C lacks a write");
+	sc_start(w, A);
+	sc_start(w, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
 }
 
 const struct scenario scenarios_resync[] = {
@@ -717,6 +746,7 @@ const struct scenario scenarios_resync[] = {
 	{ "crashed-source-is-newer", crashed_source_is_newer },
 	{ "end-unheard", end_unheard },
 	{ "end-unheard-before-start", end_unheard_before_start },
+	{ "source-begins-first", source_begins_first },
 	{ "read-error", read_error },
 	{ "read-error-passed-on", read_error_passed_on },
 	{ "read-elsewhere", read_elsewhere },

@@ -719,6 +719,7 @@ struct world {
 	struct sim_params params;
 	unsigned force_nodes;     /* command line: 0 = as the seed says */
 	bool force_no_al;
+	bool kernels;             /* scenarios: each node takes the others for DRBD 9 */
 	uint32_t kinds;           /* command line: of lives (bit per enum life_kind) */
 	uint64_t scenario_seed;   /* of named scenarios */
 	struct prng rng;

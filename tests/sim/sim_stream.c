@@ -208,6 +208,15 @@ static void features_of_8(struct pkt_features *f)
 	f->features &= FEATURE_TRIM | FEATURE_THIN_RESYNC | FEATURE_WSAME | FEATURE_WZEROES;
 }
 
+/* What else the program would be than what it is. */
+static void features_of_others(const struct world *w, struct pkt_features *f)
+{
+	if (w->params.drbd8)
+		features_of_8(f);
+	if (w->kernels)
+		f->features &= ~FEATURE_DRBDFS;
+}
+
 static void agree(struct net_conn *c, unsigned side)
 {
 	const struct pkt_features *mine = &c->features[side], *theirs = &c->features[!side];
@@ -291,8 +300,7 @@ void simnet_send(struct world *w, unsigned node, const struct ac_send *ac)
 	if (ac->pkt.type == P_CONNECTION_FEATURES) {
 		c->sent_features[side] = true;
 		c->features[side] = ac->pkt.u.features;
-		if (w->params.drbd8)
-			features_of_8(&c->features[side]);
+		features_of_others(w, &c->features[side]);
 		agree(c, side);
 	}
 }
@@ -348,8 +356,7 @@ static void deliver(struct world *w, struct net_conn *c, unsigned side, unsigned
 	}
 	if (pkt.type == P_CONNECTION_FEATURES) {
 		c->got_features[!side] = true;
-		if (w->params.drbd8)
-			features_of_8(&pkt.u.features);
+		features_of_others(w, &pkt.u.features);
 		agree(c, !side);
 	}
 	trace_packet(w, "<-", node, c->node[side], stream, &pkt);

@@ -155,7 +155,7 @@ static inline void node_connect(struct node *n, unsigned p)
 	peer->streams_up = true;
 	peer->phase = HS_READY;
 	peer->apv = 124;
-	peer->features = FEATURES_OFFERED;
+	peer->features = FEATURES_OFFERED & ~FEATURE_DRBDFS; /* says no more than it is told to */
 	core->st.peer[p].conn = CONN_CONNECTED;
 	core->st.peer[p].role = core->st.role == ROLE_PRIMARY ? ROLE_SECONDARY : ROLE_PRIMARY;
 	core->st.pd[p][0].repl = REPL_ESTABLISHED;

@@ -195,7 +195,7 @@ Test(features, versions)
 		unsigned apv; /* 0 = StandAlone */
 	} cases[] = {
 		{ 86, 124, FEATURES_OFFERED, 124 },
-		{ 86, 123, FEATURES_OFFERED | 0x80000000U, 123 },
+		{ 86, 123, FEATURES_OFFERED | 0x40000000U, 123 },
 		{ 121, 121, FEATURES_OFFERED & ~FEATURE_RESYNC_DAGTAG, 121 },
 		{ 86, 121, FEATURES_OFFERED, 0 },
 		{ 118, 200, FEATURES_OFFERED, 124 },
