@@ -13,6 +13,8 @@ static const struct {
 } kind_table[LIFE_KINDS] = {
 	[LIFE_PEERS] = { "peers", "peers are taken out and put in again",
 			 UINT64_C(0x7065657273), { 1, 4 }, true },
+	[LIFE_PROTOCOLS] = { "protocols", "connections of protocols A and B, or of all three",
+			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, false },
 };
 
 uint32_t kinds_default(void)

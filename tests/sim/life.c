@@ -104,6 +104,24 @@ static void draw_verify_interval(struct sim_params *p, uint64_t seed)
 		p->verify_interval_s = (uint32_t)prng_range(&rng, 5, 40);
 }
 
+/* One for all connections, or each its own. */
+static void draw_protocols(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+	struct prng rng;
+	bool mixed;
+
+	if (!life_is(w, LIFE_PROTOCOLS, seed, &rng))
+		return;
+	mixed = prng_chance(&rng, 2, 3);
+	sim_params_protocol(p, prng_chance(&rng, 1, 2) ? PROTOCOL_A : PROTOCOL_B);
+	for (unsigned a = 0; mixed && a < SIM_NODES_MAX; a++) {
+		for (unsigned b = a + 1; b < SIM_NODES_MAX; b++)
+			p->protocol[a][b] = p->protocol[b][a] =
+				(uint8_t)prng_range(&rng, PROTOCOL_A, PROTOCOL_C);
+	}
+}
+
 /* ---- set-up ---- */
 
 static bool all_connected(struct world *w)
@@ -406,6 +424,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_repairs(&w->params, seed);
 	draw_verify_interval(&w->params, seed);
 	peers_params_draw(w, seed);
+	draw_protocols(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	w->params.skip_al = w->force_no_al;
