@@ -36,6 +36,7 @@ struct world;
 
 #include "fault.h"
 #include "kinds.h"
+#include "oracle.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -76,7 +77,8 @@ struct sim_params {
 	enum on_no_data on_no_data;
 	enum on_outdated on_outdated;
 	bool suspends;            /* suspend-io and resume-io now and then */
-	bool tiebreaker;          /* the last node has no disk */
+	uint32_t no_disk;         /* nodes that have none from the beginning */
+	bool tiebreaker;          /* nor has the last one */
 	bool drbd8;               /* each of two nodes takes the other for DRBD 8.4 */
 	enum read_balancing read_balancing;
 };
@@ -418,87 +420,6 @@ const struct resource_status *node_status(struct world *w, unsigned node);
 const struct status_peer *status_peer(const struct resource_status *st, unsigned peer);
 bool status_peer_uptodate(const struct resource_status *st, unsigned peer);
 
-/* ---- oracle (oracle.c): what was written, what may be read ---- */
-
-/* Content that was on a disk before the volume had it. */
-#define ORACLE_GARBAGE (UINT64_C(1) << 63)
-
-enum op_state { OP_PENDING, OP_ACKED, OP_FAILED };
-
-struct oracle_op {
-	uint64_t tag;            /* content = tag + sector, 0 for discards and zeroes */
-	uint64_t sector;
-	uint32_t sectors;
-	uint64_t issue;          /* order numbers, not times */
-	uint64_t end;            /* SIM_NEVER while pending */
-	bool acked, durable;
-	bool lost;               /* perhaps: unflushed when all copies lost power */
-	int8_t node;             /* where it was issued, -1 = before the life, or does not matter */
-};
-
-struct oracle_version {
-	uint32_t op;
-	uint32_t next;                /* index + 1 */
-	uint64_t value;
-	/* order number of the ack that made it old, SIM_NEVER = not */
-	uint64_t superseded;
-	bool superseded_durable;
-	bool left_behind;             /* a survivor behind protocol A or B went on without it */
-};
-
-struct oracle {
-	uint32_t life;
-	uint64_t clock;               /* order numbers */
-	struct oracle_op *ops;
-	unsigned op_count, op_cap;
-	struct oracle_version *versions;
-	unsigned version_count, version_cap;
-	uint32_t *head;               /* per sector, index + 1 */
-	uint32_t *head_life;
-	uint32_t *touched;            /* sectors with a version */
-	unsigned touched_count, touched_cap;
-	unsigned acked, failed, durable, relaxed, left_behind;
-	uint64_t stable[SIM_NODES_MAX];   /* what ended before is on stable storage there */
-	uint64_t up_since[SIM_NODES_MAX];
-	bool torn[SIM_NODES_MAX];         /* lost power, perhaps later writes than it kept */
-};
-
-void oracle_reset(struct world *w);
-/* Returns the index of the new write; its tags are oracle_value(). */
-unsigned oracle_issue(struct world *w, uint64_t sector, uint32_t sectors, bool zeroes);
-uint64_t oracle_value(const struct world *w, unsigned op, uint64_t sector);
-void oracle_ack(struct world *w, unsigned op);
-/* It ended without success: its content may or may not appear. */
-void oracle_fail(struct world *w, unsigned op);
-/* A flush issued at order number `since` was answered. */
-void oracle_durable(struct world *w, uint64_t since);
-void oracle_op_durable(struct world *w, unsigned op);
-/* All acknowledged but unflushed data may be gone from now on. */
-void oracle_relax(struct world *w);
-/* Is the value possible for a read that began at order number `since`? */
-bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64_t since);
-/* First sector whose stored value on the node is not possible now, or SIM_NEVER. */
-uint64_t oracle_check_node(struct world *w, unsigned node);
-void oracle_explain(struct world *w, uint64_t sector);
-
-/* ---- behind protocols A and B (oracle_async.c): what a node may lack ---- */
-
-void oracle_async_reset(struct world *w);
-void oracle_node_started(struct world *w, unsigned node);
-/* It is behind some peer by protocol A or B. */
-bool oracle_may_lag(const struct world *w, unsigned node);
-/* A barrier leaves the node for the peer; its ack is back. */
-void oracle_barrier_sent(struct world *w, struct net_barriers *b, uint32_t number);
-void oracle_barrier_acked(struct world *w, struct net_barriers *b, uint32_t number, unsigned peer);
-/*
- * First sector where an UpToDate disk lacks what it must have, or SIM_NEVER: what was answered by
- * protocol C, what is stable there, and whatever came before anything that is there. Settled: what
- * has arrived by protocol B is written.
- */
-uint64_t oracle_check_claim(struct world *w, unsigned node, bool settled);
-/* The node goes on as Primary: what it lacks is lost. */
-void oracle_goes_on(struct world *w, unsigned node);
-
 /* ---- application (sim_app.c) ---- */
 
 enum app_phase { APP_IDLE, APP_OPENING, APP_OPEN, APP_DRAINING, APP_CLOSING };
@@ -541,8 +462,14 @@ struct app {
 
 void app_reset(struct world *w);
 void app_kick(struct world *w);
-/* No disk has a generation that this node never heard of. */
+/* What it works with: its own good disk, or, where there was never one, those of its peers. */
+uint32_t app_sources(struct world *w, unsigned node);
+/* The first sector where one of them lacks what was acknowledged, or SIM_NEVER. */
+uint64_t app_sources_bad(struct world *w, unsigned node);
+/* No disk has a generation that this node, or a peer whose disk it uses, never heard of. */
 bool app_lineage_ok(struct world *w, unsigned node);
+/* After a power loss, and where lineages may fork, only current data will do. */
+bool app_is_current(struct world *w, unsigned node);
 /* For scenarios: one request on the node where it is open; open it there. */
 void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes);
 void app_open_on(struct world *w, unsigned node);
@@ -636,6 +563,13 @@ bool schedule_op(struct world *w);
 void sim_list_print(FILE *f, const struct sim_list *l, unsigned count);
 bool sim_list_parse(const char *text, struct sim_list *l);
 unsigned sim_list_kept(const struct sim_list *l, unsigned count);
+
+/* Which nodes have no disk from the beginning (sim_shape.c). */
+void diskless_params_draw(struct world *w, uint64_t seed);
+bool sim_has_disk(const struct sim_params *p, unsigned node);
+/* How many have one; the k-th of them. */
+unsigned shape_disks(const struct world *w);
+unsigned shape_disk(const struct world *w, unsigned k);
 
 /* One life in four, by a generator of its own: the others stay what they are. */
 void resize_params_draw(struct world *w, uint64_t seed);
