@@ -195,6 +195,19 @@ void check_difference_covered(struct world *w, const char *why)
 	}
 }
 
+/* A Primary without a disk counts on the peer, which knows of no end of their connection either. */
+static bool counts_on(struct world *w, unsigned primary, unsigned m)
+{
+	const struct status_peer *sp;
+
+	if (w->nodes[primary].has_disk || !w->nodes[m].up ||
+	    !(app_sources(w, primary) & UINT32_C(1) << m))
+		return false;
+	sp = status_peer(node_status(w, m), primary);
+	return sp && sp->conn == CONN_CONNECTED &&
+	       node_status(w, m)->volumes[0].disk == DISK_UP_TO_DATE;
+}
+
 static bool current_both(struct world *w, unsigned a, unsigned b)
 {
 	const struct resource_status *sa, *sb;
@@ -217,7 +230,8 @@ void check_primary_peers(struct world *w)
 	for (unsigned m = 0; m < w->node_count; m++) {
 		uint64_t bad;
 
-		if (m != (unsigned)app->node && !current_both(w, (unsigned)app->node, m))
+		if (m != (unsigned)app->node && !current_both(w, (unsigned)app->node, m) &&
+		    !counts_on(w, (unsigned)app->node, m))
 			continue;
 		if (m == (unsigned)app->node &&
 		    node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)

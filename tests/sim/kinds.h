@@ -11,7 +11,12 @@ struct prng;
 struct world;
 
 /* In the order of the table in kinds.c. */
-enum life_kind { LIFE_PEERS, LIFE_PROTOCOLS, LIFE_KINDS };
+enum life_kind {
+	LIFE_PEERS,
+	LIFE_PROTOCOLS,
+	LIFE_DISKLESS,
+	LIFE_KINDS
+};
 
 /* The kinds that every run draws from. */
 uint32_t kinds_default(void);

@@ -174,10 +174,11 @@ static void command(struct world *w, unsigned node, struct ev_command cmd)
 	node_command(w, node, cmd, expect_success, cmd.cmd);
 }
 
-/* Different old contents on all disks; only node 0's are to survive. */
+/* Different old contents on all disks; only those of the first are to survive. */
 static void fill_garbage(struct world *w)
 {
 	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	unsigned first = shape_disk(w, 0);
 
 	for (unsigned n = 0; n < w->node_count; n++) {
 		for (unsigned i = 0; i < 40; i++) {
@@ -185,22 +186,27 @@ static void fill_garbage(struct world *w)
 			struct disk_block *b = disk_block(&w->nodes[n].disk, block);
 			unsigned op = 0;
 
-			if (n == 0) {
+			if (n == first) {
 				op = oracle_issue(w, block * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS,
 						  false);
 				oracle_ack(w, op);
 				oracle_op_durable(w, op);
 			}
-			for (unsigned s = 0; s < BM_BLOCK_SECTORS; s++)
-				b->now[s] = b->durable[s] =
-					n == 0 ? oracle_value(w, op, block * BM_BLOCK_SECTORS + s) :
-						 prng_u64(&w->rng) | 1;
+			for (unsigned s = 0; s < BM_BLOCK_SECTORS; s++) {
+				uint64_t sector = block * BM_BLOCK_SECTORS + s;
+
+				b->now[s] = b->durable[s] = n == first ?
+								    oracle_value(w, op, sector) :
+								    prng_u64(&w->rng) | 1;
+			}
 		}
 	}
 }
 
 static void set_up(struct world *w)
 {
+	unsigned first;
+
 	w->node_count = w->params.nodes;
 	if (w->params.room_sectors < w->params.device_sectors)
 		w->params.room_sectors = w->params.device_sectors;
@@ -217,13 +223,15 @@ static void set_up(struct world *w)
 		converged(w);
 		sim_fail(w, "I7: the nodes do not connect: %s", reason);
 	}
+	first = shape_disk(w, 0);
 	if (w->params.full_initial_sync) {
-		command(w, 0, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true });
+		command(w, first, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true });
 		world_run_for(w, prng_range(&w->rng, 100 * NS_MS, 3 * NS_SEC));
-		command(w, 0, (struct ev_command){ .cmd = CMD_SECONDARY });
+		command(w, first, (struct ev_command){ .cmd = CMD_SECONDARY });
 	} else {
-		command(w, 0, (struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = SIM_VNR,
-						   .clear_bitmap = true });
+		command(w, first,
+			(struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = SIM_VNR,
+					     .clear_bitmap = true });
 	}
 	/* Sometimes faults begin while the first sync runs. */
 	if (w->params.full_initial_sync && prng_chance(&w->rng, 1, 2)) {
@@ -427,6 +435,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_protocols(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
+	diskless_params_draw(w, seed);
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);
 	switch (setjmp(w->fail_jmp)) {

@@ -87,7 +87,7 @@ void node_init(struct world *w, unsigned node)
 	n->die_power = false;
 	n->timer_ns = SIM_NEVER;
 	n->life = 0;
-	n->has_disk = !w->params.tiebreaker || node + 1 < w->params.nodes;
+	n->has_disk = sim_has_disk(&w->params, node);
 	prng_seed(&n->rng, prng_u64(&w->rng));
 	disk_reset(w, node);
 	/* Also without a disk: nothing of an earlier life may be left. */
@@ -123,7 +123,7 @@ void node_init(struct world *w, unsigned node)
 		if (p == node)
 			continue;
 		preset_peer(pc, p);
-		pc->has_disk[0] = !w->params.tiebreaker || p + 1 < w->params.nodes;
+		pc->has_disk[0] = sim_has_disk(&w->params, p);
 		conf_net(w, &pc->net, (enum wire_protocol)w->params.protocol[node][p]);
 		conf->peer_count++;
 	}

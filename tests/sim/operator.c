@@ -22,6 +22,18 @@ static bool is_split_brain(struct world *w, unsigned node, unsigned peer)
 	return sp && sp->conn == CONN_STANDALONE && strstr(sp->reason, "split brain") != NULL;
 }
 
+/* Where the application was last; that had no disk: the first one that lacks nothing. */
+static unsigned whose_data(struct world *w)
+{
+	if (w->app.last >= 0 && w->nodes[w->app.last].has_disk)
+		return (unsigned)w->app.last;
+	for (unsigned i = 0; i < w->node_count && w->app.last >= 0; i++) {
+		if (w->nodes[i].has_disk && oracle_check_node(w, i) == SIM_NEVER)
+			return i;
+	}
+	return shape_disk(w, 0);
+}
+
 static bool follows(struct world *w, unsigned node, unsigned authority)
 {
 	const struct md_super *mine, *theirs;
@@ -55,7 +67,7 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 
 static void resolve(struct world *w, unsigned a, unsigned b)
 {
-	unsigned authority = w->app.last >= 0 ? (unsigned)w->app.last : 0;
+	unsigned authority = whose_data(w);
 	bool keep_a = true, keep_b = true;
 
 	if (!w->nodes[a].up || !w->nodes[b].up || !w->nodes[authority].up)

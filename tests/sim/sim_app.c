@@ -65,18 +65,12 @@ static bool knows_generation(const struct md_super *super, uint64_t uuid)
 	return false;
 }
 
-/* No disk in the cluster has a generation that this node never heard of. */
-bool app_lineage_ok(struct world *w, unsigned node)
+/* No disk has a generation that this node's disk never heard of. */
+static bool lineage_ok(struct world *w, unsigned node)
 {
 	struct md_super mine, other;
 
-	/* With most disks UpToDate at every write, quorum alone has to be enough. */
-	if (w->params.quorum_min_redundancy != QUORUM_OFF)
-		return true;
 	if (!super_of(w, node, &mine))
-		return false;
-	/* Nor will one get it from a Primary that is gone. */
-	if (simnet_in_flight(w, P_CURRENT_UUID) || simnet_in_flight(w, P_UUIDS110))
 		return false;
 	for (unsigned m = 0; m < w->node_count; m++) {
 		if (m == node || !super_of(w, m, &other) ||
@@ -88,14 +82,40 @@ bool app_lineage_ok(struct world *w, unsigned node)
 	return true;
 }
 
+bool app_lineage_ok(struct world *w, unsigned node)
+{
+	/* With most disks UpToDate at every write, quorum alone has to be enough. */
+	if (w->params.quorum_min_redundancy != QUORUM_OFF)
+		return true;
+	/* Nor will one get it from a Primary that is gone. */
+	if (simnet_in_flight(w, P_CURRENT_UUID) || simnet_in_flight(w, P_UUIDS110))
+		return false;
+	if (w->nodes[node].has_disk)
+		return lineage_ok(w, node);
+	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1) {
+		if (lineage_ok(w, (unsigned)__builtin_ctz(m)))
+			return true;
+	}
+	return false;
+}
+
+bool app_is_current(struct world *w, unsigned node)
+{
+	uint32_t disks = w->nodes[node].has_disk ? UINT32_C(1) << node : app_sources(w, node);
+
+	for (; disks != 0; disks &= disks - 1) {
+		unsigned m = (unsigned)__builtin_ctz(disks);
+
+		if ((!w->params.careful || w->app.suspect[m]) &&
+		    oracle_check_node(w, m) != SIM_NEVER)
+			return false;
+	}
+	return true;
+}
+
 static bool may_open(struct world *w, unsigned node)
 {
-	const struct resource_status *st;
-
-	if (!w->nodes[node].up || w->rival.node == (int)node)
-		return false;
-	st = node_status(w, node);
-	if (st->volumes[0].disk != DISK_UP_TO_DATE)
+	if (!w->nodes[node].up || w->rival.node == (int)node || !app_sources(w, node))
 		return false;
 	/* With quorum that has to be enough to keep it away. */
 	for (unsigned m = 0; m < w->node_count && w->params.quorum == QUORUM_OFF; m++) {
@@ -104,16 +124,12 @@ static bool may_open(struct world *w, unsigned node)
 	}
 	if (w->params.careful && !app_lineage_ok(w, node))
 		return false;
-	/* After a power loss, and where lineages may fork, only current data will do. */
-	if (!w->params.careful || w->app.suspect[node])
-		return oracle_check_node(w, node) == SIM_NEVER;
-	return true;
+	return app_is_current(w, node);
 }
 
 static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 {
 	struct app *app = &w->app;
-	const struct resource_status *st;
 	uint64_t bad;
 
 	(void)arg;
@@ -132,17 +148,16 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	/* It turned out to have everything. */
 	app->suspect[node] = false;
 	app->last = (int)node;
-	st = node_status(w, node);
-	bad = oracle_check_claim(w, node, true);
-	if (st->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+	bad = app_sources_bad(w, node);
+	if (bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
-	if (st->volumes[0].disk == DISK_UP_TO_DATE)
-		oracle_goes_on(w, node);
+	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1)
+		oracle_goes_on(w, (unsigned)__builtin_ctz(m));
 	quorum_opened(w, node);
 	tick_after(w, w->params.think_ns);
 }
@@ -515,7 +530,8 @@ void app_node_died(struct world *w, unsigned node, bool power)
 	}
 	holder_lost(w, node);
 	/* Lost twice, and not yet repaired: the holders of the first time still count. */
-	if (power && !app->suspect[node] && oracle_check_node(w, node) == SIM_NEVER) {
+	if (power && w->nodes[node].has_disk && !app->suspect[node] &&
+	    oracle_check_node(w, node) == SIM_NEVER) {
 		app->suspect[node] = holders != 0;
 		app->suspect_copy[node] = false;
 		app->suspect_holders[node] = holders;

@@ -87,7 +87,7 @@ static bool lesser_vote(struct world *w, unsigned node)
 		    pdsk < DISK_UP_TO_DATE)
 			return true;
 	}
-	return st->volumes[0].disk != DISK_UP_TO_DATE;
+	return w->nodes[node].has_disk && st->volumes[0].disk != DISK_UP_TO_DATE;
 }
 
 void quorum_step_ends(struct world *w, unsigned node)
@@ -166,8 +166,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	r->opens++;
 	r->ops_left = (unsigned)prng_range(&w->rng, 1, 20);
 	w->app.suspect[node] = false;
-	bad = oracle_check_node(w, node);
-	if (node_status(w, node)->volumes[0].disk == DISK_UP_TO_DATE && bad != SIM_NEVER) {
+	bad = app_sources_bad(w, node);
+	if (bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
 		oracle_explain(w, bad);
 		sim_fail(w,
@@ -182,13 +182,14 @@ static void try_open(struct world *w)
 	struct rival *r = &w->rival;
 	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
 
-	if (!w->nodes[node].up || !w->nodes[node].has_disk || w->app.node == (int)node)
+	if (!w->nodes[node].up || w->app.node == (int)node ||
+	    (!w->nodes[node].has_disk && !w->params.no_disk))
 		return;
 	if (!app_lineage_ok(w, node))
 		return;
 	/* It may have become the copy of one a moment ago. */
 	app_track_suspects(w);
-	if (w->app.suspect[node] && oracle_check_node(w, node) != SIM_NEVER)
+	if (!app_is_current(w, node))
 		return;
 	r->phase = APP_OPENING;
 	r->node = (int)node;

@@ -237,24 +237,29 @@ static bool is_quiet(struct world *w)
 void verify_phase(struct world *w)
 {
 	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .has_start = true };
-	unsigned disks = w->node_count - w->params.tiebreaker;
-	unsigned node = (unsigned)prng_below(&w->rng, disks), victim;
+	unsigned disks = shape_disks(w), from, to, node, victim;
 
-	if (!w->params.verifies)
+	if (!w->params.verifies || disks < 2)
 		return;
+	from = (unsigned)prng_below(&w->rng, disks);
+	node = shape_disk(w, from);
 	w->verify_source = node;
 	w->verify_started = false;
-	cmd.peer = (uint8_t)((node + 1 + prng_below(&w->rng, disks - 1)) % disks);
+	to = (from + 1 + (unsigned)prng_below(&w->rng, disks - 1)) % disks;
+	cmd.peer = (uint8_t)shape_disk(w, to);
 	w->verify_target = cmd.peer;
 	choose_range(w, &cmd);
-	victim = prng_chance(&w->rng, 1, 2) ? node : cmd.peer;
+	if (prng_chance(&w->rng, 1, 2))
+		to = from;
+	victim = shape_disk(w, to);
 	/* A disk that is needed for the redundancy is not given up for that. */
 	cmd.repair = w->params.repairs && victim == cmd.peer &&
 		     w->params.quorum_min_redundancy == QUORUM_OFF;
 	w->damaged = true;
 	damage_disk(w, victim, &cmd, &w->damage);
 	/* Who uses the data reads its own disk, not the changed one; but read-balancing. */
-	w->app.only = (int)((victim + 1 + prng_below(&w->rng, disks - 1)) % disks);
+	to = (to + 1 + (unsigned)prng_below(&w->rng, disks - 1)) % disks;
+	w->app.only = (int)shape_disk(w, to);
 	w->app.stop = false;
 	w->app.ops_left = (unsigned)prng_below(&w->rng, 120);
 	app_kick(w);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Nodes that have no disk from the beginning, and what that means for a Primary among them. */
+#include "sim.h"
+
+/* One in most lives; at least one node keeps its disk. */
+void diskless_params_draw(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+	struct prng rng;
+	unsigned none = 1;
+
+	if (!life_is(w, LIFE_DISKLESS, seed, &rng))
+		return;
+	if (prng_chance(&rng, 1, 3))
+		none = (unsigned)prng_range(&rng, 1, p->nodes - 1);
+	p->tiebreaker = false;
+	while (none > 0) {
+		uint32_t bit = UINT32_C(1) << prng_below(&rng, p->nodes);
+
+		none -= !(p->no_disk & bit);
+		p->no_disk |= bit;
+	}
+}
+
+bool sim_has_disk(const struct sim_params *p, unsigned node)
+{
+	return !(p->no_disk >> node & 1) && !(p->tiebreaker && node + 1 == p->nodes);
+}
+
+unsigned shape_disks(const struct world *w)
+{
+	unsigned disks = 0;
+
+	for (unsigned i = 0; i < w->node_count; i++)
+		disks += w->nodes[i].has_disk;
+	return disks;
+}
+
+unsigned shape_disk(const struct world *w, unsigned k)
+{
+	unsigned i = 0;
+
+	while (!w->nodes[i].has_disk || k-- > 0)
+		i++;
+	ASSERT(i < w->node_count);
+	return i;
+}
+
+/* ---- what a node works with ---- */
+
+uint32_t app_sources(struct world *w, unsigned node)
+{
+	const struct resource_status *st = node_status(w, node);
+	uint32_t sources = 0;
+
+	if (st->volumes[0].disk == DISK_UP_TO_DATE)
+		return UINT32_C(1) << node;
+	/* Nobody uses the volume on a tie-breaker. */
+	for (unsigned m = 0; m < w->node_count && w->params.no_disk >> node & 1; m++) {
+		if (m != node && status_peer_uptodate(st, m))
+			sources |= UINT32_C(1) << m;
+	}
+	return sources;
+}
+
+uint64_t app_sources_bad(struct world *w, unsigned node)
+{
+	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1) {
+		uint64_t bad = oracle_check_claim(w, (unsigned)__builtin_ctz(m), true);
+
+		if (bad != SIM_NEVER)
+			return bad;
+	}
+	return SIM_NEVER;
+}
