@@ -157,7 +157,7 @@ help:
 	@echo "make bench      one table: bare FUSE, drbdfs, what else is installed; ends with what is met of the targets"
 	@echo "                (BACKINGS=\"tmpfs disk\" ROUNDS=3 SECONDS_EACH=2 SIZE=256M ROWS=REGEX WORKLOADS=REGEX)"
 	@echo "make sim        deterministic simulation (SCHEDULES=2000)"
-	@echo "make sim-mutants  which planted faults random lives find (LIVES=20000 MUTANTS=\"H1 H2\")"
+	@echo "make sim-mutants  which planted faults random lives find (LIVES=20000 KINDS=all MUTANTS=\"H1 H2\")"
 	@echo "make sim-coverage  which lines of the core it reaches (COVERAGE_LIVES=2000)"
 	@echo "make soak       random faults on real daemons (ROUNDS=24 SEED=n)"
 	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=20, after a test of one with planted faults (FUZZERS=\"...\")"
@@ -181,10 +181,11 @@ SCHEDULES ?= 2000
 sim: $(B)/sim
 	$(B)/sim --seeds $(SCHEDULES) --packets
 
-# Random lives find the mutants: LIVES=20000 MUTANTS="H1 H2".
+# Random lives find 80 % of the mutants: LIVES=20000 KINDS=all MUTANTS="H1 H2".
 LIVES ?= 20000
+KINDS ?= all
 sim-mutants: $(MUTANT_PROGRAMS)
-	@tests/sim/mutants.sh $(B) lives $(LIVES) $(MUTANTS)
+	@tests/sim/mutants.sh $(B) lives $(LIVES) $(KINDS) $(MUTANTS)
 
 # Which lines of the core that reaches, in how many lives.
 COVERAGE_LIVES ?= 2000

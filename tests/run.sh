@@ -77,7 +77,7 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 	run_plain "sim: its models" 60 "$build/sim" --self-test
 	run_plain "sim: named scenarios" 300 "$build/sim" --scenarios
 	run_plain "sim: mutants are found" 300 tests/sim/mutants.sh "$build" test
-	run_plain "sim: mutants are found by random lives" 300 tests/sim/mutants.sh "$build" lives 1000 H16 H20 H28
+	run_plain "sim: mutants are found by random lives" 300 tests/sim/mutants.sh "$build" lives 1000 default H16 H20 H28
 	run_plain "sim: what fails is made shorter" 300 tests/sim/shorter.sh "$build" H16 H20 H28
 	run_plain "sim: one trace, whatever built it" 300 tests/sim/one_trace.sh "$build"
 	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"

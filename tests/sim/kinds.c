@@ -69,10 +69,26 @@ void kinds_print(FILE *f)
 			kind_table[i].every_run ? "" : " if asked for", kind_table[i].what);
 }
 
-bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream)
+static bool is_drawn(unsigned kind, uint64_t seed, struct prng *stream)
 {
 	const uint8_t *share = kind_table[kind].share;
 
 	prng_seed(stream, seed ^ kind_table[kind].stream);
-	return prng_chance(stream, share[0], share[1]) && (w->kinds >> kind & 1);
+	return prng_chance(stream, share[0], share[1]);
+}
+
+bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream)
+{
+	return is_drawn(kind, seed, stream) && (w->kinds >> kind & 1);
+}
+
+bool kinds_have(uint32_t kinds, uint64_t seed)
+{
+	struct prng stream;
+
+	for (unsigned i = 0; i < LIFE_KINDS; i++) {
+		if ((kinds >> i & 1) && is_drawn(i, seed, &stream))
+			return true;
+	}
+	return false;
 }

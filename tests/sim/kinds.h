@@ -28,5 +28,7 @@ void kinds_print(FILE *f);
  * without it is what it would be if the kind did not exist; it goes on with what the kind draws.
  */
 bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream);
+/* The life of this seed is of one of these kinds, if lives are drawn from them. */
+bool kinds_have(uint32_t kinds, uint64_t seed);
 
 #endif

@@ -213,6 +213,7 @@ static void set_up(struct world *w)
 	oracle_reset(w);
 	app_reset(w);
 	rival_reset(w);
+	moments_reset(w);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_init(w, i);
 	if (w->params.full_initial_sync)
@@ -307,6 +308,7 @@ static void check_event(struct world *w, uint64_t a, uint64_t b)
 	app_track_suspects(w);
 	check_primary_peers(w);
 	check_difference_covered(w, "while running");
+	moments_check(w);
 	if (w->faults_on)
 		world_at(w, NS_SEC + prng_exp(&w->rng, 2 * NS_SEC), check_event, 0, 0);
 }

@@ -37,6 +37,7 @@ struct world;
 #include "fault.h"
 #include "kinds.h"
 #include "oracle.h"
+#include "moments.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -447,6 +448,7 @@ struct app {
 	bool quiet;          /* do not start new I/O, stay where it is */
 	bool stop;           /* close when drained */
 	int only;            /* the node where it may be open, -1 = any */
+	uint64_t opened_at;  /* order number */
 	unsigned in_flight;
 	struct app_io io[APP_IOS_MAX];
 	uint64_t cookie;
@@ -671,6 +673,7 @@ struct world {
 	struct oracle oracle;
 	struct app app;
 	struct rival rival;
+	struct moments moments;
 	struct sim_command commands[SIM_COMMANDS_MAX];
 	uint64_t command_cookie;
 	struct resource_status status[SIM_NODES_MAX];

@@ -143,6 +143,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 		return;
 	}
 	app->phase = APP_OPEN;
+	app->opened_at = w->oracle.clock;
 	app->opens++;
 	app->failovers += app->last >= 0 && app->last != (int)node;
 	/* It turned out to have everything. */
@@ -331,9 +332,12 @@ static void check_read(struct world *w, const struct app_io *io, struct payload 
 			 io->bytes, payload.bytes);
 	tags = payload_tags(w, payload);
 	for (uint32_t i = 0; i < io->bytes / SECTOR_BYTES; i++) {
-		if (oracle_legal(w, io->sector + i, tags[i], io->since) ||
-		    verify_may_read_damage(w, io->sector + i))
+		if (verify_may_read_damage(w, io->sector + i))
 			continue;
+		if (oracle_legal(w, io->sector + i, tags[i], io->since)) {
+			moments_read(w, io->sector + i, tags[i], io->since);
+			continue;
+		}
 		oracle_explain(w, io->sector + i);
 		sim_fail(w, "I6: read #%llu at sector %llu returned %llx",
 			 (unsigned long long)io->cookie, (unsigned long long)(io->sector + i),

@@ -20,15 +20,16 @@ struct options {
 	unsigned shrink_s;
 	struct sim_list only, requests;
 	const char *scenario;
-	uint32_t kinds;
+	uint32_t kinds, having;
 	char again_with[200]; /* options that make it the same life */
 };
 
 static void usage(FILE *f)
 {
 	fputs("usage: sim [--seed N] [--schedules M] [--nodes K] [--workers W] [--no-al]\n"
-	      "           [--kinds LIST] [--keep-going] [--hashes] [--packets] [--trace]\n"
-	      "           [--shrink SECONDS] [--only FAULTS] [--requests REQUESTS]\n"
+	      "           [--kinds LIST] [--having LIST] [--keep-going] [--hashes]\n"
+	      "           [--packets] [--trace] [--shrink SECONDS] [--only FAULTS]\n"
+	      "           [--requests REQUESTS]\n"
 	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
 	      "  --nodes K      2..5 instead of what the seed says\n"
@@ -36,7 +37,8 @@ static void usage(FILE *f)
 	      "  --kinds LIST   lives of these kinds, too: default, all, none, or names:\n",
 	      f);
 	kinds_print(f);
-	fputs("  --no-al        core without activity-log writes: must be found out\n"
+	fputs("  --having LIST  only lives that are of one of these kinds, no others\n"
+	      "  --no-al        core without activity-log writes: must be found out\n"
 	      "  --seeds M      as --schedules, with a process per processor\n"
 	      "  --hashes       print the hash of each trace\n"
 	      "  --packets      print what has happened to packets of each type\n"
@@ -102,6 +104,8 @@ static unsigned run_seeds(const struct options *o, uint64_t first, uint64_t stri
 	for (uint64_t seed = first; seed < o->first + o->count; seed += stride) {
 		struct sim_result r;
 
+		if (o->having && !kinds_have(o->having, seed))
+			continue;
 		if (o->again)
 			leave_out(w, o, seed);
 		sim_life(w, seed, &r);
@@ -196,6 +200,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "workers", required_argument, NULL, 'w' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "kinds", required_argument, NULL, 'K' },
+		{ "having", required_argument, NULL, 'V' },
 		{ "no-al", no_argument, NULL, 'a' },
 		{ "keep-going", no_argument, NULL, 'k' },
 		{ "hashes", no_argument, NULL, 'H' },
@@ -225,6 +230,10 @@ static bool parse(int argc, char **argv, struct options *o)
 			if (!kinds_parse(optarg, &o->kinds))
 				return false;
 			kinds = optarg;
+			break;
+		case 'V':
+			if (!kinds_parse(optarg, &o->having))
+				return false;
 			break;
 		case 'k':
 			o->keep_going = true;

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must not change under an application, and what must not last, while things go wrong. */
+#include <string.h>
+
+#include "sim.h"
+
+/* Every wait of a request ends by a timeout: a silent peer's by ping-int and ping-timeout (10.5 s)
+ * or ko-count (42 s), a transaction's after 30 s. */
+#define REQUEST_LIMIT_NS (90 * NS_SEC)
+/* Both notice within ping-int and ping-timeout, and ask the others (30 s at most). */
+#define APART_NS (45 * NS_SEC)
+/* Refused streams are made again for twice connect-int (20 s). */
+#define ONE_SIDED_NS (60 * NS_SEC)
+#define BELIEF_NS (5 * NS_SEC)
+
+/* ---- one sector, read twice by who has the volume open ---- */
+
+#define READS 4096U
+
+struct seen {
+	uint32_t life;
+	unsigned opens;
+	uint64_t sector, value;
+	uint64_t since; /* order number at which the read was issued */
+};
+
+static struct seen seen[READS];
+
+static bool written_since(const struct world *w, uint64_t sector, const struct seen *s)
+{
+	const struct oracle *o = &w->oracle;
+
+	if (o->head_life[sector] != o->life)
+		return false;
+	for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {
+		const struct oracle_op *op = o->versions[i - 1].op == UINT32_MAX ?
+						     NULL : &o->ops[o->versions[i - 1].op];
+
+		/* One that failed under this application is on some disks only. */
+		if (op && (op->end > s->since || (!op->acked && op->issue > w->app.opened_at)))
+			return true;
+	}
+	return false;
+}
+
+void moments_read(struct world *w, uint64_t sector, uint64_t value, uint64_t since)
+{
+	struct seen *s = &seen[sector % READS];
+
+	if (value & ORACLE_GARBAGE)
+		value = 0;
+	if (s->life == w->life && s->opens == w->app.opens && s->sector == sector &&
+	    s->value != value && !written_since(w, sector, s)) {
+		oracle_explain(w, sector);
+		sim_fail(w, "I6: sector %llu was read as %llx, then as %llx, and not written since",
+			 (unsigned long long)sector, (unsigned long long)s->value,
+			 (unsigned long long)value);
+	}
+	*s = (struct seen){ .life = w->life, .opens = w->app.opens, .sector = sector,
+			    .value = value, .since = since };
+}
+
+/* ---- what must not last ---- */
+
+void moments_reset(struct world *w)
+{
+	memset(&w->moments, 0, sizeof(w->moments));
+}
+
+/* Since when something is so; it has to be seen so each time. */
+static bool lasts(struct world *w, uint64_t *since_ns, bool is_so, uint64_t limit_ns)
+{
+	if (!is_so)
+		*since_ns = 0;
+	else if (*since_ns == 0)
+		*since_ns = w->now_ns;
+	return is_so && w->now_ns - *since_ns >= limit_ns;
+}
+
+static bool waits_by_order(const struct resource_status *st)
+{
+	return st->susp_user || st->susp_quorum || st->susp_no_data || !st->volumes[0].quorum ||
+	       st->volumes[0].disk != DISK_UP_TO_DATE;
+}
+
+static void check_requests(struct world *w)
+{
+	const struct app *app = &w->app;
+	uint64_t oldest = SIM_NEVER;
+
+	if (app->phase != APP_OPEN || waits_by_order(node_status(w, (unsigned)app->node)) ||
+	    w->nodes[app->node].paused) {
+		w->moments.ready_since_ns = 0;
+		return;
+	}
+	if (w->moments.ready_since_ns == 0)
+		w->moments.ready_since_ns = w->now_ns;
+	for (unsigned i = 0; i < APP_IOS_MAX; i++) {
+		if (app->io[i].in_use && app->io[i].start_ns < oldest)
+			oldest = app->io[i].start_ns;
+	}
+	if (oldest < w->moments.ready_since_ns)
+		oldest = w->moments.ready_since_ns;
+	if (oldest != SIM_NEVER && w->now_ns - oldest >= REQUEST_LIMIT_NS)
+		sim_fail(w, "I7: a request on node %d waits for %llu s, and nothing is in its way",
+			 app->node, (unsigned long long)((w->now_ns - oldest) / NS_SEC));
+}
+
+static const struct status_peer *peer_of(struct world *w, unsigned a, unsigned b)
+{
+	return w->nodes[a].up ? status_peer(node_status(w, a), b) : NULL;
+}
+
+static bool sees(struct world *w, unsigned a, unsigned b)
+{
+	const struct status_peer *sp = peer_of(w, a, b);
+
+	return sp && sp->conn == CONN_CONNECTED;
+}
+
+static bool sees_nobody(struct world *w, unsigned node)
+{
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node && sees(w, node, p))
+			return false;
+	}
+	return true;
+}
+
+/* Who was agreed to be Outdated, and has met nobody since, is not as good as before. */
+static void check_belief(struct world *w, unsigned a, unsigned b)
+{
+	const struct status_peer *its = peer_of(w, a, b);
+	bool wrong = its && w->nodes[b].up && its->conn != CONN_CONNECTED &&
+		     its->devices[0].peer_disk == DISK_OUTDATED &&
+		     node_status(w, a)->role == ROLE_PRIMARY && sees_nobody(w, b) &&
+		     node_status(w, b)->volumes[0].disk == DISK_UP_TO_DATE;
+
+	if (lasts(w, &w->moments.belief_ns[a][b], wrong, BELIEF_NS))
+		sim_fail(w, "S3: node %u counts on node %u being Outdated, and it is UpToDate", a,
+			 b);
+}
+
+/* Both ends know of a split brain, or try again. */
+static void check_one_sided(struct world *w, unsigned a, unsigned b)
+{
+	const struct status_peer *mine = peer_of(w, a, b), *its = peer_of(w, b, a);
+	bool wrong = mine && its && mine->conn == CONN_STANDALONE &&
+		     strstr(mine->reason, "split brain") && its->conn != CONN_STANDALONE &&
+		     its->conn != CONN_CONNECTED && !w->net.down[a][b] && !w->net.down[b][a];
+
+	if (lasts(w, &w->moments.one_sided_ns[a][b], wrong, ONE_SIDED_NS))
+		sim_fail(w, "I7: node %u has seen a split brain, and node %u waits for it", a, b);
+}
+
+/* ---- parts of the cluster that do not see each other ---- */
+
+static unsigned part_of(struct world *w, unsigned node)
+{
+	unsigned part = 1U << node, before = 0;
+
+	while (part != before) {
+		before = part;
+		for (unsigned i = 0; i < w->node_count; i++) {
+			for (unsigned p = 0; p < w->node_count; p++) {
+				if (i != p && (sees(w, i, p) || sees(w, p, i)) && part >> i & 1)
+					part |= 1U << p;
+			}
+		}
+	}
+	return part;
+}
+
+/* What was answered elsewhere is not here, though most disks must have it. */
+static void check_quorate(struct world *w, unsigned node)
+{
+	uint64_t bad;
+
+	if (w->params.quorum_min_redundancy == QUORUM_OFF ||
+	    node_status(w, node)->volumes[0].disk != DISK_UP_TO_DATE)
+		return;
+	bad = oracle_check_claim(w, node, true);
+	if (bad == SIM_NEVER || w->app.suspect[node])
+		return;
+	oracle_explain(w, bad);
+	sim_fail(w, "S9: node %u has quorum, and lacks what was answered at sector %llu", node,
+		 (unsigned long long)bad);
+}
+
+static void check_parts(struct world *w)
+{
+	unsigned part[SIM_NODES_MAX], quorate = 0;
+	struct moments *m = &w->moments;
+	bool same = true;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		part[i] = w->nodes[i].up ? part_of(w, i) : 0;
+		same &= part[i] == m->part[i] && w->nodes[i].life == m->life[i];
+		m->part[i] = part[i];
+		m->life[i] = w->nodes[i].life;
+	}
+	if (!same || m->parts_since_ns == 0)
+		m->parts_since_ns = w->now_ns;
+	if (w->now_ns - m->parts_since_ns < APART_NS)
+		return;
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (!w->nodes[i].up || !node_status(w, i)->volumes[0].quorum)
+			continue;
+		check_quorate(w, i);
+		if (quorate && !(quorate >> i & 1))
+			sim_fail(w, "S9: node %u has quorum, and so has a part of the cluster that "
+				    "it does not see", i);
+		quorate |= part[i];
+	}
+}
+
+void moments_check(struct world *w)
+{
+	check_requests(w);
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = 0; b < w->node_count; b++) {
+			if (a == b)
+				continue;
+			check_belief(w, a, b);
+			check_one_sided(w, a, b);
+		}
+	}
+	if (w->params.quorum == QUORUM_MAJORITY || w->params.quorum == QUORUM_ALL)
+		check_parts(w);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must not change under an application, and what must not last, while things go wrong. */
+#ifndef SIM_MOMENTS_H
+#define SIM_MOMENTS_H
+
+#include <stdint.h>
+
+struct world;
+
+/* Since when, 0 = it is not so. */
+struct moments {
+	uint64_t ready_since_ns; /* the application waits by no order */
+	uint64_t belief_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
+	uint64_t life[SIM_NODES_MAX];
+	uint64_t parts_since_ns;
+};
+
+void moments_reset(struct world *w);
+/* Now and then. */
+void moments_check(struct world *w);
+/* The application has read this; the read was issued at order number `since`. */
+void moments_read(struct world *w, uint64_t sector, uint64_t value, uint64_t since);
+
+#endif
