@@ -132,6 +132,7 @@ static const char checksum[] = "crc32c";
 	NUM(DISK, "c-min-rate", disk.c_min_rate_kib, UNIT_KIB, 0, 4 * KIB_PER_GIB, 0)              \
 	NUM(DISK, "c-min-share", disk.c_min_share, UNIT_ONE, 0, 100, 25)                           \
 	NUM(DISK, "rs-discard-granularity", disk.rs_discard_bytes, UNIT_BYTES, 0, 1048576, 0)      \
+	FLAG(DISK, "resync-without-replication", disk.rs_without_replication, false)               \
 	TEXT(DISK, "resync-after", disk.resync_after, TYPE_VOLUME)                                 \
 	FLAG(OPTIONS, "auto-promote", res.auto_promote, true)                                      \
 	NUM(OPTIONS, "auto-promote-timeout", res.auto_promote_timeout_ds, UNIT_DS, 0, 600, 20)     \

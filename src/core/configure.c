@@ -36,6 +36,7 @@ static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *fr
 	to->c_min_rate_kib = from->c_min_rate_kib;
 	to->c_min_share = from->c_min_share;
 	to->rs_discard_bytes = from->rs_discard_bytes;
+	to->rs_without_replication = from->rs_without_replication;
 	memcpy(to->resync_after, from->resync_after, sizeof(to->resync_after));
 }
 

@@ -74,6 +74,7 @@ struct core_disk_conf {
 	uint32_t c_min_rate_kib;   /* beside an application; so is */
 	uint32_t c_min_share;      /* percent of what goes without one */
 	uint32_t rs_discard_bytes; /* thin resync, in blocks of that size; 0 = not */
+	bool rs_without_replication; /* as a target: writes are told until near the end, not sent */
 	/* the driver's: the core knows one resource; "RES/VOL", "" = none */
 	char resync_after[VOLUME_REF_MAX];
 };

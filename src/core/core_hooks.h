@@ -365,4 +365,19 @@ void reconcile_run(struct core *core);
 /* Own disk must not become UpToDate yet. */
 bool reconcile_holds(const struct core *core);
 
+/* ---- replicate.c ---- */
+
+/* The exchange of a connection, or of a volume that both have got: what this node wants. */
+void replicate_connects(struct core *core, struct peer_device *pd);
+/* The target has been over the device once more, and there are bits left. */
+void replicate_pass_ended(struct core *core, struct peer_device *pd);
+/* From now on all peers are to send what is written; true = one of them had been told not to. */
+bool replicate_enable(struct core *core, unsigned v);
+/* The disk here is Inconsistent now. */
+void replicate_begins(struct core *core, unsigned v);
+/* What follows for st.pd[][].no_data. */
+void replicate_sanitize(const struct core *core, const struct state *old, struct state *next);
+void rx_enable_replication_next(struct core *core, struct peer *peer, const struct pkt *pkt);
+void rx_enable_replication(struct core *core, struct peer *peer, const struct pkt *pkt);
+
 #endif

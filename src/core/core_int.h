@@ -44,6 +44,7 @@ struct state_peer_device {
 	bool held;      /* its I/O waits, or its answers do */
 	bool quorate;   /* it says that it has quorum */
 	bool behind;    /* back, but not met yet who has what it lacks */
+	bool no_data;   /* its disk is Inconsistent, and it is told of writes only */
 	bool untrusted; /* Consistent only because its generation is not what we have shown */
 };
 
@@ -99,6 +100,8 @@ struct peer_device {
 	struct sync_verdict verdict;/* result of the handshake, applied at commit */
 	bool yields;                /* sync_handshake.c: as victim of a policy it gives data up */
 	struct status_split split;  /* sync_handshake.c: if it was a split brain */
+	/* replicate.c: what it wants when Inconsistent; what we have told it, and since then */
+	bool no_data_next, told_no_data, wants_data;
 	/* save.c */
 	bool save_wanted;           /* before our bitmap goes out */
 	bool save_running;

@@ -344,6 +344,7 @@ void handshake_exchange(struct core *core, struct peer *peer)
 	FOR_EACH_VOLUME(core, vol) {
 		md_peer_returns(core, vol, peer->id);
 		handshake_send_sync_param(core, peer, vol);
+		replicate_connects(core, &peer->pd[vol->v]);
 		sizes_send(core, peer, vol->v);
 		uuid_send(core, peer, vol->v, 0, 0);
 		peer_send_state(core, peer, vol->v);

@@ -105,6 +105,8 @@ enum write_mode request_mode(const struct core *core, const struct peer_device *
 		/* It has all that we have, and is about to learn whether that is the latest. */
 		return repl_is_settled(repl) ? MODE_DATA : MODE_OUT_OF_SYNC;
 	case DISK_INCONSISTENT:
+		if (core->st.pd[pd->p][pd->v].no_data)
+			return MODE_OUT_OF_SYNC;
 		if (repl_is_settled(repl) || (repl >= REPL_WF_BITMAP_T && repl < REPL_AHEAD))
 			return MODE_DATA;
 		return MODE_OUT_OF_SYNC;

@@ -342,7 +342,7 @@ void resync_begin(struct core *core, struct peer_device *pd)
 	rs->in_flight_sectors = in_flight_sectors;
 	rs->flushes = flushes;
 	rs->running = true;
-	rs->total_bits = resync_left(core, pd);
+	rs->total_bits = rs->pass_bits = resync_left(core, pd);
 	rs->started_ns = core->now_ns;
 	rs->mark_ns[0] = core->now_ns;
 	rs->mark_left[0] = rs->total_bits;
@@ -394,8 +394,10 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 		return;
 	case REPL_SYNC_TARGET:
 	case REPL_PAUSED_SYNC_T:
-		if (!resync_is_target(old))
+		if (!resync_is_target(old)) {
 			resync_begin(core, pd);
+			pd->wants_data = false;
+		}
 		reference_target(core, pd);
 		note_pause(core, &pd->rs, repl == REPL_PAUSED_SYNC_T);
 		if (repl == REPL_SYNC_TARGET)

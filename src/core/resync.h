@@ -172,6 +172,7 @@ struct resync {
 	uint32_t flushes;      /* first of them: what was here before is not durable yet */
 	uint64_t target_since_ns; /* active, not paused */
 	uint64_t cursor_bit;
+	uint64_t pass_bits;    /* marked when this pass over the device began */
 	uint64_t tick_at_ns, last_tick_ns;
 	uint32_t in_flight;        /* requests */
 	uint64_t in_flight_sectors;

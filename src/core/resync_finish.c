@@ -312,6 +312,8 @@ void finish_try(struct core *core, struct peer_device *pd)
 		finish_incomplete(core, pd);
 		return;
 	}
+	if (replicate_enable(core, pd->v))
+		rs->flush_seq = 0;
 	if (!rs->flush_seq) {
 		send_flush_requests(core, pd);
 		rs->tick_at_ns = rs->tick_at_ns < core->now_ns + RS_TICK_NS ? rs->tick_at_ns :

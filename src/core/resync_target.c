@@ -258,6 +258,7 @@ static uint64_t ask(struct core *core, struct peer_device *pd, uint64_t budget_s
 		wrapped = true;
 		rs->cursor_bit = 0;
 		rs->failed_bits = 0;
+		replicate_pass_ended(core, pd);
 	}
 	if (rs->in_flight_sectors >= most)
 		rs->limit = LIMIT_BUFFERS;

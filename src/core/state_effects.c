@@ -86,6 +86,8 @@ static void disks(struct core *core, const struct state *old)
 		if ((was > DISK_FAILED || was == DISK_ATTACHING) && is <= DISK_FAILED &&
 		    is != DISK_ATTACHING)
 			request_disk_lost(core, vol);
+		if (was != DISK_INCONSISTENT && is == DISK_INCONSISTENT)
+			replicate_begins(core, vol->v);
 		if (was > DISK_INCONSISTENT && is <= DISK_INCONSISTENT)
 			request_copies_doubtful(core, vol, node_bit(core->self));
 	}
@@ -117,7 +119,8 @@ static void replication(struct core *core, const struct state *old)
 			const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 			const struct state_peer_device *is = &core->st.pd[peer->id][vol->v];
 
-			if (was->repl != is->repl || was->pdsk != is->pdsk)
+			if (was->repl != is->repl || was->pdsk != is->pdsk ||
+			    was->no_data != is->no_data)
 				request_peer_mode_changed(core, pd);
 			if (was->repl == is->repl)
 				continue;

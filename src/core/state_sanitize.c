@@ -525,6 +525,7 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 		FOR_EACH_PEER(core, peer)
 			sanitize_diskless_primary(core, peer, vol, old, next);
 	}
+	replicate_sanitize(core, old, next);
 	sanitize_lost_primary(core, old, next);
 	sanitize_no_data(core, old, next);
 	sanitize_quorum(core, old, next);

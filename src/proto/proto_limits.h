@@ -47,15 +47,14 @@
 /* The far end of the word, where DRBD's will not come for long: the peer is drbdfs, too. */
 #define FEATURE_DRBDFS 0x80000000U
 /*
- * What this program offers in P_CONNECTION_FEATURES. Of what DRBD 9.1 to 9.3 offer these are not
- * among it: RS_SKIP_UUID (only who is told of a skipped initial sync) and
- * RESYNC_WITHOUT_REPLICATION (what is written during a resync is on both disks at once).
+ * What this program offers in P_CONNECTION_FEATURES. Of what DRBD 9.1 to 9.3 offer RS_SKIP_UUID is
+ * not among it (only who is told of a skipped initial sync).
  * BM_BLOCK_SHIFT is, so that a peer whose bitmap is coarser says so and can be refused.
  */
 #define FEATURES_OFFERED                                                                           \
 	(FEATURE_TRIM | FEATURE_THIN_RESYNC | FEATURE_WSAME | FEATURE_WZEROES |                    \
 	 FEATURE_RESYNC_DAGTAG | FEATURE_TWOPC_V2 | FEATURE_BM_BLOCK_SHIFT |                       \
-	 FEATURE_RECONCILE_RECONNECT | FEATURE_DRBDFS)
+	 FEATURE_RESYNC_WITHOUT_REPLICATION | FEATURE_RECONCILE_RECONNECT | FEATURE_DRBDFS)
 
 /* Activity log (on-disk-metadata 8). */
 #define AL_EXTENT_SHIFT 22              /* 4 MiB */

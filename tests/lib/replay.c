@@ -318,9 +318,6 @@ static void feed_now(struct replay *r, struct replay_pkt *p)
 	switch (pkt.type) {
 	case P_PING_ACK:
 		return;
-	case P_ENABLE_REPLICATION:
-	case P_ENABLE_REPLICATION_NEXT:
-		return; /* of a feature that we do not offer */
 	case P_RS_DATA_REPLY:
 	case P_RS_DEALLOCATED_ID:
 		resync_data(r, p->peer, p);
@@ -571,6 +568,13 @@ static void wait_for_resync(struct replay *r, const struct replay_pkt *p, unsign
 		o->at_ns = r->now_ns;
 }
 
+/* The others are taken for older ones than they were. */
+static bool is_unknown(const struct replay *r, enum packet type)
+{
+	return type == P_ENABLE_REPLICATION_NEXT && r->rc->features &&
+	       !(r->rc->features & FEATURE_RESYNC_WITHOUT_REPLICATION);
+}
+
 static void own_packet(struct replay *r, struct replay_pkt *p)
 {
 	uint64_t next;
@@ -585,7 +589,7 @@ static void own_packet(struct replay *r, struct replay_pkt *p)
 	}
 	if (type == P_PEER_ACK)
 		r->link[p->peer].acked_rec = p->d.pkt.u.dagtag;
-	if (type == P_PING || type == P_PEER_ACK || type == P_RS_WRITE_ACK ||
+	if (type == P_PING || type == P_PEER_ACK || type == P_RS_WRITE_ACK || is_unknown(r, type) ||
 	    is_resync_request(type) || is_repeated(r->link[p->peer].told_rec, p)) {
 		if (is_resync_request(type))
 			mark(r->link[p->peer].wanted_rec, r, p->d.pkt.u.block.sector,

@@ -61,6 +61,7 @@ static void conf_resource(struct replay *r)
 	struct core_disk_conf *disk = &conf->volumes[0].disk;
 	struct replay_pkt *param = first_own(r, P_SYNC_PARAM89, NODES_MAX);
 	struct replay_pkt *protocol = first_own(r, P_PROTOCOL, NODES_MAX);
+	struct replay_pkt *wish = first_own(r, P_ENABLE_REPLICATION_NEXT, NODES_MAX);
 	struct pkt_protocol none = { .protocol = PROTOCOL_C };
 
 	preset_resource(conf, r->rc->us);
@@ -73,6 +74,7 @@ static void conf_resource(struct replay *r)
 		disk->c_fill_target_sectors = param->d.pkt.u.sync_param.c_fill_target;
 		disk->c_max_rate_kib = param->d.pkt.u.sync_param.c_max_rate;
 	}
+	disk->rs_without_replication = wish && !wish->d.pkt.u.enable_replication;
 	for (unsigned i = 0; i < r->cap->node_count; i++) {
 		struct core_peer_conf *peer = &conf->peers[conf->peer_count];
 

@@ -17,6 +17,8 @@ static const struct {
 			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, false },
 	[LIFE_DISKLESS] = { "diskless", "some nodes have no disk, also the Primary",
 			    UINT64_C(0x6469736b6c657373), { 4, 9 }, false },
+	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",
+				UINT64_C(0x756e7265706c6963), { 1, 4 }, false },
 };
 
 uint32_t kinds_default(void)

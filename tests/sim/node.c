@@ -117,6 +117,7 @@ void node_init(struct world *w, unsigned node)
 	conf->on_no_data = w->params.on_no_data;
 	conf->on_suspended_primary_outdated = w->params.on_outdated;
 	conf->volumes[0].disk.rs_discard_bytes = w->params.rs_discard_bytes;
+	conf->volumes[0].disk.rs_without_replication = w->params.rs_without_replication;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 

@@ -61,6 +61,7 @@ struct sim_params {
 	bool csums, csums_after_crash_only;
 	bool pass_on; /* on-io-error */
 	uint32_t rs_discard_bytes;
+	bool rs_without_replication;
 	bool verifies;
 	bool meddles;             /* resyncs are paused, and asked for */
 	bool repairs; /* the verify of the end does */

@@ -10,7 +10,7 @@
 void resync_params_draw(struct world *w, uint64_t seed)
 {
 	struct sim_params *p = &w->params;
-	struct prng *rng = &w->resync_rng;
+	struct prng *rng = &w->resync_rng, own;
 
 	prng_seed(rng, seed ^ RESYNC_STREAM);
 	/* A life has not time for a large device block by block. */
@@ -18,6 +18,7 @@ void resync_params_draw(struct world *w, uint64_t seed)
 		p->rs_discard_bytes = 4096U << (p->device_sectors > FULL_SECTORS_MAX ?
 							4 : prng_below(rng, 5));
 	p->meddles = prng_chance(rng, 1, 3);
+	p->rs_without_replication = life_is(w, LIFE_UNREPLICATED, seed, &own);
 }
 
 static void meddle(struct world *w, unsigned node, unsigned peer)

@@ -422,7 +422,7 @@ Test(packets, handshake_packets_do_not_come_twice)
 Test(packets, unsupported_or_unknown)
 {
 	static const uint16_t types[] = { P_OV_REQUEST, P_CSUM_RS_REQUEST, P_RS_THIN_REQ, 0x5f,
-					  P_ENABLE_REPLICATION, 0x60, 0xfff1, 0xffff, 0x12 };
+					  0x60, 0xfff1, 0xffff, 0x12 };
 
 	for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
 		struct pkt pkt = { .type = types[i] };

@@ -134,8 +134,6 @@ static const struct {
 	{ DIFF_FIELD, "CONNECTION_FEATURES", "min", "what a node refuses is its own business" },
 	{ DIFF_FIELD, "CONNECTION_FEATURES", "feat",
 	  "features that are not offered: src/wire/README.md" },
-	{ DIFF_MISSING, "ENABLE_REPLICATION_NEXT", "", "of a feature that is not offered" },
-	{ DIFF_MISSING, "ENABLE_REPLICATION", "", "of a feature that is not offered" },
 	{ DIFF_FIELD, "SIZES", "phys", "a property of the disk" },
 	{ DIFF_FIELD, "SIZES", "iomin", "a property of the disk" },
 	{ DIFF_FIELD, "SIZES", "ioopt", "a property of the disk" },
