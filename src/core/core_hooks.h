@@ -97,6 +97,12 @@ bool request_volume_logged(const struct core *core, const struct volume *vol);
 /* When the oldest write or barrier that this peer has
  * not answered was sent; NEVER_NS = none (ko-count). */
 uint64_t request_oldest_ns(const struct core *core, const struct peer *peer);
+/* A write that overlaps the range was sent to the peer and may not be on its disk yet, or is about
+ * to be sent and waits for answers to a resync target. */
+bool request_unwritten(struct core *core, const struct peer *peer, const struct volume *vol,
+		       uint64_t sector, uint64_t sectors);
+/* Writes that resync_keeps_write() has kept look again. */
+void request_kept_release(struct core *core);
 /* Before a demotion: closes the epoch, sends pending peer acks. True when the transfer log is
  * empty; else WORK_COMMAND is set when it becomes so. */
 bool request_settle(struct core *core);
@@ -328,6 +334,9 @@ void resync_write_done(struct core *core, const struct ev_done *done);
  * write is submitted to the disk, on every write, so it must be cheap when no resync runs. */
 void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector,
 			   uint64_t sectors);
+/* Data path: a write is about to go out. True: the answer to what is being read for a resync target
+ * has to go first; request_kept_release() follows. What is not read yet is refused. */
+bool resync_keeps_write(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
 /* Data path: dagtag of the stream from `peer` advanced; delayed reads of the source may go. */
 void resync_dagtag_reached(struct core *core, struct peer *peer);
 /* BITMAP COMPRESSED_BITMAP */

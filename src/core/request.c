@@ -85,6 +85,7 @@ void request_create(struct core *core)
 	slab_init(&rq->slab, items, sizeof(struct request),
 		  core_arena(core, n * sizeof(struct slab_cell)), n);
 	list_init(&rq->gated);
+	list_init(&rq->kept);
 	list_init(&rq->log);
 	list_init(&rq->held);
 	list_init(&rq->reading);
@@ -244,7 +245,26 @@ static void write_prepared(struct core *core, struct request *req)
 		refuse(core, req, -EIO);
 		return;
 	}
+	if (resync_keeps_write(core, vol, req->sector, req->bytes / SECTOR_BYTES)) {
+		req->stage = REQ_KEPT;
+		list_push_back(&core->req.kept, &req->link);
+		return;
+	}
 	request_log_start(core, req);
+}
+
+void request_kept_release(struct core *core)
+{
+	struct requests *rq = &core->req;
+
+	if (list_empty(&rq->kept))
+		return;
+	LIST_FOR_EACH(it, &rq->kept)
+		LIST_ENTRY(it, struct request, link)->stage = REQ_GATED;
+	/* Ahead of what has not begun yet. */
+	list_splice_back(&rq->kept, &rq->gated);
+	list_splice_back(&rq->gated, &rq->kept);
+	core_work(core, WORK_REQUESTS);
 }
 
 static void write_al_ready(struct core *core, struct volume *vol, struct al_ref *ref)

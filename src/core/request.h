@@ -83,6 +83,7 @@ enum request_stage {
 	REQ_GATED,    /* waits until I/O may go on; on requests.gated */
 	REQ_HOLD,     /* write: waits for an overlapping one */
 	REQ_AL,       /* write: waits for the activity log */
+	REQ_KEPT,     /* write: waits for answers to a resync target; on requests.kept */
 	REQ_LOGGED,   /* write: on the transfer log */
 	REQ_HELD,     /* write: done everywhere, waits for quorum; on requests.held */
 	REQ_READING,  /* read: at the local disk or a peer */
@@ -165,6 +166,7 @@ struct requests {
 	struct slab slab;
 	uint64_t bytes;          /* payload of requests on the slab */
 	struct list gated;       /* in order of submission */
+	struct list kept;        /* prepared: a resync target has to have its answers first */
 	struct list log;         /* the transfer log: writes in dagtag order */
 	struct list held;        /* off the log, but not answered: no quorum */
 	struct list reading;

@@ -49,6 +49,30 @@ static struct request *next_open(struct core *core, const struct peer *peer, str
 	return NULL;
 }
 
+static bool touches(const struct request *req, const struct volume *vol, uint64_t sector,
+		    uint64_t sectors)
+{
+	return req->v == vol->v && req->sector < sector + sectors &&
+	       sector < req->sector + req->bytes / SECTOR_BYTES;
+}
+
+bool request_unwritten(struct core *core, const struct peer *peer, const struct volume *vol,
+		       uint64_t sector, uint64_t sectors)
+{
+	LIST_FOR_EACH(it, &core->req.kept) {
+		if (touches(LIST_ENTRY(it, struct request, link), vol, sector, sectors))
+			return true;
+	}
+	for (struct request *req = peer->tx.oldest; req;
+	     req = next_open(core, peer, req->link.next)) {
+		uint32_t answered = req->net.of[NET_WRITTEN] | req->net.of[NET_FAILED];
+
+		if (!(answered >> peer->id & 1) && touches(req, vol, sector, sectors))
+			return true;
+	}
+	return false;
+}
+
 /* ---- acknowledgements ---- */
 
 static struct request *find(struct core *core, const struct volume *vol,

@@ -23,6 +23,8 @@
  */
 #define RS_SOURCE_REQUESTS 4096U
 #define RS_SOURCE_WINDOW_SECTORS (64U << 11) /* read and not yet acknowledged, per volume */
+/* So much around what it has asked for is closed to writes at a target of DRBD 9.0 or 9.1. */
+#define RS_LOCK_SECTORS (UINT64_C(128) << 11)
 #define RS_PLAN_STEPS_MAX 300      /* c-plan-ahead in 0.1 s */
 #define RS_MARKS 8
 #define RS_MARK_NS (UINT64_C(3) * 1000000000)

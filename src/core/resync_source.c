@@ -89,19 +89,65 @@ static void read_ready(struct core *core, struct volume *vol, struct hold *hold)
 }
 
 /*
- * A target of DRBD 9.0 or 9.1 lets no write into what it has asked for (5.4): what waits here for
- * a write would wait for itself. It asks again when it is refused.
+ * A target of DRBD 9.0 or 9.1 lets no write into the 128 MiB around what it has asked for before
+ * it has the answers (5.4), and it reads nothing that comes behind the barrier of such a write. So
+ * a request is refused while a write is on its way that may be kept back there: what waits here for
+ * that write would wait for itself, and so would an answer that is sent after it. And a write does
+ * not go out before the answers to what is being read (resync_keeps_write()).
  */
 static bool may_wait(const struct peer *peer)
 {
 	return (peer->features & FEATURE_RESYNC_DAGTAG) || peer_is_drbd8(peer);
 }
 
+static uint64_t lock_begin(uint64_t sector)
+{
+	return sector / RS_LOCK_SECTORS * RS_LOCK_SECTORS;
+}
+
+/* From lock_begin() to the end of the last extent of the range. */
+static uint64_t lock_sectors(uint64_t sector, uint64_t sectors)
+{
+	return lock_begin(sector + sectors - 1) + RS_LOCK_SECTORS - lock_begin(sector);
+}
+
+static bool write_in_the_way(struct core *core, struct volume *vol, const struct rs_request *rq)
+{
+	const struct peer *peer = core->peer[rq->p];
+
+	if (may_wait(peer) || rq->kind == RS_OV_SOURCE)
+		return false;
+	return hold_write_known(vol, rq->sector, sectors_of(rq)) ||
+	       request_unwritten(core, peer, vol, lock_begin(rq->sector),
+				 lock_sectors(rq->sector, sectors_of(rq)));
+}
+
+bool resync_keeps_write(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
+{
+	uint64_t begin = lock_begin(sector), span = lock_sectors(sector, sectors);
+	struct range *r, *next;
+	bool keeps = false;
+
+	if (!vol->rs.source_count || !request_local_writable(core, vol))
+		return false;
+	for (r = range_map_overlap(&vol->rs.source_map, begin, span, NULL); r; r = next) {
+		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		next = range_map_overlap(&vol->rs.source_map, begin, span, r);
+		if (rq->orphan || rq->kind == RS_OV_SOURCE || may_wait(core->peer[rq->p]))
+			continue;
+		if (rq->state == RS_READING)
+			keeps = true;
+		else if (rq->state >= RS_WAIT_DAGTAG && rq->state < RS_READING)
+			cancel(core, vol, rq);
+	}
+	return keeps;
+}
+
 void source_read(struct core *core, struct volume *vol, struct rs_request *rq)
 {
 	rq->state = RS_WAIT_READ;
-	if (!may_wait(core->peer[rq->p]) &&
-	    hold_write_known(vol, rq->sector, sectors_of(rq))) {
+	if (write_in_the_way(core, vol, rq)) {
 		cancel(core, vol, rq);
 		return;
 	}
@@ -279,6 +325,12 @@ void rx_rs_request(struct core *core, struct peer *peer, const struct pkt *pkt)
 	rq->p = peer->id;
 	rq->block_id = block->block_id;
 	source_note(rq, pkt);
+	/* At once: the window may be full of what waits for the application. */
+	if (write_in_the_way(core, vol, rq)) {
+		rq->state = RS_WAIT_WINDOW;
+		cancel(core, vol, rq);
+		return;
+	}
 	source_queue(core, vol, rq);
 }
 
@@ -378,6 +430,7 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 	else
 		send_reply(core, vol, rq, payload);
 	core_payload_put(core, &payload);
+	request_kept_release(core);
 	request_local_end(core, vol);
 }
 
@@ -456,4 +509,5 @@ void source_drop(struct core *core, struct peer_device *pd, bool connected)
 	drop_list(core, vol, &vol->rs.serving, pd->p, connected);
 	drop_list(core, vol, &vol->rs.ov_asked, pd->p, connected);
 	drop_list(core, vol, &vol->rs.ov_again, pd->p, connected);
+	request_kept_release(core);
 }

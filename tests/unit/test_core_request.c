@@ -736,3 +736,27 @@ RequestTest(a_failed_piece_fails_the_whole)
 	}
 	cr_assert_lt(node_answer(&n, 1), 0);
 }
+
+/* With protocol B all writes are answered, and yet who does not finish their epoch is given up. */
+RequestTest(a_peer_that_does_not_answer_a_barrier_is_given_up)
+{
+	struct pkt data, pong = { .type = P_PING_ACK, .vnr = VNR_NONE };
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_B);
+	n.core->st.pd[1][0].repl = REPL_SYNC_SOURCE;
+	n.core->st.pd[1][0].pdsk = DISK_INCONSISTENT;
+	node_write(&n, 7, 80);
+	data = *node_sent(&n, 1, P_DATA, 0);
+	node_disk_done(&n, node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag, 0);
+	node_ack(&n, 1, P_RECV_ACK, &data);
+	node_time(&n, 2);
+	cr_assert(node_sent(&n, 1, P_BARRIER, 0));
+	for (unsigned s = 0; s < 40; s += 5) {
+		node_time(&n, 5000);
+		if (node_sent(&n, 1, P_PING, 0))
+			node_rx(&n, 1, STREAM_CONTROL, &pong);
+	}
+	cr_assert_not(node_failed(&n, 1));
+	node_time(&n, 3000);
+	cr_assert(node_failed(&n, 1));
+}
