@@ -179,7 +179,7 @@ demo:
 
 SCHEDULES ?= 2000
 sim: $(B)/sim
-	$(B)/sim --seeds $(SCHEDULES) --packets
+	$(B)/sim --seeds $(SCHEDULES) --packets=count
 
 # Random lives find 80 % of the mutants: LIVES=20000 KINDS=all MUTANTS="H1 H2".
 LIVES ?= 20000

@@ -186,6 +186,22 @@ static void inject_net(struct world *w, enum fault fault, unsigned node, unsigne
 	}
 }
 
+void fault_put(struct world *w, enum fault fault, unsigned node, unsigned peer)
+{
+	switch (fault) {
+	case FAULT_DISK_STALL:
+	case FAULT_READ_ERROR:
+	case FAULT_WRITE_ERROR:
+	case FAULT_META_ERROR:
+	case FAULT_DETACH:
+		inject_disk(w, fault, node);
+		break;
+	default:
+		inject_net(w, fault, node, peer);
+		break;
+	}
+}
+
 static void inject(struct world *w, enum fault fault, unsigned node)
 {
 	switch (fault) {

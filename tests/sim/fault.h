@@ -13,6 +13,8 @@ enum fault {
 };
 
 void fault_inject(struct world *w);
+/* One of those that concern one node, or one connection. */
+void fault_put(struct world *w, enum fault fault, unsigned node, unsigned peer);
 void fault_heal(struct world *w);
 void fault_restart_later(struct world *w, unsigned node);
 const char *fault_name(enum fault fault);

@@ -19,6 +19,8 @@ static const struct {
 			    UINT64_C(0x6469736b6c657373), { 4, 9 }, false },
 	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",
 				UINT64_C(0x756e7265706c6963), { 1, 4 }, false },
+	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
+			 UINT64_C(0x7472617073), { 1, 8 }, false },
 };
 
 uint32_t kinds_default(void)

@@ -334,6 +334,7 @@ static void faulted_phase(struct world *w)
 	if (w->params.verify_interval_s)
 		verify_schedule(w, w->params.verify_interval_s);
 	peers_at_random(w);
+	traps_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
 }
@@ -371,6 +372,7 @@ static void heal(struct world *w)
 	sim_trace(w, "healing");
 	if (w->params.verify_interval_s)
 		verify_schedule(w, 0);
+	traps_heal(w);
 	fault_heal(w);
 	if (w->params.meddles)
 		resync_heal(w);
@@ -435,6 +437,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_verify_interval(&w->params, seed);
 	peers_params_draw(w, seed);
 	draw_protocols(w, seed);
+	traps_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
 	diskless_params_draw(w, seed);

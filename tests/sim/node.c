@@ -40,7 +40,7 @@ static size_t crypto_hmac(void *ctx, const char *alg, const void *key, size_t ke
 static size_t crypto_digest_bytes(void *ctx, const char *alg)
 {
 	(void)ctx;
-	return strcmp(alg, "crc32c") == 0 ? 8 : 0;
+	return strcmp(alg, SIM_DIGEST) == 0 ? 8 : 0;
 }
 
 static void node_log(void *ctx, enum log_level level, const char *line)
@@ -63,9 +63,9 @@ static void conf_net(struct world *w, struct core_net_conf *net, enum wire_proto
 {
 	net->protocol = protocol;
 	net->max_epoch_size = w->params.max_epoch_size;
-	snprintf(net->verify_alg, sizeof(net->verify_alg), "crc32c");
+	snprintf(net->verify_alg, sizeof(net->verify_alg), SIM_DIGEST);
 	if (w->params.csums)
-		snprintf(net->csums_alg, sizeof(net->csums_alg), "crc32c");
+		snprintf(net->csums_alg, sizeof(net->csums_alg), SIM_DIGEST);
 	net->csums_after_crash_only = w->params.csums_after_crash_only;
 	if (w->params.auth) {
 		snprintf(net->cram_hmac_alg, sizeof(net->cram_hmac_alg), "sha256");

@@ -311,6 +311,32 @@ static void test_net_cut(struct world *w)
 	CHECK(some > 20);
 }
 
+/* Whatever comes before the packet that is waited for arrives; the next one of its type is free. */
+static void test_trap(struct world *w)
+{
+	begin(w, 11);
+	connect_two(w);
+	trap_set(w, P_DATA, PACKET_DELAYED, 10 * NS_SEC);
+	trap_set(w, P_PING, PACKET_LOST, 0);
+	send_sector(w, 8);
+	world_run_for(w, 9 * NS_SEC);
+	CHECK(seen.order_count == 0 && !simnet_quiet(w));
+	world_run_for(w, 2 * NS_SEC);
+	CHECK(seen.order_count == 1 && seen.last[1].kind == EV_PKT);
+	for (unsigned i = 0; i < 2; i++) {
+		begin(w, 12 + i);
+		connect_two(w);
+		send_sector(w, 0);
+		world_run_for(w, NS_SEC);
+		trap_set(w, P_DATA, i ? PACKET_CUT : PACKET_LOST, 0);
+		send_sector(w, 8);
+		send_sector(w, 16);
+		world_run_for(w, NS_SEC);
+		CHECK(seen.order_count == 1 && w->traps.set == 0);
+		CHECK(seen.last[0].kind == EV_STREAMS_DOWN && seen.last[1].kind == EV_STREAMS_DOWN);
+	}
+}
+
 static void test_oracle(struct world *w)
 {
 	unsigned a, b, c;
@@ -418,6 +444,7 @@ unsigned sim_self_test(struct world *w)
 	test_accept_only(w);
 	test_net_order(w);
 	test_net_cut(w);
+	test_trap(w);
 	test_oracle(w);
 	test_lists(w);
 	test_oracle_async(w);

@@ -38,6 +38,7 @@ struct world;
 #include "kinds.h"
 #include "oracle.h"
 #include "moments.h"
+#include "trap.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -46,7 +47,7 @@ struct sim_params {
 	uint64_t device_sectors;
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
-	bool peers_leave;
+	bool peers_leave, traps;
 	uint32_t al_extents;
 	uint8_t protocol[SIM_NODES_MAX][SIM_NODES_MAX]; /* of each connection */
 	bool full_initial_sync;   /* else the initial sync is skipped */
@@ -347,7 +348,7 @@ void simnet_heal(struct world *w);
 struct net_conn *simnet_conn(struct world *w, unsigned a, unsigned b);
 /* From now on packets are counted by type and fate; false when there is no memory for it. */
 bool sim_packets_begin(void);
-void sim_packets_print(void);
+void sim_packets_print(bool each);
 /* A packet of this type is on its way somewhere. */
 bool simnet_in_flight(const struct world *w, enum packet type);
 /* Nothing is in flight on any established connection except keepalives. */
@@ -356,6 +357,7 @@ bool simnet_quiet(const struct world *w);
 /* ---- nodes (node.c) ---- */
 
 #define SIM_COMMANDS_MAX 256
+#define SIM_DIGEST "crc32c" /* the only one that nodes have */
 
 typedef void (*sim_reply_fn)(struct world *w, unsigned node, int rc, uint64_t arg);
 
@@ -669,6 +671,7 @@ struct world {
 	struct sim_queue queue;
 	struct sim_payloads payloads;
 	struct net net;
+	struct sim_traps traps;
 	struct node nodes[SIM_NODES_MAX];
 	unsigned node_count;
 	struct oracle oracle;

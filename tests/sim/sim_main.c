@@ -16,7 +16,7 @@
 struct options {
 	uint64_t first, count;
 	unsigned nodes, workers;
-	bool trace, no_al, scenarios, self_test, keep_going, hashes, twice, again, packets;
+	bool trace, no_al, scenarios, self_test, keep_going, hashes, twice, again, packets, each;
 	unsigned shrink_s;
 	struct sim_list only, requests;
 	const char *scenario;
@@ -28,7 +28,7 @@ static void usage(FILE *f)
 {
 	fputs("usage: sim [--seed N] [--schedules M] [--nodes K] [--workers W] [--no-al]\n"
 	      "           [--kinds LIST] [--having LIST] [--keep-going] [--hashes]\n"
-	      "           [--packets] [--trace] [--shrink SECONDS] [--only FAULTS]\n"
+	      "           [--packets[=count]] [--trace] [--shrink SECONDS] [--only FAULTS]\n"
 	      "           [--requests REQUESTS]\n"
 	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
@@ -41,7 +41,8 @@ static void usage(FILE *f)
 	      "  --no-al        core without activity-log writes: must be found out\n"
 	      "  --seeds M      as --schedules, with a process per processor\n"
 	      "  --hashes       print the hash of each trace\n"
-	      "  --packets      print what has happened to packets of each type\n"
+	      "  --packets      print what has happened to packets of each type; --packets=count:\n"
+	      "                 of how many types enough was delayed, lost and cut\n"
 	      "  --twice        run every seed twice and compare the traces\n"
 	      "  --shrink S     look so long for a shorter one (30; 0 with --keep-going)\n"
 	      "  --only LIST    leave the other faults of that life out, such as 1-3,7 or none\n"
@@ -167,7 +168,7 @@ static int run_all(const struct options *o)
 	failures = o->workers > 1 ? run_workers(o) : run_seeds(o, o->first, 1);
 	took = seconds() - start;
 	if (o->packets)
-		sim_packets_print();
+		sim_packets_print(o->each);
 	if (o->trace)
 		return failures > 0;
 	printf("seeds %llu..%llu: %u failed, %.1f s", (unsigned long long)o->first,
@@ -209,7 +210,7 @@ static bool parse(int argc, char **argv, struct options *o)
 		{ "scenarios", no_argument, NULL, 'S' },
 		{ "self-test", no_argument, NULL, 'T' },
 		{ "shrink", required_argument, NULL, 'r' },
-		{ "packets", no_argument, NULL, 'p' },
+		{ "packets", optional_argument, NULL, 'p' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "requests", required_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -240,7 +241,12 @@ static bool parse(int argc, char **argv, struct options *o)
 			o->shrink_s = 0;
 			break;
 		case 'H': o->hashes = true; break;
-		case 'p': o->packets = sim_packets_begin(); break;
+		case 'p':
+			o->packets = sim_packets_begin();
+			o->each = !optarg;
+			if (optarg && strcmp(optarg, "count") != 0)
+				return false;
+			break;
 		case '2': o->twice = true; break;
 		case 'M':
 			o->count = strtoull(optarg, NULL, 10);

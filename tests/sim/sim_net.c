@@ -206,6 +206,27 @@ void simnet_cut(struct world *w, unsigned a, unsigned b, bool half)
 	}
 }
 
+void conn_break_at(struct world *w, struct net_conn *c, unsigned from, unsigned stream, bool part)
+{
+	c->cut = true;
+	for (unsigned i = 0; i < 2 * STREAM_COUNT; i++) {
+		struct net_stream *st = &c->stream[i / STREAM_COUNT][i % STREAM_COUNT];
+
+		if (st != &c->stream[from][stream])
+			stream_cut(w, st, (unsigned)prng_below(&w->rng, st->count + 1));
+		else if (part)
+			stream_cut(w, st, 0);
+		else
+			stream_drop(w, st, 0);
+	}
+	/* The sender may have closed it already. */
+	for (unsigned side = 0; side < 2; side++) {
+		if (c->side[side] == SIDE_UP)
+			world_at(w, prng_exp(&w->rng, 20 * NS_MS), down_event, conn_key(c, side, 0),
+				 c->gen);
+	}
+}
+
 void simnet_node_died(struct world *w, unsigned node, bool power_lost)
 {
 	for (unsigned peer = 0; peer < w->node_count; peer++) {

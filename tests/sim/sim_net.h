@@ -12,6 +12,10 @@ bool simnet_path_up(const struct world *w, unsigned a, unsigned b);
 /* EV_STREAMS_DOWN to an established side, unless it is closed already. */
 void conn_side_down(struct world *w, struct net_conn *c, unsigned side, const char *reason);
 
+/* The connection breaks at the first packet in flight of that stream: all of it is lost, or a part
+ * of it arrives. */
+void conn_break_at(struct world *w, struct net_conn *c, unsigned from, unsigned stream, bool part);
+
 /* Keeps the first `keep` packets in flight; of the next one only a part arrives. */
 void stream_cut(struct world *w, struct net_stream *st, unsigned keep);
 /* Keeps the first `keep` packets in flight. */
@@ -25,14 +29,12 @@ bool stream_quiet(const struct world *w, const struct net_stream *st);
 
 /* ---- what happens to packets (sim_packets.c) ---- */
 
-enum packet_fate {
-	PACKET_SENT,
-	PACKET_DELAYED, /* by more than the network's latency */
-	PACKET_LOST,    /* with its connection, whole or in part */
-	PACKET_CUT,     /* a part of it arrived */
-	PACKET_FATES,
-};
-
 void sim_packet_count(unsigned type, enum packet_fate fate);
+
+/* ---- traps (trap.c) ---- */
+
+/* True: something happens to the packet that is about to be delivered. */
+bool trap_springs(struct world *w, struct net_conn *c, unsigned side, unsigned stream,
+		  unsigned type);
 
 #endif

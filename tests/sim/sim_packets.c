@@ -32,12 +32,20 @@ void sim_packet_count(unsigned type, enum packet_fate fate)
 		__atomic_fetch_add(&counts[index_of(type)][fate], 1, __ATOMIC_RELAXED);
 }
 
-void sim_packets_print(void)
+static void print_one(const char *name, const uint64_t *c, bool good)
+{
+	printf("%-26s %12llu %10llu %10llu %10llu%s\n", name, (unsigned long long)c[PACKET_SENT],
+	       (unsigned long long)c[PACKET_DELAYED], (unsigned long long)c[PACKET_LOST],
+	       (unsigned long long)c[PACKET_CUT], good ? "" : "  missed");
+}
+
+void sim_packets_print(bool each)
 {
 	static const unsigned features = P_CONNECTION_FEATURES;
 	unsigned sent = 0, enough = 0;
 
-	printf("%-26s %12s %10s %10s %10s\n", "packet", "sent", "delayed", "lost", "cut");
+	if (each)
+		printf("%-26s %12s %10s %10s %10s\n", "packet", "sent", "delayed", "lost", "cut");
 	for (unsigned i = 0; i < TYPES; i++) {
 		const char *name = packet_name(i == TYPES - 1 ? features : i);
 		const uint64_t *c = counts[i];
@@ -48,11 +56,9 @@ void sim_packets_print(void)
 			continue;
 		sent++;
 		enough += good;
-		printf("%-26s %12llu %10llu %10llu %10llu%s\n", name ? name : "?",
-		       (unsigned long long)c[PACKET_SENT], (unsigned long long)c[PACKET_DELAYED],
-		       (unsigned long long)c[PACKET_LOST], (unsigned long long)c[PACKET_CUT],
-		       good ? "" : "  missed");
+		if (each)
+			print_one(name ? name : "?", c, good);
 	}
-	printf("%u of %u types delayed, lost and cut at least %u times each\n", enough, sent,
-	       LEAST);
+	printf("%u of %u types of packets delayed, lost and cut at least %u times each\n", enough,
+	       sent, LEAST);
 }

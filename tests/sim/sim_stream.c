@@ -388,6 +388,8 @@ static void deliver_event(struct world *w, uint64_t key, uint64_t gen)
 		stream_kick(w, c, side, stream);
 		return;
 	}
+	if (!packet.fin && trap_springs(w, c, side, stream, packet.type))
+		return;
 	if (st->hold_on && packet.type == st->hold_type && !packet.fin) {
 		st->hold_on = false;
 		st->stall_until_ns = w->now_ns + st->hold_ns;

@@ -57,6 +57,7 @@ void world_reset(struct world *w, uint64_t seed)
 	w->why[0] = '\0';
 	payload_reset(w);
 	simnet_reset(w);
+	traps_reset(w);
 	for (unsigned i = 0; i < SIM_NODES_MAX; i++)
 		w->status_step[i] = SIM_NEVER;
 }
