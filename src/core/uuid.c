@@ -190,10 +190,30 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 		 vol->vnr, (unsigned long long)vol->md.current_uuid);
 }
 
-/* Some configured disk does not take part in what is written from now on. */
+/*
+ * A good peer has had a disk in sight that this node has not, and knows of nothing that it lacks: a
+ * node that is no peer here any more.
+ */
+static bool peers_know_another(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (pdsk_of(core, pd) != DISK_UP_TO_DATE || !pd->uuids_valid)
+			continue;
+		for (unsigned n = 0; n < NODES_MAX; n++) {
+			if (n != core->self && n != peer->id && !core->peer[n] &&
+			    pd->uuids.bitmap_mask & node_bit(n) && !pd->uuids.bitmap[n])
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Some disk does not take part in what is written from now on. */
 static bool somebody_is_missing(const struct core *core, const struct volume *vol)
 {
-	bool missing = vol->conf->disk.has_disk;
+	bool missing = vol->conf->disk.has_disk || peers_know_another(core, vol);
 
 	FOR_EACH_PEER(core, peer) {
 		enum disk_state pdsk = pdsk_of(core, &peer->pd[vol->v]);

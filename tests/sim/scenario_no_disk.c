@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Nodes that have no disk from the beginning; A is one. */
+#include "scenario.h"
+
+static void begin(struct world *w, unsigned nodes)
+{
+	life_plain(w, w->scenario_seed, nodes)->no_disk = 1U << A;
+	life_set_up(w);
+}
+
+/* The disk of a node that is no peer of the Primary any more does not get what is written. */
+static void client_forgets_peer(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_DEL_PEER, .peer = C, .force = true };
+
+	begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_command(w, A, cmd, SS_SUCCESS);
+	sc_write(w, 2);
+	sc_expect(w, sc_uuid(w, B) != sc_uuid(w, C), "a new generation");
+	sc_join(w, B, C);
+	sc_join(w, A, C);
+	node_adjust(w, A);
+	life_expect_converged(w);
+	sc_close(w);
+	sc_open(w, C);
+	sc_read(w, 2);
+}
+
+const struct scenario scenarios_no_disk[] = {
+	{ "client-forgets-peer", client_forgets_peer },
+	{ NULL, NULL },
+};
