@@ -320,7 +320,7 @@ struct core {
 	struct requests req;
 	/* uuid.c, resync_reconcile.c */
 	struct reconcile reconcile;
-	bool resync_wants_uuid;     /* verify.c: a lost DRBD 8.4 has to differ when it is back */
+	bool resync_wants_uuid;     /* a generation that cannot wait for a write, nor be made now */
 	/* core.c: action ring, scratch memory that lives until the next step, arena of creation */
 	struct core_action *ring;
 	uint32_t ring_size, ring_head, ring_tail;

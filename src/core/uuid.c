@@ -707,7 +707,7 @@ void uuid_settle_crash(struct core *core, struct volume *vol)
 }
 
 /* A peer that comes back must hear, without a write, of what a lost one may have. */
-void uuid_bump_for_writes(struct core *core)
+static bool bump_is_due(const struct core *core)
 {
 	bool busy = false;
 
@@ -715,7 +715,12 @@ void uuid_bump_for_writes(struct core *core)
 		busy |= vol->new_uuid_wanted &&
 			(vol->lost_uuids || !request_volume_idle(core, vol) ||
 			 request_volume_logged(core, vol));
-	if (busy)
+	return busy;
+}
+
+void uuid_bump_for_writes(struct core *core)
+{
+	if (bump_is_due(core))
 		uuid_bump_if_wanted(core);
 }
 
@@ -763,5 +768,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		tell_stable(core, vol);
 		tell_in_sync(core, old, vol);
 	}
-	uuid_bump_for_writes(core);
+	/* The peers take it over from a Primary only: at a promotion they hear of that first. */
+	if (old->role == core->st.role)
+		uuid_bump_for_writes(core);
+	else
+		core->resync_wants_uuid |= bump_is_due(core);
 }

@@ -30,7 +30,33 @@ static void client_forgets_peer(struct world *w)
 	sc_read(w, 2);
 }
 
+/* What nobody has taken over is told again at the next promotion, but to peers that know of it. */
+static void client_promoted_again(struct world *w)
+{
+	begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	simnet_link(w, A, B, false);
+	simnet_link(w, B, A, false);
+	sc_write_async(w, 2);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.phase == APP_IDLE, "the write has failed");
+	sc_part(w, B, C);
+	sc_open(w, B);
+	sc_write(w, 3);
+	sc_close(w);
+	sc_join(w, A, B);
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
+	{ "client-promoted-again", client_promoted_again },
 	{ NULL, NULL },
 };
