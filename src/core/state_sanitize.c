@@ -251,7 +251,7 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
  * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly
  * that; a Secondary may go on from any later generation.
  */
-static bool is_trusted(const struct volume *vol, const struct peer_device *info, enum role role)
+static bool is_shown(const struct volume *vol, const struct peer_device *info, enum role role)
 {
 	uint64_t shown = vol->exposed_uuid;
 
@@ -270,10 +270,39 @@ static bool is_trusted(const struct volume *vol, const struct peer_device *info,
 	return false;
 }
 
+/*
+ * The disk of a Primary that crashed, and one that went on in the same generation: they have to
+ * meet, the first one may lack what was answered. A Primary remembers that when the other is gone.
+ */
+static bool is_beside_survivor(const struct core *core, const struct state *st,
+			       const struct volume *vol, const struct peer_device *info)
+{
+	if (!info->uuids_valid || !(info->uuids.flags & UUID_FLAG_CRASHED_PRIMARY))
+		return false;
+	if (st->role == ROLE_PRIMARY && st->pd[info->p][vol->v].untrusted)
+		return true;
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[vol->v];
+
+		if (pd != info && st->pd[other->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    st->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE && pd->uuids_valid &&
+		    !(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY) &&
+		    uuid_eq(pd->uuids.current, info->uuids.current))
+			return true;
+	}
+	return false;
+}
+
+static bool is_trusted(const struct core *core, const struct state *st, const struct volume *vol,
+		       const struct peer_device *info)
+{
+	return is_shown(vol, info, st->role) && !is_beside_survivor(core, st, vol, info);
+}
+
 bool state_gains_trust(const struct core *core, const struct peer_device *pd)
 {
 	return core->st.pd[pd->p][pd->v].untrusted &&
-	       is_trusted(core->vol[pd->v], pd, core->st.role);
+	       is_trusted(core, &core->st, core->vol[pd->v], pd);
 }
 
 /* Writes are under way that others have and this peer has not, in no generation of their own. */
@@ -302,7 +331,7 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	const struct peer_device *info = &peer->pd[vol->v];
 	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
-	bool trusted = is_trusted(vol, info, next->role);
+	bool trusted = is_trusted(core, next, vol, info);
 
 	pd->behind |= was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED &&
 		      pd->pdsk == DISK_UP_TO_DATE;
@@ -313,7 +342,8 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	pd->behind &= pd->pdsk >= DISK_CONSISTENT;
 	if (pd->pdsk == DISK_UP_TO_DATE && pd->behind) {
 		pd->pdsk = DISK_CONSISTENT;
-	} else if (was->pdsk != DISK_UP_TO_DATE && pd->pdsk == DISK_UP_TO_DATE && !trusted) {
+	} else if (pd->pdsk == DISK_UP_TO_DATE && !trusted &&
+		   (was->pdsk != DISK_UP_TO_DATE || is_shown(vol, info, next->role))) {
 		pd->pdsk = DISK_CONSISTENT;
 		pd->untrusted = true;
 	} else if (pd->untrusted && pd->pdsk == DISK_CONSISTENT && trusted) {

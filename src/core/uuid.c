@@ -178,10 +178,9 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));
-	/* Where no reference has it, the history keeps it; the
-	 * first generation always: all others come from it. */
-	if (day_0 || always || !vol->md.history[0])
-		uuid_push_history(vol, old, NODES_MAX);
+	/* Where no reference that is told has it, the history keeps it; the first generation
+	 * always: all others come from it. */
+	uuid_push_history(vol, old, NODES_MAX);
 	vol->exposed_uuid = vol->md.current_uuid;
 	vol->bump_weak = cluster_weak_nodes(core, vol->v);
 	vol->bump_flags = flags;
@@ -701,6 +700,14 @@ void uuid_settle_crash(struct core *core, struct volume *vol)
 	vol->crashed_primary = vol->lagged = false;
 	if (!vol_has_md(vol))
 		return;
+	/* Who has no disk does not see otherwise that there is nothing to wait for any more. */
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (repl_of(core, pd) >= REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_DISKLESS &&
+		    pd->sent.flags & UUID_FLAG_CRASHED_PRIMARY)
+			uuid_send(core, peer, vol->v, 0, 0);
+	}
 	if (core->st.role != ROLE_PRIMARY)
 		vol->md.flags &= ~MDF_CRASHED_PRIMARY;
 	md_dirty(core, vol);

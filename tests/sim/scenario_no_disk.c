@@ -55,8 +55,56 @@ static void client_promoted_again(struct world *w)
 	life_expect_converged(w);
 }
 
+static void begin_with_reads(struct world *w, enum read_balancing policy)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << A;
+	p->read_balancing = policy;
+	life_set_up(w);
+}
+
+/* What a power loss has left of a Primary does not serve beside a disk that went on. */
+static void client_beside_crashed(struct world *w)
+{
+	begin_with_reads(w, READ_ROUND_ROBIN);
+	sc_open(w, C);
+	for (unsigned i = 1; i < 9; i++)
+		sc_write(w, i);
+	sc_unplug(w, B, C);
+	sc_power_cut(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_start(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_open(w, A);
+	for (unsigned i = 1; i < 9; i++)
+		sc_read(w, i);
+	sc_write(w, 9);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/* A node that comes back without a disk had the last generation: it is not forgotten. */
+static void clients_flap(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 3)->no_disk = 1U << A | 1U << C;
+	life_set_up(w);
+	for (unsigned client = A; client <= C; client += C - A) {
+		sc_part(w, B, client);
+		sc_open(w, B);
+		sc_write(w, 1);
+		sc_close(w);
+		sc_join(w, B, client);
+		sc_wait_conn(w, B, client, CONN_CONNECTED);
+	}
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
+	{ "client-beside-crashed", client_beside_crashed },
+	{ "clients-flap", clients_flap },
 	{ NULL, NULL },
 };
