@@ -23,16 +23,16 @@ static struct meta_al_table table;
 
 static int read_al(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BYTES])
 {
-	const struct disk *d = ctx;
+	const struct md_image *m = ctx;
 
-	memcpy(block, d->md_now + d->md_layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
+	memcpy(block, m->now + m->layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
 	       MD_PAGE_BYTES);
 	return 0;
 }
 
-static void load_hot(struct disk *d, struct view *v)
+static void load_hot(struct md_image *m, struct view *v)
 {
-	struct meta_al_ring ring = { .stripes = 1, .stripe_4k = 8, .read = read_al, .ctx = d };
+	struct meta_al_ring ring = { .stripes = 1, .stripe_4k = 8, .read = read_al, .ctx = m };
 	enum meta_al_outcome outcome;
 
 	memset(v->extent_hot, 0, sizeof(v->extent_hot));
@@ -44,34 +44,34 @@ static void load_hot(struct disk *d, struct view *v)
 	}
 }
 
-static void load_view(struct world *w, unsigned node)
+static void load_view(struct world *w, unsigned node, unsigned vnr)
 {
 	struct node *n = &w->nodes[node];
 	struct view *v = &views[node];
-	const struct md_super *md = n->up && n->attached ? core_md(n->core, SIM_VNR) : NULL;
+	const struct md_super *md = node_md(w, node, vnr);
 	bool replayed;
 
 	if (md) {
 		v->valid = true;
 		v->super = *md;
-		v->bm = n->bm;
-		load_hot(&n->disk, v);
+		v->bm = n->bm[vnr];
+		load_hot(&n->disk.md[vnr], v);
 		return;
 	}
 	memset(v->extent_hot, 0, sizeof(v->extent_hot));
-	v->valid = n->has_disk && disk_super(&n->disk, &v->super);
+	v->valid = n->has_disk && disk_super(&n->disk, vnr, &v->super);
 	if (!v->valid)
 		return;
-	if (v->cap_words < n->bm_cap_words) {
-		v->cap_words = n->bm_cap_words;
+	if (v->cap_words < n->bm_cap_words[vnr]) {
+		v->cap_words = n->bm_cap_words[vnr];
 		v->words = realloc(v->words, v->cap_words * sizeof(*v->words));
 		ASSERT(v->words);
 	}
 	memset(&v->bm, 0, sizeof(v->bm));
-	v->bm.words_per_slot = n->bm.words_per_slot;
+	v->bm.words_per_slot = n->bm[vnr].words_per_slot;
 	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
 		v->bm.slot[s] = v->words + s * v->bm.words_per_slot;
-	disk_load_bitmap(w, node, &v->super, &v->bm, &replayed);
+	disk_load_bitmap(w, node, vnr, &v->super, &v->bm, &replayed);
 }
 
 static bool bit_of(const struct view *v, unsigned peer, uint64_t bit)
@@ -120,7 +120,7 @@ static bool same_block(const struct disk *a, const struct disk *b, uint64_t bloc
 }
 
 struct pair {
-	unsigned a, b;
+	unsigned a, b, vnr;
 	unsigned slots_a, slots_b; /* node masks whose slots count */
 };
 
@@ -131,12 +131,15 @@ static bool is_beyond(const struct view *v, uint64_t block)
 	return sectors && block * BM_BLOCK_SECTORS >= sectors;
 }
 
-static void check_block(struct world *w, const struct pair *p, uint64_t block, const char *why)
+/* The block is one of all volumes. */
+static void check_block(struct world *w, const struct pair *p, uint64_t of_all, const char *why)
 {
 	const struct view *va = &views[p->a], *vb = &views[p->b];
+	uint64_t block = of_all % (SIM_DEVICE_SECTORS_MAX / BM_BLOCK_SECTORS);
 	uint64_t extent = block * BM_BLOCK_SECTORS / AL_EXTENT_SECTORS;
 
-	if (same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, block))
+	if (sim_vnr(of_all * BM_BLOCK_SECTORS) != p->vnr ||
+	    same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, of_all))
 		return;
 	/* What one of the two does not have yet it will get as a whole. */
 	if (is_beyond(va, block) || is_beyond(vb, block))
@@ -144,15 +147,16 @@ static void check_block(struct world *w, const struct pair *p, uint64_t block, c
 	if (any_bit(va, p->slots_a, block) || any_bit(vb, p->slots_b, block) ||
 	    va->extent_hot[extent] || vb->extent_hot[extent])
 		return;
-	for (uint64_t s = block * BM_BLOCK_SECTORS; s < (block + 1) * BM_BLOCK_SECTORS; s++) {
+	for (uint64_t s = of_all * BM_BLOCK_SECTORS; s < (of_all + 1) * BM_BLOCK_SECTORS; s++) {
 		if (disk_peek(&w->nodes[p->a].disk, s) != disk_peek(&w->nodes[p->b].disk, s)) {
 			oracle_explain(w, s);
 			break;
 		}
 	}
 	sim_fail(w,
-		 "I2: %s, nodes %u and %u differ in block %llu (extent %llu) and nothing marks it",
-		 why, p->a, p->b, (unsigned long long)block, (unsigned long long)extent);
+		 "I2: %s, nodes %u and %u differ in block %llu (extent %llu) of volume %u and "
+		 "nothing marks it",
+		 why, p->a, p->b, (unsigned long long)block, (unsigned long long)extent, p->vnr);
 }
 
 static bool pair_slots(struct pair *p)
@@ -176,13 +180,13 @@ static bool pair_slots(struct pair *p)
 	return true;
 }
 
-void check_difference_covered(struct world *w, const char *why)
+static void check_volume_covered(struct world *w, unsigned vnr, const char *why)
 {
 	for (unsigned i = 0; i < w->node_count; i++)
-		load_view(w, i);
+		load_view(w, i, vnr);
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = a + 1; b < w->node_count; b++) {
-			struct pair p = { .a = a, .b = b };
+			struct pair p = { .a = a, .b = b, .vnr = vnr };
 			const struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
 
 			if (!pair_slots(&p))
@@ -195,29 +199,43 @@ void check_difference_covered(struct world *w, const char *why)
 	}
 }
 
-/* A Primary without a disk counts on the peer, which knows of no end of their connection either. */
-static bool counts_on(struct world *w, unsigned primary, unsigned m)
+void check_difference_covered(struct world *w, const char *why)
 {
-	const struct status_peer *sp;
-
-	if (w->nodes[primary].has_disk || !w->nodes[m].up ||
-	    !(app_sources(w, primary) & UINT32_C(1) << m))
-		return false;
-	sp = status_peer(node_status(w, m), primary);
-	return sp && sp->conn == CONN_CONNECTED &&
-	       node_status(w, m)->volumes[0].disk == DISK_UP_TO_DATE;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		check_volume_covered(w, v, why);
 }
 
-static bool current_both(struct world *w, unsigned a, unsigned b)
+/* A Primary without a disk counts on the peer, which knows of no end of their connection either. */
+static uint32_t counts_on(struct world *w, unsigned primary, unsigned m)
+{
+	const struct status_peer *sp;
+	uint32_t volumes = 0;
+
+	if (w->nodes[primary].has_disk || !w->nodes[m].up)
+		return 0;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		volumes |= (app_sources(w, primary, v) >> m & 1) << v;
+	sp = status_peer(node_status(w, m), primary);
+	return sp && sp->conn == CONN_CONNECTED ?
+		       volumes & status_uptodate(w, node_status(w, m)) : 0;
+}
+
+/* Volumes. */
+static uint32_t current_both(struct world *w, unsigned a, unsigned b)
 {
 	const struct resource_status *sa, *sb;
+	uint32_t volumes;
 
 	if (!w->nodes[a].up || !w->nodes[b].up)
-		return false;
+		return 0;
 	sa = node_status(w, a);
 	sb = node_status(w, b);
-	return sa->volumes[0].disk == DISK_UP_TO_DATE && sb->volumes[0].disk == DISK_UP_TO_DATE &&
-	       status_peer_uptodate(sa, b) && status_peer_uptodate(sb, a);
+	volumes = status_uptodate(w, sa) & status_uptodate(w, sb);
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (!status_peer_uptodate(sa, b, v) || !status_peer_uptodate(sb, a, v))
+			volumes &= ~(1U << v);
+	}
+	return volumes;
 }
 
 void check_primary_peers(struct world *w)
@@ -228,16 +246,17 @@ void check_primary_peers(struct world *w)
 	    quorum_superseded(w, (unsigned)app->node))
 		return;
 	for (unsigned m = 0; m < w->node_count; m++) {
+		uint32_t volumes = m == (unsigned)app->node ?
+					   status_uptodate(w, node_status(w, m)) :
+					   current_both(w, (unsigned)app->node, m);
 		uint64_t bad;
 
-		if (m != (unsigned)app->node && !current_both(w, (unsigned)app->node, m) &&
-		    !counts_on(w, (unsigned)app->node, m))
+		if (m != (unsigned)app->node)
+			volumes |= counts_on(w, (unsigned)app->node, m);
+		if (!volumes)
 			continue;
-		if (m == (unsigned)app->node &&
-		    node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)
-			continue;
-		bad = m == (unsigned)app->node ? oracle_check_node(w, m) :
-						 oracle_check_claim(w, m, false);
+		bad = m == (unsigned)app->node ? oracle_check_volumes(w, m, volumes) :
+						 oracle_check_claim(w, m, volumes, false);
 		if (bad == SIM_NEVER)
 			continue;
 		oracle_explain(w, bad);
@@ -246,18 +265,19 @@ void check_primary_peers(struct world *w)
 	}
 }
 
-static void check_pair_identical(struct world *w, unsigned a, unsigned b, const char *why)
+static void check_pair_identical(struct world *w, unsigned a, unsigned b, uint16_t vnr,
+				 const char *why)
 {
 	struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
-	const struct md_super *ma = core_md(w->nodes[a].core, SIM_VNR);
-	const struct md_super *mb = core_md(w->nodes[b].core, SIM_VNR);
+	const struct md_super *ma = core_md(w->nodes[a].core, vnr);
+	const struct md_super *mb = core_md(w->nodes[b].core, vnr);
 
 	for (unsigned i = 0; i < da->touched_count + db->touched_count; i++) {
 		uint64_t block = i < da->touched_count ? da->touched[i] :
 							 db->touched[i - da->touched_count];
 
-		if (same_block(da, db, block) ||
-		    block * BM_BLOCK_SECTORS >= w->nodes[a].size_sectors)
+		if (sim_vnr(block * BM_BLOCK_SECTORS) != vnr || same_block(da, db, block) ||
+		    block * BM_BLOCK_SECTORS >= sim_sector(vnr, w->nodes[a].size_sectors[vnr]))
 			continue;
 		oracle_explain(w, block * BM_BLOCK_SECTORS);
 		sim_fail(w, "I3: %s, nodes %u and %u are UpToDate and differ in block %llu", why,
@@ -272,8 +292,12 @@ void check_identical(struct world *w, const char *why)
 {
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = a + 1; b < w->node_count; b++) {
-			if (current_both(w, a, b))
-				check_pair_identical(w, a, b, why);
+			uint32_t volumes = current_both(w, a, b);
+
+			for (uint16_t v = 0; v < w->params.volumes; v++) {
+				if (volumes >> v & 1)
+					check_pair_identical(w, a, b, v, why);
+			}
 		}
 	}
 }
@@ -308,45 +332,53 @@ void check_states(struct world *w)
 	}
 }
 
+static bool volume_converged(struct world *w, unsigned node, unsigned vnr, char *why, size_t n)
+{
+	const struct resource_status *st = node_status(w, node);
+	uint64_t sectors = w->nodes[node].size_sectors[vnr];
+
+	if (sectors != w->nodes[0].size_sectors[vnr]) {
+		snprintf(why, n, "volume %u of node %u has %llu sectors, of node 0 %llu", vnr, node,
+			 (unsigned long long)sectors,
+			 (unsigned long long)w->nodes[0].size_sectors[vnr]);
+		return false;
+	}
+	if (w->nodes[node].has_disk && st->volumes[vnr].disk != DISK_UP_TO_DATE) {
+		snprintf(why, n, "volume %u of node %u is %s", vnr, node,
+			 disk_state_name(st->volumes[vnr].disk));
+		return false;
+	}
+	for (unsigned p = 0; p < w->node_count; p++) {
+		const struct status_peer *sp = p == node ? NULL : status_peer(st, p);
+
+		if (p == node)
+			continue;
+		if (sp && (w->nodes[p].has_disk ? status_peer_uptodate(st, p, vnr) :
+						  sp->conn == CONN_CONNECTED) &&
+		    sp->devices[vnr].out_of_sync_sectors == 0)
+			continue;
+		snprintf(why, n, "node %u sees volume %u of node %u as %s/%s/%s with %llu sectors "
+			 "out of sync%s%s", node, vnr, p,
+			 sp ? conn_state_name(sp->conn) : "missing",
+			 sp ? repl_state_name(sp->devices[vnr].repl) : "",
+			 sp ? disk_state_name(sp->devices[vnr].peer_disk) : "",
+			 sp ? (unsigned long long)sp->devices[vnr].out_of_sync_sectors : 0,
+			 sp && sp->reason[0] ? ": " : "", sp ? sp->reason : "");
+		return false;
+	}
+	return true;
+}
+
 bool check_converged(struct world *w, char *why, size_t n)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
-		const struct resource_status *st;
-
 		if (!w->nodes[i].up) {
 			snprintf(why, n, "node %u is down", i);
 			return false;
 		}
-		st = node_status(w, i);
-		if (w->nodes[i].size_sectors != w->nodes[0].size_sectors) {
-			snprintf(why, n, "node %u has %llu sectors, node 0 %llu", i,
-				 (unsigned long long)w->nodes[i].size_sectors,
-				 (unsigned long long)w->nodes[0].size_sectors);
-			return false;
-		}
-		if (w->nodes[i].has_disk && st->volumes[0].disk != DISK_UP_TO_DATE) {
-			snprintf(why, n, "node %u is %s", i,
-				 disk_state_name(st->volumes[0].disk));
-			return false;
-		}
-		for (unsigned p = 0; p < w->node_count; p++) {
-			const struct status_peer *sp = p == i ? NULL : status_peer(st, p);
-
-			if (p == i)
-				continue;
-			if (sp && (w->nodes[p].has_disk ? status_peer_uptodate(st, p) :
-							  sp->conn == CONN_CONNECTED) &&
-			    sp->devices[0].out_of_sync_sectors == 0)
-				continue;
-			snprintf(why, n,
-				 "node %u sees node %u as %s/%s/%s with %llu sectors out of "
-				 "sync%s%s",
-				 i, p, sp ? conn_state_name(sp->conn) : "missing",
-				 sp ? repl_state_name(sp->devices[0].repl) : "",
-				 sp ? disk_state_name(sp->devices[0].peer_disk) : "",
-				 sp ? (unsigned long long)sp->devices[0].out_of_sync_sectors : 0,
-				 sp && sp->reason[0] ? ": " : "", sp ? sp->reason : "");
-			return false;
+		for (unsigned v = 0; v < w->params.volumes; v++) {
+			if (!volume_converged(w, i, v, why, n))
+				return false;
 		}
 	}
 	return true;

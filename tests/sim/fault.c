@@ -92,10 +92,14 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 
 	n->disk.fail_reads = n->disk.fail_writes = 0;
 	n->disk.fail_flushes = n->disk.fail_meta = 0;
-	if (!n->up || !n->has_disk || n->life != life ||
-	    node_status(w, n->id)->volumes[0].disk != DISK_DISKLESS)
+	if (!n->up || !n->has_disk || n->life != life)
 		return;
-	node_command(w, n->id, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (node_status(w, n->id)->volumes[v].disk == DISK_DISKLESS)
+			node_command(w, n->id,
+				     (struct ev_command){ .cmd = CMD_ATTACH, .vnr = (uint16_t)v },
+				     NULL, 0);
+	}
 }
 
 static void attach_later(struct world *w, unsigned node)
@@ -115,6 +119,7 @@ static void connect_event(struct world *w, uint64_t node, uint64_t peer)
 static void inject_disk(struct world *w, enum fault fault, unsigned node)
 {
 	struct disk *d = &w->nodes[node].disk;
+	uint16_t vnr;
 
 	switch (fault) {
 	case FAULT_DISK_STALL:
@@ -130,9 +135,10 @@ static void inject_disk(struct world *w, enum fault fault, unsigned node)
 		d->fail_meta = 1;
 		break;
 	default:
+		vnr = (uint16_t)sim_any_volume(w);
 		if (w->nodes[node].up)
 			node_command(w, node,
-				     (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR,
+				     (struct ev_command){ .cmd = CMD_DETACH, .vnr = vnr,
 							  .force = prng_chance(&w->rng, 1, 3) },
 				     NULL, 0);
 		break;

@@ -15,6 +15,8 @@ static const struct {
 			 UINT64_C(0x7065657273), { 1, 4 }, true },
 	[LIFE_PROTOCOLS] = { "protocols", "connections of protocols A and B, or of all three",
 			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, false },
+	[LIFE_VOLUMES] = { "volumes", "two to four volumes in one write order",
+			   UINT64_C(0x766f6c756d6573), { 1, 4 }, false },
 	[LIFE_DISKLESS] = { "diskless", "some nodes have no disk, also the Primary",
 			    UINT64_C(0x6469736b6c657373), { 4, 9 }, false },
 	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",

@@ -5,6 +5,9 @@
 
 #include "sim.h"
 
+#define VOLUME_SECTORS_MAX ((UINT64_C(16) << 20) / SECTOR_BYTES)
+#define VOLUME_SECTORS_LESS ((UINT64_C(128) << 10) / SECTOR_BYTES)
+
 static void draw_quorum(struct sim_params *p, struct prng *rng)
 {
 	p->quorum = prng_chance(rng, 1, 8) ? QUORUM_ALL : QUORUM_MAJORITY;
@@ -34,6 +37,7 @@ void sim_params_draw(struct sim_params *p, struct prng *rng)
 
 	memset(p, 0, sizeof(*p));
 	p->nodes = sizes[prng_below(rng, ARRAY_LEN(sizes))];
+	p->volumes = 1;
 	p->full_initial_sync = prng_chance(rng, 1, 10);
 	p->device_sectors = p->full_initial_sync ?
 				    (2U << 20) / SECTOR_BYTES * prng_range(rng, 1, 4) :
@@ -122,19 +126,58 @@ static void draw_protocols(struct world *w, uint64_t seed)
 	}
 }
 
+/* Several volumes are small, as a life has not time for more. */
+static void draw_volumes(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+
+	if (!life_is(w, LIFE_VOLUMES, seed, &w->volumes_rng))
+		return;
+	p->volumes = (unsigned)prng_range(&w->volumes_rng, 2, SIM_VOLUMES_MAX);
+	if (p->device_sectors <= VOLUME_SECTORS_MAX)
+		return;
+	p->room_sectors = p->room_sectors / (p->device_sectors / VOLUME_SECTORS_MAX);
+	p->device_sectors = VOLUME_SECTORS_MAX;
+}
+
+uint64_t sim_volume_sectors(const struct world *w, unsigned vnr)
+{
+	return w->params.device_sectors - vnr * VOLUME_SECTORS_LESS;
+}
+
+unsigned sim_any_volume(struct world *w)
+{
+	return w->params.volumes == 1 ? 0 :
+	       (unsigned)prng_below(&w->volumes_rng, w->params.volumes);
+}
+
 /* ---- set-up ---- */
+
+static uint32_t all_volumes(const struct world *w)
+{
+	return (1U << w->params.volumes) - 1;
+}
+
+static bool is_established(const struct world *w, const struct status_peer *sp)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (sp->devices[v].repl != REPL_ESTABLISHED)
+			return false;
+	}
+	return sp->conn == CONN_CONNECTED;
+}
 
 static bool all_connected(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
 		const struct resource_status *st;
 
-		if (!w->nodes[i].up || w->nodes[i].attached != w->nodes[i].has_disk)
+		if (!w->nodes[i].up ||
+		    w->nodes[i].attached != (w->nodes[i].has_disk ? all_volumes(w) : 0))
 			return false;
 		st = node_status(w, i);
 		for (unsigned p = 0; p < st->peer_count; p++) {
-			if (st->peers[p].conn != CONN_CONNECTED ||
-			    st->peers[p].devices[0].repl != REPL_ESTABLISHED)
+			if (!is_established(w, &st->peers[p]))
 				return false;
 		}
 	}
@@ -156,7 +199,7 @@ static bool converged_quiet(struct world *w)
 	if (w->app.in_flight > 0 || !simnet_quiet(w))
 		return false;
 	for (unsigned i = 0; i < w->node_count; i++) {
-		if (w->nodes[i].disk.ops_high > 0 || w->nodes[i].disk.md_count > 0)
+		if (!disk_is_idle(w, i))
 			return false;
 	}
 	return true;
@@ -175,14 +218,15 @@ static void command(struct world *w, unsigned node, struct ev_command cmd)
 }
 
 /* Different old contents on all disks; only those of the first are to survive. */
-static void fill_garbage(struct world *w)
+static void fill_garbage(struct world *w, unsigned vnr)
 {
-	uint64_t blocks = w->params.device_sectors / BM_BLOCK_SECTORS;
+	uint64_t blocks = sim_volume_sectors(w, vnr) / BM_BLOCK_SECTORS;
 	unsigned first = shape_disk(w, 0);
 
 	for (unsigned n = 0; n < w->node_count; n++) {
 		for (unsigned i = 0; i < 40; i++) {
-			uint64_t block = prng_below(&w->rng, blocks);
+			uint64_t block = sim_sector(vnr, 0) / BM_BLOCK_SECTORS +
+					 prng_below(&w->rng, blocks);
 			struct disk_block *b = disk_block(&w->nodes[n].disk, block);
 			unsigned op = 0;
 
@@ -216,8 +260,8 @@ static void set_up(struct world *w)
 	moments_reset(w);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_init(w, i);
-	if (w->params.full_initial_sync)
-		fill_garbage(w);
+	for (unsigned v = 0; w->params.full_initial_sync && v < w->params.volumes; v++)
+		fill_garbage(w, v);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_start(w, i);
 	if (!world_run_until(w, all_connected, 60 * NS_SEC)) {
@@ -230,9 +274,10 @@ static void set_up(struct world *w)
 		world_run_for(w, prng_range(&w->rng, 100 * NS_MS, 3 * NS_SEC));
 		command(w, first, (struct ev_command){ .cmd = CMD_SECONDARY });
 	} else {
-		command(w, first,
-			(struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = SIM_VNR,
-					     .clear_bitmap = true });
+		for (uint16_t v = 0; v < w->params.volumes; v++)
+			command(w, first,
+				(struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = v,
+						     .clear_bitmap = true });
 	}
 	/* Sometimes faults begin while the first sync runs. */
 	if (w->params.full_initial_sync && prng_chance(&w->rng, 1, 2)) {
@@ -251,6 +296,7 @@ struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes)
 	world_reset(w, seed);
 	memset(p, 0, sizeof(*p));
 	p->nodes = nodes;
+	p->volumes = 1;
 	p->device_sectors = (16U << 20) / SECTOR_BYTES;
 	p->al_extents = AL_EXTENTS_MIN;
 	sim_params_protocol(p, PROTOCOL_C);
@@ -437,6 +483,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_verify_interval(&w->params, seed);
 	peers_params_draw(w, seed);
 	draw_protocols(w, seed);
+	draw_volumes(w, seed);
 	traps_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;

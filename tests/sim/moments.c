@@ -77,10 +77,13 @@ static bool lasts(struct world *w, uint64_t *since_ns, bool is_so, uint64_t limi
 	return is_so && w->now_ns - *since_ns >= limit_ns;
 }
 
-static bool waits_by_order(const struct resource_status *st)
+static bool waits_by_order(const struct world *w, const struct resource_status *st)
 {
-	return st->susp_user || st->susp_quorum || st->susp_no_data || !st->volumes[0].quorum ||
-	       st->volumes[0].disk != DISK_UP_TO_DATE;
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (!st->volumes[v].quorum || st->volumes[v].disk != DISK_UP_TO_DATE)
+			return true;
+	}
+	return st->susp_user || st->susp_quorum || st->susp_no_data;
 }
 
 static void check_requests(struct world *w)
@@ -88,7 +91,7 @@ static void check_requests(struct world *w)
 	const struct app *app = &w->app;
 	uint64_t oldest = SIM_NEVER;
 
-	if (app->phase != APP_OPEN || waits_by_order(node_status(w, (unsigned)app->node)) ||
+	if (app->phase != APP_OPEN || waits_by_order(w, node_status(w, (unsigned)app->node)) ||
 	    w->nodes[app->node].paused) {
 		w->moments.ready_since_ns = 0;
 		return;
@@ -127,14 +130,24 @@ static bool sees_nobody(struct world *w, unsigned node)
 	return true;
 }
 
+static bool believes(const struct world *w, const struct status_peer *its,
+		     const struct resource_status *st)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (its->devices[v].peer_disk == DISK_OUTDATED &&
+		    st->volumes[v].disk == DISK_UP_TO_DATE)
+			return true;
+	}
+	return false;
+}
+
 /* Who was agreed to be Outdated, and has met nobody since, is not as good as before. */
 static void check_belief(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *its = peer_of(w, a, b);
 	bool wrong = its && w->nodes[b].up && its->conn != CONN_CONNECTED &&
-		     its->devices[0].peer_disk == DISK_OUTDATED &&
-		     node_status(w, a)->role == ROLE_PRIMARY && sees_nobody(w, b) &&
-		     node_status(w, b)->volumes[0].disk == DISK_UP_TO_DATE;
+		     believes(w, its, node_status(w, b)) &&
+		     node_status(w, a)->role == ROLE_PRIMARY && sees_nobody(w, b);
 
 	if (lasts(w, &w->moments.belief_ns[a][b], wrong, BELIEF_NS))
 		sim_fail(w, "S3: node %u counts on node %u being Outdated, and it is UpToDate", a,
@@ -172,24 +185,41 @@ static unsigned part_of(struct world *w, unsigned node)
 }
 
 /* What was answered elsewhere is not here, though most disks must have it. */
-static void check_quorate(struct world *w, unsigned node)
+static void check_quorate(struct world *w, unsigned node, unsigned vnr)
 {
 	uint64_t bad;
 
 	if (w->params.quorum_min_redundancy == QUORUM_OFF ||
-	    node_status(w, node)->volumes[0].disk != DISK_UP_TO_DATE)
+	    node_status(w, node)->volumes[vnr].disk != DISK_UP_TO_DATE)
 		return;
-	bad = oracle_check_claim(w, node, true);
-	if (bad == SIM_NEVER || w->app.suspect[node])
+	bad = oracle_check_claim(w, node, 1U << vnr, true);
+	if (bad == SIM_NEVER || w->app.suspects[vnr].suspect[node])
 		return;
 	oracle_explain(w, bad);
 	sim_fail(w, "S9: node %u has quorum, and lacks what was answered at sector %llu", node,
 		 (unsigned long long)bad);
 }
 
+/* Parts see nothing of each other; one of them has quorum. */
+static void check_volume_parts(struct world *w, unsigned vnr)
+{
+	const struct moments *m = &w->moments;
+	unsigned quorate = 0;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (!w->nodes[i].up || !node_status(w, i)->volumes[vnr].quorum)
+			continue;
+		check_quorate(w, i, vnr);
+		if (quorate && !(quorate >> i & 1))
+			sim_fail(w, "S9: node %u has quorum, and so has a part of the cluster that "
+				    "it does not see", i);
+		quorate |= m->part[i];
+	}
+}
+
 static void check_parts(struct world *w)
 {
-	unsigned part[SIM_NODES_MAX], quorate = 0;
+	unsigned part[SIM_NODES_MAX];
 	struct moments *m = &w->moments;
 	bool same = true;
 
@@ -203,15 +233,8 @@ static void check_parts(struct world *w)
 		m->parts_since_ns = w->now_ns;
 	if (w->now_ns - m->parts_since_ns < APART_NS)
 		return;
-	for (unsigned i = 0; i < w->node_count; i++) {
-		if (!w->nodes[i].up || !node_status(w, i)->volumes[0].quorum)
-			continue;
-		check_quorate(w, i);
-		if (quorate && !(quorate >> i & 1))
-			sim_fail(w, "S9: node %u has quorum, and so has a part of the cluster that "
-				    "it does not see", i);
-		quorate |= part[i];
-	}
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		check_volume_parts(w, v);
 }
 
 void moments_check(struct world *w)

@@ -48,6 +48,7 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 	struct node *n = ctx;
 	const char *range = strstr(line, ": out of sync: sector ");
 	unsigned long long sector, sectors;
+	unsigned vnr = 0;
 
 	(void)level;
 	sim_trace(n->world, "node %u log %s", n->id, line);
@@ -55,8 +56,9 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 	if (strstr(line, "plit brain") || strstr(line, "nrelated") ||
 	    (strstr(line, "plit-brain") && n->world->params.quorum == QUORUM_OFF))
 		n->saw_split_brain = true;
-	if (range && sscanf(range, ": out of sync: sector %llu, %llu", &sector, &sectors) == 2)
-		verify_reported(n->world, n->id, sector, sectors);
+	if (range && sscanf(range, ": out of sync: sector %llu, %llu", &sector, &sectors) == 2 &&
+	    sscanf(line, "r0/%u", &vnr) == 1)
+		verify_reported(n->world, n->id, sim_sector(vnr, sector), sectors);
 }
 
 static void conf_net(struct world *w, struct core_net_conf *net, enum wire_protocol protocol)
@@ -73,15 +75,48 @@ static void conf_net(struct world *w, struct core_net_conf *net, enum wire_proto
 	}
 }
 
+static void make_bitmap(struct world *w, struct node *n, unsigned vnr)
+{
+	struct bm_store *bm = &n->bm[vnr];
+	uint64_t words = n->disk.md[vnr].layout.bitmap_pages *
+				 (MD_PAGE_BYTES / sizeof(uint64_t)) / (w->params.nodes - 1) + 64;
+
+	if (n->bm_cap_words[vnr] < words * (SIM_NODES_MAX - 1)) {
+		n->bm_cap_words[vnr] = words * (SIM_NODES_MAX - 1);
+		n->bm_words[vnr] = realloc(n->bm_words[vnr],
+					   n->bm_cap_words[vnr] * sizeof(uint64_t));
+		ASSERT(n->bm_words[vnr]);
+	}
+	memset(bm, 0, sizeof(*bm));
+	bm->words_per_slot = words;
+	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
+		bm->slot[s] = n->bm_words[vnr] + s * words;
+}
+
+static void conf_volumes(const struct world *w, const struct node *n, struct core_conf *conf)
+{
+	struct core_disk_conf *disk = &conf->volumes[0].disk;
+
+	disk->al_extents = w->params.al_extents;
+	if (w->params.pass_on)
+		disk->on_io_error = IOERR_PASS_ON;
+	disk->has_disk = n->has_disk;
+	disk->read_balancing = w->params.read_balancing;
+	disk->rs_discard_bytes = w->params.rs_discard_bytes;
+	disk->rs_without_replication = w->params.rs_without_replication;
+	conf->volume_count = w->params.volumes;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		conf->volumes[v] = (struct core_volume_conf){ .vnr = (uint16_t)v, .disk = *disk };
+}
+
 void node_init(struct world *w, unsigned node)
 {
 	struct node *n = &w->nodes[node];
 	struct core_conf *conf = &n->conf;
-	uint64_t words;
-
 	n->world = w;
 	n->id = (uint8_t)node;
-	n->up = n->attached = n->starting = n->paused = n->saw_split_brain = false;
+	n->up = n->starting = n->paused = n->saw_split_brain = false;
+	n->attached = 0;
 	n->held.count = 0;
 	n->die_after_actions = 0;
 	n->die_power = false;
@@ -92,39 +127,24 @@ void node_init(struct world *w, unsigned node)
 	disk_reset(w, node);
 	/* Also without a disk: nothing of an earlier life may be left. */
 	disk_create_md(w, node);
-	words = n->disk.md_layout.bitmap_pages * (MD_PAGE_BYTES / sizeof(uint64_t)) /
-			(w->params.nodes - 1) + 64;
-	if (n->bm_cap_words < words * (SIM_NODES_MAX - 1)) {
-		n->bm_cap_words = words * (SIM_NODES_MAX - 1);
-		n->bm_words = realloc(n->bm_words, n->bm_cap_words * sizeof(uint64_t));
-		ASSERT(n->bm_words);
-	}
-	memset(&n->bm, 0, sizeof(n->bm));
-	n->bm.words_per_slot = words;
-	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
-		n->bm.slot[s] = n->bm_words + s * words;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		make_bitmap(w, n, v);
 
 	preset_resource(conf, node);
-	conf->volumes[0].vnr = SIM_VNR;
-	conf->volumes[0].disk.al_extents = w->params.al_extents;
-	if (w->params.pass_on)
-		conf->volumes[0].disk.on_io_error = IOERR_PASS_ON;
-	conf->volumes[0].disk.has_disk = n->has_disk;
-	conf->volumes[0].disk.read_balancing = w->params.read_balancing;
+	conf_volumes(w, n, conf);
 	conf->quorum = w->params.quorum;
 	conf->quorum_min_redundancy = w->params.quorum_min_redundancy;
 	conf->on_no_quorum = w->params.on_no_quorum;
 	conf->on_no_data = w->params.on_no_data;
 	conf->on_suspended_primary_outdated = w->params.on_outdated;
-	conf->volumes[0].disk.rs_discard_bytes = w->params.rs_discard_bytes;
-	conf->volumes[0].disk.rs_without_replication = w->params.rs_without_replication;
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 
 		if (p == node)
 			continue;
 		preset_peer(pc, p);
-		pc->has_disk[0] = sim_has_disk(&w->params, p);
+		for (unsigned v = 0; v < w->params.volumes; v++)
+			pc->has_disk[v] = sim_has_disk(&w->params, p);
 		conf_net(w, &pc->net, (enum wire_protocol)w->params.protocol[node][p]);
 		conf->peer_count++;
 	}
@@ -247,10 +267,10 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		md_submit(w, n->id, ac->kind, &ac->u.meta);
 		break;
 	case AC_ATTACH:
-		disk_attach(w, n->id);
+		disk_attach(w, n->id, ac->u.vnr);
 		break;
 	case AC_DETACH:
-		disk_detach(w, n->id);
+		disk_detach(w, n->id, ac->u.vnr);
 		break;
 	case AC_RESIZE:
 		disk_resize(w, n->id, &ac->u.resize);
@@ -259,8 +279,7 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		payload_core_put(w, n->id, ac->u.payload);
 		break;
 	case AC_SIZE:
-		n->size_sectors = ac->u.size.sectors;
-		n->writable = ac->u.size.writable;
+		n->size_sectors[ac->u.size.vnr] = ac->u.size.sectors;
 		break;
 	case AC_REPLY:
 		quorum_command_replied(w, n->id);
@@ -298,26 +317,27 @@ static void trace_action(struct world *w, const struct node *n, const struct cor
 	case AC_DISK_DISCARD:
 	case AC_DISK_ZEROES:
 	case AC_DISK_FLUSH:
-		sim_trace(w, "node %u %s %llu+%u%s tag %llx", n->id, name,
+		sim_trace(w, "node %u %s %u:%llu+%u%s tag %llx", n->id, name, ac->u.disk.vnr,
 			  (unsigned long long)ac->u.disk.sector, ac->u.disk.bytes,
 			  ac->u.disk.fua ? " fua" : "", (unsigned long long)ac->u.disk.tag);
 		break;
 	case AC_META_SUPER:
-		sim_trace(w, "node %u %s uuid %016llx flags %x", n->id, name,
+		sim_trace(w, "node %u %s %u uuid %016llx flags %x", n->id, name, ac->u.meta.vnr,
 			  (unsigned long long)ac->u.meta.super->current_uuid,
 			  ac->u.meta.super->flags);
 		break;
 	case AC_META_AL:
-		sim_trace(w, "node %u %s number %u, %u updates, first extent %u", n->id, name,
+		sim_trace(w, "node %u %s %u number %u, %u updates, first extent %u", n->id, name,
+			  ac->u.meta.vnr,
 			  ac->u.meta.al->number, ac->u.meta.al->update_count,
 			  ac->u.meta.al->update_extent[0]);
 		break;
 	case AC_META_BITMAP:
-		sim_trace(w, "node %u %s page %llu", n->id, name,
+		sim_trace(w, "node %u %s %u page %llu", n->id, name, ac->u.meta.vnr,
 			  (unsigned long long)ac->u.meta.page);
 		break;
 	case AC_SIZE:
-		sim_trace(w, "node %u %s %llu sectors%s%s%s", n->id, name,
+		sim_trace(w, "node %u %s %u %llu sectors%s%s%s", n->id, name, ac->u.size.vnr,
 			  (unsigned long long)ac->u.size.sectors,
 			  ac->u.size.readable ? " readable" : "",
 			  ac->u.size.writable ? " writable" : "",
@@ -366,11 +386,27 @@ static void arm_timer(struct world *w, struct node *n)
 	world_at(w, at - w->now_ns, timer_event, n->id, n->life);
 }
 
+static int trace_volume(const struct resource_status *st, unsigned vnr, char *line, size_t n)
+{
+	int used = snprintf(line, n, " | %u: %s%s", vnr, disk_state_name(st->volumes[vnr].disk),
+			    st->volumes[vnr].quorum ? "" : " without quorum");
+
+	for (unsigned i = 0; i < st->peer_count && used < (int)n - 1; i++) {
+		const struct status_peer_device *device = &st->peers[i].devices[vnr];
+
+		used += snprintf(line + used, n - (size_t)used, "  %u:%s/%s oos %llu",
+				 st->peers[i].node_id, repl_state_name(device->repl),
+				 disk_state_name(device->peer_disk),
+				 (unsigned long long)device->out_of_sync_sectors);
+	}
+	return used;
+}
+
 /* The states of the node in one line, whenever they changed. */
 static void trace_state(struct world *w, struct node *n)
 {
 	const struct resource_status *st;
-	char line[400];
+	char line[1000];
 	int used;
 
 	if (!w->trace)
@@ -389,6 +425,8 @@ static void trace_state(struct world *w, struct node *n)
 				 disk_state_name(sp->devices[0].peer_disk),
 				 (unsigned long long)sp->devices[0].out_of_sync_sectors);
 	}
+	for (unsigned v = 1; v < w->params.volumes && used < (int)sizeof(line) - 1; v++)
+		used += trace_volume(st, v, line + used, sizeof(line) - (size_t)used);
 	if (strcmp(line, n->state_line) == 0)
 		return;
 	snprintf(n->state_line, sizeof(n->state_line), "%s", line);
@@ -485,17 +523,16 @@ void node_start(struct world *w, unsigned node)
 	n->starting = false;
 	n->life++;
 	n->timer_ns = SIM_NEVER;
-	n->attached = false;
+	n->attached = 0;
 	n->die_after_actions = 0;
-	n->size_sectors = 0;
-	n->writable = false;
+	memset(n->size_sectors, 0, sizeof(n->size_sectors));
 	/* Clocks of two starts have nothing to do with each other. */
 	n->epoch_ns = prng_below(&w->rng, 1000 * NS_SEC);
 	n->core = core_create(&n->conf, n->mem, n->mem_bytes);
 	oracle_node_started(w, node);
 	simnet_node_started(w, node);
-	if (n->has_disk)
-		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
+	for (unsigned v = 0; n->has_disk && v < w->params.volumes; v++)
+		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = (uint16_t)v },
 			     NULL, 0);
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (p != node)
@@ -520,7 +557,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	rival_node_died(w, node);
 	n->up = false;
 	n->life++;
-	n->attached = false;
+	n->attached = 0;
 	n->die_after_actions = 0;
 	forget_commands(w, node);
 	disk_process_died(w, node);
@@ -537,19 +574,39 @@ void node_kill(struct world *w, unsigned node, bool power)
 
 /* ---- status ---- */
 
-/* What has no volume now counts as a node without its disk. */
-static void fill_status(const struct core *core, struct resource_status *st)
+const struct md_super *node_md(const struct world *w, unsigned node, unsigned vnr)
 {
-	core_status(core, st);
-	if (st->volume_count)
-		return;
-	memset(&st->volumes[0], 0, sizeof(st->volumes[0]));
-	for (unsigned i = 0; i < st->peer_count; i++) {
-		struct status_peer_device *device = &st->peers[i].devices[0];
+	const struct node *n = &w->nodes[node];
 
-		memset(device, 0, sizeof(*device));
-		device->repl = REPL_OFF;
-		device->peer_disk = DISK_UNKNOWN;
+	return n->up && (n->attached >> vnr & 1) ? core_md(n->core, (uint16_t)vnr) : NULL;
+}
+
+/* Volumes that are not there now count as without their disk; the others are where they belong. */
+static void fill_status(const struct world *w, const struct core *core, struct resource_status *st)
+{
+	unsigned from;
+
+	core_status(core, st);
+	from = st->volume_count;
+	for (unsigned v = w->params.volumes; v-- > 0;) {
+		bool there = from > 0 && st->volumes[from - 1].vnr == v;
+
+		from -= there;
+		if (there && from == v)
+			return;
+		if (there)
+			st->volumes[v] = st->volumes[from];
+		else
+			memset(&st->volumes[v], 0, sizeof(st->volumes[v]));
+		for (unsigned i = 0; i < st->peer_count; i++) {
+			struct status_peer_device *device = st->peers[i].devices;
+
+			if (there)
+				device[v] = device[from];
+			else
+				device[v] = (struct status_peer_device){
+					.vnr = v, .repl = REPL_OFF, .peer_disk = DISK_UNKNOWN };
+		}
 	}
 }
 
@@ -557,7 +614,7 @@ const struct resource_status *node_status(struct world *w, unsigned node)
 {
 	ASSERT(w->nodes[node].up);
 	if (w->status_step[node] != w->step) {
-		fill_status(w->nodes[node].core, &w->status[node]);
+		fill_status(w, w->nodes[node].core, &w->status[node]);
 		w->status_step[node] = w->step;
 	}
 	return &w->status[node];
@@ -572,12 +629,21 @@ const struct status_peer *status_peer(const struct resource_status *st, unsigned
 	return NULL;
 }
 
-bool status_peer_uptodate(const struct resource_status *st, unsigned peer)
+bool status_peer_uptodate(const struct resource_status *st, unsigned peer, unsigned vnr)
 {
 	const struct status_peer *p = status_peer(st, peer);
 
 	return p && p->conn == CONN_CONNECTED && p->device_count > 0 &&
-	       (p->devices[0].repl == REPL_ESTABLISHED ||
-		p->devices[0].repl == REPL_VERIFY_S || p->devices[0].repl == REPL_VERIFY_T) &&
-	       p->devices[0].peer_disk == DISK_UP_TO_DATE;
+	       (p->devices[vnr].repl == REPL_ESTABLISHED ||
+		p->devices[vnr].repl == REPL_VERIFY_S || p->devices[vnr].repl == REPL_VERIFY_T) &&
+	       p->devices[vnr].peer_disk == DISK_UP_TO_DATE;
+}
+
+uint32_t status_uptodate(const struct world *w, const struct resource_status *st)
+{
+	uint32_t volumes = 0;
+
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		volumes |= (uint32_t)(st->volumes[v].disk == DISK_UP_TO_DATE) << v;
+	return volumes;
 }

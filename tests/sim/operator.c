@@ -38,11 +38,13 @@ static bool follows(struct world *w, unsigned node, unsigned authority)
 {
 	const struct md_super *mine, *theirs;
 
-	if (node == authority)
-		return true;
-	mine = core_md(w->nodes[node].core, SIM_VNR);
-	theirs = core_md(w->nodes[authority].core, SIM_VNR);
-	return mine && theirs && uuid_eq(mine->current_uuid, theirs->current_uuid);
+	for (uint16_t v = 0; node != authority && v < w->params.volumes; v++) {
+		mine = core_md(w->nodes[node].core, v);
+		theirs = core_md(w->nodes[authority].core, v);
+		if (!mine || !theirs || !uuid_eq(mine->current_uuid, theirs->current_uuid))
+			return false;
+	}
+	return true;
 }
 
 static void reconnect(struct world *w, unsigned node, unsigned peer, bool discard)
@@ -90,20 +92,19 @@ static void resolve(struct world *w, unsigned a, unsigned b)
 
 /* ---- disks ---- */
 
-static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
+static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)
 {
 	bool connected = false;
 
-	(void)arg;
 	if (rc >= SS_SUCCESS || !(w->split_brain_ok || w->params.resizes))
 		return;
 	/* It is to be attached alone and enlarged, and nobody can use the volume meanwhile. */
 	if (w->app.node == (int)node &&
-	    w->nodes[node].disk.capacity_sectors < w->nodes[node].size_sectors) {
+	    w->nodes[node].disk.md[vnr].capacity_sectors < w->nodes[node].size_sectors[vnr]) {
 		w->app.stop = true;
 		app_kick(w);
 		/* What waits for quorum, which waits for this disk, has to fail. */
-		if (!node_status(w, node)->volumes[0].quorum)
+		if (!node_status(w, node)->volumes[vnr].quorum)
 			node_command(w, node,
 				     (struct ev_command){ .cmd = CMD_SECONDARY, .force = true },
 				     NULL, 0);
@@ -126,16 +127,21 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t arg)
 							  .peer = (uint8_t)p },
 				     NULL, 0);
 	}
-	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = (uint16_t)vnr }, NULL,
+		     0);
 }
 
 static void look_after_disk(struct world *w, unsigned node)
 {
-	if (w->nodes[node].up && w->nodes[node].has_disk &&
-	    node_status(w, node)->volumes[0].disk == DISK_DISKLESS &&
-	    !w->nodes[node].attached)
-		node_command(w, node, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR },
-			     attached, 0);
+	struct node *n = &w->nodes[node];
+
+	for (unsigned v = 0; n->up && n->has_disk && v < w->params.volumes; v++) {
+		if (node_status(w, node)->volumes[v].disk == DISK_DISKLESS &&
+		    !(n->attached >> v & 1))
+			node_command(w, node,
+				     (struct ev_command){ .cmd = CMD_ATTACH, .vnr = (uint16_t)v },
+				     attached, v);
+	}
 }
 
 /* ---- application I/O that waits by command ---- */

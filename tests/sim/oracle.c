@@ -146,29 +146,37 @@ void oracle_op_durable(struct world *w, unsigned op)
 	supersede(o, &o->ops[op], true);
 }
 
-void oracle_durable(struct world *w, uint64_t since)
+void oracle_durable(struct world *w, unsigned vnr, uint64_t since)
 {
 	struct oracle *o = &w->oracle;
 
 	for (unsigned i = 0; i < o->op_count; i++) {
 		if (o->ops[i].acked && !o->ops[i].durable && !o->ops[i].lost &&
-		    o->ops[i].end < since)
+		    o->ops[i].end < since && sim_vnr(o->ops[i].sector) == vnr)
 			oracle_op_durable(w, i);
 	}
 }
 
-void oracle_relax(struct world *w)
+static void relax_sector(struct oracle *o, uint64_t sector)
+{
+	for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {
+		if (!o->versions[i - 1].superseded_durable)
+			o->versions[i - 1].superseded = SIM_NEVER;
+	}
+}
+
+void oracle_relax(struct world *w, unsigned vnr)
 {
 	struct oracle *o = &w->oracle;
 
 	o->relaxed++;
-	sim_trace(w, "oracle: what was not flushed may be lost now");
+	sim_trace(w, "oracle: what was not flushed of volume %u may be lost now", vnr);
 	/* No later flush can save them. */
 	for (unsigned i = 0; i < o->op_count; i++)
-		o->ops[i].lost |= !o->ops[i].durable;
-	for (unsigned i = 0; i < o->version_count; i++) {
-		if (!o->versions[i].superseded_durable)
-			o->versions[i].superseded = SIM_NEVER;
+		o->ops[i].lost |= !o->ops[i].durable && sim_vnr(o->ops[i].sector) == vnr;
+	for (unsigned i = 0; i < o->touched_count; i++) {
+		if (sim_vnr(o->touched[i]) == vnr)
+			relax_sector(o, o->touched[i]);
 	}
 }
 
@@ -189,7 +197,7 @@ bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64
 	return false;
 }
 
-uint64_t oracle_check_node(struct world *w, unsigned node)
+uint64_t oracle_check_volumes(struct world *w, unsigned node, uint32_t volumes)
 {
 	const struct oracle *o = &w->oracle;
 	const struct disk *d = &w->nodes[node].disk;
@@ -197,19 +205,26 @@ uint64_t oracle_check_node(struct world *w, unsigned node)
 	for (unsigned i = 0; i < o->touched_count; i++) {
 		uint64_t s = o->touched[i];
 
-		if (!oracle_legal(w, s, disk_peek(d, s), o->clock))
+		if ((volumes >> sim_vnr(s) & 1) && !oracle_legal(w, s, disk_peek(d, s), o->clock))
 			return s;
 	}
 	return SIM_NEVER;
+}
+
+uint64_t oracle_check_node(struct world *w, unsigned node)
+{
+	return oracle_check_volumes(w, node, UINT32_MAX);
 }
 
 void oracle_explain(struct world *w, uint64_t sector)
 {
 	const struct oracle *o = &w->oracle;
 
-	sim_trace(w, "sector %llu, block %llu, extent %llu:", (unsigned long long)sector,
-		  (unsigned long long)(sector / BM_BLOCK_SECTORS),
-		  (unsigned long long)(sector / AL_EXTENT_SECTORS));
+	uint64_t local = sector % SIM_DEVICE_SECTORS_MAX;
+
+	sim_trace(w, "volume %u, sector %llu, block %llu, extent %llu:", sim_vnr(sector),
+		  (unsigned long long)local, (unsigned long long)(local / BM_BLOCK_SECTORS),
+		  (unsigned long long)(local / AL_EXTENT_SECTORS));
 	if (o->head_life[sector] == o->life) {
 		for (uint32_t i = o->head[sector]; i != 0; i = o->versions[i - 1].next) {
 			const struct oracle_version *v = &o->versions[i - 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What was written and answered, and what a node may show of it. Included by sim.h. */
+/* What was written and answered, and what a node may show of it. Sectors are of all volumes. */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
 
@@ -61,15 +61,16 @@ uint64_t oracle_value(const struct world *w, unsigned op, uint64_t sector);
 void oracle_ack(struct world *w, unsigned op);
 /* It ended without success: its content may or may not appear. */
 void oracle_fail(struct world *w, unsigned op);
-/* A flush issued at order number `since` was answered. */
-void oracle_durable(struct world *w, uint64_t since);
+/* A flush of the volume issued at order number `since` was answered. */
+void oracle_durable(struct world *w, unsigned vnr, uint64_t since);
 void oracle_op_durable(struct world *w, unsigned op);
-/* All acknowledged but unflushed data may be gone from now on. */
-void oracle_relax(struct world *w);
+/* All acknowledged but unflushed data of the volume may be gone from now on. */
+void oracle_relax(struct world *w, unsigned vnr);
 /* Is the value possible for a read that began at order number `since`? */
 bool oracle_legal(const struct world *w, uint64_t sector, uint64_t value, uint64_t since);
 /* First sector whose stored value on the node is not possible now, or SIM_NEVER. */
 uint64_t oracle_check_node(struct world *w, unsigned node);
+uint64_t oracle_check_volumes(struct world *w, unsigned node, uint32_t volumes);
 void oracle_explain(struct world *w, uint64_t sector);
 
 /* ---- behind protocols A and B (oracle_async.c): what a node may lack ---- */
@@ -82,12 +83,12 @@ bool oracle_may_lag(const struct world *w, unsigned node);
 void oracle_barrier_sent(struct world *w, struct net_barriers *b, uint32_t number);
 void oracle_barrier_acked(struct world *w, struct net_barriers *b, uint32_t number, unsigned peer);
 /*
- * First sector where an UpToDate disk lacks what it must have, or SIM_NEVER: what was answered by
- * protocol C, what is stable there, and whatever came before anything that is there. Settled: what
- * has arrived by protocol B is written.
+ * First sector of these volumes where an UpToDate disk lacks what it must have, or SIM_NEVER: what
+ * was answered by protocol C, what is stable there, and whatever came before anything that is
+ * there, on whichever volume. Settled: what has arrived by protocol B is written.
  */
-uint64_t oracle_check_claim(struct world *w, unsigned node, bool settled);
+uint64_t oracle_check_claim(struct world *w, unsigned node, uint32_t volumes, bool settled);
 /* The node goes on as Primary: what it lacks is lost. */
-void oracle_goes_on(struct world *w, unsigned node);
+void oracle_goes_on(struct world *w, unsigned node, uint32_t volumes);
 
 #endif

@@ -49,14 +49,6 @@ bool oracle_may_lag(const struct world *w, unsigned node)
 	return false;
 }
 
-/* What has arrived is on the disk. */
-static bool is_idle(const struct world *w, unsigned node)
-{
-	const struct disk *d = &w->nodes[node].disk;
-
-	return d->ops_high == 0 && d->md_count == 0;
-}
-
 /* The answer to the write promised that this node has it. */
 static bool promised(const struct world *w, const struct oracle_op *op, unsigned node, bool settled)
 {
@@ -69,7 +61,7 @@ static bool promised(const struct world *w, const struct oracle_op *op, unsigned
 
 /* Order number of the latest write of which something is on the disk: all that was answered
  * before it began must be there. */
-static uint64_t latest_seen(const struct world *w, unsigned node)
+static uint64_t latest_seen(const struct world *w, unsigned node, uint32_t volumes)
 {
 	const struct oracle *o = &w->oracle;
 	uint64_t latest = 0;
@@ -77,6 +69,8 @@ static uint64_t latest_seen(const struct world *w, unsigned node)
 	for (unsigned i = 0; i < o->touched_count; i++) {
 		uint64_t s = o->touched[i], value = disk_peek(&w->nodes[node].disk, s);
 
+		if (!(volumes >> sim_vnr(s) & 1))
+			continue;
 		for (uint32_t v = o->head[s]; v != 0 && value != 0; v = o->versions[v - 1].next) {
 			const struct oracle_version *version = &o->versions[v - 1];
 
@@ -135,24 +129,25 @@ static bool value_ok(const struct world *w, const struct claim *c, uint64_t sect
 	return false;
 }
 
-uint64_t oracle_check_claim(struct world *w, unsigned node, bool settled)
+uint64_t oracle_check_claim(struct world *w, unsigned node, uint32_t volumes, bool settled)
 {
 	struct oracle *o = &w->oracle;
-	struct claim c = { .node = node, .settled = settled && is_idle(w, node),
+	struct claim c = { .node = node, .settled = settled && disk_is_idle(w, node),
 			   .since = o->stable[node] };
-	uint64_t bad = oracle_check_node(w, node), latest;
+	uint64_t bad = oracle_check_volumes(w, node, volumes), latest;
 
-	if (bad == SIM_NEVER)
+	if (bad == SIM_NEVER && volumes == (1U << w->params.volumes) - 1)
 		o->torn[node] = false;
 	if (bad == SIM_NEVER || !oracle_may_lag(w, node))
 		return bad;
-	latest = o->torn[node] ? 0 : latest_seen(w, node);
+	latest = o->torn[node] ? 0 : latest_seen(w, node, volumes);
 	if (c.since < latest)
 		c.since = latest;
 	for (unsigned i = 0; i < o->touched_count; i++) {
 		uint64_t s = o->touched[i], value = disk_peek(&w->nodes[node].disk, s);
 
-		if (!oracle_legal(w, s, value, o->clock) && !value_ok(w, &c, s, value)) {
+		if ((volumes >> sim_vnr(s) & 1) && !oracle_legal(w, s, value, o->clock) &&
+		    !value_ok(w, &c, s, value)) {
 			sim_trace(w, "oracle: node %u has all that ended before %llu, and %llu is "
 				  "stable there", node, (unsigned long long)c.since,
 				  (unsigned long long)o->stable[node]);
@@ -179,14 +174,14 @@ static void go_on_with(struct oracle *o, uint64_t sector, uint64_t value)
 	o->left_behind++;
 }
 
-void oracle_goes_on(struct world *w, unsigned node)
+void oracle_goes_on(struct world *w, unsigned node, uint32_t volumes)
 {
 	struct oracle *o = &w->oracle;
 
 	for (unsigned i = 0; i < o->touched_count; i++) {
 		uint64_t s = o->touched[i], value = disk_peek(&w->nodes[node].disk, s);
 
-		if (!oracle_legal(w, s, value, o->clock))
+		if ((volumes >> sim_vnr(s) & 1) && !oracle_legal(w, s, value, o->clock))
 			go_on_with(o, s, value);
 	}
 	if (o->left_behind > 0)

@@ -41,6 +41,7 @@ static struct {
 void sc_keep_disk(struct world *w, unsigned node)
 {
 	const struct disk *d = &w->nodes[node].disk;
+	const struct md_image *m = &d->md[SIM_VNR];
 
 	if (kept.cap < d->touched_count || !kept.md) {
 		kept.cap = d->touched_count + 1;
@@ -54,8 +55,8 @@ void sc_keep_disk(struct world *w, unsigned node)
 		kept.block[i] = d->touched[i];
 		kept.content[i] = d->blocks[d->touched[i]];
 	}
-	kept.md_bytes = d->md_bytes;
-	memcpy(kept.md, d->md_now, d->md_bytes);
+	kept.md_bytes = m->bytes;
+	memcpy(kept.md, m->now, m->bytes);
 }
 
 static void empty(struct disk *d)
@@ -72,15 +73,16 @@ static void empty(struct disk *d)
 void sc_old_disk(struct world *w, unsigned node)
 {
 	struct disk *d = &w->nodes[node].disk;
+	struct md_image *m = &d->md[SIM_VNR];
 
-	ASSERT(!w->nodes[node].up && kept.md_bytes == d->md_bytes);
+	ASSERT(!w->nodes[node].up && kept.md_bytes == m->bytes);
 	empty(d);
 	for (unsigned i = 0; i < kept.count; i++)
 		*disk_block(d, kept.block[i]) = kept.content[i];
-	memcpy(d->md_now, kept.md, kept.md_bytes);
-	memcpy(d->md_durable, kept.md, kept.md_bytes);
-	memset(d->md_dirty, 0, d->md_bytes / SECTOR_BYTES * sizeof(*d->md_dirty));
-	d->md_dirty_count = 0;
+	memcpy(m->now, kept.md, kept.md_bytes);
+	memcpy(m->durable, kept.md, kept.md_bytes);
+	memset(m->dirty, 0, m->bytes / SECTOR_BYTES * sizeof(*m->dirty));
+	m->dirty_count = 0;
 }
 
 void sc_new_disk(struct world *w, unsigned node)
@@ -92,11 +94,12 @@ void sc_new_disk(struct world *w, unsigned node)
 
 static void put_super(struct disk *d, const struct md_super *super)
 {
+	struct md_image *m = &d->md[SIM_VNR];
 	uint8_t block[MD_PAGE_BYTES];
 
 	meta_super_encode(super, block);
-	memcpy(d->md_now + d->md_layout.super_byte, block, sizeof(block));
-	memcpy(d->md_durable, d->md_now, d->md_bytes);
+	memcpy(m->now + m->layout.super_byte, block, sizeof(block));
+	memcpy(m->durable, m->now, m->bytes);
 }
 
 void sc_day_0(struct world *w, unsigned node)
@@ -104,7 +107,7 @@ void sc_day_0(struct world *w, unsigned node)
 	struct disk *d = &w->nodes[node].disk;
 	struct md_super super;
 
-	ASSERT(!w->nodes[node].up && disk_super(d, &super));
+	ASSERT(!w->nodes[node].up && disk_super(d, SIM_VNR, &super));
 	memset(super.history, 0, sizeof(super.history));
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		super.peers[n].bitmap_uuid = super.peers[n].bitmap_dagtag = 0;
@@ -115,14 +118,15 @@ void sc_day_0(struct world *w, unsigned node)
 void sc_log_was_off(struct world *w, unsigned node)
 {
 	struct disk *d = &w->nodes[node].disk;
+	struct md_image *m = &d->md[SIM_VNR];
 	uint8_t block[MD_PAGE_BYTES];
 	struct md_super super;
 
-	ASSERT(!w->nodes[node].up && disk_super(d, &super));
+	ASSERT(!w->nodes[node].up && disk_super(d, SIM_VNR, &super));
 	super.flags |= MDF_AL_DISABLED;
 	meta_al_encode_initialised(block);
-	for (unsigned i = 0; i < d->md_layout.ring_blocks; i++)
-		memcpy(d->md_now + d->md_layout.al_byte + (uint64_t)i * MD_PAGE_BYTES, block,
+	for (unsigned i = 0; i < m->layout.ring_blocks; i++)
+		memcpy(m->now + m->layout.al_byte + (uint64_t)i * MD_PAGE_BYTES, block,
 		       sizeof(block));
 	put_super(d, &super);
 }

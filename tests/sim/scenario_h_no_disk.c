@@ -284,8 +284,8 @@ static void h55_burst_of_promotions(struct world *w)
 		sc_close(w);
 	}
 	sc_wait(w, 20000);
-	sc_expect(w, status_peer_uptodate(node_status(w, B), C) &&
-			     status_peer_uptodate(node_status(w, C), B),
+	sc_expect(w, status_peer_uptodate(node_status(w, B), C, SIM_VNR) &&
+			     status_peer_uptodate(node_status(w, C), B, SIM_VNR),
 		  "B and C are back at rest");
 	check_identical(w, "after a burst of promotions");
 	sc_mend(w, A);
@@ -375,7 +375,7 @@ static void generation_of_demoted_client(struct world *w)
 	sc_start(w, B);
 	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
 	sc_wait(w, 1000);
-	sc_expect(w, status_peer_uptodate(node_status(w, C), B), "B has what counts");
+	sc_expect(w, status_peer_uptodate(node_status(w, C), B, SIM_VNR), "B has what counts");
 	sc_join(w, A, B);
 	sc_attach(w, A);
 	life_expect_converged(w);

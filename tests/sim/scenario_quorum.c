@@ -215,7 +215,7 @@ static void report_crosses_generation(struct world *w)
 	simnet_hold_type(w, B, A, P_UUIDS110, 300 * NS_MS);
 	sc_wait_disk(w, B, DISK_UP_TO_DATE);
 	sc_wait(w, 3000);
-	sc_expect(w, status_peer_uptodate(node_status(w, A), B), "A takes B for good");
+	sc_expect(w, status_peer_uptodate(node_status(w, A), B, SIM_VNR), "A takes B for good");
 	sc_expect(w, w->app.in_flight == 0, "the writes are answered");
 	attach(w, A);
 	life_expect_converged(w);

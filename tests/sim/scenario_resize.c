@@ -36,7 +36,7 @@ static void resize(struct world *w, unsigned node, uint64_t sectors)
 
 static void expect_size(struct world *w, unsigned node, uint64_t sectors)
 {
-	sc_expect(w, w->nodes[node].size_sectors == sectors, "another size");
+	sc_expect(w, w->nodes[node].size_sectors[SIM_VNR] == sectors, "another size");
 }
 
 /* Its answer is not waited for. */
@@ -72,7 +72,7 @@ static void assume_clean(struct world *w)
 
 	begin(w, 2, false);
 	for (unsigned i = 0; i < 2; i++)
-		w->nodes[i].disk.store_sectors = LARGE;
+		w->nodes[i].disk.md[SIM_VNR].store_sectors = LARGE;
 	sc_command(w, A, cmd, SS_SUCCESS);
 	sc_wait(w, 3000);
 	sc_expect(w, sc_received(w, B, A) < MIB_SECTORS, "no resync");
@@ -98,9 +98,11 @@ static void crash(struct world *w, unsigned victim, unsigned actions, uint64_t f
 		sc_kill(w, victim);
 	sc_start(w, victim);
 	sc_wait(w, 5000);
-	for (unsigned i = 0; i < 2; i++)
-		sc_expect(w, w->nodes[i].size_sectors == from || w->nodes[i].size_sectors == to,
-			  "the old size or the new one");
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t sectors = w->nodes[i].size_sectors[SIM_VNR];
+
+		sc_expect(w, sectors == from || sectors == to, "the old size or the new one");
+	}
 	life_expect_converged(w);
 }
 

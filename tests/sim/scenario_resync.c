@@ -634,7 +634,7 @@ static void ends_unheard(struct world *w)
 	sc_unplug(w, B, C);
 	simnet_cut(w, B, C, false);
 	sc_wait(w, 1000);
-	sc_expect(w, !status_peer_uptodate(node_status(w, B), C), "B has not heard of it");
+	sc_expect(w, !status_peer_uptodate(node_status(w, B), C, SIM_VNR), "B has not heard of it");
 }
 
 /* What is written now, and not by B, must not be in the generation that C has. */

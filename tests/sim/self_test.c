@@ -48,7 +48,7 @@ static void begin(struct world *w, uint64_t seed)
 	for (unsigned i = 0; i < 2; i++) {
 		node_init(w, i);
 		w->nodes[i].up = true;
-		w->nodes[i].attached = true;
+		w->nodes[i].attached = 1;
 	}
 }
 
@@ -186,20 +186,20 @@ static void test_metadata(struct world *w)
 	struct ac_meta ac = { .tag = 7, .super = &super };
 
 	begin(w, 3);
-	CHECK(disk_super(&n->disk, &super));
+	CHECK(disk_super(&n->disk, SIM_VNR, &super));
 	CHECK(super.current_uuid == UUID_JUST_CREATED && super.max_peers == 1);
-	n->bm.slot[0][0] = 0xff;
+	n->bm[SIM_VNR].slot[0][0] = 0xff;
 	md_submit(w, 0, AC_META_BITMAP, &(struct ac_meta){ .tag = 6, .page = 0 });
 	world_run_for(w, NS_SEC);
 	CHECK(seen.last[0].kind == EV_META_DONE && seen.last[0].u.done.tag == 6);
-	CHECK(n->disk.md_dirty_count > 0);
-	CHECK(n->disk.md_durable[n->disk.md_layout.bitmap_byte] == 0);
+	CHECK(n->disk.md[SIM_VNR].dirty_count > 0);
+	CHECK(n->disk.md[SIM_VNR].durable[n->disk.md[SIM_VNR].layout.bitmap_byte] == 0);
 	super.current_uuid = 1234;
 	md_submit(w, 0, AC_META_SUPER, &ac);
 	world_run_for(w, NS_SEC);
-	CHECK(n->disk.md_durable[n->disk.md_layout.bitmap_byte] == 0xff);
+	CHECK(n->disk.md[SIM_VNR].durable[n->disk.md[SIM_VNR].layout.bitmap_byte] == 0xff);
 	disk_power_lost(w, 0, POWER_ALL_LOST);
-	CHECK(disk_super(&n->disk, &back) && back.current_uuid == 1234);
+	CHECK(disk_super(&n->disk, SIM_VNR, &back) && back.current_uuid == 1234);
 }
 
 static void send_sector(struct world *w, uint64_t sector)
@@ -358,14 +358,14 @@ static void test_oracle(struct world *w)
 	CHECK(!oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
 	/* Acknowledged but not flushed: gone after a power loss of all. */
-	oracle_durable(w, w->oracle.ops[b].issue);
-	oracle_relax(w);
+	oracle_durable(w, SIM_VNR, w->oracle.ops[b].issue);
+	oracle_relax(w, SIM_VNR);
 	CHECK(oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
 	/* Under way when the caches were lost: its answer
 	 * promises nothing, that of the next one does. */
 	b = oracle_issue(w, 10, 1, false);
-	oracle_relax(w);
+	oracle_relax(w, SIM_VNR);
 	oracle_ack(w, b);
 	CHECK(oracle_legal(w, 10, oracle_value(w, a, 10), w->oracle.clock));
 	c = oracle_issue(w, 10, 1, false);
@@ -405,26 +405,29 @@ static void test_oracle_async(struct world *w)
 	b = oracle_issue(w, 16, 1, false);
 	w->oracle.ops[b].node = 0;
 	oracle_ack(w, b);
-	CHECK(oracle_check_node(w, 1) != SIM_NEVER && oracle_check_claim(w, 1, true) == SIM_NEVER);
+	CHECK(oracle_check_node(w, 1) != SIM_NEVER);
+	CHECK(oracle_check_claim(w, 1, 1, true) == SIM_NEVER);
 	/* The later one without the earlier one. */
 	block = disk_block(&w->nodes[1].disk, 2);
 	block->now[0] = oracle_value(w, b, 16);
-	CHECK(oracle_check_claim(w, 1, true) == 8);
+	CHECK(oracle_check_claim(w, 1, 1, true) == 8);
 	disk_block(&w->nodes[1].disk, 1)->now[0] = oracle_value(w, a, 8);
 	block->now[0] = 0;
-	CHECK(oracle_check_claim(w, 1, true) == SIM_NEVER);
+	CHECK(oracle_check_claim(w, 1, 1, true) == SIM_NEVER);
 	/* Stable on the peer. */
 	w->oracle.stable[1] = w->oracle.clock;
-	CHECK(oracle_check_claim(w, 1, true) == SIM_NEVER);
+	CHECK(oracle_check_claim(w, 1, 1, true) == SIM_NEVER);
 	w->oracle.stable[1] = ++w->oracle.clock;
-	CHECK(oracle_check_claim(w, 1, true) == 16);
+	CHECK(oracle_check_claim(w, 1, 1, true) == 16);
 	w->oracle.stable[1] = 0;
 	/* It arrived by protocol B. */
 	sim_params_protocol(&w->params, PROTOCOL_B);
-	CHECK(oracle_check_claim(w, 1, true) == 16 && oracle_check_claim(w, 1, false) == SIM_NEVER);
-	oracle_goes_on(w, 1);
-	CHECK(oracle_check_node(w, 1) == SIM_NEVER && oracle_check_claim(w, 1, true) == SIM_NEVER);
-	oracle_durable(w, ++w->oracle.clock);
+	CHECK(oracle_check_claim(w, 1, 1, true) == 16);
+	CHECK(oracle_check_claim(w, 1, 1, false) == SIM_NEVER);
+	oracle_goes_on(w, 1, 1);
+	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
+	CHECK(oracle_check_claim(w, 1, 1, true) == SIM_NEVER);
+	oracle_durable(w, SIM_VNR, ++w->oracle.clock);
 	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
 }
 

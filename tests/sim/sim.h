@@ -22,10 +22,12 @@
 #include "wire/wire.h"
 
 #define SIM_NODES_MAX 5
+#define SIM_VOLUMES_MAX 4
 #define SIM_DEVICE_SECTORS_MAX (UINT64_C(1) << 20) /* 512 MiB */
+#define SIM_SECTORS_MAX (SIM_VOLUMES_MAX * SIM_DEVICE_SECTORS_MAX)
 #define SIM_EXTENTS_MAX (SIM_DEVICE_SECTORS_MAX / AL_EXTENT_SECTORS)
 #define SIM_IO_BYTES_MAX (1U << 20)
-#define SIM_VNR 0
+#define SIM_VNR 0 /* of lives with one volume; only this one changes its size */
 
 #define NS_US UINT64_C(1000)
 #define NS_MS UINT64_C(1000000)
@@ -33,6 +35,17 @@
 #define SIM_NEVER UINT64_MAX
 
 struct world;
+
+/* Sectors and blocks of all volumes in one row: of the disk of a node, and what was written. */
+static inline uint64_t sim_sector(unsigned vnr, uint64_t sector)
+{
+	return vnr * SIM_DEVICE_SECTORS_MAX + sector;
+}
+
+static inline unsigned sim_vnr(uint64_t sector)
+{
+	return (unsigned)(sector / SIM_DEVICE_SECTORS_MAX);
+}
 
 #include "fault.h"
 #include "kinds.h"
@@ -44,7 +57,8 @@ struct world;
 
 struct sim_params {
 	unsigned nodes;
-	uint64_t device_sectors;
+	unsigned volumes;
+	uint64_t device_sectors;  /* of volume 0 */
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
 	bool peers_leave, traps;
@@ -89,6 +103,10 @@ struct sim_params {
 void sim_params_draw(struct sim_params *p, struct prng *rng);
 /* The same on all connections. */
 void sim_params_protocol(struct sim_params *p, enum wire_protocol protocol);
+/* The volumes differ in size, so that they are not mistaken for each other. */
+uint64_t sim_volume_sectors(const struct world *w, unsigned vnr);
+/* One of them at random. */
+unsigned sim_any_volume(struct world *w);
 
 /* ---- events ---- */
 
@@ -183,13 +201,30 @@ enum md_op_kind {
 struct md_op {
 	enum md_op_kind kind;
 	uint64_t tag;
-	uint64_t byte;       /* position in the image; MEASURE, MOVE: the volume */
+	uint64_t byte;       /* position in the image */
 	uint8_t block[MD_PAGE_BYTES];
 };
 
 #define MD_OPS_MAX 1024
 #define MD_IMAGE_MAX (MD_PAGE_BYTES * 512)
 
+/* Metadata of one volume: the image, and which of its sectors are not durable. */
+struct md_image {
+	uint8_t *now, *durable;
+	bool *dirty;         /* per sector */
+	unsigned dirty_count;
+	uint64_t bytes;
+	struct meta_layout layout;
+	uint64_t store_sectors;    /* present size of the volume's store without metadata */
+	uint64_t capacity_sectors; /* what the metadata were laid out for, or the attach found */
+	struct md_op *ops;   /* ring; the first one runs */
+	unsigned head, count;
+	uint64_t gen;
+	uint64_t data_seq;   /* log position that the running superblock write flushes */
+	unsigned al_writes;
+};
+
+/* One per node: it has the stores of all volumes. */
 struct disk {
 	uint32_t life;
 	struct disk_block *blocks;
@@ -201,19 +236,7 @@ struct disk {
 	struct disk_op ops[DISK_OPS_MAX];
 	unsigned ops_high;   /* slots from here on are free */
 	uint64_t op_gen;
-	/* metadata image, and which of its sectors are not durable */
-	uint8_t *md_now, *md_durable;
-	bool *md_dirty;      /* per sector */
-	unsigned md_dirty_count;
-	uint64_t md_bytes;
-	struct meta_layout md_layout;
-	uint64_t store_sectors;    /* its present size without metadata */
-	uint64_t capacity_sectors; /* what the metadata were laid out for, or the attach found */
-	struct md_op *md_ops; /* ring; the first one runs */
-	unsigned md_head, md_count;
-	uint64_t md_gen;
-	uint64_t md_data_seq; /* log position that the running superblock write flushes */
-	unsigned al_writes;
+	struct md_image md[SIM_VOLUMES_MAX];
 	/* faults */
 	uint64_t stall_until_ns;
 	bool hangs;          /* nothing that it was asked for ends */
@@ -223,7 +246,7 @@ struct disk {
 	uint8_t fail_meta_kinds; /* of these (bit per enum md_op_kind) */
 	bool fail_save;      /* the next one */
 	/* what the save under way has to find as it was: a copy of the slot */
-	uint64_t *save_words;
+	uint64_t *save_words[SIM_VOLUMES_MAX];
 	bool broken;         /* everything fails until it is replaced */
 };
 
@@ -231,11 +254,11 @@ void disk_create_md(struct world *w, unsigned node);
 void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const struct ac_disk *ac);
 void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
 	       const struct ac_meta *ac);
-void disk_attach(struct world *w, unsigned node);
+void disk_attach(struct world *w, unsigned node, unsigned vnr);
 void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac);
 /* The backing store becomes larger; what is new has any content. */
 void disk_enlarge(struct world *w, unsigned node, uint64_t sectors);
-void disk_detach(struct world *w, unsigned node);
+void disk_detach(struct world *w, unsigned node, unsigned vnr);
 /* What is in flight may or may not have happened; the page cache survives. */
 void disk_process_died(struct world *w, unsigned node);
 /* After disk_process_died(): the page cache is lost as the mode says. */
@@ -247,8 +270,10 @@ void disk_unhang(struct world *w, unsigned node);
 uint64_t disk_peek(const struct disk *d, uint64_t sector);
 /* The block of this life, zeroed when it is new. */
 struct disk_block *disk_block(struct disk *d, uint64_t block);
-/* Everything up to this log position is on the medium. */
-void disk_flush_to(struct disk *d, uint64_t seq);
+/* Everything of the volume up to this log position is on the medium. */
+void disk_flush_to(struct disk *d, unsigned vnr, uint64_t seq);
+/* Nothing that it was asked for is under way. */
+bool disk_is_idle(const struct world *w, unsigned node);
 /* Metadata after a crash: what was in flight, what the page cache held. */
 void md_process_died(struct world *w, unsigned node);
 void md_power_lost(struct world *w, unsigned node, enum power_mode mode);
@@ -257,9 +282,9 @@ uint64_t disk_delay(struct world *w, unsigned node);
 /* True: nothing ends there now, the event comes again when something does. */
 bool disk_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b);
 /* Decodes the superblock as it would be read now; false when it cannot be used. */
-bool disk_super(const struct disk *d, struct md_super *super);
+bool disk_super(const struct disk *d, unsigned vnr, struct md_super *super);
 /* Bit of a slot as an attach would load it now: stored bits plus the replayed activity log. */
-void disk_load_bitmap(struct world *w, unsigned node, const struct md_super *super,
+void disk_load_bitmap(struct world *w, unsigned node, unsigned vnr, const struct md_super *super,
 		      struct bm_store *store, bool *replayed);
 
 /* ---- network (sim_net.c) ---- */
@@ -383,22 +408,22 @@ struct node {
 	struct core_conf conf;
 	struct prng rng;          /* core_crypto.random */
 	uint64_t timer_ns;        /* world time of the armed timer, SIM_NEVER = none */
-	bool attached;
-	struct bm_store bm;
-	uint64_t *bm_words;       /* memory behind bm */
-	uint64_t bm_cap_words;
+	uint32_t attached;        /* volumes */
+	struct bm_store bm[SIM_VOLUMES_MAX];
+	uint64_t *bm_words[SIM_VOLUMES_MAX]; /* memory behind bm */
+	uint64_t bm_cap_words[SIM_VOLUMES_MAX];
 	unsigned die_after_actions; /* 0 = off: crash at that action boundary */
 	bool die_power;
 	bool starting;            /* a restart is scheduled */
 	bool paused;              /* the process is stopped; what comes waits */
 	struct sim_held held;
 	bool saw_split_brain;     /* its core logged one */
-	bool lacked_quorum;       /* when the step began */
-	bool had_disk;            /* then, and no error of it made the step */
+	/* volumes: */
+	uint32_t lacked_quorum;   /* when the step began */
+	uint32_t had_disk;        /* then, and no error of it made the step */
 	bool answer_to_prove;     /* of a write, in a step that has taken quorum away */
-	char state_line[400];     /* as last traced */
-	uint64_t size_sectors;    /* AC_SIZE */
-	bool writable;
+	char state_line[1000];     /* as last traced */
+	uint64_t size_sectors[SIM_VOLUMES_MAX]; /* AC_SIZE */
 	struct disk disk;
 };
 
@@ -417,12 +442,16 @@ bool node_has_room(struct world *w, unsigned node, unsigned from, uint16_t type)
 /* The command is an event of its own, right now; fn (may be NULL) gets the result. */
 void node_command(struct world *w, unsigned node, struct ev_command cmd, sim_reply_fn fn,
 		  uint64_t arg);
+/* As the core has it; NULL when the volume is not attached. */
+const struct md_super *node_md(const struct world *w, unsigned node, unsigned vnr);
 /* As of this step; valid until the next call for the node. */
 const struct resource_status *node_status(struct world *w, unsigned node);
 
 /* Short forms over a status; peer by node id. */
 const struct status_peer *status_peer(const struct resource_status *st, unsigned peer);
-bool status_peer_uptodate(const struct resource_status *st, unsigned peer);
+bool status_peer_uptodate(const struct resource_status *st, unsigned peer, unsigned vnr);
+/* Volumes whose disk is UpToDate. */
+uint32_t status_uptodate(const struct world *w, const struct resource_status *st);
 
 /* ---- application (sim_app.c) ---- */
 
@@ -435,7 +464,7 @@ struct app_io {
 	bool in_use;
 	uint64_t cookie;
 	enum request_op op;
-	uint64_t sector;
+	uint64_t sector;   /* of all volumes */
 	uint32_t bytes;
 	bool fua;
 	unsigned write;    /* oracle op */
@@ -443,9 +472,17 @@ struct app_io {
 	uint64_t start_ns;
 };
 
+/* Nodes that held all acknowledged data of a volume when they lost power. */
+struct app_suspects {
+	unsigned holders[SIM_NODES_MAX]; /* mask of who still holds it, 0 with suspect off */
+	bool suspect[SIM_NODES_MAX];
+	bool copy[SIM_NODES_MAX];        /* only equals one that is */
+};
+
 struct app {
 	enum app_phase phase;
 	int node;            /* where it is open or opening, -1 = none */
+	unsigned opening;    /* the volume */
 	int last;            /* last Primary by its choice */
 	unsigned ops_left;
 	bool quiet;          /* do not start new I/O, stay where it is */
@@ -459,22 +496,22 @@ struct app {
 	unsigned hot_count;
 	bool tick_pending;
 	unsigned done, errors, opens, open_failed, failovers, foreign_done;
-	/* nodes that held all acknowledged data when they lost power, by whom it is still held */
-	unsigned suspect_holders[SIM_NODES_MAX]; /* mask, 0 with suspect off */
-	bool suspect[SIM_NODES_MAX];
-	bool suspect_copy[SIM_NODES_MAX]; /* only equals one that is */
+	struct app_suspects suspects[SIM_VOLUMES_MAX];
 };
 
 void app_reset(struct world *w);
 void app_kick(struct world *w);
 /* What it works with: its own good disk, or, where there was never one, those of its peers. */
-uint32_t app_sources(struct world *w, unsigned node);
+uint32_t app_sources(struct world *w, unsigned node, unsigned vnr);
 /* The first sector where one of them lacks what was acknowledged, or SIM_NEVER. */
 uint64_t app_sources_bad(struct world *w, unsigned node);
+/* They go on with what they have. */
+void app_sources_go_on(struct world *w, unsigned node);
 /* No disk has a generation that this node, or a peer whose disk it uses, never heard of. */
 bool app_lineage_ok(struct world *w, unsigned node);
 /* After a power loss, and where lineages may fork, only current data will do. */
 bool app_is_current(struct world *w, unsigned node);
+void app_trusts(struct world *w, unsigned node);
 /* For scenarios: one request on the node where it is open; open it there. */
 void app_do(struct world *w, enum request_op op, uint64_t sector, uint32_t bytes);
 void app_open_on(struct world *w, unsigned node);
@@ -689,7 +726,7 @@ struct world {
 	bool split_brain_ok;
 	unsigned verify_source, verify_target;
 	bool verify_started;
-	struct prng peers_rng;
+	struct prng peers_rng, volumes_rng;
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;

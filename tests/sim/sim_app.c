@@ -42,16 +42,21 @@ void app_reset(struct world *w)
 
 /* ---- who may be Primary ---- */
 
-static bool super_of(struct world *w, unsigned node, struct md_super *super)
+static bool lacks_some(struct world *w, unsigned node, unsigned vnr)
+{
+	return oracle_check_volumes(w, node, 1U << vnr) != SIM_NEVER;
+}
+
+static bool super_of(struct world *w, unsigned node, unsigned vnr, struct md_super *super)
 {
 	const struct node *n = &w->nodes[node];
-	const struct md_super *md = n->up && n->attached ? core_md(n->core, SIM_VNR) : NULL;
+	const struct md_super *md = node_md(w, node, vnr);
 
 	if (md) {
 		*super = *md;
 		return true;
 	}
-	return n->has_disk && disk_super(&n->disk, super);
+	return n->has_disk && disk_super(&n->disk, vnr, super);
 }
 
 static bool knows_generation(const struct md_super *super, uint64_t uuid)
@@ -66,20 +71,31 @@ static bool knows_generation(const struct md_super *super, uint64_t uuid)
 }
 
 /* No disk has a generation that this node's disk never heard of. */
-static bool lineage_ok(struct world *w, unsigned node)
+static bool lineage_ok(struct world *w, unsigned node, unsigned vnr)
 {
 	struct md_super mine, other;
 
-	if (!super_of(w, node, &mine))
+	if (!super_of(w, node, vnr, &mine))
 		return false;
 	for (unsigned m = 0; m < w->node_count; m++) {
-		if (m == node || !super_of(w, m, &other) ||
+		if (m == node || !super_of(w, m, vnr, &other) ||
 		    other.current_uuid == UUID_JUST_CREATED)
 			continue;
 		if (!knows_generation(&mine, other.current_uuid))
 			return false;
 	}
 	return true;
+}
+
+static bool volume_lineage_ok(struct world *w, unsigned node, unsigned vnr)
+{
+	if (w->nodes[node].has_disk)
+		return lineage_ok(w, node, vnr);
+	for (uint32_t m = app_sources(w, node, vnr); m != 0; m &= m - 1) {
+		if (lineage_ok(w, (unsigned)__builtin_ctz(m), vnr))
+			return true;
+	}
+	return false;
 }
 
 bool app_lineage_ok(struct world *w, unsigned node)
@@ -90,24 +106,32 @@ bool app_lineage_ok(struct world *w, unsigned node)
 	/* Nor will one get it from a Primary that is gone. */
 	if (simnet_in_flight(w, P_CURRENT_UUID) || simnet_in_flight(w, P_UUIDS110))
 		return false;
-	if (w->nodes[node].has_disk)
-		return lineage_ok(w, node);
-	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1) {
-		if (lineage_ok(w, (unsigned)__builtin_ctz(m)))
-			return true;
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (!volume_lineage_ok(w, node, v))
+			return false;
 	}
-	return false;
+	return true;
 }
 
-bool app_is_current(struct world *w, unsigned node)
+static bool volume_is_current(struct world *w, unsigned node, unsigned vnr)
 {
-	uint32_t disks = w->nodes[node].has_disk ? UINT32_C(1) << node : app_sources(w, node);
+	uint32_t disks = w->nodes[node].has_disk ? UINT32_C(1) << node :
+						   app_sources(w, node, vnr);
 
 	for (; disks != 0; disks &= disks - 1) {
 		unsigned m = (unsigned)__builtin_ctz(disks);
 
-		if ((!w->params.careful || w->app.suspect[m]) &&
-		    oracle_check_node(w, m) != SIM_NEVER)
+		if ((!w->params.careful || w->app.suspects[vnr].suspect[m]) &&
+		    lacks_some(w, m, vnr))
+			return false;
+	}
+	return true;
+}
+
+bool app_is_current(struct world *w, unsigned node)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (!volume_is_current(w, node, v))
 			return false;
 	}
 	return true;
@@ -115,8 +139,12 @@ bool app_is_current(struct world *w, unsigned node)
 
 static bool may_open(struct world *w, unsigned node)
 {
-	if (!w->nodes[node].up || w->rival.node == (int)node || !app_sources(w, node))
+	if (!w->nodes[node].up || w->rival.node == (int)node)
 		return false;
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (!app_sources(w, node, v))
+			return false;
+	}
 	/* With quorum that has to be enough to keep it away. */
 	for (unsigned m = 0; m < w->node_count && w->params.quorum == QUORUM_OFF; m++) {
 		if (m != node && w->nodes[m].up && node_status(w, m)->role == ROLE_PRIMARY)
@@ -125,6 +153,27 @@ static bool may_open(struct world *w, unsigned node)
 	if (w->params.careful && !app_lineage_ok(w, node))
 		return false;
 	return app_is_current(w, node);
+}
+
+static void open_next(struct world *w, unsigned node);
+
+static void close_volume(struct world *w, unsigned node, unsigned vnr, sim_reply_fn fn)
+{
+	node_command(w, node,
+		     (struct ev_command){ .cmd = CMD_CLOSE, .vnr = (uint16_t)vnr, .write = true },
+		     fn, vnr);
+}
+
+static void open_failed(struct world *w, unsigned node)
+{
+	struct app *app = &w->app;
+
+	while (app->opening > 0)
+		close_volume(w, node, --app->opening, NULL);
+	app->open_failed++;
+	app->phase = APP_IDLE;
+	app->node = -1;
+	tick_after(w, prng_range(&w->rng, 100 * NS_MS, NS_SEC));
 }
 
 static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
@@ -136,10 +185,11 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	if (app->phase != APP_OPENING || app->node != (int)node)
 		return;
 	if (rc != 0) {
-		app->open_failed++;
-		app->phase = APP_IDLE;
-		app->node = -1;
-		tick_after(w, prng_range(&w->rng, 100 * NS_MS, NS_SEC));
+		open_failed(w, node);
+		return;
+	}
+	if (++app->opening < w->params.volumes) {
+		open_next(w, node);
 		return;
 	}
 	app->phase = APP_OPEN;
@@ -147,7 +197,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	app->opens++;
 	app->failovers += app->last >= 0 && app->last != (int)node;
 	/* It turned out to have everything. */
-	app->suspect[node] = false;
+	app_trusts(w, node);
 	app->last = (int)node;
 	bad = app_sources_bad(w, node);
 	if (bad != SIM_NEVER) {
@@ -157,10 +207,17 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
-	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1)
-		oracle_goes_on(w, (unsigned)__builtin_ctz(m));
+	app_sources_go_on(w, node);
 	quorum_opened(w, node);
 	tick_after(w, w->params.think_ns);
+}
+
+static void open_next(struct world *w, unsigned node)
+{
+	node_command(w, node,
+		     (struct ev_command){ .cmd = CMD_OPEN, .vnr = (uint16_t)w->app.opening,
+					  .write = true },
+		     opened, 0);
 }
 
 void app_open_on(struct world *w, unsigned node)
@@ -168,9 +225,8 @@ void app_open_on(struct world *w, unsigned node)
 	ASSERT(w->app.phase == APP_IDLE);
 	w->app.phase = APP_OPENING;
 	w->app.node = (int)node;
-	node_command(w, node,
-		     (struct ev_command){ .cmd = CMD_OPEN, .vnr = SIM_VNR, .write = true }, opened,
-		     0);
+	w->app.opening = 0;
+	open_next(w, node);
 }
 
 static void try_open(struct world *w)
@@ -192,15 +248,18 @@ static void try_open(struct world *w)
 	tick_after(w, 200 * NS_MS);
 }
 
-static void closed(struct world *w, unsigned node, int rc, uint64_t arg)
+static void closed(struct world *w, unsigned node, int rc, uint64_t vnr)
 {
 	struct app *app = &w->app;
 
-	(void)arg;
 	if (app->phase != APP_CLOSING || app->node != (int)node)
 		return;
 	if (rc != 0)
 		sim_fail(w, "node %u: close failed with %d", node, rc);
+	if (vnr > 0) {
+		close_volume(w, node, (unsigned)vnr - 1, closed);
+		return;
+	}
 	app->phase = APP_IDLE;
 	app->node = -1;
 	tick_after(w, prng_below(&w->rng, 2 * NS_SEC));
@@ -211,7 +270,9 @@ static void closed(struct world *w, unsigned node, int rc, uint64_t arg)
 static void pick_range(struct world *w, struct app_io *io)
 {
 	uint64_t sector = w->app.hot[prng_below(&w->rng, w->app.hot_count)] * BM_BLOCK_SECTORS;
-	uint64_t sectors = BM_BLOCK_SECTORS, device = resize_app_sectors(w);
+	unsigned vnr = sim_any_volume(w);
+	uint64_t sectors = BM_BLOCK_SECTORS;
+	uint64_t device = vnr == SIM_VNR ? resize_app_sectors(w) : sim_volume_sectors(w, vnr);
 	unsigned dice = (unsigned)prng_below(&w->rng, 100);
 
 	if (dice < 15) {
@@ -231,7 +292,7 @@ static void pick_range(struct world *w, struct app_io *io)
 		sectors = device;
 	if (sector > device - sectors)
 		sector = device - sectors;
-	io->sector = sector;
+	io->sector = sim_sector(vnr, sector);
 	io->bytes = (uint32_t)(sectors * SECTOR_BYTES);
 }
 
@@ -242,7 +303,7 @@ static void pick_io(struct world *w, struct app_io *io)
 	io->fua = false;
 	if (dice < 8) {
 		io->op = OP_FLUSH;
-		io->sector = 0;
+		io->sector = sim_sector(sim_any_volume(w), 0);
 		io->bytes = 0;
 		return;
 	}
@@ -268,8 +329,9 @@ static void send_io(struct world *w, struct app_io *io)
 	io->in_use = true;
 	io->cookie = ++app->cookie;
 	io->start_ns = w->now_ns;
-	*s = (struct ev_submit){ .cookie = io->cookie, .vnr = SIM_VNR, .op = io->op,
-				 .sector = io->sector, .bytes = io->bytes, .fua = io->fua };
+	*s = (struct ev_submit){ .cookie = io->cookie, .vnr = (uint16_t)sim_vnr(io->sector),
+				 .op = io->op, .sector = io->sector % SIM_DEVICE_SECTORS_MAX,
+				 .bytes = io->bytes, .fua = io->fua };
 	if (io->op == OP_WRITE || io->op == OP_DISCARD || io->op == OP_ZEROES)
 		io->write = oracle_issue(w, io->sector, io->bytes / SECTOR_BYTES,
 					 io->op != OP_WRITE);
@@ -285,9 +347,9 @@ static void send_io(struct world *w, struct app_io *io)
 	}
 	io->since = ++w->oracle.clock;
 	app->in_flight++;
-	sim_trace(w, "node %u app #%llu %s %llu+%u%s", node, (unsigned long long)io->cookie,
+	sim_trace(w, "node %u app #%llu %s %u:%llu+%u%s", node, (unsigned long long)io->cookie,
 		  (const char *[]){ "read", "write", "discard", "zeroes", "flush" }[io->op],
-		  (unsigned long long)io->sector, io->bytes, io->fua ? " fua" : "");
+		  s->vnr, (unsigned long long)s->sector, io->bytes, io->fua ? " fua" : "");
 	node_step(w, node, &ev);
 }
 
@@ -372,7 +434,7 @@ static void io_ended(struct world *w, unsigned node, struct app_io *io,
 		break;
 	case OP_FLUSH:
 		if (!ac->error)
-			oracle_durable(w, io->since);
+			oracle_durable(w, sim_vnr(io->sector), io->since);
 		break;
 	}
 }
@@ -431,33 +493,38 @@ static void tick_event(struct world *w, uint64_t a, uint64_t b)
 		tick_after(w, prng_exp(&w->rng, w->params.think_ns));
 	} else if (app->phase == APP_DRAINING && app->in_flight == 0) {
 		app->phase = APP_CLOSING;
-		node_command(w, (unsigned)app->node,
-			     (struct ev_command){ .cmd = CMD_CLOSE, .vnr = SIM_VNR, .write = true },
-			     closed, 0);
+		close_volume(w, (unsigned)app->node, w->params.volumes - 1, closed);
 	}
 }
 
 /* ---- deaths ---- */
 
-static void holder_lost(struct world *w, unsigned node)
+void app_trusts(struct world *w, unsigned node)
 {
-	struct app *app = &w->app;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		w->app.suspects[v].suspect[node] = false;
+}
+
+static void holder_lost(struct world *w, unsigned node, unsigned vnr)
+{
+	struct app_suspects *a = &w->app.suspects[vnr];
 
 	for (unsigned s = 0; s < w->node_count; s++) {
-		if (!app->suspect[s])
+		if (!a->suspect[s])
 			continue;
-		app->suspect_holders[s] &= ~(1U << node);
-		if (app->suspect_holders[s] != 0)
+		a->holders[s] &= ~(1U << node);
+		if (a->holders[s] != 0)
 			continue;
-		app->suspect[s] = false;
-		oracle_relax(w);
+		a->suspect[s] = false;
+		oracle_relax(w, vnr);
 	}
 }
 
-static bool both_current(struct world *w, unsigned a, unsigned b)
+static bool both_current(struct world *w, unsigned a, unsigned b, unsigned vnr)
 {
-	return w->nodes[a].up && w->nodes[b].up && status_peer_uptodate(node_status(w, a), b) &&
-	       status_peer_uptodate(node_status(w, b), a);
+	return w->nodes[a].up && w->nodes[b].up &&
+	       status_peer_uptodate(node_status(w, a), b, vnr) &&
+	       status_peer_uptodate(node_status(w, b), a, vnr);
 }
 
 static bool sees_any(struct world *w, unsigned node, unsigned nodes)
@@ -476,72 +543,82 @@ static bool sees_any(struct world *w, unsigned node, unsigned nodes)
  * Who equals what a power loss has left has no more than that, and cannot know it while nobody is
  * in sight who holds the rest.
  */
-static void track_copies(struct world *w, unsigned of)
+static void track_copies(struct world *w, unsigned of, unsigned vnr)
 {
-	struct app *app = &w->app;
+	struct app_suspects *a = &w->app.suspects[vnr];
 
 	for (unsigned m = 0; m < w->node_count; m++) {
-		if (app->suspect[m] || app->suspect_holders[of] & 1U << m ||
-		    !both_current(w, of, m) || sees_any(w, m, app->suspect_holders[of]) ||
-		    oracle_check_node(w, m) == SIM_NEVER)
+		if (a->suspect[m] || a->holders[of] & 1U << m || !both_current(w, of, m, vnr) ||
+		    sees_any(w, m, a->holders[of]) || !lacks_some(w, m, vnr))
 			continue;
-		app->suspect[m] = app->suspect_copy[m] = true;
-		app->suspect_holders[m] = app->suspect_holders[of];
+		a->suspect[m] = a->copy[m] = true;
+		a->holders[m] = a->holders[of];
+	}
+}
+
+static void track_volume(struct world *w, unsigned vnr)
+{
+	struct app_suspects *a = &w->app.suspects[vnr];
+
+	for (unsigned s = 0; s < w->node_count; s++) {
+		if (a->suspect[s] && w->nodes[s].up)
+			track_copies(w, s, vnr);
+		if (a->copy[s] && w->nodes[s].up && sees_any(w, s, a->holders[s]))
+			a->suspect[s] = a->copy[s] = false;
+	}
+	for (unsigned s = 0; s < w->node_count; s++) {
+		for (unsigned m = 0; m < w->node_count && a->suspect[s]; m++) {
+			if (!(a->holders[s] & 1U << m))
+				continue;
+			if (node_status(w, m)->volumes[vnr].disk != DISK_UP_TO_DATE)
+				holder_lost(w, m, vnr);
+			else if (w->nodes[s].up && both_current(w, s, m, vnr))
+				a->suspect[s] = false;
+		}
 	}
 }
 
 void app_track_suspects(struct world *w)
 {
-	struct app *app = &w->app;
-
-	for (unsigned s = 0; s < w->node_count; s++) {
-		if (app->suspect[s] && w->nodes[s].up)
-			track_copies(w, s);
-		if (app->suspect_copy[s] && w->nodes[s].up &&
-		    sees_any(w, s, app->suspect_holders[s]))
-			app->suspect[s] = app->suspect_copy[s] = false;
-	}
-	for (unsigned s = 0; s < w->node_count; s++) {
-		for (unsigned m = 0; m < w->node_count && app->suspect[s]; m++) {
-			if (!(app->suspect_holders[s] & 1U << m))
-				continue;
-			if (node_status(w, m)->volumes[0].disk != DISK_UP_TO_DATE)
-				holder_lost(w, m);
-			else if (w->nodes[s].up && both_current(w, s, m))
-				app->suspect[s] = false;
-		}
-	}
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		track_volume(w, v);
 }
 
 /* With protocol A or B a Primary's own disk counts, not what the peer may have got. */
-static bool holds_for(struct world *w, unsigned node, unsigned m)
+static bool holds_for(struct world *w, unsigned node, unsigned m, unsigned vnr)
 {
 	if (w->app.node == (int)node && w->params.protocol[node][m] != PROTOCOL_C)
 		return false;
-	return both_current(w, node, m) &&
-	       (!oracle_may_lag(w, m) || oracle_check_node(w, m) == SIM_NEVER);
+	return both_current(w, node, m, vnr) && (!oracle_may_lag(w, m) || !lacks_some(w, m, vnr));
+}
+
+static void volume_node_died(struct world *w, unsigned node, unsigned vnr, bool power)
+{
+	struct app_suspects *a = &w->app.suspects[vnr];
+	unsigned holders = 0;
+
+	for (unsigned m = 0; m < w->node_count; m++) {
+		if (m != node && holds_for(w, node, m, vnr))
+			holders |= 1U << m;
+	}
+	holder_lost(w, node, vnr);
+	/* Lost twice, and not yet repaired: the holders of the first time still count. */
+	if (!power || !w->nodes[node].has_disk || a->suspect[node] || lacks_some(w, node, vnr))
+		return;
+	a->suspect[node] = holders != 0;
+	a->copy[node] = false;
+	a->holders[node] = holders;
+	if (holders == 0)
+		oracle_relax(w, vnr);
 }
 
 void app_node_died(struct world *w, unsigned node, bool power)
 {
 	struct app *app = &w->app;
-	unsigned holders = 0;
 
 	app_track_suspects(w);
-	for (unsigned m = 0; m < w->node_count; m++) {
-		if (m != node && holds_for(w, node, m))
-			holders |= 1U << m;
-	}
-	holder_lost(w, node);
-	/* Lost twice, and not yet repaired: the holders of the first time still count. */
-	if (power && w->nodes[node].has_disk && !app->suspect[node] &&
-	    oracle_check_node(w, node) == SIM_NEVER) {
-		app->suspect[node] = holders != 0;
-		app->suspect_copy[node] = false;
-		app->suspect_holders[node] = holders;
-		if (holders == 0)
-			oracle_relax(w);
-	}
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		volume_node_died(w, node, v, power);
 	if (app->node != (int)node)
 		return;
 	for (unsigned i = 0; i < APP_IOS_MAX; i++) {

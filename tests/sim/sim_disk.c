@@ -49,14 +49,14 @@ static void write_sector(struct disk *d, uint64_t sector, uint64_t tag, bool fua
 		(struct disk_log_entry){ .sector = sector, .tag = tag, .seq = ++d->log_seq };
 }
 
-void disk_flush_to(struct disk *d, uint64_t seq)
+void disk_flush_to(struct disk *d, unsigned vnr, uint64_t seq)
 {
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < d->log_count; i++) {
 		const struct disk_log_entry *e = &d->log[i];
 
-		if (e->seq <= seq)
+		if (e->seq <= seq && sim_vnr(e->sector) == vnr)
 			disk_block(d, e->sector / BM_BLOCK_SECTORS)
 				->durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
 		else
@@ -181,7 +181,7 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 		sim_trace(w, "node %u: save of what it gives up: %d", n->id, ev.u.done.error);
 	} else if (op->kind == DOP_FLUSH) {
 		if (ev.u.done.error == 0)
-			disk_flush_to(d, op->flush_seq);
+			disk_flush_to(d, sim_vnr(op->sector), op->flush_seq);
 	} else if (ev.u.done.error == 0 && op->find_zeroes && is_zero(d, op)) {
 		ev.u.done.zeroes = true;
 	} else if (ev.u.done.error == 0) {
@@ -248,53 +248,66 @@ uint64_t disk_delay(struct world *w, unsigned node)
 	return delay;
 }
 
+bool disk_is_idle(const struct world *w, unsigned node)
+{
+	const struct disk *d = &w->nodes[node].disk;
+
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (d->md[v].count > 0)
+			return false;
+	}
+	return d->ops_high == 0;
+}
+
 /* What is being saved is overwritten by nobody; of more than two nodes a third one may write. */
 static void check_save(struct world *w, unsigned node, const struct disk_op *op)
 {
-	const struct disk *d = &w->nodes[node].disk;
-	uint64_t last = (op->sector + op->bytes / SECTOR_BYTES - 1) / BM_BLOCK_SECTORS;
+	const uint64_t *words = w->nodes[node].disk.save_words[sim_vnr(op->sector)];
+	uint64_t sector = op->sector % SIM_DEVICE_SECTORS_MAX;
+	uint64_t last = (sector + op->bytes / SECTOR_BYTES - 1) / BM_BLOCK_SECTORS;
 
 	if (w->params.nodes != 2)
 		return;
-	for (uint64_t b = op->sector / BM_BLOCK_SECTORS; b <= last; b++) {
-		if (d->save_words[b / 64] >> (b % 64) & 1)
+	for (uint64_t b = sector / BM_BLOCK_SECTORS; b <= last; b++) {
+		if (words[b / 64] >> (b % 64) & 1)
 			sim_fail(w, "node %u: block %llu is overwritten before it was saved", node,
 				 (unsigned long long)b);
 	}
 }
 
-static void begin_save(struct world *w, unsigned node, unsigned peer)
+static void begin_save(struct world *w, unsigned node, uint16_t vnr, unsigned peer)
 {
 	struct disk *d = &w->nodes[node].disk;
-	const struct bm_store *bm = core_bitmap(w->nodes[node].core, SIM_VNR);
-	const struct md_super *md = core_md(w->nodes[node].core, SIM_VNR);
+	const struct bm_store *bm = core_bitmap(w->nodes[node].core, vnr);
+	const struct md_super *md = core_md(w->nodes[node].core, vnr);
 	size_t bytes = bm->words_per_slot * sizeof(uint64_t);
 
 	ASSERT(md->peers[peer].bitmap_index >= 0);
-	d->save_words = realloc(d->save_words, bytes);
-	ASSERT(d->save_words);
-	memcpy(d->save_words, bm->slot[md->peers[peer].bitmap_index], bytes);
+	d->save_words[vnr] = realloc(d->save_words[vnr], bytes);
+	ASSERT(d->save_words[vnr]);
+	memcpy(d->save_words[vnr], bm->slot[md->peers[peer].bitmap_index], bytes);
 }
 
 static void check_submit(struct world *w, unsigned node, const struct disk_op *op)
 {
 	const struct disk *d = &w->nodes[node].disk;
-	uint64_t sectors = op->bytes / SECTOR_BYTES;
+	uint64_t sectors = op->bytes / SECTOR_BYTES, first = op->sector % SIM_DEVICE_SECTORS_MAX;
+	unsigned vnr = sim_vnr(op->sector);
 
-	if (!w->nodes[node].attached)
+	if (!(w->nodes[node].attached >> vnr & 1))
 		sim_fail(w, "node %u: disk request while detached", node);
 	if (op->kind == DOP_FLUSH || op->kind == DOP_SAVE)
 		return;
-	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > d->capacity_sectors ||
-	    op->sector > d->capacity_sectors - sectors)
+	if (sectors == 0 || op->bytes % SECTOR_BYTES || sectors > d->md[vnr].capacity_sectors ||
+	    first > d->md[vnr].capacity_sectors - sectors)
 		sim_fail(w, "node %u: disk request %llu+%u is outside the device", node,
-			 (unsigned long long)op->sector, op->bytes);
+			 (unsigned long long)first, op->bytes);
 	if (!is_change(op))
 		return;
 	for (unsigned i = 0; i < d->ops_high; i++) {
 		const struct disk_op *o = &d->ops[i];
 
-		if (o->in_use && o->kind == DOP_SAVE)
+		if (o->in_use && o->kind == DOP_SAVE && sim_vnr(o->sector) == vnr)
 			check_save(w, node, op);
 		if (o->in_use && is_change(o) && o->sector < op->sector + sectors &&
 		    op->sector < o->sector + o->bytes / SECTOR_BYTES)
@@ -310,7 +323,8 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 	struct disk_op op = {
 		.in_use = true, .kind = (uint8_t)kind, .fua = ac->fua, .tag = ac->tag,
 		.digest = ac->digest_alg != NULL, .find_zeroes = ac->find_zeroes,
-		.sector = ac->sector, .bytes = ac->bytes, .flush_seq = d->log_seq,
+		.sector = sim_sector(ac->vnr, ac->sector), .bytes = ac->bytes,
+		.flush_seq = d->log_seq,
 		.gen = ++d->op_gen,
 	};
 	unsigned i = 0;
@@ -328,7 +342,7 @@ void disk_submit(struct world *w, unsigned node, enum disk_op_kind kind, const s
 		op.payload = ac->payload;
 	}
 	if (kind == DOP_SAVE)
-		begin_save(w, node, ac->peer);
+		begin_save(w, node, ac->vnr, ac->peer);
 	d->ops[i] = op;
 	if (i >= d->ops_high)
 		d->ops_high = i + 1;
@@ -406,8 +420,11 @@ void disk_reset(struct world *w, unsigned node)
 	memset(d->ops, 0, d->ops_high * sizeof(d->ops[0]));
 	d->ops_high = 0;
 	d->op_gen = 0;
-	d->md_head = d->md_count = 0;
-	d->md_gen = 0;
+	for (unsigned v = 0; v < SIM_VOLUMES_MAX; v++) {
+		d->md[v].head = d->md[v].count = 0;
+		d->md[v].gen = 0;
+		d->md[v].al_writes = 0;
+	}
 	d->stall_until_ns = 0;
 	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
 	d->fail_meta_kinds = UINT8_MAX;
@@ -415,5 +432,4 @@ void disk_reset(struct world *w, unsigned node)
 	d->held.count = 0;
 	d->full_until_ns = 0;
 	d->fail_save = false;
-	d->al_writes = 0;
 }

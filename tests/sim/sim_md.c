@@ -11,38 +11,43 @@
 
 static struct meta_al_table al_table;
 
-static uint64_t md_bits(const struct world *w)
+/* What the metadata have room for. */
+static uint64_t room_sectors(const struct world *w, unsigned vnr)
 {
-	return (w->params.room_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+	return vnr == 0 ? w->params.room_sectors : sim_volume_sectors(w, vnr);
 }
 
-static void put(struct disk *d, uint64_t byte, const uint8_t *p, uint64_t bytes, bool durable)
+static uint64_t md_bits(const struct world *w, unsigned vnr)
 {
-	memcpy(d->md_now + byte, p, bytes);
+	return (room_sectors(w, vnr) + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
+}
+
+static void put(struct md_image *m, uint64_t byte, const uint8_t *p, uint64_t bytes, bool durable)
+{
+	memcpy(m->now + byte, p, bytes);
 	if (durable)
-		memcpy(d->md_durable + byte, p, bytes);
+		memcpy(m->durable + byte, p, bytes);
 	for (uint64_t s = byte / SECTOR_BYTES; s < (byte + bytes) / SECTOR_BYTES; s++) {
-		if (d->md_dirty[s] != !durable)
-			d->md_dirty_count += durable ? -1U : 1U;
-		d->md_dirty[s] = !durable;
+		if (m->dirty[s] != !durable)
+			m->dirty_count += durable ? -1U : 1U;
+		m->dirty[s] = !durable;
 	}
 }
 
-static void flush(struct disk *d)
+static void flush(struct md_image *m)
 {
-	for (uint64_t s = 0; d->md_dirty_count > 0 && s < d->md_bytes / SECTOR_BYTES; s++) {
-		if (!d->md_dirty[s])
+	for (uint64_t s = 0; m->dirty_count > 0 && s < m->bytes / SECTOR_BYTES; s++) {
+		if (!m->dirty[s])
 			continue;
-		memcpy(d->md_durable + s * SECTOR_BYTES, d->md_now + s * SECTOR_BYTES,
+		memcpy(m->durable + s * SECTOR_BYTES, m->now + s * SECTOR_BYTES,
 		       SECTOR_BYTES);
-		d->md_dirty[s] = false;
-		d->md_dirty_count--;
+		m->dirty[s] = false;
+		m->dirty_count--;
 	}
 }
 
-void disk_create_md(struct world *w, unsigned node)
+static void create_md(struct world *w, unsigned vnr, struct md_image *m)
 {
-	struct disk *d = &w->nodes[node].disk;
 	struct md_super super = {
 		.current_uuid = UUID_JUST_CREATED, .device_uuid = prng_u64(&w->rng),
 		.flags = MDF_AL_CLEAN, .al_nr_extents = w->params.al_extents,
@@ -50,143 +55,162 @@ void disk_create_md(struct world *w, unsigned node)
 		.node_id = -1, .al_stripes = 1, .al_stripe_4k = 8,
 	};
 	struct meta_stores stores = { .place = MD_PLACE_EXTERNAL,
-				      .data_sectors = w->params.room_sectors };
+				      .data_sectors = room_sectors(w, vnr) };
 	uint8_t block[MD_PAGE_BYTES];
 
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		super.peers[i].bitmap_index = -1;
-	d->store_sectors = d->capacity_sectors = w->params.device_sectors;
-	d->md_bytes = MD_PAGE_BYTES * (18 + meta_bitmap_pages(md_bits(w), super.max_peers));
-	ASSERT(d->md_bytes <= MD_IMAGE_MAX);
-	stores.meta_sectors = d->md_bytes / SECTOR_BYTES;
-	if (meta_layout_fresh(&stores, &super, &d->md_layout) != META_OK)
+	m->store_sectors = m->capacity_sectors = sim_volume_sectors(w, vnr);
+	m->bytes = MD_PAGE_BYTES * (18 + meta_bitmap_pages(md_bits(w, vnr), super.max_peers));
+	ASSERT(m->bytes <= MD_IMAGE_MAX);
+	stores.meta_sectors = m->bytes / SECTOR_BYTES;
+	if (meta_layout_fresh(&stores, &super, &m->layout) != META_OK)
 		sim_fail(w, "metadata do not fit");
-	ASSERT(d->md_layout.bitmap_pages >= meta_bitmap_pages(md_bits(w), super.max_peers));
-	memset(d->md_now, 0, d->md_bytes);
-	memset(d->md_durable, 0, d->md_bytes);
-	memset(d->md_dirty, 0, d->md_bytes / SECTOR_BYTES * sizeof(*d->md_dirty));
-	d->md_dirty_count = 0;
+	ASSERT(m->layout.bitmap_pages >= meta_bitmap_pages(md_bits(w, vnr), super.max_peers));
+	memset(m->now, 0, m->bytes);
+	memset(m->durable, 0, m->bytes);
+	memset(m->dirty, 0, m->bytes / SECTOR_BYTES * sizeof(*m->dirty));
+	m->dirty_count = 0;
 	meta_super_encode(&super, block);
-	put(d, d->md_layout.super_byte, block, MD_PAGE_BYTES, true);
+	put(m, m->layout.super_byte, block, MD_PAGE_BYTES, true);
 	meta_al_encode_initialised(block);
-	for (unsigned i = 0; i < d->md_layout.ring_blocks; i++)
-		put(d, d->md_layout.al_byte + i * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
+	for (unsigned i = 0; i < m->layout.ring_blocks; i++)
+		put(m, m->layout.al_byte + i * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
 }
 
-bool disk_super(const struct disk *d, struct md_super *super)
+void disk_create_md(struct world *w, unsigned node)
 {
-	return d->md_bytes > 0 &&
-	       meta_super_decode(d->md_now + d->md_layout.super_byte, super) == META_OK;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		create_md(w, v, &w->nodes[node].disk.md[v]);
+}
+
+bool disk_super(const struct disk *d, unsigned vnr, struct md_super *super)
+{
+	const struct md_image *m = &d->md[vnr];
+
+	return m->bytes > 0 &&
+	       meta_super_decode(m->now + m->layout.super_byte, super) == META_OK;
 }
 
 /* ---- run time ---- */
 
-static void run_next(struct world *w, unsigned node);
-
-static void md_apply(struct disk *d, const struct md_op *op)
+/* What an event is for. */
+static uint64_t key_of(unsigned node, unsigned vnr)
 {
+	return node | (uint64_t)vnr << 8;
+}
+
+static void run_next(struct world *w, unsigned node, unsigned vnr);
+
+static void md_apply(struct disk *d, unsigned vnr, const struct md_op *op)
+{
+	struct md_image *m = &d->md[vnr];
+
 	switch (op->kind) {
 	case MOP_SUPER:
-		disk_flush_to(d, d->md_data_seq);
-		flush(d);
-		put(d, op->byte, op->block, MD_PAGE_BYTES, true);
+		disk_flush_to(d, vnr, m->data_seq);
+		flush(m);
+		put(m, op->byte, op->block, MD_PAGE_BYTES, true);
 		break;
 	case MOP_AL:
-		flush(d);
-		put(d, op->byte, op->block, MD_PAGE_BYTES, true);
-		d->al_writes++;
+		flush(m);
+		put(m, op->byte, op->block, MD_PAGE_BYTES, true);
+		m->al_writes++;
 		break;
 	case MOP_BITMAP:
-		put(d, op->byte, op->block, MD_PAGE_BYTES, false);
+		put(m, op->byte, op->block, MD_PAGE_BYTES, false);
 		break;
 	case MOP_FLUSH:
 	case MOP_KINDS:
-		flush(d);
+		flush(m);
 		break;
 	case MOP_MOVE:
-		flush(d);
-		d->capacity_sectors = d->store_sectors;
+		flush(m);
+		m->capacity_sectors = m->store_sectors;
 		break;
 	case MOP_MEASURE:
 		break;
 	}
 }
 
-static void resized(struct node *n, const struct md_op *op, struct core_event *ev)
+static void resized(struct node *n, unsigned vnr, const struct md_op *op, struct core_event *ev)
 {
+	const struct md_image *m = &n->disk.md[vnr];
 	struct md_super super;
 	int error = ev->u.done.error;
 
 	*ev = (struct core_event){ .kind = EV_RESIZED };
 	ev->u.resized = (struct ev_resized){
-		.vnr = (uint16_t)op->byte, .moved = op->kind == MOP_MOVE, .error = error,
+		.vnr = (uint16_t)vnr, .moved = op->kind == MOP_MOVE, .error = error,
 		.reason = error ? "input/output error" : NULL,
-		.data_sectors = n->disk.store_sectors,
-		.backing_sectors = n->disk.store_sectors, .bitmap = n->bm,
+		.data_sectors = m->store_sectors,
+		.backing_sectors = m->store_sectors, .bitmap = n->bm[vnr],
 	};
-	if (!disk_super(&n->disk, &super))
+	if (!disk_super(&n->disk, vnr, &super))
 		return;
 	ev->u.resized.md_size_sectors = super.md_size_sectors;
 	ev->u.resized.al_offset_sectors = super.al_offset_sectors;
 	ev->u.resized.bm_offset_sectors = super.bm_offset_sectors;
 }
 
-static void md_event(struct world *w, uint64_t node, uint64_t gen)
+static void md_event(struct world *w, uint64_t key, uint64_t gen)
 {
+	unsigned node = (unsigned)(key & 0xff), vnr = (unsigned)(key >> 8);
 	struct disk *d = &w->nodes[node].disk;
-	struct md_op *op = &d->md_ops[d->md_head];
+	struct md_image *m = &d->md[vnr];
+	struct md_op *op = &m->ops[m->head];
 	struct core_event ev = { .kind = EV_META_DONE };
 
-	if (d->md_count == 0 || d->md_gen != gen ||
-	    disk_holds(w, (unsigned)node, md_event, node, gen) ||
-	    node_holds(w, (unsigned)node, md_event, node, gen))
+	if (m->count == 0 || m->gen != gen ||
+	    disk_holds(w, node, md_event, key, gen) ||
+	    node_holds(w, node, md_event, key, gen))
 		return;
 	ev.u.done.tag = op->tag;
 	if (d->broken || (d->fail_meta > 0 && d->fail_meta_kinds >> op->kind & 1)) {
 		ev.u.done.error = -EIO;
 		d->fail_meta -= d->fail_meta > 0;
 	} else {
-		md_apply(d, op);
+		md_apply(d, vnr, op);
 	}
 	if (op->kind >= MOP_MEASURE)
-		resized(&w->nodes[node], op, &ev);
-	d->md_head = (d->md_head + 1) % MD_OPS_MAX;
-	d->md_count--;
-	d->md_gen++;
-	if (d->md_count > 0)
-		run_next(w, (unsigned)node);
-	node_step(w, (unsigned)node, &ev);
+		resized(&w->nodes[node], vnr, op, &ev);
+	m->head = (m->head + 1) % MD_OPS_MAX;
+	m->count--;
+	m->gen++;
+	if (m->count > 0)
+		run_next(w, node, vnr);
+	node_step(w, node, &ev);
 }
 
-static void run_next(struct world *w, unsigned node)
+static void run_next(struct world *w, unsigned node, unsigned vnr)
 {
 	struct disk *d = &w->nodes[node].disk;
 
-	d->md_data_seq = d->log_seq;
-	world_at(w, disk_delay(w, node), md_event, node, d->md_gen);
+	d->md[vnr].data_seq = d->log_seq;
+	world_at(w, disk_delay(w, node), md_event, key_of(node, vnr), d->md[vnr].gen);
 }
 
 void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac)
 {
-	struct disk *d = &w->nodes[node].disk;
-	struct md_op *op = &d->md_ops[(d->md_head + d->md_count) % MD_OPS_MAX];
+	struct md_image *m = &w->nodes[node].disk.md[ac->vnr];
+	struct md_op *op = &m->ops[(m->head + m->count) % MD_OPS_MAX];
 
-	if (!w->nodes[node].attached)
+	if (!(w->nodes[node].attached >> ac->vnr & 1))
 		sim_fail(w, "node %u: AC_RESIZE while detached", node);
 	op->kind = ac->move ? MOP_MOVE : MOP_MEASURE;
-	op->byte = ac->vnr;
-	if (d->md_count++ == 0)
-		run_next(w, node);
+	if (m->count++ == 0)
+		run_next(w, node, ac->vnr);
 }
 
 void disk_enlarge(struct world *w, unsigned node, uint64_t sectors)
 {
 	struct disk *d = &w->nodes[node].disk;
-	uint64_t first = d->store_sectors / BM_BLOCK_SECTORS, end = sectors / BM_BLOCK_SECTORS;
+	struct md_image *m = &d->md[SIM_VNR];
+	uint64_t first = m->store_sectors / BM_BLOCK_SECTORS, end = sectors / BM_BLOCK_SECTORS;
 
-	if (sectors <= d->store_sectors)
+	if (sectors <= m->store_sectors)
 		return;
-	d->store_sectors = sectors;
+	m->store_sectors = sectors;
 	sim_trace(w, "node %u: its store has %llu sectors now", node,
 		  (unsigned long long)sectors);
 	for (unsigned i = 0; i < 40; i++) {
@@ -202,19 +226,19 @@ void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
 	       const struct ac_meta *ac)
 {
 	struct node *n = &w->nodes[node];
-	struct disk *d = &n->disk;
-	struct md_op *op = &d->md_ops[(d->md_head + d->md_count) % MD_OPS_MAX];
+	struct md_image *m = &n->disk.md[ac->vnr];
+	struct md_op *op = &m->ops[(m->head + m->count) % MD_OPS_MAX];
 	struct md_super super;
 
-	if (!n->attached)
+	if (!(n->attached >> ac->vnr & 1))
 		sim_fail(w, "node %u: metadata request while detached", node);
-	if (d->md_count == MD_OPS_MAX)
+	if (m->count == MD_OPS_MAX)
 		sim_fail(w, "node %u: more than %u metadata requests in flight", node, MD_OPS_MAX);
 	op->tag = ac->tag;
 	switch (kind) {
 	case AC_META_SUPER:
 		op->kind = MOP_SUPER;
-		op->byte = d->md_layout.super_byte;
+		op->byte = m->layout.super_byte;
 		meta_super_encode(ac->super, op->block);
 		if (meta_super_decode(op->block, &super) != META_OK)
 			sim_fail(w, "node %u writes a superblock that cannot be read", node);
@@ -222,77 +246,87 @@ void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
 	case AC_META_AL:
 		op->kind = MOP_AL;
 		meta_al_encode(ac->al, op->block);
-		op->byte = d->md_layout.al_byte +
+		op->byte = m->layout.al_byte +
 			   MD_PAGE_BYTES * meta_al_block_of_number(ac->al->number, 1, 8);
 		break;
 	case AC_META_BITMAP:
 		op->kind = MOP_BITMAP;
-		if (ac->page >= d->md_layout.bitmap_pages)
+		if (ac->page >= m->layout.bitmap_pages)
 			sim_fail(w, "node %u: bitmap page %llu does not exist", node,
 				 (unsigned long long)ac->page);
-		op->byte = d->md_layout.bitmap_byte + MD_PAGE_BYTES * ac->page;
-		meta_bitmap_page_encode(n->bm.slot, n->bm.words_per_slot, w->params.nodes - 1,
-					ac->page, op->block);
+		op->byte = m->layout.bitmap_byte + MD_PAGE_BYTES * ac->page;
+		meta_bitmap_page_encode(n->bm[ac->vnr].slot, n->bm[ac->vnr].words_per_slot,
+					w->params.nodes - 1, ac->page, op->block);
 		break;
 	default:
 		op->kind = MOP_FLUSH;
 		break;
 	}
 	sim_hash_bytes(w, op->block, op->kind == MOP_FLUSH ? 0 : MD_PAGE_BYTES);
-	if (d->md_count++ == 0)
-		run_next(w, node);
+	if (m->count++ == 0)
+		run_next(w, node, ac->vnr);
+}
+
+static void process_died(struct world *w, struct disk *d, unsigned vnr)
+{
+	struct md_image *m = &d->md[vnr];
+
+	/* Only the first one had been handed to the kernel. */
+	if (m->count > 0 && !d->broken) {
+		struct md_op *op = &m->ops[m->head];
+		uint64_t part = prng_below(&w->rng, 3);
+
+		if (part == 1) {
+			md_apply(d, vnr, op);
+		} else if (part == 2) {
+			/* The flush before it was done; of an AL block any sectors arrived. */
+			if (op->kind == MOP_SUPER || op->kind == MOP_AL)
+				flush(m);
+			for (unsigned s = 0; op->kind == MOP_AL && s < MD_PAGE_BYTES; s += 512) {
+				if (prng_chance(&w->rng, 1, 2))
+					put(m, op->byte + s, op->block + s, 512, true);
+			}
+		}
+	}
+	m->head = m->count = 0;
+	m->gen++;
 }
 
 void md_process_died(struct world *w, unsigned node)
 {
-	struct disk *d = &w->nodes[node].disk;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		process_died(w, &w->nodes[node].disk, v);
+}
 
-	/* Only the first one had been handed to the kernel. */
-	if (d->md_count > 0 && !d->broken) {
-		struct md_op *op = &d->md_ops[d->md_head];
-		uint64_t part = prng_below(&w->rng, 3);
+static void power_lost(struct world *w, struct md_image *m, enum power_mode mode)
+{
+	for (uint64_t s = 0; m->dirty_count > 0 && s < m->bytes / SECTOR_BYTES; s++) {
+		bool kept = mode == POWER_NONE_LOST ||
+			    (mode != POWER_ALL_LOST && prng_chance(&w->rng, 1, 2));
+		uint8_t *now = m->now + s * SECTOR_BYTES;
+		uint8_t *durable = m->durable + s * SECTOR_BYTES;
 
-		if (part == 1) {
-			md_apply(d, op);
-		} else if (part == 2) {
-			/* The flush before it was done; of an AL block any sectors arrived. */
-			if (op->kind == MOP_SUPER || op->kind == MOP_AL)
-				flush(d);
-			for (unsigned s = 0; op->kind == MOP_AL && s < MD_PAGE_BYTES; s += 512) {
-				if (prng_chance(&w->rng, 1, 2))
-					put(d, op->byte + s, op->block + s, 512, true);
-			}
-		}
+		if (!m->dirty[s])
+			continue;
+		memcpy(kept ? durable : now, kept ? now : durable, SECTOR_BYTES);
+		m->dirty[s] = false;
+		m->dirty_count--;
 	}
-	d->md_head = d->md_count = 0;
-	d->md_gen++;
 }
 
 void md_power_lost(struct world *w, unsigned node, enum power_mode mode)
 {
-	struct disk *d = &w->nodes[node].disk;
-
-	for (uint64_t s = 0; d->md_dirty_count > 0 && s < d->md_bytes / SECTOR_BYTES; s++) {
-		bool kept = mode == POWER_NONE_LOST ||
-			    (mode != POWER_ALL_LOST && prng_chance(&w->rng, 1, 2));
-		uint8_t *now = d->md_now + s * SECTOR_BYTES;
-		uint8_t *durable = d->md_durable + s * SECTOR_BYTES;
-
-		if (!d->md_dirty[s])
-			continue;
-		memcpy(kept ? durable : now, kept ? now : durable, SECTOR_BYTES);
-		d->md_dirty[s] = false;
-		d->md_dirty_count--;
-	}
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		power_lost(w, &w->nodes[node].disk.md[v], mode);
 }
 
 /* ---- attach ---- */
 
 static int read_al(void *ctx, uint32_t index, uint8_t block[static MD_PAGE_BYTES])
 {
-	const struct disk *d = ctx;
+	const struct md_image *m = ctx;
 
-	memcpy(block, d->md_now + d->md_layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
+	memcpy(block, m->now + m->layout.al_byte + (uint64_t)index * MD_PAGE_BYTES,
 	       MD_PAGE_BYTES);
 	return 0;
 }
@@ -307,11 +341,11 @@ static void mark_extent(const struct bm_store *store, uint32_t slots, uint64_t e
 		meta_bitmap_set(store->slot[s], first, end < bits ? end : bits);
 }
 
-static void replay(struct world *w, struct disk *d, const struct md_super *super,
+static void replay(struct world *w, struct md_image *m, const struct md_super *super,
 		   struct bm_store *store, uint64_t bits)
 {
 	struct meta_al_ring ring = { .stripes = super->al_stripes,
-				     .stripe_4k = super->al_stripe_4k, .read = read_al, .ctx = d };
+				     .stripe_4k = super->al_stripe_4k, .read = read_al, .ctx = m };
 	enum meta_al_outcome outcome;
 
 	if (meta_al_replay(&ring, &al_table, &outcome) != 0 || outcome == META_AL_UNREADABLE)
@@ -327,18 +361,18 @@ static void replay(struct world *w, struct disk *d, const struct md_super *super
 	}
 }
 
-void disk_load_bitmap(struct world *w, unsigned node, const struct md_super *super,
+void disk_load_bitmap(struct world *w, unsigned node, unsigned vnr, const struct md_super *super,
 		      struct bm_store *store, bool *replayed)
 {
-	struct disk *d = &w->nodes[node].disk;
-	uint64_t bits = md_bits(w);
+	struct md_image *m = &w->nodes[node].disk.md[vnr];
+	uint64_t bits = md_bits(w, vnr);
 
 	if (super->effective_sectors != 0)
 		bits = (super->effective_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
 	for (uint32_t s = 0; s < super->max_peers; s++)
 		memset(store->slot[s], 0, store->words_per_slot * sizeof(uint64_t));
 	for (uint64_t page = 0; page < meta_bitmap_pages(bits, super->max_peers); page++)
-		meta_bitmap_page_decode(d->md_now + d->md_layout.bitmap_byte +
+		meta_bitmap_page_decode(m->now + m->layout.bitmap_byte +
 						page * MD_PAGE_BYTES,
 					page, super->max_peers, store->slot,
 					store->words_per_slot);
@@ -346,43 +380,46 @@ void disk_load_bitmap(struct world *w, unsigned node, const struct md_super *sup
 		meta_bitmap_clip(store->slot[s], store->words_per_slot, bits);
 	*replayed = !(super->flags & MDF_AL_CLEAN);
 	if (*replayed && (super->flags & MDF_PRIMARY_IND))
-		replay(w, d, super, store, bits);
+		replay(w, m, super, store, bits);
 }
 
 /* Writes back what the replay changed, as apply-al does: bitmap, then ring, then superblock. */
-static void finish_replay(struct node *n, const struct md_super *super)
+static void finish_replay(struct node *n, unsigned vnr, const struct md_super *super)
 {
-	struct disk *d = &n->disk;
+	struct md_image *m = &n->disk.md[vnr];
+	const struct bm_store *bm = &n->bm[vnr];
 	uint8_t block[MD_PAGE_BYTES];
 
-	for (uint64_t page = 0; page < d->md_layout.bitmap_pages; page++) {
-		meta_bitmap_page_encode(n->bm.slot, n->bm.words_per_slot, super->max_peers, page,
+	for (uint64_t page = 0; page < m->layout.bitmap_pages; page++) {
+		meta_bitmap_page_encode(bm->slot, bm->words_per_slot, super->max_peers, page,
 					block);
-		put(d, d->md_layout.bitmap_byte + page * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
+		put(m, m->layout.bitmap_byte + page * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
 	}
 	meta_al_encode_initialised(block);
-	for (unsigned i = 0; i < d->md_layout.ring_blocks; i++)
-		put(d, d->md_layout.al_byte + i * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
+	for (unsigned i = 0; i < m->layout.ring_blocks; i++)
+		put(m, m->layout.al_byte + i * MD_PAGE_BYTES, block, MD_PAGE_BYTES, true);
 	meta_super_encode(super, block);
-	put(d, d->md_layout.super_byte, block, MD_PAGE_BYTES, true);
+	put(m, m->layout.super_byte, block, MD_PAGE_BYTES, true);
 }
 
-static void attach_event(struct world *w, uint64_t node, uint64_t life)
+static void attach_event(struct world *w, uint64_t key, uint64_t life)
 {
-	struct node *n = &w->nodes[node];
+	struct node *n = &w->nodes[key & 0xff];
+	unsigned vnr = (unsigned)(key >> 8);
+	struct md_image *m = &n->disk.md[vnr];
 	struct core_event ev = { .kind = EV_ATTACHED };
 	struct ev_attached *at = &ev.u.attached;
 	bool replayed;
 
-	if (!n->up || n->life != life || disk_holds(w, n->id, attach_event, node, life) ||
-	    node_holds(w, n->id, attach_event, node, life))
+	if (!n->up || n->life != life || disk_holds(w, n->id, attach_event, key, life) ||
+	    node_holds(w, n->id, attach_event, key, life))
 		return;
-	at->vnr = SIM_VNR;
+	at->vnr = (uint16_t)vnr;
 	/* Metadata of their own need not move. */
 	if (!w->params.internal_md)
-		n->disk.capacity_sectors = n->disk.store_sectors;
-	at->data_sectors = n->disk.capacity_sectors;
-	at->backing_sectors = n->disk.store_sectors;
+		m->capacity_sectors = m->store_sectors;
+	at->data_sectors = m->capacity_sectors;
+	at->backing_sectors = m->store_sectors;
 	at->discard_ok = w->params.discard_ok;
 	if (n->disk.broken) {
 		at->error = -EIO;
@@ -390,52 +427,63 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 		node_step(w, n->id, &ev);
 		return;
 	}
-	if (!disk_super(&n->disk, &at->super))
+	if (!disk_super(&n->disk, vnr, &at->super))
 		sim_fail(w, "node %u: the superblock cannot be read at attach", n->id);
 	if (at->super.node_id == -1)
 		at->super.node_id = n->id;
-	disk_load_bitmap(w, n->id, &at->super, &n->bm, &replayed);
+	disk_load_bitmap(w, n->id, vnr, &at->super, &n->bm[vnr], &replayed);
 	at->super.flags |= MDF_AL_CLEAN;
 	if (replayed)
-		finish_replay(n, &at->super);
-	at->bitmap = n->bm;
-	n->attached = true;
-	sim_trace(w, "node %u attached: uuid %016llx flags %x%s", n->id,
+		finish_replay(n, vnr, &at->super);
+	at->bitmap = n->bm[vnr];
+	n->attached |= 1U << vnr;
+	sim_trace(w, "node %u volume %u attached: uuid %016llx flags %x%s", n->id, vnr,
 		  (unsigned long long)at->super.current_uuid, at->super.flags,
 		  replayed ? ", activity log applied" : "");
 	node_step(w, n->id, &ev);
 }
 
-void disk_attach(struct world *w, unsigned node)
+void disk_attach(struct world *w, unsigned node, unsigned vnr)
 {
 	struct node *n = &w->nodes[node];
 
-	if (n->attached)
+	if (n->attached >> vnr & 1)
 		sim_fail(w, "node %u: AC_ATTACH while attached", node);
-	world_at(w, disk_delay(w, node), attach_event, node, n->life);
+	world_at(w, disk_delay(w, node), attach_event, key_of(node, vnr), n->life);
 }
 
-static void detach_event(struct world *w, uint64_t node, uint64_t life)
+static void detach_event(struct world *w, uint64_t key, uint64_t life)
 {
-	struct node *n = &w->nodes[node];
+	struct node *n = &w->nodes[key & 0xff];
+	unsigned vnr = (unsigned)(key >> 8);
 	struct core_event ev = { .kind = EV_DETACHED };
 
-	if (!n->up || n->life != life || disk_holds(w, n->id, detach_event, node, life) ||
-	    node_holds(w, n->id, detach_event, node, life))
+	if (!n->up || n->life != life || disk_holds(w, n->id, detach_event, key, life) ||
+	    node_holds(w, n->id, detach_event, key, life))
 		return;
-	ev.u.detached_vnr = SIM_VNR;
-	n->attached = false;
+	ev.u.detached_vnr = (uint16_t)vnr;
+	n->attached &= ~(1U << vnr);
 	node_step(w, n->id, &ev);
 }
 
-void disk_detach(struct world *w, unsigned node)
+static unsigned in_flight(const struct disk *d, unsigned vnr)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < d->ops_high; i++)
+		count += d->ops[i].in_use && sim_vnr(d->ops[i].sector) == vnr;
+	return count;
+}
+
+void disk_detach(struct world *w, unsigned node, unsigned vnr)
 {
 	struct node *n = &w->nodes[node];
+	unsigned requests = in_flight(&n->disk, vnr);
 
-	if (!n->attached)
+	if (!(n->attached >> vnr & 1))
 		sim_fail(w, "node %u: AC_DETACH while detached", node);
-	if (n->disk.ops_high > 0 || n->disk.md_count > 0)
+	if (requests > 0 || n->disk.md[vnr].count > 0)
 		sim_fail(w, "node %u: AC_DETACH with %u disk and %u metadata requests in flight",
-			 node, n->disk.ops_high, n->disk.md_count);
-	world_at(w, disk_delay(w, node), detach_event, node, n->life);
+			 node, requests, n->disk.md[vnr].count);
+	world_at(w, disk_delay(w, node), detach_event, key_of(node, vnr), n->life);
 }

@@ -27,7 +27,7 @@ static uint64_t least_sectors(const struct world *w)
 
 uint64_t resize_app_sectors(const struct world *w)
 {
-	uint64_t sectors = w->app.node >= 0 ? w->nodes[w->app.node].size_sectors : 0;
+	uint64_t sectors = w->app.node >= 0 ? w->nodes[w->app.node].size_sectors[SIM_VNR] : 0;
 
 	if (!sectors)
 		sectors = w->params.device_sectors;
@@ -122,8 +122,8 @@ void resize_heal(struct world *w)
 /* One of them has room for what the other has. */
 static bool may_meet(const struct world *w, unsigned a, unsigned b)
 {
-	return w->nodes[a].disk.capacity_sectors >= w->nodes[b].size_sectors &&
-	       w->nodes[b].disk.capacity_sectors >= w->nodes[a].size_sectors;
+	return w->nodes[a].disk.md[SIM_VNR].capacity_sectors >= w->nodes[b].size_sectors[SIM_VNR] &&
+	       w->nodes[b].disk.md[SIM_VNR].capacity_sectors >= w->nodes[a].size_sectors[SIM_VNR];
 }
 
 /* That is for who resolves it. */
@@ -155,7 +155,8 @@ void resize_look_after(struct world *w)
 	for (unsigned i = 0; w->params.resizes && i < w->node_count; i++) {
 		if (!w->nodes[i].up)
 			continue;
-		if (w->nodes[i].attached && w->nodes[i].size_sectors < w->params.room_sectors)
+		if ((w->nodes[i].attached >> SIM_VNR & 1) &&
+		    w->nodes[i].size_sectors[SIM_VNR] < w->params.room_sectors)
 			command(w, i, 0, true);
 		reconnect(w, i);
 	}

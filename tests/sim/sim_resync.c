@@ -23,7 +23,7 @@ void resync_params_draw(struct world *w, uint64_t seed)
 
 static void meddle(struct world *w, unsigned node, unsigned peer)
 {
-	struct ev_command cmd = { .vnr = SIM_VNR, .peer = (uint8_t)peer };
+	struct ev_command cmd = { .vnr = (uint16_t)sim_any_volume(w), .peer = (uint8_t)peer };
 	struct prng *rng = &w->resync_rng;
 
 	switch (prng_below(rng, 8)) {
@@ -50,10 +50,12 @@ void resync_gate_set(struct world *w, unsigned node, bool dependency, bool paral
 {
 	struct core_event ev = { .kind = EV_RESYNC_GATE };
 
-	ev.u.gate.vnr = SIM_VNR;
-	ev.u.gate.dependency = dependency;
-	ev.u.gate.parallel = parallel;
-	node_step(w, node, &ev);
+	for (unsigned v = 0; w->nodes[node].up && v < w->params.volumes; v++) {
+		ev.u.gate.vnr = (uint16_t)v;
+		ev.u.gate.dependency = dependency;
+		ev.u.gate.parallel = parallel;
+		node_step(w, node, &ev);
+	}
 }
 
 static void meddle_event(struct world *w, uint64_t a, uint64_t b)
@@ -90,10 +92,9 @@ void resync_heal(struct world *w)
 		if (w->nodes[n].up)
 			resync_gate_set(w, n, false, false);
 		for (unsigned p = 0; p < w->node_count; p++) {
-			struct ev_command cmd = { .cmd = CMD_RESUME_SYNC, .vnr = SIM_VNR,
-						  .peer = (uint8_t)p };
+			struct ev_command cmd = { .cmd = CMD_RESUME_SYNC, .peer = (uint8_t)p };
 
-			if (p != n && w->nodes[n].up)
+			for (; p != n && w->nodes[n].up && cmd.vnr < w->params.volumes; cmd.vnr++)
 				node_command(w, n, cmd, NULL, 0);
 		}
 	}

@@ -42,8 +42,12 @@ void quorum_step_begins(struct world *w, unsigned node, const struct core_event 
 	if (w->params.quorum == QUORUM_OFF)
 		return;
 	st = node_status(w, node);
-	n->lacked_quorum = !st->volumes[0].quorum;
-	n->had_disk = st->volumes[0].disk > DISK_FAILED && !(done && ev->u.done.error);
+	n->lacked_quorum = n->had_disk = 0;
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		n->lacked_quorum |= (uint32_t)!st->volumes[v].quorum << v;
+		n->had_disk |= (uint32_t)(st->volumes[v].disk > DISK_FAILED &&
+					  !(done && ev->u.done.error)) << v;
+	}
 	n->answer_to_prove = false;
 }
 
@@ -56,12 +60,12 @@ static void s10_violated(struct world *w, unsigned node, int error)
  * A command may take the disk, and quorum with it, in the step in which the one before it ends,
  * which has waited for a write: the write was answered before if its answer comes before the reply.
  */
-static bool gave_disk_up(struct world *w, unsigned node)
+static bool gave_disk_up(struct world *w, unsigned node, unsigned vnr)
 {
 	const struct node *n = &w->nodes[node];
 
-	return n->had_disk && !n->lacked_quorum &&
-	       node_status(w, node)->volumes[0].disk <= DISK_FAILED;
+	return (n->had_disk >> vnr & 1) && !(n->lacked_quorum >> vnr & 1) &&
+	       node_status(w, node)->volumes[vnr].disk <= DISK_FAILED;
 }
 
 void quorum_command_replied(struct world *w, unsigned node)
@@ -74,20 +78,37 @@ void quorum_command_replied(struct world *w, unsigned node)
  * the data it was being resynced to; quorum-minimum-redundancy is there to prevent that. Resynced
  * from there it is UpToDate, and the quorum is the same.
  */
-static bool lesser_vote(struct world *w, unsigned node)
+static bool lesser_vote_in(struct world *w, unsigned node, unsigned vnr)
 {
 	const struct resource_status *st = node_status(w, node);
 
-	if (w->params.quorum_min_redundancy != QUORUM_OFF)
-		return false;
 	for (unsigned p = 0; p < st->peer_count; p++) {
-		enum disk_state pdsk = st->peers[p].devices[0].peer_disk;
+		enum disk_state pdsk = st->peers[p].devices[vnr].peer_disk;
 
 		if (st->peers[p].conn == CONN_CONNECTED && pdsk >= DISK_INCONSISTENT &&
 		    pdsk < DISK_UP_TO_DATE)
 			return true;
 	}
-	return w->nodes[node].has_disk && st->volumes[0].disk != DISK_UP_TO_DATE;
+	return w->nodes[node].has_disk && st->volumes[vnr].disk != DISK_UP_TO_DATE;
+}
+
+static bool lesser_vote(struct world *w, unsigned node)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (w->params.quorum_min_redundancy == QUORUM_OFF && lesser_vote_in(w, node, v))
+			return true;
+	}
+	return false;
+}
+
+static bool got_quorum(struct world *w, unsigned node)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if ((w->nodes[node].lacked_quorum >> v & 1) &&
+		    node_status(w, node)->volumes[v].quorum)
+			return true;
+	}
+	return false;
 }
 
 void quorum_step_ends(struct world *w, unsigned node)
@@ -96,8 +117,7 @@ void quorum_step_ends(struct world *w, unsigned node)
 
 	if (n->answer_to_prove)
 		s10_violated(w, node, 0);
-	if (w->params.quorum != QUORUM_OFF && quorum_superseded(w, node) && n->lacked_quorum &&
-	    node_status(w, node)->volumes[0].quorum)
+	if (w->params.quorum != QUORUM_OFF && quorum_superseded(w, node) && got_quorum(w, node))
 		w->rival.got_lesser[node] = lesser_vote(w, node);
 }
 
@@ -112,16 +132,19 @@ void quorum_opened_behind(struct world *w, unsigned node)
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
 {
 	struct rival *r = &w->rival;
+	unsigned vnr = sim_vnr(w->oracle.ops[write].sector);
 	const struct resource_status *st;
+	bool quorum;
 
 	if (w->params.quorum == QUORUM_OFF)
 		return;
 	st = node_status(w, node);
+	quorum = st->volumes[vnr].quorum;
 	/* One that ends with an error may have done so before the step took quorum away. */
-	if (!st->volumes[0].quorum && !error && gave_disk_up(w, node))
+	if (!quorum && !error && gave_disk_up(w, node, vnr))
 		w->nodes[node].answer_to_prove = true;
-	else if (!st->volumes[0].quorum &&
-		 (!error || (st->susp_quorum && w->nodes[node].lacked_quorum)))
+	else if (!quorum &&
+		 (!error || (st->susp_quorum && w->nodes[node].lacked_quorum >> vnr & 1)))
 		s10_violated(w, node, error);
 	if (error)
 		return;
@@ -165,7 +188,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	r->phase = APP_OPEN;
 	r->opens++;
 	r->ops_left = (unsigned)prng_range(&w->rng, 1, 20);
-	w->app.suspect[node] = false;
+	app_trusts(w, node);
 	bad = app_sources_bad(w, node);
 	if (bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
@@ -174,6 +197,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
 			 node, (unsigned long long)bad);
 	}
+	app_sources_go_on(w, node);
 	quorum_opened(w, node);
 }
 
@@ -203,21 +227,25 @@ static void submit(struct world *w)
 	struct rival *r = &w->rival;
 	struct app *app = &w->app;
 	uint64_t sector = app->hot[prng_below(&w->rng, app->hot_count)] * BM_BLOCK_SECTORS;
+	unsigned vnr = sim_any_volume(w);
 	struct core_event ev = { .kind = EV_SUBMIT };
 	unsigned node = (unsigned)r->node;
 	uint64_t *tags;
 
-	r->write = oracle_issue(w, sector, BM_BLOCK_SECTORS, false);
+	if (sector > sim_volume_sectors(w, vnr) - BM_BLOCK_SECTORS)
+		sector = 0;
+	r->write = oracle_issue(w, sim_sector(vnr, sector), BM_BLOCK_SECTORS, false);
+	w->oracle.ops[r->write].node = (int8_t)node;
 	r->cookie = RIVAL_COOKIE + ++r->serial;
 	r->in_flight = true;
 	r->ops_left--;
-	ev.u.submit = (struct ev_submit){ .cookie = r->cookie, .vnr = SIM_VNR, .op = OP_WRITE,
+	ev.u.submit = (struct ev_submit){ .cookie = r->cookie, .vnr = (uint16_t)vnr, .op = OP_WRITE,
 					  .sector = sector, .bytes = BM_BLOCK_BYTES,
 					  .payload = payload_new(w, node, BM_BLOCK_BYTES) };
 	tags = payload_tags(w, ev.u.submit.payload);
 	for (unsigned i = 0; i < BM_BLOCK_SECTORS; i++)
-		tags[i] = oracle_value(w, r->write, sector + i);
-	sim_trace(w, "node %u rival write %llu", node, (unsigned long long)sector);
+		tags[i] = oracle_value(w, r->write, sim_sector(vnr, sector) + i);
+	sim_trace(w, "node %u rival write %u:%llu", node, vnr, (unsigned long long)sector);
 	node_step(w, node, &ev);
 }
 

@@ -48,28 +48,49 @@ unsigned shape_disk(const struct world *w, unsigned k)
 
 /* ---- what a node works with ---- */
 
-uint32_t app_sources(struct world *w, unsigned node)
+uint32_t app_sources(struct world *w, unsigned node, unsigned vnr)
 {
 	const struct resource_status *st = node_status(w, node);
 	uint32_t sources = 0;
 
-	if (st->volumes[0].disk == DISK_UP_TO_DATE)
+	if (st->volumes[vnr].disk == DISK_UP_TO_DATE)
 		return UINT32_C(1) << node;
 	/* Nobody uses the volume on a tie-breaker. */
 	for (unsigned m = 0; m < w->node_count && w->params.no_disk >> node & 1; m++) {
-		if (m != node && status_peer_uptodate(st, m))
+		if (m != node && status_peer_uptodate(st, m, vnr))
 			sources |= UINT32_C(1) << m;
 	}
 	return sources;
 }
 
+/* Volumes that the node has on a disk of m. */
+static uint32_t volumes_from(struct world *w, unsigned node, unsigned m)
+{
+	uint32_t volumes = 0;
+
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		volumes |= (app_sources(w, node, v) >> m & 1) << v;
+	return volumes;
+}
+
 uint64_t app_sources_bad(struct world *w, unsigned node)
 {
-	for (uint32_t m = app_sources(w, node); m != 0; m &= m - 1) {
-		uint64_t bad = oracle_check_claim(w, (unsigned)__builtin_ctz(m), true);
+	for (unsigned m = 0; m < w->node_count; m++) {
+		uint32_t volumes = volumes_from(w, node, m);
+		uint64_t bad = volumes ? oracle_check_claim(w, m, volumes, true) : SIM_NEVER;
 
 		if (bad != SIM_NEVER)
 			return bad;
 	}
 	return SIM_NEVER;
+}
+
+void app_sources_go_on(struct world *w, unsigned node)
+{
+	for (unsigned m = 0; m < w->node_count; m++) {
+		uint32_t volumes = volumes_from(w, node, m);
+
+		if (volumes)
+			oracle_goes_on(w, m, volumes);
+	}
 }

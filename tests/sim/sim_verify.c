@@ -25,7 +25,7 @@ static void choose_range(struct world *w, struct ev_command *cmd)
 
 static void random_verify(struct world *w, uint64_t a, uint64_t b)
 {
-	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR };
+	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = (uint16_t)sim_any_volume(w) };
 	unsigned node = (unsigned)prng_below(&w->rng, w->node_count);
 
 	(void)a;

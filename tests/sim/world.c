@@ -17,6 +17,15 @@ static _Noreturn void world_assert(const char *expr, const char *file, int line)
 	sim_fail(asserting_world, "assertion failed: %s at %s:%d", expr, file, line);
 }
 
+static void image_create(struct md_image *m)
+{
+	m->now = calloc(1, MD_IMAGE_MAX);
+	m->durable = calloc(1, MD_IMAGE_MAX);
+	m->dirty = calloc(MD_IMAGE_MAX / SECTOR_BYTES, sizeof(*m->dirty));
+	m->ops = calloc(MD_OPS_MAX, sizeof(*m->ops));
+	ASSERT(m->now && m->durable && m->dirty && m->ops);
+}
+
 struct world *world_create(void)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -25,15 +34,13 @@ struct world *world_create(void)
 	for (unsigned i = 0; i < SIM_NODES_MAX; i++) {
 		struct disk *d = &w->nodes[i].disk;
 
-		d->blocks = calloc(SIM_DEVICE_SECTORS_MAX / BM_BLOCK_SECTORS, sizeof(*d->blocks));
-		d->md_now = calloc(1, MD_IMAGE_MAX);
-		d->md_durable = calloc(1, MD_IMAGE_MAX);
-		d->md_dirty = calloc(MD_IMAGE_MAX / SECTOR_BYTES, sizeof(*d->md_dirty));
-		d->md_ops = calloc(MD_OPS_MAX, sizeof(*d->md_ops));
-		ASSERT(d->blocks && d->md_now && d->md_durable && d->md_dirty && d->md_ops);
+		d->blocks = calloc(SIM_SECTORS_MAX / BM_BLOCK_SECTORS, sizeof(*d->blocks));
+		ASSERT(d->blocks);
+		for (unsigned v = 0; v < SIM_VOLUMES_MAX; v++)
+			image_create(&d->md[v]);
 	}
-	w->oracle.head = calloc(SIM_DEVICE_SECTORS_MAX, sizeof(*w->oracle.head));
-	w->oracle.head_life = calloc(SIM_DEVICE_SECTORS_MAX, sizeof(*w->oracle.head_life));
+	w->oracle.head = calloc(SIM_SECTORS_MAX, sizeof(*w->oracle.head));
+	w->oracle.head_life = calloc(SIM_SECTORS_MAX, sizeof(*w->oracle.head_life));
 	ASSERT(w->oracle.head && w->oracle.head_life);
 	return w;
 }
