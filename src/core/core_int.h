@@ -77,6 +77,7 @@ struct peer_device {
 	uint32_t state_word_sent;   /* last P_STATE that went out, 0 = none in this connection */
 	/* connection or replication state that the peer reported last */
 	uint8_t conn_rx;
+	uint8_t disk_rx;            /* and the disk state */
 	bool begin_awaited;         /* as target of what is new: not told yet */
 	/* DRBD 8.4 as our target is through, and its last acks are on their way */
 	bool end_told;

@@ -282,6 +282,7 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
 	pd->conn_rx = (uint8_t)r->conn;
+	pd->disk_rx = (uint8_t)r->disk;
 	if (is_target_side(r->conn))
 		pd->begin_awaited = false;
 	state_end(core, STATE_HARD);

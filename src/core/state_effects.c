@@ -57,6 +57,7 @@ static void lost_peers(struct core *core, const struct state *old)
 			peer->pd[v].was_connected = old->pd[peer->id][v].repl != REPL_WF_BITMAP_T;
 			peer->pd[v].state_word_sent = 0;
 			peer->pd[v].conn_rx = 0;
+			peer->pd[v].disk_rx = 0;
 			peer->pd[v].consider_resync = false;
 			peer->pd[v].attach_pending = false;
 		}

@@ -439,6 +439,18 @@ bool state_primary_lost(const struct core *core, const struct state *old,
 	return false;
 }
 
+/* Who is lost before it has said that it knows may go on as what it was. */
+static void sanitize_left_behind(const struct peer *peer, unsigned v, const struct state *old,
+				 struct state *next)
+{
+	struct state_peer_device *pd = &next->pd[peer->id][v];
+
+	if (old->pd[peer->id][v].repl >= REPL_ESTABLISHED && pd->repl < REPL_ESTABLISHED &&
+	    pd->pdsk == DISK_OUTDATED && peer->pd[v].left_behind &&
+	    peer->pd[v].disk_rx > DISK_OUTDATED)
+		pd->pdsk = DISK_UNKNOWN;
+}
+
 /*
  * A sync target that is lost may have finished in the same moment, unless more bits were left than
  * can be in flight: it could have quorum then. Before the resync begins here it may have found that
@@ -556,6 +568,10 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 			sanitize_diskless_primary(core, peer, vol, old, next);
 	}
 	replicate_sanitize(core, old, next);
+	FOR_EACH_PEER(core, peer) {
+		for (unsigned v = 0; v < core->vol_count; v++)
+			sanitize_left_behind(peer, v, old, next);
+	}
 	sanitize_lost_primary(core, old, next);
 	sanitize_no_data(core, old, next);
 	sanitize_quorum(core, old, next);

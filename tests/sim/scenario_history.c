@@ -291,6 +291,22 @@ static void left_behind_by_target(struct world *w)
 	}
 }
 
+/* A has lost C and goes on; B tells C so, but not a byte gets there any more. */
+static void left_behind_unheard(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	simnet_cut(w, A, C, false);
+	sc_write(w, 2);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	sc_expect(w, status_peer(node_status(w, B), C)->devices[0].peer_disk == DISK_UNKNOWN,
+		  "B does not count on C being Outdated");
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_history[] = {
 	{ "H2-stream-points", h2_stream_points },
 	{ "H5-promote-at-once", h5_promote_at_once },
@@ -304,5 +320,6 @@ const struct scenario scenarios_history[] = {
 	{ "claim-of-half-open", claim_of_half_open },
 	{ "blind-survivor", blind_survivor },
 	{ "left-behind-by-target", left_behind_by_target },
+	{ "left-behind-unheard", left_behind_unheard },
 	{ NULL, NULL },
 };
