@@ -32,7 +32,8 @@ static bool gets_forwards(const struct core *core, const struct peer *peer, unsi
 
 /*
  * Peer acks that are under way may still make nodes mark blocks as missing here. Each Primary
- * answers when its acks are out, the nodes that hear from it when they have handled them.
+ * answers when its acks are out, the nodes that hear from it when they have handled them. Who has
+ * been told to send no writes, and is about to be Primary, answers when it sends them again.
  */
 static void send_flush_requests(struct core *core, struct peer_device *pd)
 {
@@ -43,8 +44,11 @@ static void send_flush_requests(struct core *core, struct peer_device *pd)
 	FOR_EACH_PEER(core, primary) {
 		struct pkt pkt = { .type = P_FLUSH_REQUESTS, .vnr = VNR_NONE };
 
+		bool sends_none = primary->pd[pd->v].told_no_data &&
+				  primary->features & FEATURE_DRBDFS;
+
 		if (!peer_connected(core, primary) || primary->apv < 123 ||
-		    core->st.peer[primary->id].role != ROLE_PRIMARY)
+		    (core->st.peer[primary->id].role != ROLE_PRIMARY && !sends_none))
 			continue;
 		rs->flush_wait[primary->id] = node_bit(primary->id);
 		FOR_EACH_PEER(core, other) {

@@ -10,7 +10,7 @@ static const struct scenario *const groups[] = {
 	scenarios_h_no_disk,   scenarios_h_decide, scenarios_h_hang,    scenarios_quorum,
 	scenarios_operator,    scenarios_resize,   scenarios_peers,   scenarios_protocols,
 	scenarios_forks,       scenarios_drbd8,    scenarios_volumes,
-	scenarios_no_disk,
+	scenarios_no_disk,     scenarios_unreplicated,
 };
 
 static bool passes(struct world *w, const struct scenario *s)

@@ -29,6 +29,7 @@ extern const struct scenario scenarios_protocols[];
 extern const struct scenario scenarios_forks[];
 extern const struct scenario scenarios_drbd8[];
 extern const struct scenario scenarios_volumes[];
+extern const struct scenario scenarios_unreplicated[];
 extern const struct scenario scenarios_no_disk[];
 
 void sc_begin(struct world *w, unsigned nodes);
