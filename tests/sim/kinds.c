@@ -23,6 +23,16 @@ static const struct {
 				UINT64_C(0x756e7265706c6963), { 1, 4 }, false },
 	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
 			 UINT64_C(0x7472617073), { 1, 8 }, false },
+	[LIFE_AWAY] = { "away", "nodes stay away for long, one after the other",
+			UINT64_C(0x61776179), { 1, 10 }, false },
+	[LIFE_HALVES] = { "halves", "parts of a cluster with quorum do not see each other",
+			  UINT64_C(0x68616c766573), { 1, 10 }, false },
+	[LIFE_RESTLESS] = { "restless", "an application that moves at once, links that flap",
+			    UINT64_C(0x726573746c657373), { 1, 10 }, false },
+	[LIFE_ONE_THING] = { "one-thing", "one thing goes wrong at a time: the rest is prompt",
+			     UINT64_C(0x6f6e65), { 1, 10 }, false },
+	[LIFE_GENERATIONS] = { "generations", "new disks, peers that are not configured",
+			       UINT64_C(0x67656e73), { 1, 10 }, false },
 };
 
 uint32_t kinds_default(void)

@@ -467,6 +467,7 @@ static void heal(struct world *w)
 static void run(struct world *w)
 {
 	set_up(w);
+	plan_phase(w);
 	faulted_phase(w);
 	heal(w);
 	verify_phase(w);
@@ -476,18 +477,22 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 {
 	world_reset(w, seed);
 	sim_params_draw(&w->params, &w->rng);
+	plan_params_draw(w, seed);
 	resize_params_draw(w, seed);
 	draw_read_balancing(&w->params, seed);
 	resync_params_draw(w, seed);
 	draw_repairs(&w->params, seed);
 	draw_verify_interval(&w->params, seed);
 	peers_params_draw(w, seed);
-	draw_protocols(w, seed);
-	draw_volumes(w, seed);
 	traps_params_draw(w, seed);
+	if (!w->plan.on) {
+		draw_protocols(w, seed);
+		draw_volumes(w, seed);
+	}
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
-	diskless_params_draw(w, seed);
+	if (!w->plan.on)
+		diskless_params_draw(w, seed);
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);
 	switch (setjmp(w->fail_jmp)) {

@@ -130,7 +130,7 @@ static bool sees_nobody(struct world *w, unsigned node)
 	return true;
 }
 
-static bool believes(const struct world *w, const struct status_peer *its,
+static bool is_wrong(const struct world *w, const struct status_peer *its,
 		     const struct resource_status *st)
 {
 	for (unsigned v = 0; v < w->params.volumes; v++) {
@@ -141,15 +141,22 @@ static bool believes(const struct world *w, const struct status_peer *its,
 	return false;
 }
 
-/* Who was agreed to be Outdated, and has met nobody since, is not as good as before. */
+/* Who has agreed to be left by a Primary, and has met nobody since, is not as good as before. */
 static void check_belief(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *its = peer_of(w, a, b);
-	bool wrong = its && w->nodes[b].up && its->conn != CONN_CONNECTED &&
-		     believes(w, its, node_status(w, b)) &&
-		     node_status(w, a)->role == ROLE_PRIMARY && sees_nobody(w, b);
+	bool believed = its && its->conn == CONN_STANDALONE &&
+			node_status(w, a)->role == ROLE_PRIMARY;
+	bool alone = w->nodes[b].up && sees_nobody(w, b);
 
-	if (lasts(w, &w->moments.belief_ns[a][b], wrong, BELIEF_NS))
+	/* What it meets may make it UpToDate, and the other one never learns of it. */
+	if (!believed)
+		w->moments.met[a][b] = false;
+	else if (w->nodes[b].up && !alone)
+		w->moments.met[a][b] = true;
+	if (lasts(w, &w->moments.belief_ns[a][b],
+		  believed && alone && !w->moments.met[a][b] &&
+			  is_wrong(w, its, node_status(w, b)), BELIEF_NS))
 		sim_fail(w, "S3: node %u counts on node %u being Outdated, and it is UpToDate", a,
 			 b);
 }

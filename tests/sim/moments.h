@@ -3,6 +3,7 @@
 #ifndef SIM_MOMENTS_H
 #define SIM_MOMENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct world;
@@ -11,6 +12,7 @@ struct world;
 struct moments {
 	uint64_t ready_since_ns; /* the application waits by no order */
 	uint64_t belief_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+	bool met[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
 	uint64_t life[SIM_NODES_MAX];

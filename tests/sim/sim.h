@@ -52,6 +52,7 @@ static inline unsigned sim_vnr(uint64_t sector)
 #include "oracle.h"
 #include "moments.h"
 #include "trap.h"
+#include "plan.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -715,6 +716,7 @@ struct world {
 	struct app app;
 	struct rival rival;
 	struct moments moments;
+	struct plan plan;
 	struct sim_command commands[SIM_COMMANDS_MAX];
 	uint64_t command_cookie;
 	struct resource_status status[SIM_NODES_MAX];

@@ -15,6 +15,17 @@ static void tick_after(struct world *w, uint64_t ns)
 	world_at(w, ns, tick_event, 0, 0);
 }
 
+/* In haste: a hundredth. */
+static uint64_t patience(const struct world *w, uint64_t ns)
+{
+	return w->plan.haste ? ns / 100 + NS_US : ns;
+}
+
+static bool is_time_to_close(struct world *w)
+{
+	return prng_chance(&w->rng, 1, w->plan.haste ? 12 : 60);
+}
+
 void app_kick(struct world *w)
 {
 	tick_after(w, 0);
@@ -173,7 +184,7 @@ static void open_failed(struct world *w, unsigned node)
 	app->open_failed++;
 	app->phase = APP_IDLE;
 	app->node = -1;
-	tick_after(w, prng_range(&w->rng, 100 * NS_MS, NS_SEC));
+	tick_after(w, patience(w, prng_range(&w->rng, 100 * NS_MS, NS_SEC)));
 }
 
 static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
@@ -245,7 +256,7 @@ static void try_open(struct world *w)
 		app_open_on(w, node);
 		return;
 	}
-	tick_after(w, 200 * NS_MS);
+	tick_after(w, patience(w, 200 * NS_MS));
 }
 
 static void closed(struct world *w, unsigned node, int rc, uint64_t vnr)
@@ -262,7 +273,7 @@ static void closed(struct world *w, unsigned node, int rc, uint64_t vnr)
 	}
 	app->phase = APP_IDLE;
 	app->node = -1;
-	tick_after(w, prng_below(&w->rng, 2 * NS_SEC));
+	tick_after(w, patience(w, prng_below(&w->rng, 2 * NS_SEC)));
 }
 
 /* ---- I/O ---- */
@@ -484,7 +495,7 @@ static void tick_event(struct world *w, uint64_t a, uint64_t b)
 	app_track_suspects(w);
 	if (app->phase == APP_IDLE && app->ops_left > 0 && !app->stop)
 		try_open(w);
-	if (app->phase == APP_OPEN && (app->stop || (!app->quiet && prng_chance(&w->rng, 1, 60))))
+	if (app->phase == APP_OPEN && (app->stop || (!app->quiet && is_time_to_close(w))))
 		app->phase = APP_DRAINING;
 	if (app->phase == APP_OPEN && app->ops_left > 0 && !app->quiet) {
 		if (app->in_flight < w->params.qd && core_room(w->nodes[app->node].core) > 0)
@@ -633,5 +644,5 @@ void app_node_died(struct world *w, unsigned node, bool power)
 	app->in_flight = 0;
 	app->phase = APP_IDLE;
 	app->node = -1;
-	tick_after(w, prng_range(&w->rng, 100 * NS_MS, 5 * NS_SEC));
+	tick_after(w, patience(w, prng_range(&w->rng, 100 * NS_MS, 5 * NS_SEC)));
 }

@@ -59,6 +59,7 @@ void world_reset(struct world *w, uint64_t seed)
 	w->command_cookie = 0;
 	memset(w->commands, 0, sizeof(w->commands));
 	w->faults_on = false;
+	memset(&w->plan, 0, sizeof(w->plan));
 	w->split_brain_ok = w->damaged = false;
 	memset(w->fault_count, 0, sizeof(w->fault_count));
 	w->why[0] = '\0';

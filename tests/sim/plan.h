@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lives in which people and machines act by a plan before the faults begin. */
+#ifndef SIM_PLAN_H
+#define SIM_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/prng.h"
+#include "kinds.h"
+
+struct world;
+
+struct plan {
+	bool on;
+	enum life_kind kind;
+	struct prng rng; /* of what happens by the plan */
+	bool haste;      /* the application moves at once, and again and again */
+	unsigned away;   /* nodes that have left, mask */
+};
+
+/* A life is of one of these kinds at most; changes what was drawn for it. */
+void plan_params_draw(struct world *w, uint64_t seed);
+/* Between the set-up and the faults. */
+void plan_phase(struct world *w);
+
+/* ---- what plans are made of (plan_steps.c) ---- */
+
+/* Goes on for so long; all checks now and then. */
+void plan_pass(struct world *w, uint64_t ns);
+/* Between so many milliseconds. */
+void plan_pass_ms(struct world *w, uint64_t least, uint64_t most);
+unsigned plan_below(struct world *w, unsigned n);
+unsigned plan_other(struct world *w, unsigned node);
+/* The node where the volume is open, or any. */
+unsigned plan_primary(struct world *w);
+/* What a node that is up is told; the result does not matter. */
+void plan_order(struct world *w, unsigned node, struct ev_command cmd);
+void plan_leave(struct world *w, unsigned node);
+void plan_return(struct world *w, unsigned node);
+void plan_all_return(struct world *w);
+void plan_link(struct world *w, unsigned a, unsigned b, bool up);
+/* The application is closed, all nodes are the same: false when that takes too long. */
+bool plan_at_rest(struct world *w, bool closed);
+
+void plan_away(struct world *w);
+void plan_halves(struct world *w);
+void plan_restless(struct world *w);
+void plan_one_thing(struct world *w);
+void plan_generations(struct world *w);
+
+#endif

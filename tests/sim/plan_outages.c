@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Plans: nodes that stay away for long; parts of a cluster with quorum; a restless application. */
+#include "sim.h"
+
+/* ---- nodes that stay away for long ---- */
+
+/* The Primary's disk is detached, then nobody else is left, and the old disk comes back. */
+static void last_disk(struct world *w)
+{
+	unsigned primary = plan_primary(w);
+
+	plan_order(w, primary,
+		   (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR,
+					.force = plan_below(w, 2) });
+	plan_pass_ms(w, 200, 3000);
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n != primary && !(w->plan.away >> n & 1))
+			plan_leave(w, n);
+	}
+	plan_pass_ms(w, 100, 15000);
+	plan_order(w, primary, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR });
+	plan_pass_ms(w, 500, 5000);
+}
+
+static void away_step(struct world *w)
+{
+	unsigned node = plan_below(w, w->node_count), dice = plan_below(w, 12);
+
+	if (dice < 5) {
+		if (!(w->plan.away >> node & 1) &&
+		    __builtin_popcount(w->plan.away) + 2 <= (int)w->node_count)
+			plan_leave(w, node);
+	} else if (dice < 8) {
+		for (unsigned i = 0; i < w->node_count && !(w->plan.away >> node & 1); i++)
+			node = (node + 1) % w->node_count;
+		plan_return(w, node);
+	} else if (dice < 10) {
+		plan_link(w, node, plan_other(w, node), plan_below(w, 2));
+	} else if (dice < 11) {
+		last_disk(w);
+	} else {
+		plan_all_return(w);
+	}
+}
+
+void plan_away(struct world *w)
+{
+	unsigned steps = 6 + plan_below(w, 12);
+
+	app_kick(w);
+	while (steps-- > 0) {
+		away_step(w);
+		if (plan_below(w, 3))
+			plan_pass_ms(w, 200, 3000);
+		else
+			plan_pass_ms(w, 2000, 14000);
+	}
+}
+
+/* ---- parts of a cluster with quorum ---- */
+
+static void split(struct world *w)
+{
+	unsigned side = 1 + plan_below(w, (1U << w->node_count) - 2);
+
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = a + 1; b < w->node_count; b++)
+			plan_link(w, a, b, (side >> a & 1) == (side >> b & 1));
+	}
+}
+
+static void restart_some(struct world *w)
+{
+	unsigned nodes = plan_below(w, 1U << w->node_count);
+	bool power = plan_below(w, 2);
+
+	if (plan_below(w, 3) == 0)
+		nodes = (1U << w->node_count) - 1;
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (nodes >> n & 1)
+			node_kill(w, n, power);
+	}
+	plan_pass_ms(w, 0, 3000);
+	if (plan_below(w, 2))
+		split(w);
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (!w->nodes[n].up)
+			node_start(w, n);
+	}
+}
+
+void plan_halves(struct world *w)
+{
+	unsigned steps = 5 + plan_below(w, 6);
+
+	app_kick(w);
+	while (steps-- > 0) {
+		unsigned primary = plan_primary(w);
+
+		switch (plan_below(w, 6)) {
+		case 0:
+		case 1:
+			split(w);
+			break;
+		case 2:
+			restart_some(w);
+			break;
+		case 3:
+			plan_order(w, primary,
+				   (struct ev_command){ .cmd = CMD_DISCONNECT,
+							.peer = (uint8_t)plan_other(w, primary) });
+			break;
+		case 4:
+			plan_link(w, primary, plan_other(w, primary), plan_below(w, 2));
+			break;
+		default:
+			plan_all_return(w);
+			break;
+		}
+		if (plan_below(w, 2))
+			plan_pass_ms(w, 50000, 70000);
+		else
+			plan_pass_ms(w, 500, 15000);
+	}
+}
+
+/* ---- a restless application, and connections that flap ---- */
+
+static void flap(struct world *w)
+{
+	unsigned a = plan_below(w, w->node_count), b = plan_other(w, a);
+	unsigned times = 3 + plan_below(w, 12);
+
+	while (times-- > 0) {
+		simnet_cut(w, a, b, plan_below(w, 6) == 0);
+		plan_pass(w, prng_exp(&w->plan.rng, 12 * w->params.net_latency_ns) + NS_US);
+	}
+}
+
+static void hold_transaction(struct world *w)
+{
+	static const uint16_t held[] = { P_TWOPC_PREPARE, P_TWOPC_YES, P_TWOPC_COMMIT,
+					 P_TWOPC_NO, P_DISCONNECT, P_STATE, P_UUIDS110,
+					 P_COMPRESSED_BITMAP, P_CURRENT_UUID };
+	unsigned a = plan_below(w, w->node_count);
+
+	simnet_hold_type(w, a, plan_other(w, a), held[plan_below(w, ARRAY_LEN(held))],
+			 prng_exp(&w->plan.rng, 600 * NS_MS));
+}
+
+/* Its last writes are on some survivors only. */
+static void uneven_loss(struct world *w)
+{
+	unsigned primary = plan_primary(w);
+
+	simnet_stall(w, primary, plan_other(w, primary), STREAM_DATA, 3 * NS_SEC);
+	plan_pass(w, prng_exp(&w->plan.rng, 100 * NS_MS));
+	node_kill(w, primary, plan_below(w, 4) == 0);
+	plan_pass_ms(w, 0, 5000);
+	if (!w->nodes[primary].up)
+		node_start(w, primary);
+}
+
+/* Both sides go on, if they may; then one connection after the other is made. */
+static void part_and_flap(struct world *w)
+{
+	unsigned node = plan_below(w, w->node_count);
+
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node)
+			plan_link(w, node, p, false);
+	}
+	plan_pass_ms(w, 5000, 25000);
+	plan_return(w, node);
+	plan_pass_ms(w, 0, 500);
+	flap(w);
+}
+
+static void kill_at_action(struct world *w)
+{
+	unsigned node = plan_below(w, w->node_count);
+
+	w->nodes[node].die_after_actions = 1 + plan_below(w, 100);
+	w->nodes[node].die_power = plan_below(w, 3) == 0;
+	plan_pass_ms(w, 0, 1500);
+	w->nodes[node].die_after_actions = 0;
+	if (!w->nodes[node].up)
+		node_start(w, node);
+}
+
+void plan_restless(struct world *w)
+{
+	static void (*const steps[])(struct world *) = {
+		flap, flap, hold_transaction, hold_transaction, uneven_loss, part_and_flap,
+		kill_at_action, plan_all_return,
+	};
+	unsigned left = 8 + plan_below(w, 16);
+
+	app_kick(w);
+	while (left-- > 0) {
+		steps[plan_below(w, ARRAY_LEN(steps))](w);
+		if (plan_below(w, 3) == 0)
+			plan_pass_ms(w, 0, 2000);
+	}
+	w->plan.haste = false;
+}
