@@ -93,7 +93,8 @@ static void run_job(struct disk_job *base)
 		run_attach(job);
 		return;
 	}
-	if (!store) {
+	/* Nobody waits for what a disk that was given up has not begun. */
+	if (!store || (job->kind != JOB_DETACH && atomic_load(&job->vol->closing))) {
 		base->error = rc;
 		return;
 	}
@@ -248,7 +249,7 @@ static void detach_done(struct job *job)
 	vol->store = NULL;
 	vol->backing = NULL;
 	vol->attached = false;
-	vol->closing = false;
+	atomic_store(&vol->closing, false);
 	job_free(job);
 	resource_step(vol->res, &ev);
 }
@@ -477,7 +478,7 @@ static void start_detach(struct volume *vol)
 
 void shard_disk_detach(struct volume *vol)
 {
-	vol->closing = true;
+	atomic_store(&vol->closing, true);
 	if (vol->jobs == 0)
 		start_detach(vol);
 }

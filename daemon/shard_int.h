@@ -54,7 +54,7 @@ struct volume {
 	uint32_t max_peers;
 	bool attached;
 	bool direct_io;
-	bool closing;                 /* AC_DETACH came, jobs are still under way */
+	atomic_bool closing;          /* AC_DETACH came; written by the shard's thread */
 	enum disk_mode mode;
 	unsigned jobs;                /* data and metadata jobs under way */
 	struct list saves;            /* struct save_work under way: save.c */

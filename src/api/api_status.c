@@ -270,7 +270,7 @@ static json_t *backing_json(const struct api_backing *b)
 static json_t *device_json(const struct status_volume *v, const struct api_backing *backing)
 {
 	return json_pack("{s:i, s:i, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:i, s:i,"
-			 " s:i, s:b, s:o, s:o, s:o}",
+			 " s:i, s:i, s:b, s:o, s:o, s:o}",
 			 "volume", (int)v->vnr, "minor", NO_MINOR, "disk-state",
 			 disk_state_name(v->disk), "client", (int)v->client, "open",
 			 v->open_rw || v->open_ro, "quorum", (int)v->quorum, "size",
@@ -278,6 +278,7 @@ static json_t *device_json(const struct status_volume *v, const struct api_backi
 			 kib(v->written_sectors), "al-writes", (json_int_t)v->al_writes,
 			 "bm-writes", (json_int_t)v->bm_writes, "upper-pending",
 			 (int)v->upper_pending, "lower-pending", (int)v->lower_pending,
+			 "unanswered", (int)v->unanswered,
 			 "al-hot-extents", (int)v->al_hot_extents,
 			 "open-for-writing", (int)v->open_rw, "current-uuid", hex(v->current_uuid),
 			 "backing", backing_json(backing), "reason", api_text(v->reason));

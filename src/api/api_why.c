@@ -181,6 +181,11 @@ static const struct row disk_rows[] = {
 	[DISK_UNKNOWN] = { "nothing is known of the disk", WHY_HERE, "drbdctl attach $R/$V", true },
 };
 
+static const struct row disk_hangs = {
+	"the disk was given up because it does not answer$E. It can be attached again when what "
+	"is under way there has ended; if it never does, restart the daemon", WHY_HERE,
+	"drbdctl attach $R/$V", true
+};
 static const struct row inconsistent_new = {
 	"the disk is just created and holds no data yet. Once, on one node: new-current-uuid says "
 	"that all copies are alike; 'drbdctl primary $R --force' copies this one to all others",
@@ -264,6 +269,8 @@ static const struct row *disk_row(const struct view *v, struct view *about)
 	*about = *v;
 	if (volume->client)
 		return api_data_reachable(v->s, volume) ? NULL : &client_without_data;
+	if (volume->unanswered)
+		return &disk_hangs;
 	switch (volume->disk) {
 	case DISK_UP_TO_DATE:
 		return NULL;

@@ -124,6 +124,7 @@ static const char checksum[] = "crc32c";
 	NUM(DISK, "al-extents", disk.al_extents, UNIT_ONE, AL_EXTENTS_MIN, AL_EXTENTS_MAX,         \
 	    AL_EXTENTS_DEFAULT)                                                                    \
 	NUM(DISK, "size", disk.size_sectors, UNIT_SECTORS, 0, UINT64_C(1) << 41, 0)                \
+	NUM(DISK, "disk-timeout", disk.disk_timeout_ds, UNIT_DS, 0, 6000, 0)                       \
 	NUM(DISK, "resync-rate", disk.resync_rate_kib, UNIT_KIB, 1, 8 * KIB_PER_GIB, 250)          \
 	NUM(DISK, "c-plan-ahead", disk.c_plan_ahead_ds, UNIT_DS, 0, 300, 20)                       \
 	NUM(DISK, "c-delay-target", disk.c_delay_target_ds, UNIT_DS, 1, 100, 10)                   \

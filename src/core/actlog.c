@@ -367,6 +367,7 @@ static void write_when_bitmap_clean(struct core *core, struct volume *vol)
 	act->u.meta.tag = tag_make(TAG_AL, (uint64_t)al->incarnation << 8 | vol->v);
 	act->u.meta.vnr = vol->vnr;
 	act->u.meta.al = &al->block;
+	local_io_begin(core, vol, act->u.meta.tag, true, true);
 }
 
 /* Non-nesting: a call may take and give back references. */

@@ -126,6 +126,7 @@ static void write_page(struct core *core, struct volume *vol, unsigned index)
 	action->u.meta.tag = tag_make(TAG_BITMAP, (uint64_t)vol->v << 8 | index);
 	action->u.meta.vnr = vol->vnr;
 	action->u.meta.page = vol->bm.writes[index].page;
+	local_io_begin(core, vol, action->u.meta.tag, true, true);
 	vol->bm_writes++;
 }
 
@@ -190,6 +191,7 @@ static void start_flush(struct core *core, struct volume *vol)
 	action = core_act(core, AC_META_FLUSH);
 	action->u.meta.tag = tag_make(TAG_BITMAP_FLUSH, vol->v);
 	action->u.meta.vnr = vol->vnr;
+	local_io_begin(core, vol, action->u.meta.tag, true, true);
 }
 
 /* What is written by now, and what `waiter` waits for, becomes durable. True = it is already. */

@@ -42,6 +42,11 @@ static bool hangs(struct core *core)
 	return core->now_ns >= c->deadline_ns;
 }
 
+static unsigned requests_at(const struct volume *vol)
+{
+	return vol->local_pending + vol->io.given_up;
+}
+
 /* ---- attach ---- */
 
 enum {
@@ -137,7 +142,7 @@ enum command_progress command_attach(struct core *core, const struct ev_command 
 			command_reply(core, SS_IN_TRANSIENT_STATE,
 				      "cannot attach volume %u: its disk has not answered %u "
 				      "requests from before it was given up",
-				      vol->vnr, vol->local_pending);
+				      vol->vnr, requests_at(vol));
 			return COMMAND_DONE;
 		}
 		if (vol->phase != VOL_DETACHED)
@@ -219,6 +224,22 @@ static bool is_forced(const struct core *core, const struct ev_command *ev)
 	return false;
 }
 
+static enum command_progress detach_closing(struct core *core, const struct ev_command *ev,
+					    struct volume *vol)
+{
+	if (vol->phase == VOL_DETACHED) {
+		command_reply(core, SS_SUCCESS, "volume %u is detached", vol->vnr);
+		return COMMAND_DONE;
+	}
+	if (!is_forced(core, ev) || !hangs(core))
+		return COMMAND_WAITS;
+	local_io_give_up(core, vol);
+	command_reply(core, SS_SUCCESS,
+		      "volume %u is given up; it is closed when its disk has answered the %u "
+		      "requests under way", vol->vnr, requests_at(vol));
+	return COMMAND_DONE;
+}
+
 enum command_progress command_detach(struct core *core, const struct ev_command *ev)
 {
 	struct volume *vol = command_volume(core, ev);
@@ -238,16 +259,7 @@ enum command_progress command_detach(struct core *core, const struct ev_command 
 		command_goto(core, DETACH_CLOSING);
 		return COMMAND_WAITS;
 	default:
-		if (vol->phase == VOL_DETACHED)
-			command_reply(core, SS_SUCCESS, "volume %u is detached", vol->vnr);
-		else if (is_forced(core, ev) && hangs(core))
-			command_reply(core, SS_SUCCESS,
-				      "volume %u is given up; it is closed when its disk has "
-				      "answered the %u requests under way", vol->vnr,
-				      vol->local_pending);
-		else
-			return COMMAND_WAITS;
-		return COMMAND_DONE;
+		return detach_closing(core, ev, vol);
 	}
 }
 

@@ -7,6 +7,8 @@
 #include "core/state.h"
 
 #define SETTLE_MAX_NS (10 * NS_PER_S)
+/* A disk that has not answered a request for so long does not keep a resource from going down. */
+#define DISK_HANGS_NS (10 * NS_PER_S)
 
 static struct peer *peer_of(struct core *core, const struct ev_command *ev)
 {
@@ -231,6 +233,32 @@ static enum command_progress shutdown_disks(struct core *core)
 	return COMMAND_WAITS;
 }
 
+/* Everything else is down then, and the driver has its request still. */
+static enum command_progress shutdown_closing(struct core *core)
+{
+	struct volume *hangs = NULL;
+
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->phase == VOL_DETACHED)
+			continue;
+		if (local_io_age_ns(core, vol) >= DISK_HANGS_NS)
+			local_io_give_up(core, vol);
+		if (!vol->io.hangs || vol->phase != VOL_DETACHING || vol->io.given_up == 0) {
+			core->commands.deadline_ns = core->now_ns + NS_PER_S;
+			return COMMAND_WAITS;
+		}
+		hangs = vol;
+	}
+	if (hangs)
+		command_reply(core, SS_IN_TRANSIENT_STATE,
+			      "cannot close volume %u: its disk has not answered %u requests; "
+			      "everything else of %s is down", hangs->vnr, hangs->io.given_up,
+			      core->conf.name);
+	else
+		command_reply(core, SS_SUCCESS, "%s is down", core->conf.name);
+	return COMMAND_DONE;
+}
+
 enum command_progress command_shutdown(struct core *core, const struct ev_command *ev)
 {
 	struct commands *c = &core->commands;
@@ -254,12 +282,6 @@ enum command_progress command_shutdown(struct core *core, const struct ev_comman
 	case SHUTDOWN_DISKS:
 		return shutdown_disks(core);
 	default:
-		break;
+		return shutdown_closing(core);
 	}
-	FOR_EACH_VOLUME(core, vol) {
-		if (vol->phase != VOL_DETACHED)
-			return COMMAND_WAITS;
-	}
-	command_reply(core, SS_SUCCESS, "%s is down", core->conf.name);
-	return COMMAND_DONE;
 }

@@ -27,6 +27,7 @@ static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *fr
 {
 	to->on_io_error = from->on_io_error;
 	to->size_sectors = from->size_sectors;
+	to->disk_timeout_ds = from->disk_timeout_ds;
 	to->read_balancing = from->read_balancing;
 	to->resync_rate_kib = from->resync_rate_kib;
 	to->c_plan_ahead_ds = from->c_plan_ahead_ds;

@@ -46,7 +46,8 @@ static size_t scratch_entries_bytes(unsigned peers, unsigned volumes)
 static size_t action_mem_bytes(const struct core_conf *conf, unsigned peers, unsigned volumes)
 {
 	return core_rounded(ring_entries(conf, peers, volumes) * sizeof(struct core_action)) +
-	       core_rounded(scratch_entries_bytes(peers, volumes));
+	       core_rounded(scratch_entries_bytes(peers, volumes)) +
+	       local_io_mem_bytes(conf, peers, volumes);
 }
 
 size_t core_mem_bytes(const struct core_conf *conf)
@@ -80,7 +81,7 @@ void *core_arena(struct core *core, size_t bytes)
 	return p;
 }
 
-/* Both are empty between two steps. */
+/* Ring and scratch memory are empty between two steps. */
 static void create_actions(struct core *core, unsigned peers, unsigned volumes)
 {
 	core->sized_peers = peers;
@@ -89,6 +90,7 @@ static void create_actions(struct core *core, unsigned peers, unsigned volumes)
 	core->ring = core_arena_untouched(core, core->ring_size * sizeof(struct core_action));
 	core->scratch_bytes = scratch_entries_bytes(peers, volumes);
 	core->scratch = core_arena_untouched(core, core->scratch_bytes);
+	local_io_create(core, peers, volumes);
 }
 
 struct core *core_create(const struct core_conf *conf, void *mem, size_t mem_bytes)
@@ -255,7 +257,7 @@ struct volume *core_volume_in_use(struct core *core, unsigned vnr)
 
 /* ---- events ---- */
 
-static void disk_done(struct core *core, const struct ev_done *done)
+void core_disk_done(struct core *core, const struct ev_done *done)
 {
 	switch (tag_kind(done->tag)) {
 	case TAG_REQUEST:
@@ -281,12 +283,13 @@ static void disk_done(struct core *core, const struct ev_done *done)
 	case TAG_AL:
 	case TAG_BITMAP:
 	case TAG_BITMAP_FLUSH:
+	case TAG_RESIZE:
 		break;
 	}
 	assert_fail("completion of a disk action that nobody owns", __FILE__, __LINE__);
 }
 
-static void meta_done(struct core *core, const struct ev_done *done)
+void core_meta_done(struct core *core, const struct ev_done *done)
 {
 	switch (tag_kind(done->tag)) {
 	case TAG_MD_SUPER:
@@ -306,13 +309,27 @@ static void meta_done(struct core *core, const struct ev_done *done)
 	case TAG_RS_READ:
 	case TAG_RS_WRITE:
 	case TAG_SAVE:
+	case TAG_RESIZE:
 		break;
 	}
 	assert_fail("completion of a metadata action that nobody owns", __FILE__, __LINE__);
 }
 
+static void driver_done(struct core *core, const struct core_event *event)
+{
+	struct payload payload = event->u.done.payload;
+
+	if (!local_io_end(core, event->u.done.tag))
+		core_payload_put(core, &payload);
+	else if (event->kind == EV_DISK_DONE)
+		core_disk_done(core, &event->u.done);
+	else
+		core_meta_done(core, &event->u.done);
+}
+
 static void timers(struct core *core)
 {
+	local_io_time(core);
 	keepalive_time(core);
 	peer_time(core);
 	twopc_time(core);
@@ -348,10 +365,8 @@ static void dispatch(struct core *core, const struct core_event *event)
 		/* Progress of the send queue; supervised by pings and by the age of requests. */
 		return;
 	case EV_DISK_DONE:
-		disk_done(core, &event->u.done);
-		return;
 	case EV_META_DONE:
-		meta_done(core, &event->u.done);
+		driver_done(core, event);
 		return;
 	case EV_ATTACHED:
 		volume_attached(core, &event->u.attached);
@@ -402,6 +417,7 @@ static void run_one(struct core *core, uint32_t bit)
 		reconcile_run(core);
 		return;
 	case WORK_PEERS:
+		local_io_run(core);
 		peer_run(core);
 		volume_run(core);
 		return;
@@ -433,6 +449,7 @@ void core_step(struct core *core, const struct core_event *event)
 	core->ring_head = 0;
 	core->ring_tail = 0;
 	core->scratch_used = 0;
+	core->local_ios.left = LOCAL_IO_ENDED_MAX;
 	/* A driver that batches events may hand over one that was stamped a little earlier. */
 	if (event->now_ns > core->now_ns)
 		core->now_ns = event->now_ns;
@@ -457,6 +474,7 @@ uint64_t core_deadline_ns(const struct core *core)
 	t = earlier(t, request_deadline(core));
 	t = earlier(t, md_deadline(core));
 	t = earlier(t, bitmap_deadline(core));
+	t = earlier(t, local_io_deadline(core));
 	return earlier(t, resync_deadline(core));
 }
 

@@ -65,6 +65,7 @@ struct core_disk_conf {
 	enum read_balancing read_balancing;
 	uint32_t al_extents;       /* AL_EXTENTS_MIN..AL_EXTENTS_MAX */
 	uint64_t size_sectors;     /* user-requested limit (disk-size), 0 = none */
+	uint32_t disk_timeout_ds;  /* a disk that takes longer is given up; 0 = never */
 	/* resync controller (states-and-resync 5.5) */
 	uint32_t resync_rate_kib;
 	uint32_t c_plan_ahead_ds;
@@ -347,7 +348,12 @@ enum core_action_kind {
 	AC_META_BITMAP,   /* one page */
 	AC_META_FLUSH,
 	AC_ATTACH,        /* u.vnr: open the backing store, apply the AL, load; EV_ATTACHED */
-	AC_DETACH,        /* u.vnr: close it; EV_DETACHED; the bitmap memory may be freed then */
+	/*
+	 * u.vnr: close it as soon as nothing is under way at it any more; EV_DETACHED; the bitmap
+	 * memory may be freed then. Requests of a disk that hangs may still be under way: each of
+	 * them completes as always, before EV_DETACHED, and nobody waits for it.
+	 */
+	AC_DETACH,
 	/*
 	 * u.resize: asks the backing store for its present size; EV_RESIZED. move: makes use of it.
 	 * In order with AC_META_*: bitmap pages and activity log are copied to where they belong by

@@ -14,6 +14,7 @@
 #include "core/actlog.h"
 #include "core/bitmap.h"
 #include "core/core.h"
+#include "core/local_io.h"
 #include "core/request.h"
 #include "core/resize.h"
 #include "core/resync.h"
@@ -228,6 +229,8 @@ struct volume {
 	/* request.c, conflict.c */
 	struct holds holds;
 	unsigned local_pending;     /* data I/O at the local disk */
+	/* local_io.c */
+	struct local_queue io;
 	/* uuid.c */
 	bool new_uuid_wanted;       /* make a new generation before the next write */
 	bool absent_forgotten;      /* as Primary: a new generation was made for that */
@@ -273,6 +276,7 @@ enum tag_kind {
 	TAG_AL,            /* actlog.c */
 	TAG_BITMAP,        /* bitmap.c */
 	TAG_BITMAP_FLUSH,  /* bitmap.c */
+	TAG_RESIZE,        /* resize.c; its answer names the volume */
 };
 
 #define TAG_KIND_SHIFT 56
@@ -322,6 +326,7 @@ struct core {
 	/* uuid.c, resync_reconcile.c */
 	struct reconcile reconcile;
 	bool resync_wants_uuid;     /* a generation that cannot wait for a write, nor be made now */
+	struct local_ios local_ios;
 	/* core.c: action ring, scratch memory that lives until the next step, arena of creation */
 	struct core_action *ring;
 	uint32_t ring_size, ring_head, ring_tail;
@@ -381,6 +386,9 @@ static inline void core_work(struct core *core, uint32_t bits)
 /* Copies *pkt into an AC_SEND for the peer; dropped silently when its streams are not up. Takes no
  * payload reference: the sender keeps its own and puts it back itself. Counts sent_bytes. */
 void core_send(struct core *core, struct peer *peer, enum stream stream, const struct pkt *pkt);
+/* What EV_DISK_DONE and EV_META_DONE say is true. */
+void core_disk_done(struct core *core, const struct ev_done *done);
+void core_meta_done(struct core *core, const struct ev_done *done);
 /* Drops the core's reference (id 0: nothing). */
 void core_payload_put(struct core *core, struct payload *payload);
 /* Also one that is gone. */

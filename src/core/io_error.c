@@ -33,6 +33,20 @@ static void give_up(struct core *core, struct volume *vol)
 	state_end(core, STATE_HARD);
 }
 
+void volume_hangs(struct core *core, struct volume *vol, uint64_t ns)
+{
+	/* What is on its way there may arrive or not: nothing that is later can be told. */
+	vol->md_failed = true;
+	core->notify = true;
+	core_work(core, WORK_PEERS);
+	if (vol->io_failed)
+		return;
+	snprintf(vol->reason, sizeof(vol->reason), "local disk: no answer for %u.%u s",
+		 (unsigned)(ns / NS_PER_S), (unsigned)(ns % NS_PER_S / (NS_PER_S / 10)));
+	core_log(core, LOG_LEVEL_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
+	give_up(core, vol);
+}
+
 void volume_store_error(struct core *core, struct volume *vol, int error, const char *what)
 {
 	bool first = note_error(core, vol, error, what);

@@ -32,7 +32,7 @@ void local_flush_ended(struct core *core, struct volume *vol, uint64_t rest, int
 
 void local_flush(struct core *core, struct volume *vol)
 {
-	if (vol->al.flushing || vol->al.written == vol->al.flushed)
+	if (vol->al.flushing || vol->al.written == vol->al.flushed || vol->io.hangs)
 		return;
 	vol->al.flushing = true;
 	local_flush_submit(core, vol, TAG_APP_FLUSH, LOCAL_FLUSH_OWN | vol->v);

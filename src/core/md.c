@@ -29,6 +29,7 @@ static void write_super(struct core *core, struct volume *vol)
 	action->u.meta.tag = tag_make(TAG_MD_SUPER, vol->md_seq << MD_TAG_SEQ_SHIFT | vol->v);
 	action->u.meta.vnr = vol->vnr;
 	action->u.meta.super = snapshot;
+	local_io_begin(core, vol, action->u.meta.tag, true, true);
 }
 
 static uint64_t changed(struct core *core, struct volume *vol, uint64_t at_ns)

@@ -126,6 +126,8 @@ struct core_action *request_local_begin(struct core *core, struct volume *vol,
 	act->u.disk.tag = tag;
 	act->u.disk.vnr = vol->vnr;
 	vol->local_pending++;
+	/* A file is written as fast as its file system takes it. */
+	local_io_begin(core, vol, tag, false, kind != AC_SAVE);
 	return act;
 }
 

@@ -37,6 +37,9 @@ static void ask_driver(struct core *core, struct volume *vol, bool move)
 	action->u.resize.vnr = vol->vnr;
 	action->u.resize.move = move;
 	vol->resize.busy = true;
+	vol->resize.moving = move;
+	/* It takes as long as there is to copy. */
+	local_io_begin(core, vol, tag_make(TAG_RESIZE, vol->v), true, false);
 }
 
 bool resize_measure(struct core *core, struct volume *vol)
@@ -184,9 +187,8 @@ static void moved(struct core *core, struct volume *vol, const struct ev_resized
 	bitmap_resume(core, vol);
 }
 
-void resize_driver_done(struct core *core, const struct ev_resized *ev)
+static void driver_done(struct core *core, struct volume *vol, const struct ev_resized *ev)
 {
-	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
 	struct resize *rz = &vol->resize;
 
 	ASSERT(rz->busy);
@@ -205,6 +207,22 @@ void resize_driver_done(struct core *core, const struct ev_resized *ev)
 		resize_bitmap_idle(core, vol);
 	}
 	twopc_measured(core, resize_possible(vol));
+}
+
+void resize_driver_done(struct core *core, const struct ev_resized *ev)
+{
+	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
+
+	if (local_io_end(core, tag_make(TAG_RESIZE, vol->v)))
+		driver_done(core, vol, ev);
+}
+
+void resize_hangs(struct core *core, struct volume *vol)
+{
+	struct ev_resized ev = { .vnr = vol->vnr, .moved = vol->resize.moving,
+				 .error = -ETIMEDOUT, .reason = "the disk does not answer" };
+
+	driver_done(core, vol, &ev);
 }
 
 void resize_disk_gone(struct core *core, struct volume *vol)

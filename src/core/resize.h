@@ -42,6 +42,7 @@ enum resize_phase {
 struct resize {
 	enum resize_phase phase;
 	bool busy;                 /* AC_RESIZE is under way */
+	bool moving;               /* with `move` */
 	bool clean;                /* what is new counts as in sync */
 	uint64_t to_sectors;
 	uint64_t agreed_sectors;   /* the last size that this node has taken part in agreeing on */
@@ -55,6 +56,8 @@ struct resize {
 
 /* Answers EV_RESIZED. */
 void resize_driver_done(struct core *core, const struct ev_resized *ev);
+/* The disk does not answer it, and is given up. */
+void resize_hangs(struct core *core, struct volume *vol);
 /* Bits, or the superblock, have become durable. */
 void resize_bitmap_durable(struct core *core, struct volume *vol);
 void resize_md_durable(struct core *core, struct volume *vol);

@@ -171,6 +171,7 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 	out->bm_writes = vol->bm_writes;
 	out->upper_pending = core->req.vol[vol->v].requests;
 	out->lower_pending = vol->local_pending;
+	out->unanswered = local_io_unanswered(&vol->io);
 	out->current_uuid = vol_has_md(vol) ? vol->md.current_uuid : vol->exposed_uuid;
 	copy_text(out->reason, sizeof(out->reason), vol->reason);
 }

@@ -56,6 +56,7 @@ void volume_attach(struct core *core, struct volume *vol)
 	vol->phase = VOL_ATTACHING;
 	vol->io_failed = false;
 	vol->md_failed = false;
+	vol->io.hangs = false;
 	vol->reason[0] = '\0';
 	disk_set(core, vol, DISK_ATTACHING);
 	core_act(core, AC_ATTACH)->u.vnr = vol->vnr;
@@ -164,6 +165,7 @@ void volume_detached(struct core *core, uint16_t vnr)
 
 	if (!vol || vol->phase != VOL_DETACHING)
 		return;
+	ASSERT(vol->io.given_up == 0);
 	vol->phase = VOL_DETACHED;
 	core->notify = true;
 	core_work(core, WORK_COMMAND);

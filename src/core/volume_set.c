@@ -114,6 +114,7 @@ void volume_create(struct core *core, unsigned v)
 	vol->v = (uint8_t)v;
 	vol->vnr = core->conf.volumes[v].vnr;
 	vol->conf = &core->conf.volumes[v];
+	local_io_volume_create(vol);
 	core->vol[v] = vol;
 	memset(&core->st.vol[v], 0, sizeof(core->st.vol[v]));
 	core->st.vol[v].have_quorum = core->conf.quorum == QUORUM_OFF;

@@ -101,6 +101,7 @@ struct status_volume {
 	uint64_t al_writes, bm_writes;
 	uint32_t al_hot_extents;  /* of 4 MiB: a crash now would bring these into doubt */
 	uint32_t upper_pending, lower_pending;
+	uint32_t unanswered;      /* by a disk that was given up because it hangs; not closed yet */
 	uint64_t current_uuid;
 	char reason[STATUS_REASON_MAX]; /* last disk error or refused attach, "" if none */
 };

@@ -89,14 +89,14 @@ progress() { # HOW-MANY WHAT WHEN
 	! node_gone "$load" || { cat "$WORK/load.err"; fail "$3: the writers on $primary ended by themselves"; }
 }
 
-# The disk of NODE lies in the volatile cache of volatile_disk from now on; commands: $WORK/NODE/below/ctl.
+# The disk of NODE lies in the volatile cache of volatile_disk from now on; commands: $WORK/NODE/below/ctl; process: $BELOW_PID.
 volatile_disk_below() { # NODE
-	local below=$WORK/$1/below pid
+	local below=$WORK/$1/below
 	mkdir "$below"
 	mv "$(node_disk "$1")" "$WORK/$1/durable.img"
 	"$B/volatile_disk" "$WORK/$1/durable.img" "$below" >"$WORK/$1/below.log" 2>&1 </dev/null &
-	pid=$!
-	on_exit "fusermount3 -uzq '$below'; kill_jobs TERM $pid"
+	BELOW_PID=$!
+	on_exit "fusermount3 -uzq '$below'; kill_jobs TERM $BELOW_PID"
 	must wait_for 30 "the disk below $1" test -e "$below/ctl"
 	ln -s "$below/disk" "$(node_disk "$1")"
 }

@@ -102,7 +102,7 @@ must wait_for 30 "alpha to be given up" eval '! conn_is beta alpha Connected || 
 answers_at_once
 # One who forces a detach does not wait for the disk; other commands do not either, then.
 must timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" detach r0 --force
-disk_is alpha Failed || fail "the disk is $(ctl alpha dstate r0)"
+disk_is alpha Diskless || fail "the disk is $(ctl alpha dstate r0)"
 must_fail 10 timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" attach r0/0
 said 'its disk has not answered [0-9]+ requests from before it was given up.*try again'
 ends_in_time "a peer is writing to it"

@@ -255,6 +255,7 @@ void fault_inject(struct world *w)
 void fault_heal(struct world *w)
 {
 	simnet_heal(w);
+	hang_heal(w);
 	for (unsigned i = 0; i < w->node_count; i++) {
 		struct node *n = &w->nodes[i];
 

@@ -33,6 +33,8 @@ static const struct {
 			     UINT64_C(0x6f6e65), { 1, 10 }, false },
 	[LIFE_GENERATIONS] = { "generations", "new disks, peers that are not configured",
 			       UINT64_C(0x67656e73), { 1, 10 }, false },
+	[LIFE_DISK_TIMEOUT] = { "disk-timeout", "disks hang, and are given up",
+				UINT64_C(0x68616e6773), { 1, 4 }, false },
 };
 
 uint32_t kinds_default(void)

@@ -101,6 +101,7 @@ static void conf_volumes(const struct world *w, const struct node *n, struct cor
 	if (w->params.pass_on)
 		disk->on_io_error = IOERR_PASS_ON;
 	disk->has_disk = n->has_disk;
+	disk->disk_timeout_ds = w->params.disk_timeout_ds;
 	disk->read_balancing = w->params.read_balancing;
 	disk->rs_discard_bytes = w->params.rs_discard_bytes;
 	disk->rs_without_replication = w->params.rs_without_replication;

@@ -76,6 +76,7 @@ struct sim_params {
 	unsigned faults;
 	bool csums, csums_after_crash_only;
 	bool pass_on; /* on-io-error */
+	uint32_t disk_timeout_ds;
 	uint32_t rs_discard_bytes;
 	bool rs_without_replication;
 	bool verifies;
@@ -241,6 +242,7 @@ struct disk {
 	/* faults */
 	uint64_t stall_until_ns;
 	bool hangs;          /* nothing that it was asked for ends */
+	uint32_t closing;    /* volumes that are closed when nothing is under way there */
 	struct sim_held held;
 	uint64_t full_until_ns; /* no room for blocks that were never written */
 	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
@@ -260,6 +262,8 @@ void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac);
 /* The backing store becomes larger; what is new has any content. */
 void disk_enlarge(struct world *w, unsigned node, uint64_t sectors);
 void disk_detach(struct world *w, unsigned node, unsigned vnr);
+/* A request has ended. */
+void disk_went_on(struct world *w, unsigned node, unsigned vnr);
 /* What is in flight may or may not have happened; the page cache survives. */
 void disk_process_died(struct world *w, unsigned node);
 /* After disk_process_died(): the page cache is lost as the mode says. */
@@ -625,6 +629,10 @@ void resize_look_after(struct world *w);
 uint64_t resize_app_sectors(const struct world *w);
 /* Options, and peers that have come, which are connected then: n->conf. */
 void node_adjust(struct world *w, unsigned node);
+/* Disks that hang: sim_hang.c. */
+void hang_params_draw(struct world *w, uint64_t seed);
+void hang_at_random(struct world *w);
+void hang_heal(struct world *w);
 /* One life in four: nodes forget a peer, and get it back. */
 void peers_params_draw(struct world *w, uint64_t seed);
 void peers_at_random(struct world *w);
@@ -729,6 +737,7 @@ struct world {
 	unsigned verify_source, verify_target;
 	bool verify_started;
 	struct prng peers_rng, volumes_rng;
+	struct prng hang_rng;
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;

@@ -3,6 +3,7 @@
  * on one node at a time, writes, reads, fails over. */
 #include <string.h>
 
+#include "meta/meta_super.h"
 #include "sim.h"
 
 static void tick_event(struct world *w, uint64_t a, uint64_t b);
@@ -81,6 +82,24 @@ static bool knows_generation(const struct md_super *super, uint64_t uuid)
 	return false;
 }
 
+/* What a disk that hangs has been told, and may still have one day. */
+static bool knows_what_is_late(struct world *w, unsigned node, unsigned vnr,
+			       const struct md_super *mine)
+{
+	const struct md_image *m = &w->nodes[node].disk.md[vnr];
+	bool closing = w->nodes[node].disk.closing >> vnr & 1;
+	struct md_super late;
+
+	for (unsigned i = 0; closing && i < m->count; i++) {
+		const struct md_op *op = &m->ops[(m->head + i) % MD_OPS_MAX];
+
+		if (op->kind == MOP_SUPER && meta_super_decode(op->block, &late) == META_OK &&
+		    !knows_generation(mine, late.current_uuid))
+			return false;
+	}
+	return true;
+}
+
 /* No disk has a generation that this node's disk never heard of. */
 static bool lineage_ok(struct world *w, unsigned node, unsigned vnr)
 {
@@ -92,7 +111,8 @@ static bool lineage_ok(struct world *w, unsigned node, unsigned vnr)
 		if (m == node || !super_of(w, m, vnr, &other) ||
 		    other.current_uuid == UUID_JUST_CREATED)
 			continue;
-		if (!knows_generation(&mine, other.current_uuid))
+		if (!knows_generation(&mine, other.current_uuid) ||
+		    !knows_what_is_late(w, m, vnr, &mine))
 			return false;
 	}
 	return true;

@@ -170,6 +170,7 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 	struct disk *d = &n->disk;
 	uint64_t sectors = op->bytes / SECTOR_BYTES;
 	struct core_event ev = { .kind = EV_DISK_DONE };
+	unsigned vnr = sim_vnr(op->sector);
 	uint8_t digest[8];
 
 	ev.u.done.tag = op->tag;
@@ -199,6 +200,7 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 	}
 	release(w, d, op);
 	node_step(w, n->id, &ev);
+	disk_went_on(w, n->id, vnr);
 }
 
 static void op_event(struct world *w, uint64_t a, uint64_t gen)
@@ -369,6 +371,7 @@ void disk_process_died(struct world *w, unsigned node)
 		}
 		release(w, d, op);
 	}
+	d->closing = 0;
 	md_process_died(w, node);
 }
 
@@ -429,6 +432,7 @@ void disk_reset(struct world *w, unsigned node)
 	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
 	d->fail_meta_kinds = UINT8_MAX;
 	d->broken = d->hangs = false;
+	d->closing = 0;
 	d->held.count = 0;
 	d->full_until_ns = 0;
 	d->fail_save = false;

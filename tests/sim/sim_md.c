@@ -180,6 +180,7 @@ static void md_event(struct world *w, uint64_t key, uint64_t gen)
 	if (m->count > 0)
 		run_next(w, node, vnr);
 	node_step(w, node, &ev);
+	disk_went_on(w, node, vnr);
 }
 
 static void run_next(struct world *w, unsigned node, unsigned vnr)
@@ -466,24 +467,49 @@ static void detach_event(struct world *w, uint64_t key, uint64_t life)
 	node_step(w, n->id, &ev);
 }
 
-static unsigned in_flight(const struct disk *d, unsigned vnr)
+/* Of the volume. */
+static unsigned under_way(const struct disk *d, unsigned vnr)
 {
-	unsigned count = 0;
+	unsigned count = d->md[vnr].count;
 
 	for (unsigned i = 0; i < d->ops_high; i++)
 		count += d->ops[i].in_use && sim_vnr(d->ops[i].sector) == vnr;
 	return count;
 }
 
+static unsigned given_up(struct world *w, unsigned node, unsigned vnr)
+{
+	const struct resource_status *st = node_status(w, node);
+
+	for (unsigned i = 0; i < st->volume_count; i++) {
+		if (st->volumes[i].vnr == vnr)
+			return st->volumes[i].unanswered;
+	}
+	return 0;
+}
+
+/* What is under way is what the core has given up. */
 void disk_detach(struct world *w, unsigned node, unsigned vnr)
 {
 	struct node *n = &w->nodes[node];
-	unsigned requests = in_flight(&n->disk, vnr);
+	unsigned count = under_way(&n->disk, vnr);
 
 	if (!(n->attached >> vnr & 1))
 		sim_fail(w, "node %u: AC_DETACH while detached", node);
-	if (requests > 0 || n->disk.md[vnr].count > 0)
-		sim_fail(w, "node %u: AC_DETACH with %u disk and %u metadata requests in flight",
-			 node, requests, n->disk.md[vnr].count);
-	world_at(w, disk_delay(w, node), detach_event, key_of(node, vnr), n->life);
+	if (count != given_up(w, node, vnr))
+		sim_fail(w, "node %u: AC_DETACH with %u requests in flight", node, count);
+	if (count > 0)
+		n->disk.closing |= 1U << vnr;
+	else
+		world_at(w, disk_delay(w, node), detach_event, key_of(node, vnr), n->life);
+}
+
+void disk_went_on(struct world *w, unsigned node, unsigned vnr)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	if (!(d->closing >> vnr & 1) || under_way(d, vnr) > 0)
+		return;
+	d->closing &= ~(1U << vnr);
+	world_at(w, disk_delay(w, node), detach_event, key_of(node, vnr), w->nodes[node].life);
 }

@@ -26,6 +26,7 @@
 "   \"bm-writes\": 0,\n"
 "   \"upper-pending\": 0,\n"
 "   \"lower-pending\": 0,\n"
+"   \"unanswered\": 0,\n"
 "   \"al-hot-extents\": 0,\n"
 "   \"open-for-writing\": true,\n"
 "   \"current-uuid\": \"0000000000ABCDEF\",\n"

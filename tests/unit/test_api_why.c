@@ -248,6 +248,22 @@ Test(why, a_just_created_disk)
 	cr_assert_str_eq(ask().last.command, "drbdctl new-current-uuid r0/0 --clear-bitmap");
 }
 
+Test(why, a_disk_that_does_not_answer)
+{
+	struct seen seen;
+
+	s->volumes[0].disk = DISK_DISKLESS;
+	s->volumes[0].unanswered = 3;
+	str_copy(s->volumes[0].reason, sizeof(s->volumes[0].reason),
+		 "local disk: no answer for 30.0 s");
+	seen = ask();
+	cr_assert_eq(seen.count, 1);
+	cr_assert(strstr(seen.last.text, "does not answer: local disk: no answer for 30.0 s"),
+		  "%s", seen.last.text);
+	cr_assert(strstr(seen.last.text, "restart the daemon"), "%s", seen.last.text);
+	cr_assert(!seen.io);
+}
+
 Test(why, what_is_given_up_is_being_saved)
 {
 	s->peers[0].devices[0].repl = REPL_WF_BITMAP_T;
