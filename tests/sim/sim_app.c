@@ -618,7 +618,8 @@ void app_track_suspects(struct world *w)
 /* With protocol A or B a Primary's own disk counts, not what the peer may have got. */
 static bool holds_for(struct world *w, unsigned node, unsigned m, unsigned vnr)
 {
-	if (w->app.node == (int)node && w->params.protocol[node][m] != PROTOCOL_C)
+	if ((w->app.node == (int)node || w->rival.node == (int)node) &&
+	    w->params.protocol[node][m] != PROTOCOL_C)
 		return false;
 	return both_current(w, node, m, vnr) && (!oracle_may_lag(w, m) || !lacks_some(w, m, vnr));
 }

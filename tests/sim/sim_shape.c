@@ -63,13 +63,24 @@ uint32_t app_sources(struct world *w, unsigned node, unsigned vnr)
 	return sources;
 }
 
+/* Also of a node that was opened while its own disk is being resynced, or is out of reach. */
+static bool reads_from(struct world *w, unsigned node, unsigned m, unsigned vnr)
+{
+	const struct resource_status *st = node_status(w, node);
+	const struct status_peer *sp = status_peer(st, m);
+
+	if (st->volumes[vnr].disk == DISK_UP_TO_DATE || w->params.no_disk >> node & 1)
+		return app_sources(w, node, vnr) >> m & 1;
+	return sp && sp->conn == CONN_CONNECTED && sp->devices[vnr].peer_disk == DISK_UP_TO_DATE;
+}
+
 /* Volumes that the node has on a disk of m. */
 static uint32_t volumes_from(struct world *w, unsigned node, unsigned m)
 {
 	uint32_t volumes = 0;
 
 	for (unsigned v = 0; v < w->params.volumes; v++)
-		volumes |= (app_sources(w, node, v) >> m & 1) << v;
+		volumes |= (uint32_t)reads_from(w, node, m, v) << v;
 	return volumes;
 }
 
