@@ -324,6 +324,7 @@ static struct job *job_new(struct volume *vol, enum job_kind kind)
 	list_init(&job->free_link);
 	job->base.run = run_job;
 	job->base.done = job_done;
+	job->base.share = &vol->share;
 	job->block = block;
 	job->vol = vol;
 	job->kind = kind;

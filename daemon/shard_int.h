@@ -58,6 +58,7 @@ struct volume {
 	enum disk_mode mode;
 	unsigned jobs;                /* data and metadata jobs under way */
 	struct list saves;            /* struct save_work under way: save.c */
+	struct disk_share share;      /* of the threads */
 	struct disk_lane meta_lane;
 	char resync_after[VOLUME_REF_MAX]; /* "RES/VOL", "" = none */
 	bool resync_dependency, resync_parallel; /* as last told to the core */

@@ -181,6 +181,7 @@ void shard_fill_volume(struct resource *res, struct volume *vol, uint16_t vnr,
 	str_copy(vol->meta_path, sizeof(vol->meta_path), conf->meta_device);
 	vol->meta = conf->meta;
 	vol->meta_index = conf->meta_index;
+	disk_share_init(&vol->share);
 	disk_lane_init(&vol->meta_lane);
 	list_init(&vol->saves);
 	list_init(&vol->active_writes);

@@ -12,6 +12,20 @@
 #include "base/list.h"
 
 #define DISK_POOL_THREADS_MAX 64
+/* So many disks may hang at a time before others wait for them. */
+#define DISK_POOL_HUNG_MAX 8
+
+/*
+ * The jobs of one disk. As many of them as the pool has threads run at a time, so a disk that hangs
+ * keeps no more; where nothing moves any more the pool starts others in their place.
+ */
+struct disk_share {
+	struct list link;       /* of those that have a job to be run */
+	struct list waiting;
+	unsigned running;
+};
+
+void disk_share_init(struct disk_share *share);
 
 struct disk_port;
 struct disk_lane;
@@ -36,6 +50,7 @@ struct disk_job {
 	void (*done)(struct disk_job *job);
 	struct disk_port *port;
 	struct disk_lane *lane; /* NULL: any order */
+	struct disk_share *share; /* set by the owner; NULL: of no disk in particular */
 	int error;              /* 0 or -errno */
 	struct disk_transfer transfer; /* disk_port_submit_transfer() */
 };
