@@ -171,6 +171,8 @@ static void go_on_with(struct oracle *o, uint64_t sector, uint64_t value)
 			o->versions[n - 1].left_behind = true;
 	}
 	o->versions[i - 1].superseded = SIM_NEVER;
+	/* What was durable is durable no more: an unflushed write may uncover this one again. */
+	o->versions[i - 1].superseded_durable = false;
 	o->left_behind++;
 }
 
