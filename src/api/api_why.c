@@ -613,6 +613,24 @@ static const struct row peer_is_primary = {
 	"$P is Primary; only one node can be", WHY_PEER, "drbdctl secondary $R", false
 };
 
+static const struct row not_good_for_two = {
+	"$P is Primary; a second one needs both disks UpToDate", WHY_PEER, "drbdctl secondary $R",
+	false
+};
+
+static bool all_good(const struct resource_status *s, const struct status_peer *peer)
+{
+	for (unsigned i = 0; i < s->volume_count; i++) {
+		if (s->volumes[i].disk != DISK_UP_TO_DATE)
+			return false;
+	}
+	for (unsigned i = 0; i < peer->device_count; i++) {
+		if (peer->devices[i].peer_disk != DISK_UP_TO_DATE)
+			return false;
+	}
+	return true;
+}
+
 static bool primary_peers(struct view *v)
 {
 	bool possible = true;
@@ -621,9 +639,11 @@ static bool primary_peers(struct view *v)
 		struct api_why_item item = { .retry_ms = -1, .holds_primary = true };
 
 		v->peer = &v->s->peers[i];
-		if (v->peer->role != ROLE_PRIMARY)
+		if (v->peer->role != ROLE_PRIMARY ||
+		    (v->peer->may_be_two && all_good(v->s, v->peer)))
 			continue;
-		emit_row(v, &peer_is_primary, role_name(ROLE_PRIMARY), &item);
+		emit_row(v, v->peer->may_be_two ? &not_good_for_two : &peer_is_primary,
+			 role_name(ROLE_PRIMARY), &item);
 		possible = false;
 	}
 	v->peer = NULL;

@@ -226,6 +226,10 @@ static void connection_check(const struct conf *conf, const struct conf_resource
 				 "resource '%s', connection '%s'-'%s': shared-secret without "
 				 "cram-hmac-alg would not authenticate anybody",
 				 res->name, a, b);
+	if (net->two_primaries && net->protocol != PROTOCOL_C)
+		conf_message_add(m, false, res->file, c->line,
+				 "resource '%s', connection '%s'-'%s': allow-two-primaries needs "
+				 "protocol C", res->name, a, b);
 	if (net->ping_timeout_ds > net->ping_int_s * DS_PER_S)
 		conf_message_add(m, true, res->file, c->line,
 				 "resource '%s', connection '%s'-'%s': ping-timeout is longer "

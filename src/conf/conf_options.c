@@ -110,6 +110,7 @@ static const char checksum[] = "crc32c";
 	WORD(NET, "after-sb-1pri", net.after_sb_1p, words_after_sb_1p, ASB_DISCONNECT)             \
 	WORD(NET, "after-sb-2pri", net.after_sb_2p, words_after_sb_2p, ASB_DISCONNECT)             \
 	FLAG(NET, "always-asbp", net.always_asbp, false)                                           \
+	FLAG(NET, "allow-two-primaries", net.two_primaries, false)                                 \
 	WORD(NET, "rr-conflict", net.rr_conflict, words_rr_conflict, ASB_DISCONNECT)               \
 	FLAG(NET, "allow-remote-read", net.allow_remote_read, true)                                \
 	TEXT(NET, "cram-hmac-alg", net.cram_hmac_alg, TYPE_DIGEST)                                 \

@@ -90,6 +90,11 @@ bool actlog_get(struct core *core, struct volume *vol, struct al_ref *ref, uint6
 		void (*ready)(struct core *core, struct volume *vol, struct al_ref *ref));
 /* A local flush covers more than before. */
 void actlog_data_flushed(struct core *core, struct volume *vol);
+/* It has its references, in the log as it is now. */
+static inline bool actlog_has(const struct actlog *al, const struct al_ref *ref)
+{
+	return ref->held && al->usable && ref->incarnation == al->incarnation;
+}
 /* Gives the references back, or leaves the queue. Harmless when nothing is held. */
 void actlog_put(struct core *core, struct volume *vol, struct al_ref *ref);
 /* When an extent cools down next; drops those that did. */

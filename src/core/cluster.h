@@ -173,6 +173,10 @@ void volume_update_gates(struct core *core);
 uint64_t cluster_neighbours(const struct core *core);
 /* Neighbours that are Primary, and self when Primary. */
 uint64_t cluster_primaries(const struct core *core, const struct state *st);
+/* This connection may have a Primary at either end. */
+bool cluster_allows_two_primaries(const struct core *core, const struct peer *peer);
+/* As one of two: the other one. */
+struct peer *cluster_other_primary(const struct core *core);
 /* A node that is no peer any more had a disk of it, and was not forgotten: it may have gone on. */
 bool cluster_lost_a_disk(const struct core *core, const struct volume *vol);
 /* Own disk may be called UpToDate (4.2, below the table). */

@@ -204,13 +204,25 @@ static enum promotion promote(struct core *core, bool force)
 	}
 }
 
+/* Why there cannot be a second Primary beside this one. */
+static const char *why_not_two(const struct core *core, const struct peer *peer)
+{
+	if (!peer->conf->net.two_primaries)
+		return "";
+	if (peer->conf->net.protocol != PROTOCOL_C)
+		return "; allow-two-primaries needs protocol C";
+	if (core->peer_count > 1)
+		return "; allow-two-primaries is for resources of two nodes";
+	return "; a second one needs both disks UpToDate";
+}
+
 /* Who prevents a promotion, in the words of the user's problem. */
 static void reply_not_promoted(struct core *core, enum state_rv rv)
 {
 	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY) {
-			command_reply(core, rv, "cannot become Primary: %s is Primary",
-				      peer->conf->name);
+			command_reply(core, rv, "cannot become Primary: %s is Primary%s",
+				      peer->conf->name, why_not_two(core, peer));
 			return;
 		}
 	}

@@ -149,7 +149,8 @@ static void add_peer(struct core *core, const struct core_conf *all,
 static bool agreed_options_differ(const struct core_net_conf *a, const struct core_net_conf *b)
 {
 	return a->protocol != b->protocol || a->after_sb_0p != b->after_sb_0p ||
-	       a->after_sb_1p != b->after_sb_1p || a->after_sb_2p != b->after_sb_2p;
+	       a->after_sb_1p != b->after_sb_1p || a->after_sb_2p != b->after_sb_2p ||
+	       a->two_primaries != b->two_primaries;
 }
 
 static bool digests_differ(const struct core_net_conf *a, const struct core_net_conf *b)
@@ -165,6 +166,11 @@ static void configure_peer(struct core *core, struct peer *peer, struct core_net
 	bool tell = agreed_options_differ(net, to);
 	bool digests = digests_differ(net, to);
 
+	if (net->two_primaries && !to->two_primaries && core->st.role == ROLE_PRIMARY &&
+	    core->st.peer[peer->id].role == ROLE_PRIMARY)
+		core_log(core, LOG_LEVEL_WARNING,
+			 "%s %s: allow-two-primaries was switched off, but both are Primary until "
+			 "one gives its role up", core->conf.name, peer->conf->name);
 	*net = *to;
 	if (!peer->streams_up)
 		return;

@@ -34,6 +34,7 @@ void hold_init(struct hold *hold, enum hold_kind kind, uint64_t sector, uint32_t
 	hold->range.sector = sector;
 	hold->range.sectors = sectors;
 	hold->kind = kind;
+	hold->owner = HOLD_OF_OTHERS;
 	hold->active = false;
 	hold->ready = ready;
 }
@@ -54,12 +55,18 @@ static bool active_conflict(const struct holds *holds, const struct hold *hold)
 	return false;
 }
 
-/* `end` is the hold itself when it is queued, else the list head. */
+/*
+ * `end` is the hold itself when it is queued, else the list head. A write of the other Primary does
+ * not queue behind one of this node that has not begun: that may wait for an ack of the other
+ * Primary, which may wait the same way for this one.
+ */
 static bool older_conflict(struct holds *holds, const struct hold *hold, const struct list *end)
 {
 	for (struct list *it = holds->waiting.next; it != end; it = it->next) {
 		const struct hold *older = LIST_ENTRY(it, struct hold, waiting);
 
+		if (hold->owner == HOLD_OF_PEER_WRITE && older->owner == HOLD_OF_REQUEST)
+			continue;
 		if ((older->kind & waits_for(hold->kind)) && overlap(older, hold))
 			return true;
 	}

@@ -99,6 +99,7 @@ struct core_net_conf {
 	enum after_sb rr_conflict; /* DISCONNECT, RETRY_CONNECT, VIOLENTLY or AUTO_DISCARD */
 	bool always_asbp;
 	bool allow_remote_read;
+	bool two_primaries;        /* with protocol C only */
 	char cram_hmac_alg[ALG_NAME_MAX]; /* "" = no authentication */
 	char shared_secret[SHARED_SECRET_MAX];
 	char data_integrity_alg[ALG_NAME_MAX]; /* "" = none */

@@ -96,6 +96,12 @@ void request_role_changed(struct core *core);
 bool request_volume_idle(const struct core *core, const struct volume *vol);
 /* Writes to it may not be on stable storage of every peer yet, answered or not. */
 bool request_volume_logged(const struct core *core, const struct volume *vol);
+/* two_primaries.c: the other Primary makes a generation when one is due. */
+bool two_primaries_other_bumps(const struct core *core, const struct volume *vol);
+/* An ack has come; writes may wait for it. */
+void two_primaries_acked(struct core *core, struct peer *peer, uint16_t vnr);
+uint64_t two_primaries_deadline(const struct core *core);
+void two_primaries_time(struct core *core);
 /* When the oldest write or barrier that this peer has
  * not answered was sent; NEVER_NS = none (ko-count). */
 uint64_t request_oldest_ns(const struct core *core, const struct peer *peer);

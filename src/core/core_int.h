@@ -117,6 +117,7 @@ struct peer_device {
 	struct verify ov; /* verify.c */
 	/* request.c, peer_write.c: statistics and the packet counters of wire-protocol 4.6 */
 	uint32_t seq_tx;
+	uint32_t writes_rx, acks_rx; /* numbered packets that came on either stream */
 	uint64_t sent_sectors, received_sectors;
 	uint32_t pending, unacked;
 };
@@ -152,6 +153,8 @@ struct peer {
 	uint64_t hs_deadline_ns;
 	uint16_t drbd8_reply, drbd8_reply_vnr; /* drbd8.c: what its request is answered with */
 	bool discard_their_data;    /* the peer announced discard-my-data */
+	uint64_t crossed_log_ns;    /* two_primaries.c: when it may be said again */
+	bool gives_way;             /* CONN_FLAG_GIVES_WAY */
 	uint64_t lost_primary_dagtag; /* P_PEER_DAGTAG inside the handshake (RECONCILE_RECONNECT) */
 	uint8_t lost_primary_node;    /* NODES_MAX = none named */
 	char verify_alg[ALG_NAME_MAX], csums_alg[ALG_NAME_MAX]; /* as agreed on, "" = none */

@@ -93,6 +93,8 @@ static const struct rx_entry rx_table[RX_TABLE_SIZE] = {
 	[P_WRITE_ACK] = { RX_CONNECTED, NEEDS_VOLUME, rx_block_ack },
 	[P_WRITE_ACK_IN_SYNC] = { RX_CONNECTED, NEEDS_VOLUME, rx_block_ack },
 	[P_NEG_ACK] = { RX_CONNECTED, NEEDS_VOLUME, rx_block_ack },
+	[P_SUPERSEDED] = { RX_CONNECTED, NEEDS_VOLUME, rx_block_ack },
+	[P_RETRY_WRITE] = { RX_CONNECTED, NEEDS_VOLUME, rx_block_ack },
 	[P_BARRIER] = { RX_CONNECTED, NO_VOLUME, rx_barrier },
 	[P_BARRIER_ACK] = { RX_CONNECTED, NO_VOLUME, rx_barrier_ack },
 	[P_CONFIRM_STABLE] = { RX_CONNECTED, NO_VOLUME, rx_confirm_stable },
@@ -184,6 +186,31 @@ static bool volume_fits(struct core *core, struct peer *peer, const struct rx_en
 	return false;
 }
 
+/* Of those on the control stream: wire-protocol 4.6. */
+static bool is_numbered(unsigned type)
+{
+	switch (type) {
+	case P_RECV_ACK:
+	case P_WRITE_ACK:
+	case P_WRITE_ACK_IN_SYNC:
+	case P_RS_WRITE_ACK:
+	case P_SUPERSEDED:
+	case P_RETRY_WRITE:
+	case P_NEG_ACK:
+	case P_NEG_DREPLY:
+	case P_NEG_RS_DREPLY:
+	case P_RS_NEG_ACK:
+	case P_RS_CANCEL:
+	case P_RS_CANCEL_AHEAD:
+	case P_RS_IS_IN_SYNC:
+	case P_OV_RESULT:
+	case P_OV_RESULT_ID:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static const struct rx_entry *rx_entry_of(unsigned type)
 {
 	static const struct rx_entry never = { RX_NEVER, NO_VOLUME, NULL };
@@ -228,4 +255,6 @@ void rx_packet(struct core *core, const struct ev_pkt *ev)
 	if (ev->pkt->type == P_PEERS_IN_SYNC && !peer_connected(core, peer))
 		return;
 	e->rx(core, peer, ev->pkt);
+	if (ev->stream == STREAM_CONTROL && is_numbered(ev->pkt->type))
+		two_primaries_acked(core, peer, ev->pkt->vnr);
 }

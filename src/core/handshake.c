@@ -73,6 +73,7 @@ void handshake_reset(struct peer *peer)
 	peer->got_auth_ok = false;
 	peer->sent_response = false;
 	peer->got_protocol = false;
+	peer->gives_way = false;
 	peer->discard_their_data = false;
 	peer->hs_owed = false;
 	peer->hs_refused = false;
@@ -149,7 +150,8 @@ static void protocol_send(struct core *core, struct peer *peer, uint16_t type,
 	pkt.u.protocol.after_sb_0p = (uint32_t)net->after_sb_0p;
 	pkt.u.protocol.after_sb_1p = (uint32_t)net->after_sb_1p;
 	pkt.u.protocol.after_sb_2p = (uint32_t)net->after_sb_2p;
-	pkt.u.protocol.conn_flags = conn_flags;
+	pkt.u.protocol.conn_flags = conn_flags | (net->two_primaries ? CONN_FLAG_GIVES_WAY : 0);
+	pkt.u.protocol.two_primaries = net->two_primaries;
 	memcpy(pkt.u.protocol.integrity_alg, net->data_integrity_alg, ALG_NAME_MAX);
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
@@ -188,7 +190,7 @@ static const char *protocol_mismatch(const struct core_net_conf *net, const stru
 		return "after-sb-1pri";
 	if (mirrored(p->after_sb_2p) != (uint32_t)net->after_sb_2p)
 		return "after-sb-2pri";
-	if (p->two_primaries)
+	if (!p->two_primaries == net->two_primaries)
 		return "allow-two-primaries";
 	return strcmp(p->integrity_alg, net->data_integrity_alg) ? "data-integrity-alg" : NULL;
 }
@@ -209,6 +211,12 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 				peer->conf->name);
 		return;
 	}
+	if (p->two_primaries && peer_is_drbd8(peer)) {
+		peer_standalone(core, peer, false,
+				"option allow-two-primaries is not supported with DRBD 8.4");
+		return;
+	}
+	peer->gives_way = p->conn_flags & CONN_FLAG_GIVES_WAY;
 	peer->discard_their_data = p->conn_flags & CONN_FLAG_DISCARD_MY_DATA;
 	if (peer->discard_their_data && peer->discard_my_data) {
 		peer_standalone(core, peer, false,
@@ -225,9 +233,9 @@ void rx_protocol(struct core *core, struct peer *peer, const struct pkt *pkt)
 }
 
 /*
- * The protocol is one setting of both nodes, whoever changes it. A policy that discards data is
- * not taken over from anybody: it has to be the same at the next connect. Digests need a new
- * agreement on the features.
+ * The protocol, and whether both may be Primary, is one setting of both nodes, whoever changes it.
+ * A policy that discards data is not taken over from anybody: it has to be the same at the next
+ * connect. Digests need a new agreement on the features.
  */
 void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
@@ -235,6 +243,7 @@ void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *
 	struct core_net_conf *net = configure_net(core, peer);
 	const char *option = protocol_mismatch(net, p);
 
+	peer->gives_way = p->conn_flags & CONN_FLAG_GIVES_WAY;
 	if (!option)
 		return;
 	if (strcmp(p->integrity_alg, net->data_integrity_alg) != 0) {
@@ -250,6 +259,7 @@ void rx_protocol_update(struct core *core, struct peer *peer, const struct pkt *
 		 core->conf.name, peer->conf->name, option);
 	if (p->protocol >= PROTOCOL_A && p->protocol <= PROTOCOL_C)
 		net->protocol = (enum wire_protocol)p->protocol;
+	net->two_primaries = p->two_primaries && !peer_is_drbd8(peer);
 	core->notify = true;
 }
 

@@ -9,7 +9,8 @@
  *                                              superseded: resync_write_overlaps();
  *                                              so is what a source has read before it)
  *
- * First come, first served: a new hold also waits behind an older waiter it conflicts with.
+ * First come, first served: a new hold also waits behind an older waiter it conflicts with; but not
+ * what a peer has written behind a write of this node.
  */
 #ifndef CORE_HOLD_H
 #define CORE_HOLD_H
@@ -23,12 +24,16 @@
 struct core;
 struct volume;
 
+/* Whose write it is. */
+enum hold_owner { HOLD_OF_OTHERS, HOLD_OF_REQUEST, HOLD_OF_PEER_WRITE };
+
 enum hold_kind { HOLD_WRITE = 1, HOLD_RS_READ = 2, HOLD_RS_WRITE = 4 };
 
 struct hold {
 	struct range range;   /* base/range_map.h: sector, sectors, links */
 	struct list waiting;
 	enum hold_kind kind;
+	enum hold_owner owner;
 	bool active;
 	/* Called when a queued hold becomes active; may acquire and release holds. */
 	void (*ready)(struct core *core, struct volume *vol, struct hold *hold);

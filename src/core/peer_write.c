@@ -3,6 +3,7 @@
  * answers. */
 #include <string.h>
 
+#include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/request.h"
 
@@ -207,20 +208,12 @@ static void answer_written(struct core *core, struct peer_request *preq)
 	peer_request_answer(core, preq, type);
 }
 
-/* The write is on disk, or never will be. */
-static void write_done(struct core *core, struct peer_request *preq, bool ok)
+/* It has its answer. */
+static void write_over(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
 	struct peer *peer = core->peer[preq->p];
 
-	preq->stage = PREQ_DONE;
-	preq->failed = !ok;
-	if (!preq->lost)
-		peer->pd[preq->v].unacked--;
-	if (ok)
-		answer_written(core, preq);
-	else
-		peer_request_answer(core, preq, P_NEG_ACK);
 	hold_release(core, vol, &preq->hold);
 	epoch_write_end(core, peer, preq);
 	if (preq->lost || !vol_has_md(vol)) {
@@ -229,6 +222,33 @@ static void write_done(struct core *core, struct peer_request *preq, bool ok)
 	} else if (actlog_has_waiters(vol)) {
 		settle(core, preq);
 	}
+}
+
+/* The write is on disk, or never will be. */
+static void write_done(struct core *core, struct peer_request *preq, bool ok)
+{
+	preq->stage = PREQ_DONE;
+	preq->failed = !ok;
+	if (!preq->lost)
+		core->peer[preq->p]->pd[preq->v].unacked--;
+	if (ok)
+		answer_written(core, preq);
+	else
+		peer_request_answer(core, preq, P_NEG_ACK);
+	write_over(core, preq);
+}
+
+/* What is here is what another write has left: nobody else's copy is the same because of this
+ * one. */
+void peer_write_give_up(struct core *core, struct peer_request *preq, enum packet type)
+{
+	core_payload_put(core, &preq->payload);
+	preq->stage = PREQ_DONE;
+	preq->failed = type != P_SUPERSEDED;
+	preq->overwritten = true;
+	core->peer[preq->p]->pd[preq->v].unacked--;
+	peer_request_answer(core, preq, type);
+	write_over(core, preq);
 }
 
 /* ---- on its way to the disk ---- */
@@ -351,14 +371,15 @@ static enum request_op op_of(const struct peer *peer, const struct pkt *pkt)
 }
 
 /* Text of what is wrong with the packet, NULL = nothing. */
-static const char *refused(const struct core *core, const struct volume *vol, const struct pkt *pkt)
+static const char *refused(const struct core *core, const struct peer *peer,
+			   const struct volume *vol, const struct pkt *pkt)
 {
 	const struct pkt_block *block = &pkt->u.block;
 	uint32_t bytes_max = pkt->type == P_DATA ? BIO_MAX_BYTES : DISCARD_MAX_BYTES;
 
 	if (!vol)
 		return "write to an unknown volume";
-	if (core->st.role == ROLE_PRIMARY)
+	if (core->st.role == ROLE_PRIMARY && cluster_other_primary(core) != peer)
 		return "write while this node is Primary";
 	if (!peer_range_ok(vol, block, bytes_max))
 		return "write beyond the volume or of an illegal size";
@@ -381,12 +402,20 @@ static void start(struct core *core, struct peer_request *preq)
 {
 	struct volume *vol = core->vol[preq->v];
 	struct peer *peer = core->peer[preq->p];
-	uint32_t sectors = preq->bytes / SECTOR_BYTES;
 
 	list_push_back(&peer->rx.writes, &preq->link);
 	if (vol_has_md(vol) && pdsk_of(core, &peer->pd[preq->v]) < DISK_INCONSISTENT)
 		mark_sender(core, preq);
-	hold_init(&preq->hold, HOLD_WRITE, preq->sector, sectors, hold_ready);
+	if (!two_primaries_arrived(core, preq))
+		peer_write_go_on(core, preq);
+}
+
+void peer_write_go_on(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+
+	hold_init(&preq->hold, HOLD_WRITE, preq->sector, preq->bytes / SECTOR_BYTES, hold_ready);
+	preq->hold.owner = HOLD_OF_PEER_WRITE;
 	preq->stage = PREQ_HOLD;
 	if (hold_acquire(core, vol, &preq->hold))
 		hold_ready(core, vol, &preq->hold);
@@ -396,7 +425,7 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
 	struct volume *vol = core_volume_by_vnr(core, pkt->vnr);
 	struct payload payload = pkt->payload;
-	const char *text = refused(core, vol, pkt);
+	const char *text = refused(core, peer, vol, pkt);
 	struct peer_request *preq;
 
 	if (text) {
@@ -412,6 +441,8 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 	peer->rx.dagtag += preq->bytes / SECTOR_BYTES;
 	peer->rx.dagtag_heard = true;
 	preq->dagtag = peer->rx.dagtag;
+	preq->arrived_ns = core->now_ns;
+	preq->acks = pkt->u.block.seq - ++peer->pd[vol->v].writes_rx;
 	peer->pd[vol->v].received_sectors += preq->bytes / SECTOR_BYTES;
 	epoch_write_begin(peer, preq);
 	if (preq->dp_flags & DP_SEND_RECEIVE_ACK)
@@ -550,6 +581,7 @@ void peer_rx_lost(struct core *core, struct peer *peer)
 			peer_ack_tell_targets(core, preq, 0);
 		}
 	}
+	two_primaries_lost(core, peer);
 	peer_reads_lost(core, peer);
 }
 

@@ -2,6 +2,7 @@
 /* Who can be reached, who takes part in a generation, who may call its data UpToDate. */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/resync_int.h"
 
 uint64_t cluster_neighbours(const struct core *core)
@@ -30,6 +31,29 @@ uint64_t cluster_primaries(const struct core *core, const struct state *st)
 			nodes |= node_bit(peer->id);
 	}
 	return nodes;
+}
+
+/*
+ * With a third node a write would have to wait for what others do there with writes of the other
+ * Primary; DRBD 9 promises nothing about that either.
+ */
+bool cluster_allows_two_primaries(const struct core *core, const struct peer *peer)
+{
+	const struct core_net_conf *net = &peer->conf->net;
+
+	return net->two_primaries && net->protocol == PROTOCOL_C && core->peer_count == 1 &&
+	       !peer_is_drbd8(peer);
+}
+
+struct peer *cluster_other_primary(const struct core *core)
+{
+	if (core->st.role != ROLE_PRIMARY)
+		return NULL;
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) && core->st.peer[peer->id].role == ROLE_PRIMARY)
+			return peer;
+	}
+	return NULL;
 }
 
 uint64_t cluster_weak_nodes(const struct core *core, unsigned v)

@@ -60,6 +60,7 @@ void request_peer_create(struct core *core, struct peer *peer)
 	list_init(&peer->rx.orphans);
 	list_init(&peer->rx.reads);
 	list_init(&peer->rx.drain);
+	list_init(&peer->rx.early);
 }
 
 void request_configure(struct core *core)
@@ -88,6 +89,7 @@ void request_create(struct core *core)
 	list_init(&rq->kept);
 	list_init(&rq->log);
 	list_init(&rq->held);
+	list_init(&rq->refused);
 	list_init(&rq->reading);
 	list_init(&rq->flushes);
 	list_init(&rq->split);
@@ -104,6 +106,7 @@ void request_volume_create(struct core *core, struct volume *vol)
 	memset(io, 0, sizeof(*io));
 	list_init(&io->flushing);
 	list_init(&io->waiting);
+	list_init(&io->waiting_al);
 	holds_init(&vol->holds);
 	actlog_create(core, vol);
 }
@@ -148,6 +151,7 @@ static struct request *request_new(struct core *core)
 		return NULL;
 	memset(req, 0, sizeof(*req));
 	list_init(&req->link);
+	list_init(&req->refused_link);
 	hold_init(&req->hold, HOLD_WRITE, 0, 0, NULL);
 	actlog_ref_init(&req->al);
 	req->server = NODES_MAX;
@@ -162,7 +166,8 @@ void request_free(struct core *core, struct request *req)
 	struct list *waiting;
 
 	ASSERT(!list_linked(&req->link) && !req->hold.active && !req->al.held);
-	ASSERT(req->payload.id == 0);
+	ASSERT(req->payload.id == 0 && !list_linked(&req->refused_link));
+	two_primaries_al_put(core, req);
 	if (req->op == OP_WRITE)
 		rq->bytes -= req->bytes;
 	slab_free(&rq->slab, req);
@@ -199,6 +204,7 @@ void request_complete(struct core *core, struct request *req, int error)
 {
 	ASSERT(!req->completed);
 	req->completed = true;
+	two_primaries_mark(core, req);
 	core_payload_put(core, &req->payload);
 	request_answered(core, req);
 	if (req->whole)
@@ -283,6 +289,12 @@ static void write_hold_ready(struct core *core, struct volume *vol, struct hold 
 	/* From now on a resync reply for this range must not reach the disk. */
 	resync_write_overlaps(core, vol, req->sector, sectors);
 	req->stage = REQ_AL;
+	/* Sent once more: the log names its extents all the time. */
+	if (actlog_has(&vol->al, &req->al)) {
+		write_prepared(core, req);
+		return;
+	}
+	actlog_put(core, vol, &req->al);
 	if (actlog_get(core, vol, &req->al, req->sector, sectors, write_al_ready))
 		write_prepared(core, req);
 }
@@ -292,8 +304,11 @@ static void write_start(struct core *core, struct request *req)
 	struct volume *vol = core->vol[req->v];
 
 	req->stage = REQ_HOLD;
+	if (!two_primaries_al_get(core, req))
+		return;
 	hold_init(&req->hold, HOLD_WRITE, req->sector, req->bytes / SECTOR_BYTES,
 		  write_hold_ready);
+	req->hold.owner = HOLD_OF_REQUEST;
 	if (hold_acquire(core, vol, &req->hold))
 		write_hold_ready(core, vol, &req->hold);
 }
@@ -404,6 +419,7 @@ static void give_ranges_back(struct core *core)
 		if (!req->prepared)
 			continue;
 		req->prepared = false;
+		two_primaries_mark(core, req);
 		actlog_put(core, core->vol[req->v], &req->al);
 		hold_release(core, core->vol[req->v], &req->hold);
 	}
@@ -416,6 +432,10 @@ void request_run(struct core *core)
 	if (core->st.susp_quorum || core->st.susp_nod)
 		give_ranges_back(core);
 	release_answers(core);
+	FOR_EACH_VOLUME(core, vol) {
+		for (struct request *req; (req = two_primaries_al_next(core, vol));)
+			write_start(core, req);
+	}
 	while (!list_empty(&rq->gated) && gate_is_open(core)) {
 		struct request *req = LIST_ENTRY(rq->gated.next, struct request, link);
 
@@ -646,6 +666,8 @@ uint64_t request_deadline(const struct core *core)
 	uint64_t t = actlog_deadline(core), rx = peer_write_deadline(core);
 
 	t = rx < t ? rx : t;
+	rx = two_primaries_deadline(core);
+	t = rx < t ? rx : t;
 	t = rq->barrier_at_ns < t ? rq->barrier_at_ns : t;
 	return rq->ack_at_ns < t ? rq->ack_at_ns : t;
 }
@@ -659,5 +681,6 @@ void request_time(struct core *core)
 	if (core->now_ns >= rq->ack_at_ns)
 		peer_ack_flush(core);
 	peer_write_time(core);
+	two_primaries_time(core);
 	actlog_time(core);
 }

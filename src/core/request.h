@@ -25,7 +25,8 @@ struct volume;
  *   SENT [WANTED] [ACK_DUE] [RECEIVED]     on its way; RECEIVED excludes WANTED
  *   SENT [RECEIVED] WRITTEN [IN_SYNC]      P_WRITE_ACK, P_WRITE_ACK_IN_SYNC
  *   SENT [RECEIVED] FAILED                 P_NEG_ACK
- *   each of the last two, or SENT [RECEIVED] without a due ack, with STABLE or with LOST
+ *   SENT REFUSED                           P_RETRY_WRITE
+ *   each of the last three, or SENT [RECEIVED] without a due ack, with STABLE or with LOST
  *   SENT LOST with anything but WANTED, ACK_DUE, STABLE
  */
 enum net_bit {
@@ -36,6 +37,7 @@ enum net_bit {
 	NET_WRITTEN,  /* P_WRITE_ACK came */
 	NET_IN_SYNC,  /* it said that the peer cleared its bits too */
 	NET_FAILED,   /* P_NEG_ACK came */
+	NET_REFUSED,  /* P_RETRY_WRITE came: it was not written there */
 	NET_STABLE,   /* P_BARRIER_ACK or P_CONFIRM_STABLE covered it */
 	NET_LOST,     /* the connection ended before STABLE */
 	NET_BITS
@@ -46,6 +48,7 @@ enum net_event {
 	NET_EV_WRITE_ACK,
 	NET_EV_WRITE_ACK_IN_SYNC,
 	NET_EV_NEG_ACK,
+	NET_EV_RETRY,
 	NET_EV_STABLE,
 	NET_EV_LOST,
 };
@@ -74,7 +77,7 @@ static inline bool net_done(const struct net_state *net)
 /* Nodes that are known to have the write on stable storage. */
 static inline uint32_t net_has(const struct net_state *net)
 {
-	return net->of[NET_STABLE] & ~net->of[NET_FAILED];
+	return net->of[NET_STABLE] & ~net->of[NET_FAILED] & ~net->of[NET_REFUSED];
 }
 
 /* ---- one application request ---- */
@@ -94,7 +97,8 @@ enum request_stage {
 struct request {
 	struct hold hold;
 	struct al_ref al;
-	struct list link;        /* gated, log, held, reading or flushes */
+	struct list link;        /* gated, log, held, reading or flushes; or waiting_al */
+	struct list refused_link;/* requests.refused */
 	struct request *whole;   /* of a piece: the split request */
 	uint64_t cookie;
 	uint64_t sector;
@@ -119,6 +123,8 @@ struct request {
 	bool again;              /* no copy is left: it starts once more when I/O goes on */
 	int error;               /* of the local part, or the answer of a split request */
 	uint32_t tried;          /* read: nodes that could not serve it */
+	uint32_t refused;        /* write: nodes that it has to be sent to once more */
+	uint32_t al_share;       /* extents that count in volume_io.al_used */
 	uint32_t good;           /* write: targets whose disk is UpToDate since it was sent */
 	uint32_t parted;         /* and those whose disk or connection was lost since */
 	struct net_state net;
@@ -160,6 +166,10 @@ struct volume_io {
 	struct list flushing;    /* requests that the running local flush covers */
 	struct list waiting;     /* requests for the next one */
 	uint32_t requests;       /* not yet answered to the application */
+	/* two_primaries.c: extents of own writes in the activity log, and writes that wait until
+	 * these are fewer */
+	uint32_t al_used;
+	struct list waiting_al;
 };
 
 struct requests {
@@ -169,6 +179,7 @@ struct requests {
 	struct list kept;        /* prepared: a resync target has to have its answers first */
 	struct list log;         /* the transfer log: writes in dagtag order */
 	struct list held;        /* off the log, but not answered: no quorum */
+	struct list refused;     /* anywhere: some peer does not have what is written here */
 	struct list reading;
 	struct list flushes;     /* wait for barrier acks */
 	bool answers_held;       /* some wait for a new generation to be durable, or for quorum */
@@ -196,6 +207,7 @@ struct requests {
 /* ---- receiving side ---- */
 
 enum peer_request_stage {
+	PREQ_ACKS,    /* waits for acks that its sender sent before */
 	PREQ_HOLD,    /* waits for overlapping I/O */
 	PREQ_DRAIN,   /* waits for earlier epochs (no DP_SEND_WRITE_ACK) */
 	PREQ_AL,      /* waits for the activity log */
@@ -208,14 +220,16 @@ struct peer_request {
 	struct hold hold;
 	struct al_ref al;
 	struct list link;        /* rx.writes (arrival order), rx.orphans or rx.reads */
-	struct list drain;       /* rx.drain */
+	struct list drain;       /* rx.drain, or rx.early */
 	uint64_t sector;
 	uint64_t block_id;
 	uint64_t dagtag;
 	uint64_t epoch;          /* sequence in rx.epochs */
+	uint64_t arrived_ns;
 	struct payload payload;
 	uint32_t bytes;
 	uint32_t dp_flags;
+	uint32_t acks;           /* that its sender sent before it in this connection */
 	uint8_t p;
 	uint8_t v;
 	uint8_t op;              /* OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES */
@@ -244,6 +258,7 @@ struct peer_rx {
 	struct list orphans;     /* unfinished writes of a connection that is gone */
 	struct list reads;
 	struct list drain;       /* writes that wait for earlier epochs */
+	struct list early;       /* writes that wait for acks: two_primaries.c */
 	uint32_t requests;       /* on these lists */
 	uint32_t unfinished;     /* writes of these, not done at the disk */
 	struct rx_epoch *epochs; /* ring */
@@ -318,6 +333,33 @@ void request_local_end(struct core *core, struct volume *vol);
 /* All slots of the activity log are referenced: barriers go out at once, finished writes of
  * peers are settled early. True when a reference was given back. */
 bool request_relieve_al(struct core *core, struct volume *vol);
+
+/* two_primaries.c */
+/* A write of the other Primary has come: true when it is dealt with, or waits here. */
+bool two_primaries_arrived(struct core *core, struct peer_request *preq);
+/* An own write has just been sent. */
+void two_primaries_sent(struct core *core, const struct request *req, uint32_t nodes);
+/* Some of these nodes may want to have a write once more. */
+bool two_primaries_may_refuse(const struct core *core, uint32_t nodes);
+/* The request ends, or loses what covers the difference that it has made: bits do that now. */
+void two_primaries_mark(struct core *core, struct request *req);
+/* All of them. */
+void two_primaries_mark_all(struct core *core, struct volume *vol);
+/* The peer's connection is lost, or a resync with it begins. */
+void two_primaries_mark_peer(struct core *core, const struct peer *peer, unsigned v);
+/* What waited for acks of a connection that is gone. */
+void two_primaries_lost(struct core *core, struct peer *peer);
+/* Room in the activity log for a write of this node: false = it waits for some. */
+bool two_primaries_al_get(struct core *core, struct request *req);
+void two_primaries_al_put(struct core *core, struct request *req);
+/* Next write that waited and has its room now. */
+struct request *two_primaries_al_next(struct core *core, struct volume *vol);
+
+/* peer_write.c */
+/* A write ends without the disk: its sender is told `type`. */
+void peer_write_give_up(struct core *core, struct peer_request *preq, enum packet type);
+/* Goes on to the disk. */
+void peer_write_go_on(struct core *core, struct peer_request *preq);
 
 /* local_flush.c */
 /* Owner of a flush that only makes data durable; plus the volume index. */

@@ -273,6 +273,8 @@ void request_log_start(struct core *core, struct request *req)
 	bool local = request_local_writable(core, vol);
 
 	req->again = false;
+	req->refused = 0;
+	list_del(&req->refused_link);
 	resync_write_overlaps(core, vol, req->sector, sectors);
 	FOR_EACH_PEER(core, peer) {
 		enum write_mode mode = request_mode(core, &peer->pd[req->v]);
@@ -309,11 +311,12 @@ void request_log_start(struct core *core, struct request *req)
 		else if (out_of_sync >> peer->id & 1)
 			out_of_sync_send(core, peer, req);
 	}
-	if (!request_waits(core))
+	if (!request_waits(core) && !two_primaries_may_refuse(core, data))
 		core_payload_put(core, &req->payload);
 	vol->written_sectors += sectors;
 	if (rq->epoch_writes >= rq->epoch_max)
 		request_epoch_close(core);
+	two_primaries_sent(core, req, data);
 	request_log_progress(core, req);
 }
 
@@ -332,7 +335,8 @@ static bool has_local_copy(const struct core *core, const struct request *req)
  */
 static uint32_t good_peers(const struct core *core, const struct request *req)
 {
-	uint32_t good = req->good & ~req->net.of[NET_FAILED] & ~req->net.of[NET_LOST];
+	uint32_t good = req->good & ~req->net.of[NET_FAILED] & ~req->net.of[NET_LOST] &
+			~req->net.of[NET_REFUSED];
 	uint32_t found = 0;
 
 	for (; good; good &= good - 1) {
@@ -407,10 +411,11 @@ bool request_waits(const struct core *core)
 	       (core->conf.on_no_data == NO_DATA_SUSPEND && !core->commands.give_up_io);
 }
 
-/* No disk that counts has it, but it is to wait until one does. */
+/* No disk that counts has it, but it is to wait until one does; or a write of the other Primary
+ * went first at one. */
 static bool may_start_again(const struct core *core, const struct request *req)
 {
-	return core->st.role == ROLE_PRIMARY && request_waits(core) &&
+	return core->st.role == ROLE_PRIMARY && (req->refused || request_waits(core)) &&
 	       (req->op != OP_WRITE || req->payload.id);
 }
 
@@ -422,7 +427,7 @@ static void decide(struct core *core, struct request *req)
 	/* What the application writes from now on may depend on this write. */
 	if (req->epoch == core->req.epoch)
 		request_epoch_close(core);
-	req->again = !copy && may_start_again(core, req);
+	req->again = (!copy || req->refused) && may_start_again(core, req);
 	if (!req->again)
 		request_complete(core, req, copy && !quorum_fails_io(core, req->v) ? 0 : -EIO);
 }
@@ -496,7 +501,11 @@ void request_log_retire(struct core *core)
 		list_del(&req->link);
 		rq->done_dagtag = req->dagtag;
 		peer_ack_add(core, req, nodes_with(core, req));
-		actlog_put(core, core->vol[req->v], &req->al);
+		/* Until it is sent once more the log names it, unless others need the room. */
+		if (actlog_has_waiters(core->vol[req->v]))
+			two_primaries_mark(core, req);
+		if (!list_linked(&req->refused_link))
+			actlog_put(core, core->vol[req->v], &req->al);
 		retired = true;
 		if (req->completed) {
 			request_free(core, req);
@@ -523,7 +532,8 @@ void request_log_retire(struct core *core)
 /* As if it had just been submitted, ahead of what has not begun yet. */
 static void start_again(struct request *req, struct list *again)
 {
-	actlog_ref_init(&req->al);
+	if (!req->al.held)
+		actlog_ref_init(&req->al);
 	memset(&req->net, 0, sizeof(req->net));
 	req->good = req->parted = 0;
 	req->error = 0;
@@ -547,6 +557,8 @@ void request_log_release(struct core *core)
 		if (!req->completed && !req->again)
 			continue;
 		list_del(&req->link);
+		if (req->completed)
+			actlog_put(core, core->vol[req->v], &req->al);
 		if (req->completed)
 			request_free(core, req);
 		else
@@ -612,5 +624,6 @@ bool request_relieve_al(struct core *core, struct volume *vol)
 {
 	request_barriers_send(core);
 	peer_ack_flush(core);
+	two_primaries_mark_all(core, vol);
 	return peer_write_relieve_al(core, vol);
 }

@@ -11,8 +11,8 @@ static bool move(struct core *core, struct peer *peer, struct request *req, enum
 {
 	struct peer_device *pd = &peer->pd[req->v];
 	const unsigned expected = 1U << NET_WANTED | 1U << NET_ACK_DUE;
-	const unsigned arrived =
-		1U << NET_WRITTEN | 1U << NET_FAILED | 1U << NET_STABLE | 1U << NET_LOST;
+	const unsigned arrived = 1U << NET_WRITTEN | 1U << NET_FAILED | 1U << NET_REFUSED |
+				 1U << NET_STABLE | 1U << NET_LOST;
 	unsigned before = net_bits_of(&req->net, peer->id), after;
 
 	(void)core;
@@ -137,6 +137,8 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		event = NET_EV_RECV_ACK;
 	else if (pkt->type == P_NEG_ACK)
 		event = NET_EV_NEG_ACK;
+	else if (pkt->type == P_RETRY_WRITE)
+		event = NET_EV_RETRY;
 	else if (pkt->type == P_WRITE_ACK_IN_SYNC || pkt->type == P_RS_WRITE_ACK)
 		event = NET_EV_WRITE_ACK_IN_SYNC; /* P_RS_WRITE_ACK: protocol 121 */
 	req = find(core, vol, block);
@@ -145,6 +147,11 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 		disk_failed(core, peer, vol);
 		return;
 	}
+	/* The last word is with one side of the connection. */
+	if ((pkt->type == P_RETRY_WRITE || pkt->type == P_SUPERSEDED) &&
+	    (peer->resolve_conflicts || !peer->gives_way ||
+	     (req && event == NET_EV_RETRY && req->op == OP_WRITE && !req->payload.id)))
+		req = NULL;
 	if (!req || !move(core, peer, req, event)) {
 		peer_fail(core, peer, CONN_PROTOCOL_ERROR, "%s for a write that waits for none",
 			  packet_name(pkt->type));
@@ -153,6 +160,11 @@ void rx_block_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 	if (event == NET_EV_NEG_ACK) {
 		set_out_of_sync(core, peer, req);
 		disk_failed(core, peer, vol);
+	}
+	if (event == NET_EV_RETRY) {
+		req->refused |= UINT32_C(1) << peer->id;
+		if (!list_linked(&req->refused_link))
+			list_push_back(&core->req.refused, &req->refused_link);
 	}
 	request_log_progress(core, req);
 	request_log_retire(core);
@@ -260,6 +272,7 @@ void request_peer_connected(struct core *core, struct peer *peer)
 	tx->ack_dagtag = 0;
 	FOR_EACH_VOLUME(core, vol) {
 		peer->pd[vol->v].seq_tx = 0;
+		peer->pd[vol->v].writes_rx = peer->pd[vol->v].acks_rx = 0;
 		peer->pd[vol->v].pending = 0;
 		peer->pd[vol->v].unacked = 0;
 	}
@@ -313,8 +326,10 @@ void request_peer_lost(struct core *core, struct peer *peer)
 	/* Before the epoch is closed: no barrier is owed to it any more. */
 	tx->epoch_writes = 0;
 	request_epoch_close(core);
-	FOR_EACH_VOLUME(core, vol)
+	FOR_EACH_VOLUME(core, vol) {
 		note_parted(core, peer, vol->v);
+		two_primaries_mark_peer(core, peer, vol->v);
+	}
 	log_lost(core, peer);
 	ASSERT(tx->in_flight_sectors == 0);
 	tx->oldest = NULL;
@@ -360,6 +375,7 @@ void request_record_pending(struct core *core, struct peer_device *pd)
 		if (req->v == pd->v && !(req->net.of[NET_WRITTEN] >> pd->p & 1))
 			set_out_of_sync(core, peer, req);
 	}
+	two_primaries_mark_peer(core, peer, pd->v);
 	peer_write_record_pending(core, pd);
 }
 

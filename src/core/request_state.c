@@ -6,17 +6,17 @@
 
 bool net_legal(unsigned bits)
 {
-	unsigned answered = bits & (BIT(WRITTEN) | BIT(FAILED));
+	unsigned answered = bits & (BIT(WRITTEN) | BIT(FAILED) | BIT(REFUSED));
 	unsigned expected = bits & (BIT(WANTED) | BIT(ACK_DUE));
 	unsigned over = bits & (BIT(STABLE) | BIT(LOST));
 
 	if (!(bits & BIT(SENT)))
 		return bits == 0;
-	if (answered == (BIT(WRITTEN) | BIT(FAILED)) || over == (BIT(STABLE) | BIT(LOST)))
+	if ((answered & (answered - 1)) || over == (BIT(STABLE) | BIT(LOST)))
 		return false;
 	if (expected && (answered || over))
 		return false;
-	if ((bits & BIT(WANTED)) && (bits & BIT(RECEIVED)))
+	if ((bits & (BIT(WANTED) | BIT(REFUSED))) && (bits & BIT(RECEIVED)))
 		return false;
 	return IMPLIES(bits & BIT(IN_SYNC), bits & BIT(WRITTEN));
 }
@@ -41,7 +41,7 @@ void net_send(struct net_state *net, unsigned node, bool wanted, bool ack_due)
 bool net_move(struct net_state *net, unsigned node, enum net_event event)
 {
 	unsigned bits = net_bits_of(net, node);
-	unsigned answered = BIT(WRITTEN) | BIT(FAILED);
+	unsigned answered = BIT(WRITTEN) | BIT(FAILED) | BIT(REFUSED);
 	unsigned expected = BIT(WANTED) | BIT(ACK_DUE);
 
 	if (!(bits & BIT(SENT)) || (bits & (BIT(STABLE) | BIT(LOST))))
@@ -65,6 +65,11 @@ bool net_move(struct net_state *net, unsigned node, enum net_event event)
 		if (bits & answered)
 			return false;
 		bits = (bits | BIT(FAILED)) & ~expected;
+		break;
+	case NET_EV_RETRY:
+		if (!(bits & BIT(ACK_DUE)) || bits & BIT(RECEIVED))
+			return false;
+		bits = (bits | BIT(REFUSED)) & ~expected;
 		break;
 	case NET_EV_STABLE:
 		/* All acks of an epoch come before the ack of its barrier. */

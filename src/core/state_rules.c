@@ -31,6 +31,18 @@ enum state_rv state_check_hard(const struct core *core, const struct state *old,
 	return SS_SUCCESS;
 }
 
+/* Both sides have to be where the other one writes. */
+static bool both_good(const struct core *core, const struct peer *peer, const struct state *st)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (!vol_is_aside(vol) &&
+		    (st->vol[vol->v].disk != DISK_UP_TO_DATE ||
+		     st->pd[peer->id][vol->v].pdsk != DISK_UP_TO_DATE))
+			return false;
+	}
+	return true;
+}
+
 /* Rules 1, 4 to 8: roles and connections. */
 static enum state_rv check_peer(const struct core *core, const struct peer *peer,
 				const struct state *old, const struct state *next)
@@ -38,14 +50,17 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 	const struct state_peer *was = &old->peer[peer->id];
 	const struct state_peer *is = &next->peer[peer->id];
 
+	bool two = cluster_allows_two_primaries(core, peer);
+
 	if (next->role == ROLE_PRIMARY && is->role == ROLE_PRIMARY &&
-	    (old->role != ROLE_PRIMARY || was->role != ROLE_PRIMARY))
+	    (old->role != ROLE_PRIMARY || was->role != ROLE_PRIMARY) &&
+	    !(two && both_good(core, peer, next)))
 		return SS_TWO_PRIMARIES;
 	if (was->conn == CONN_UNCONNECTED && is->conn == CONN_DISCONNECTING)
 		return SS_IN_TRANSIENT_STATE;
 	if (was->conn < CONN_UNCONNECTED && is->conn == CONN_CONNECTING)
 		return SS_NO_NET_CONFIG;
-	if (was->role != ROLE_PRIMARY && is->role == ROLE_PRIMARY) {
+	if (was->role != ROLE_PRIMARY && is->role == ROLE_PRIMARY && !two) {
 		FOR_EACH_VOLUME(core, vol) {
 			if (vol->open_ro && !vol->open_rw)
 				return SS_PRIMARY_READER;

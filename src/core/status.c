@@ -140,6 +140,7 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 	out->features = peer->features;
 	out->protocol = peer->conf->net.protocol;
 	out->ap_in_flight_sectors = request_in_flight_sectors(core, peer);
+	out->may_be_two = cluster_allows_two_primaries(core, peer);
 	out->readable = peer->conf->net.allow_remote_read;
 	out->retry_at_ns = peer->retry_at_ns;
 	out->sent_bytes = peer->sent_bytes;

@@ -203,14 +203,22 @@ static void commit_own(struct core *core)
 	finish_own(core, rv);
 }
 
-/* At most one Primary in what will be connected (4.6, checks at the initiator). */
-static enum state_rv check_primaries(const struct twopc *tp)
+/* At most one Primary in what will be connected (4.6, checks at the initiator), or two that their
+ * connection allows: with a third node there would be others. */
+static enum state_rv check_primaries(const struct core *core)
 {
+	const struct twopc *tp = &core->twopc;
 	bool adds = tp->change.kind == TWOPC_CONNECT ||
 		    (tp->change.kind == TWOPC_ROLE &&
 		     (tp->change.val & SW_ROLE_MASK) == ROLE_PRIMARY);
 
-	return adds && (tp->primary & (tp->primary - 1)) ? SS_TWO_PRIMARIES : SS_SUCCESS;
+	if (!adds || !(tp->primary & (tp->primary - 1)))
+		return SS_SUCCESS;
+	FOR_EACH_PEER(core, peer) {
+		if (!cluster_allows_two_primaries(core, peer))
+			return SS_TWO_PRIMARIES;
+	}
+	return SS_SUCCESS;
 }
 
 static enum state_rv check_connect(struct core *core, struct peer *peer)
@@ -240,7 +248,7 @@ void twopc_decide(struct core *core)
 	if (tp->change.kind == TWOPC_CONNECT)
 		rv = check_connect(core, core->peer[tp->change.target]);
 	if (rv >= SS_SUCCESS)
-		rv = tp->got_no ? SS_CW_FAILED_BY_PEER : check_primaries(tp);
+		rv = tp->got_no ? SS_CW_FAILED_BY_PEER : check_primaries(core);
 	if (rv >= SS_SUCCESS)
 		rv = twopc_change_try(core, &tp->change);
 	if (rv >= SS_SUCCESS && tp->change.kind == TWOPC_RESIZE)

@@ -239,8 +239,11 @@ void twopc_change_apply(struct core *core, struct state *next, const struct twop
 /* A node far from the new Primary, itself Primary, sees what its neighbours cannot. */
 static enum state_rv check_far(const struct core *core, const struct twopc_change *c)
 {
+	const struct peer *peer = c->initiator >= 0 ? core->peer[c->initiator] : NULL;
+
 	if (c->kind == TWOPC_ROLE && (c->val & SW_ROLE_MASK) == ROLE_PRIMARY &&
-	    core->st.role == ROLE_PRIMARY && c->initiator != core->self)
+	    core->st.role == ROLE_PRIMARY && c->initiator != core->self &&
+	    !(peer && peer_connected(core, peer) && cluster_allows_two_primaries(core, peer)))
 		return SS_TWO_PRIMARIES;
 	return SS_SUCCESS;
 }

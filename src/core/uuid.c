@@ -375,6 +375,10 @@ bool uuid_bump_if_wanted(struct core *core)
 		if (!vol->new_uuid_wanted || vol->bump_seq ||
 		    !state_data_accessible(core, &core->st, vol->v))
 			continue;
+		if (two_primaries_other_bumps(core, vol)) {
+			wait |= disk_of(core, vol) != DISK_UP_TO_DATE;
+			continue;
+		}
 		/* Never without quorum: it would be a fork without a write in it. */
 		if (!core->st.vol[vol->v].have_quorum)
 			continue;
@@ -532,8 +536,9 @@ static bool needs_new_generation(const struct core *core, const struct state *ol
 
 	if (core->st.role != ROLE_PRIMARY)
 		return false;
+	/* As a second Primary this node goes on with what the first one has. */
 	if (old->role != ROLE_PRIMARY)
-		return true;
+		return !cluster_other_primary(core);
 	/* What it brings was not shown by this Primary yet: as at a promotion. */
 	if (vol->comes && was != DISK_UP_TO_DATE && is == DISK_UP_TO_DATE)
 		return true;
@@ -718,10 +723,11 @@ static bool bump_is_due(const struct core *core)
 {
 	bool busy = false;
 
+	/* Another Primary goes on with the generation that it is told. */
 	FOR_EACH_VOLUME(core, vol)
 		busy |= vol->new_uuid_wanted &&
 			(vol->lost_uuids || !request_volume_idle(core, vol) ||
-			 request_volume_logged(core, vol));
+			 request_volume_logged(core, vol) || cluster_other_primary(core));
 	return busy;
 }
 

@@ -83,15 +83,19 @@ void uuid_update_exposed(struct core *core, struct volume *vol)
 			vol->exposed_uuid = vol->md.current_uuid;
 		return;
 	}
-	if (core->st.role == ROLE_PRIMARY)
+	/* Of two Primaries the one with the disk makes the generations. */
+	if (core->st.role == ROLE_PRIMARY && !cluster_other_primary(core))
 		return;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
 		if (pdsk_of(core, pd) == DISK_UP_TO_DATE && repl_of(core, pd) >= REPL_ESTABLISHED &&
 		    pd->uuids_valid && !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE) &&
-		    !uuid_eq(pd->uuids.current, UUID_JUST_CREATED))
+		    !uuid_eq(pd->uuids.current, UUID_JUST_CREATED)) {
 			vol->exposed_uuid = pd->uuids.current;
+			if (pd->uuids.bitmap[core->self])
+				vol->new_uuid_wanted = false;
+		}
 	}
 	if (!vol_has_md(vol) && !uuid_eq(before, vol->exposed_uuid))
 		uuid_tell_exposed(core, vol);

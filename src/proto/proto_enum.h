@@ -212,6 +212,9 @@ enum packet {
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U
 #define CONN_FLAG_DRY_RUN 2U
+/* A flag of this program alone: as one of two Primaries it sends a write again that is answered by
+ * P_RETRY_WRITE, and takes P_SUPERSEDED for written. DRBD since 9.1.4 knows neither packet. */
+#define CONN_FLAG_GIVES_WAY 0x40000000U
 
 /* Flags of P_TWOPC_* layout v2. */
 #define TWOPC_FLAG_V2 0x80000000U

@@ -83,6 +83,7 @@ struct status_peer {
 	uint64_t rs_in_flight_sectors;
 	uint64_t sent_bytes;      /* data stream, since the core was created */
 	uint64_t received_bytes;
+	bool may_be_two;          /* it and this node may both be Primary */
 	bool readable;            /* its UpToDate data may be read from here */
 	uint64_t retry_at_ns;     /* the next attempt to connect, core time; UINT64_MAX = none */
 	char reason[STATUS_REASON_MAX]; /* why it is not Connected; "" when it is */

@@ -634,6 +634,9 @@ Test(conf, authentication)
 	EXPECT(RESOURCE("net = { shared-secret = \"x\"; };\n"),
 	       ":1: resource 'r0', connection 'alpha'-'beta': shared-secret without cram-hmac-alg "
 	       "would not authenticate anybody");
+	EXPECT(RESOURCE("net = { allow-two-primaries = true; protocol = \"B\"; };\n"),
+	       ":1: resource 'r0', connection 'alpha'-'beta': allow-two-primaries needs protocol "
+	       "C");
 	EXPECT("security = { secret-file = \"/x\"; };\n" RESOURCE(""),
 	       ": security.secret-file is given, but no connection has a cram-hmac-alg: nobody "
 	       "would "

@@ -24,7 +24,8 @@ static bool in_list(unsigned bits)
 {
 	static const unsigned open[] = { 0, B(WANTED), B(ACK_DUE), B(WANTED) | B(ACK_DUE) };
 	static const unsigned ends[] = { 0, B(STABLE), B(LOST) };
-	static const unsigned answers[] = { 0, B(WRITTEN), B(WRITTEN) | B(IN_SYNC), B(FAILED) };
+	static const unsigned answers[] = { 0, B(WRITTEN), B(WRITTEN) | B(IN_SYNC), B(FAILED),
+					    B(REFUSED) };
 
 	if (bits == 0)
 		return true;
@@ -36,7 +37,7 @@ static bool in_list(unsigned bits)
 	}
 	for (unsigned r = 0; r < 2; r++) {
 		for (unsigned e = 0; e < 3; e++) {
-			for (unsigned a = 0; a < 4; a++) {
+			for (unsigned a = 0; a < (r ? 4U : 5U); a++) {
 				if (bits == (B(SENT) | (r ? B(RECEIVED) : 0) | ends[e] |
 					     answers[a]))
 					return true;
@@ -93,6 +94,19 @@ Test(net_state, no_ack_counts_twice)
 	cr_assert(net_move(&net, 1, NET_EV_STABLE));
 	cr_assert(net_done(&net));
 	cr_assert_eq(net_has(&net), 2);
+}
+
+Test(net_state, what_was_refused_is_not_there)
+{
+	struct net_state net = { { 0 }, { 0 } };
+
+	net_send(&net, 1, true, true);
+	cr_assert(net_move(&net, 1, NET_EV_RETRY));
+	cr_assert_not(net_move(&net, 1, NET_EV_RETRY));
+	cr_assert_not(net_move(&net, 1, NET_EV_WRITE_ACK));
+	cr_assert(net_move(&net, 1, NET_EV_STABLE));
+	cr_assert(net_done(&net));
+	cr_assert_eq(net_has(&net), 0);
 }
 
 /* ---- the write path ---- */

@@ -221,6 +221,9 @@ Test(uuid, the_next_writes_after_a_lost_target_are_a_new_generation)
 	cr_assert_not(n.vol->new_uuid_wanted);
 	old = n.core->st;
 	n.core->st.role = ROLE_PRIMARY;
+	/* The node before. */
+	for (unsigned p = 1; p <= 3; p++)
+		n.core->st.peer[p].role = ROLE_SECONDARY;
 	uuid_state_changed(n.core, &old);
 	cr_assert(uuid_bump_if_wanted(n.core));
 	cr_assert_neq(n.vol->md.current_uuid & ~UUID_PRIMARY, NEW);
