@@ -191,13 +191,23 @@ static unsigned part_of(struct world *w, unsigned node)
 	return part;
 }
 
+/* It counts on somebody who has lost it already, and will be asked before it does anything. */
+static bool is_half_open(struct world *w, unsigned node)
+{
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p != node && sees(w, node, p) && !sees(w, p, node))
+			return true;
+	}
+	return false;
+}
+
 /* What was answered elsewhere is not here, though most disks must have it. */
 static void check_quorate(struct world *w, unsigned node, unsigned vnr)
 {
 	uint64_t bad;
 
 	if (w->params.quorum_min_redundancy == QUORUM_OFF ||
-	    node_status(w, node)->volumes[vnr].disk != DISK_UP_TO_DATE)
+	    node_status(w, node)->volumes[vnr].disk != DISK_UP_TO_DATE || is_half_open(w, node))
 		return;
 	bad = oracle_check_claim(w, node, 1U << vnr, true);
 	if (bad == SIM_NEVER || w->app.suspects[vnr].suspect[node])
