@@ -414,6 +414,16 @@ static bool app_closed(struct world *w)
 	return w->app.phase == APP_IDLE;
 }
 
+/* What was closed is told at once; the demotion may wait for other commands. */
+static bool nobody_primary(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].up && node_status(w, i)->role == ROLE_PRIMARY)
+			return false;
+	}
+	return true;
+}
+
 static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
@@ -457,6 +467,8 @@ static void heal(struct world *w)
 	app_kick(w);
 	if (!world_run_until(w, app_closed, 60 * NS_SEC))
 		sim_fail(w, "I7: the application cannot close on node %d", w->app.node);
+	if (!world_run_until(w, nobody_primary, 120 * NS_SEC))
+		sim_fail(w, "I7: a node stays Primary that nobody uses");
 	world_run_for(w, NS_SEC);
 	if (!world_run_until(w, converged_quiet, 60 * NS_SEC))
 		sim_fail(w, "I7: does not stay converged: %s", reason);
