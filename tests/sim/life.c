@@ -469,8 +469,10 @@ static void heal(struct world *w)
 		sim_fail(w, "I7: the application cannot close on node %d", w->app.node);
 	if (!world_run_until(w, nobody_primary, 120 * NS_SEC))
 		sim_fail(w, "I7: a node stays Primary that nobody uses");
+	if (!world_run_until(w, resize_is_over, 300 * NS_SEC))
+		sim_fail(w, "I7: a volume does not grow although all disks have room");
 	world_run_for(w, NS_SEC);
-	if (!world_run_until(w, converged_quiet, 60 * NS_SEC))
+	if (!world_run_until(w, converged_quiet, 300 * NS_SEC))
 		sim_fail(w, "I7: does not stay converged: %s", reason);
 	check_states(w);
 	check_identical(w, "at the end");

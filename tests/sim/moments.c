@@ -145,8 +145,7 @@ static bool is_wrong(const struct world *w, const struct status_peer *its,
 static void check_belief(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *its = peer_of(w, a, b);
-	bool believed = its && its->conn == CONN_STANDALONE &&
-			node_status(w, a)->role == ROLE_PRIMARY;
+	bool believed = its && its->conn == CONN_STANDALONE;
 	bool alone = w->nodes[b].up && sees_nobody(w, b);
 
 	/* What it meets may make it UpToDate, and the other one never learns of it. */
@@ -156,6 +155,7 @@ static void check_belief(struct world *w, unsigned a, unsigned b)
 		w->moments.met[a][b] = true;
 	if (lasts(w, &w->moments.belief_ns[a][b],
 		  believed && alone && !w->moments.met[a][b] &&
+			  node_status(w, a)->role == ROLE_PRIMARY &&
 			  is_wrong(w, its, node_status(w, b)), BELIEF_NS))
 		sim_fail(w, "S3: node %u counts on node %u being Outdated, and it is UpToDate", a,
 			 b);
@@ -217,6 +217,19 @@ static void check_quorate(struct world *w, unsigned node, unsigned vnr)
 		 (unsigned long long)bad);
 }
 
+/* Quorum is of no use where all disks are Outdated: nobody is promoted there. */
+static bool has_data(struct world *w, unsigned part, unsigned vnr)
+{
+	for (; part; part &= part - 1) {
+		unsigned i = (unsigned)__builtin_ctz(part);
+
+		if (w->nodes[i].up &&
+		    node_status(w, i)->volumes[vnr].disk == DISK_UP_TO_DATE)
+			return true;
+	}
+	return false;
+}
+
 /* Parts see nothing of each other; one of them has quorum. */
 static void check_volume_parts(struct world *w, unsigned vnr)
 {
@@ -224,7 +237,8 @@ static void check_volume_parts(struct world *w, unsigned vnr)
 	unsigned quorate = 0;
 
 	for (unsigned i = 0; i < w->node_count; i++) {
-		if (!w->nodes[i].up || !node_status(w, i)->volumes[vnr].quorum)
+		if (!w->nodes[i].up || !node_status(w, i)->volumes[vnr].quorum ||
+		    !has_data(w, m->part[i], vnr))
 			continue;
 		check_quorate(w, i, vnr);
 		if (quorate && !(quorate >> i & 1))

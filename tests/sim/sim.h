@@ -624,6 +624,8 @@ void resize_params_draw(struct world *w, uint64_t seed);
 void resize_at_random(struct world *w);
 /* Healing: all stores get the same size; then, from time to time, all volumes. */
 void resize_heal(struct world *w);
+/* Nothing is left to grow. */
+bool resize_is_over(struct world *w);
 void resize_look_after(struct world *w);
 /* What the application uses of the volume that it has open. */
 uint64_t resize_app_sectors(const struct world *w);

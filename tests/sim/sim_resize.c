@@ -149,6 +149,16 @@ static void reconnect(struct world *w, unsigned node)
 	}
 }
 
+bool resize_is_over(struct world *w)
+{
+	for (unsigned i = 0; w->params.resizes && i < w->node_count; i++) {
+		if (w->nodes[i].up && (w->nodes[i].attached >> SIM_VNR & 1) &&
+		    w->nodes[i].size_sectors[SIM_VNR] < w->params.room_sectors)
+			return false;
+	}
+	return true;
+}
+
 /* All grow as far as they can; those that were refused for their size come together again. */
 void resize_look_after(struct world *w)
 {
