@@ -266,6 +266,8 @@ int daemon_reload(struct daemon *d, char *text, size_t text_bytes)
 	struct conf_ref *ref;
 
 	if (!conf || !conf_check_node(conf, d->options.node, &messages) ||
+	    (d->options.mountpoint[0] &&
+	     !conf_check_handlers(conf, d->options.node, d->options.mountpoint, &messages)) ||
 	    !daemon_tls_load(conf, d->options.node, &identity, &messages)) {
 		errors_text(&messages, text, text_bytes);
 		conf_free(conf);

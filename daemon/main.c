@@ -370,6 +370,16 @@ static int resolve(struct command_line *cl, const struct conf *conf, const char 
 	return o->arbiter ? 0 : mount_resolve(mountpoint, o->mountpoint, err);
 }
 
+static bool handlers_can_run(const struct daemon_options *o, const struct conf *conf)
+{
+	struct conf_messages messages = { .error_count = 0 };
+	bool good = o->arbiter || conf_check_handlers(conf, o->node, o->mountpoint, &messages);
+
+	conf_messages_print(&messages, stderr);
+	conf_messages_clear(&messages);
+	return good;
+}
+
 static int run(struct command_line *cl, struct conf *conf)
 {
 	struct starter starter = { .fd = -1, .foreground = cl->foreground };
@@ -429,8 +439,10 @@ int main(int argc, char **argv)
 	conf = load(&cl);
 	if (!conf)
 		return EXIT_ERROR;
-	if (resolve(&cl, conf, argv[optind + 1], &err)) {
-		fprintf(stderr, "drbdfs: %s\n", err.text);
+	if (resolve(&cl, conf, argv[optind + 1], &err) ||
+	    !handlers_can_run(&cl.options, conf)) {
+		if (err.text[0])
+			fprintf(stderr, "drbdfs: %s\n", err.text);
 		net_identity_free(cl.options.identity);
 		conf_free(conf);
 		return EXIT_ERROR;

@@ -220,9 +220,10 @@ static bool init_parts(struct shard *shard)
 	shard->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (!shard->base || !shard->bufs || !shard->disks || shard->timer_fd < 0)
 		return false;
+	shard->handlers = handler_runner_new(shard);
 	shard->port = disk_port_new(shard->disks);
 	shard->net = net_new(shard->base, shard->bufs, &shard_net_callbacks);
-	return shard->port && shard->net;
+	return shard->port && shard->net && shard->handlers;
 }
 
 struct shard *shard_new(const struct shard_conf *conf, struct err *err)
@@ -308,6 +309,7 @@ void shard_free(struct shard *shard)
 		return;
 	ASSERT(!shard->started && list_empty(&shard->resources));
 	fuse_pump_free(shard);
+	handler_runner_free(shard->handlers);
 	if (shard->net)
 		net_free(shard->net);
 	disk_port_free(shard->port);

@@ -135,7 +135,7 @@ static void add_volumes(struct resource *res, const struct shard_msg *m)
 	}
 }
 
-static int take_options(struct resource *res, const struct shard_msg *m)
+static int take_options(struct resource *res, struct shard_msg *m)
 {
 	const struct core_conf *options = m->options;
 	struct core_event ev = { .kind = EV_CONFIGURE, .u.configure.conf = options };
@@ -151,6 +151,9 @@ static int take_options(struct resource *res, const struct shard_msg *m)
 		res->more_mem[res->more_count++] = ev.u.configure.mem;
 	}
 	add_volumes(res, m);
+	handler_set_free(res->handlers);
+	res->handlers = m->handlers;
+	m->handlers = NULL;
 	resource_step(res, &ev);
 	for (unsigned i = 0; i < options->volume_count; i++) {
 		struct volume *vol = resource_volume(res, options->volumes[i].vnr);
@@ -163,6 +166,7 @@ static int take_options(struct resource *res, const struct shard_msg *m)
 
 static void configure_free(struct shard_msg *m)
 {
+	handler_set_free(m->handlers);
 	free(m->conns);
 	free(m->options);
 	free(m->volumes);
@@ -288,7 +292,8 @@ int shard_configure(struct shard *shard, const struct conf *conf, const struct c
 	m->options = calloc(1, sizeof(*m->options));
 	m->conns = calloc(NODES_MAX, sizeof(*m->conns));
 	m->volumes = calloc(VOLUMES_MAX, sizeof(*m->volumes));
-	if (m->options && m->conns && m->volumes &&
+	m->handlers = handler_set_new(conf, cr, own_node_id);
+	if (m->options && m->conns && m->volumes && m->handlers &&
 	    !conf_to_core(conf, cr, own_node_id, m->options, NULL)) {
 		for (unsigned i = 0; i < m->options->peer_count; i++)
 			shard_fill_connection(cr, own_node_id, m->options->peers[i].node_id,

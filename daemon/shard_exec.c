@@ -108,6 +108,9 @@ void shard_exec(struct resource *res, struct core_action *action)
 	case AC_REPLY:
 		exec_reply(&action->u.reply);
 		break;
+	case AC_HANDLER:
+		handler_run(res, &action->u.handler);
+		break;
 	case AC_NOTIFY:
 		res->notify = true;
 		res->shard->resyncs_changed = true;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "handlers.h"
 #include "shard.h"
 #include "disk/buf_pool.h"
 #include "disk/disk_pool.h"
@@ -91,6 +92,7 @@ struct resource {
 	void *more_mem[MORE_MEM_MAX]; /* for peers and volumes that came later */
 	unsigned more_count;
 	struct core *core;
+	struct handler_set *handlers;
 	bool configuring;
 	struct gather *departed;      /* what configuring goes on with at the end of the turn */
 	bool in_step;
@@ -167,6 +169,7 @@ struct shard {
 	struct list free_jobs;
 	struct list free_reqs;
 	struct fuse_pump *pump;
+	struct handler_runner *handlers;
 	struct list files;            /* of the mount; never removed */
 	uint64_t next_ino;
 	uint64_t incarnations;        /* resources that ever came up */

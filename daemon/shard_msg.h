@@ -22,6 +22,7 @@ struct shard_msg {
 	struct resource *res;         /* up: taken */
 	struct net_conn_conf *conns;  /* up, configure: peer_count of them */
 	struct core_conf *options;    /* configure */
+	struct handler_set *handlers; /* configure: taken */
 	struct conf_node_volume *volumes; /* configure: those of options, on this node */
 	struct fuse_session *session;
 	struct net_identity *identity; /* taken */

@@ -192,6 +192,7 @@ static void resource_free(struct resource *res)
 {
 	for (unsigned i = 0; i < res->more_count; i++)
 		free(res->more_mem[i]);
+	handler_set_free(res->handlers);
 	free(res->core_mem);
 	free(res);
 }
@@ -231,14 +232,16 @@ static struct resource *resource_new(struct shard *shard, const struct conf *con
 	cc->changed = core_changed;
 	bytes = (core_mem_bytes(cc) + 63) / 64 * 64;
 	res->core_mem = aligned_alloc(64, bytes);
-	if (!res->core_mem)
+	res->handlers = handler_set_new(conf, cr, own_node_id);
+	if (!res->core_mem || !res->handlers)
 		goto fail;
 	res->core = core_create(cc, res->core_mem, bytes);
 	free(cc);
 	return res;
 fail:
 	free(cc);
-	free(res);
+	if (res)
+		resource_free(res);
 	return NULL;
 }
 
@@ -502,6 +505,7 @@ void shard_bury_resources(struct shard *shard)
 		if (!res->dead)
 			continue;
 		app_unblock(res);
+		handler_resource_gone(res);
 		FOR_EACH_VOLUME(res, vol)
 			ASSERT(vol->jobs == 0);
 		drop_connections(res);

@@ -96,6 +96,7 @@ static const char *what_word(enum change_what what)
 		[CHANGE_QUORUM] = "quorum",
 		[CHANGE_PAUSED] = "resync-suspended",
 		[CHANGE_DIFFERS] = "differs",
+		[CHANGE_HANDLER] = "handler",
 	};
 
 	ASSERT((unsigned)what < ARRAY_LEN(names));
@@ -144,6 +145,9 @@ static void value_text(enum change_what what, unsigned value, char out[64])
 	case CHANGE_PAUSED:
 		bits_text(value, paused, ARRAY_LEN(paused), out);
 		return;
+	case CHANGE_HANDLER:
+		(void)str_copy(out, 64, value ? "running" : "ended");
+		return;
 	}
 }
 
@@ -157,6 +161,7 @@ static const char *cause_word(enum change_cause cause)
 		[CAUSE_TIMER] = "timer",
 		[CAUSE_TWOPC] = "two-phase-commit",
 		[CAUSE_RESYNCS] = "resyncs",
+		[CAUSE_HANDLER] = "handler",
 		[CAUSE_REQUEST] = "request",
 	};
 
@@ -192,6 +197,9 @@ static void by_text(const struct names *n, const struct state_change *c, char *o
 		return;
 	case CAUSE_RESYNCS:
 		(void)str_copy(out, bytes, "resyncs of other resources");
+		return;
+	case CAUSE_HANDLER:
+		(void)str_format(out, bytes, "handler %s", detail);
 		return;
 	case CAUSE_REQUEST:
 		(void)str_copy(out, bytes, "I/O");

@@ -169,6 +169,8 @@ int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsig
 	out->on_no_data = res->options.on_no_data;
 	out->on_suspended_primary_outdated = res->options.on_suspended_primary_outdated;
 	out->verify_interval_s = res->options.verify_interval_s;
+	for (unsigned i = 0; i < HANDLER_COUNT; i++)
+		out->handlers |= (uint32_t)(res->handlers[i].command != NULL) << i;
 	out->requests_max = CONF_REQUESTS_MAX;
 	out->request_bytes_max = CONF_REQUEST_BYTES_MAX;
 	out->peer_requests_max = conf_node_has_disk(res, self) ? CONF_PEER_REQUESTS_MAX :

@@ -89,6 +89,13 @@ struct conf_resource_options {
 	enum on_no_data on_no_data;
 	enum on_outdated on_suspended_primary_outdated;
 	uint32_t verify_interval_s;
+	uint32_t handler_timeout_s; /* 0 = they may take as long as they like */
+};
+
+struct conf_handler {
+	char *command;              /* for /bin/sh; NULL = none */
+	char file[CONF_PATH_MAX];   /* where it stands */
+	unsigned line;
 };
 
 struct conf_resource {
@@ -102,6 +109,7 @@ struct conf_resource {
 	struct conf_node *nodes;    /* ascending node_id */
 	unsigned connection_count;
 	struct conf_connection *connections;
+	struct conf_handler handlers[HANDLER_COUNT];
 };
 
 /* common.tls: who a node is towards its peers, and whom it believes. */
@@ -174,6 +182,9 @@ bool conf_check_node(struct conf *conf, const char *node, struct conf_messages *
 bool conf_uses_tls(const struct conf *conf, const char *node);
 /* False when a path would be too long. */
 bool conf_tls_files(const struct conf *conf, const char *node, struct conf_tls_files *out);
+/* No handler may need what is under the mount point to be run. False: there are messages. */
+bool conf_check_handlers(const struct conf *conf, const char *node, const char *mountpoint,
+			 struct conf_messages *messages);
 /* What is wrong with the contents of the files: a message at the place that speaks of them. */
 void conf_tls_error(const struct conf *conf, const char *node, const char *text,
 		    struct conf_messages *messages);

@@ -130,6 +130,14 @@ void conf_tls_check(const struct conf *conf, struct conf_messages *messages);
 void conf_tls_check_node(const struct conf *conf, const char *node,
 			 struct conf_messages *messages);
 
+/* ---- conf_handlers.c ---- */
+
+/* The group handlers of `common` or of a resource, NULL = not given. */
+void conf_handlers_check(struct conf_loader *l, const config_setting_t *group, const char *what);
+/* Those of the resource's group, else of `common`. */
+void conf_handlers_take(struct conf_loader *l, const config_setting_t *group,
+			struct conf_resource *res);
+
 /* ---- conf_check.c ---- */
 
 /* Rules over the whole model: names, ids, addresses, backing stores, authentication. */

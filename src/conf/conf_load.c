@@ -135,11 +135,13 @@ static void common_take(struct conf_loader *l, struct conf_opts *opts)
 		{ "disk", KEY_GROUP, false },
 		{ "options", KEY_GROUP, false },
 		{ "tls", KEY_GROUP, false },
+		{ "handlers", KEY_GROUP, false },
 	};
 
 	if (!l->common)
 		return;
 	(void)conf_keys_check(l, l->common, "common", keys, ARRAY_LEN(keys));
+	conf_handlers_check(l, conf_member(l->common, "handlers", KEY_GROUP), "common, handlers");
 	conf_tls_take(l, conf_member(l->common, "tls", KEY_GROUP));
 	for (int g = GROUP_NET; g <= GROUP_OPTIONS; g++) {
 		const char *name = conf_group_name((enum conf_group)g);

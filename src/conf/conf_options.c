@@ -47,11 +47,15 @@ static const struct conf_word words_rr_conflict[] = {
 	{ "retry-connect", ASB_RETRY_CONNECT },
 	{ "violently", ASB_VIOLENTLY },
 	{ "auto-discard", ASB_AUTO_DISCARD },
+	{ "call-pri-lost", ASB_CALL_PRI_LOST },
 	{ NULL, 0 },
 };
 
 static const struct conf_word words_on_io_error[] = {
-	{ "detach", IOERR_DETACH }, { "pass_on", IOERR_PASS_ON }, { NULL, 0 }
+	{ "detach", IOERR_DETACH },
+	{ "pass_on", IOERR_PASS_ON },
+	{ "call-local-io-error", IOERR_CALL_HANDLER },
+	{ NULL, 0 }
 };
 
 static const struct conf_word words_read_balancing[] = {
@@ -147,7 +151,8 @@ static const char checksum[] = "crc32c";
 	WORD(OPTIONS, "on-no-data-accessible", res.on_no_data, words_on_no_data, NO_DATA_IO_ERROR) \
 	WORD(OPTIONS, "on-suspended-primary-outdated", res.on_suspended_primary_outdated,          \
 	     words_on_outdated, OUTDATED_DISCONNECT)                                               \
-	NUM(OPTIONS, "verify-interval", res.verify_interval_s, UNIT_S, 0, 366 * 86400, 0)
+	NUM(OPTIONS, "verify-interval", res.verify_interval_s, UNIT_S, 0, 366 * 86400, 0)         \
+	NUM(OPTIONS, "handler-timeout", res.handler_timeout_s, UNIT_S, 0, 86400, 300)
 
 #define FIELD(f)                                                                                   \
 	.offset = offsetof(struct conf_opts, f), .size = sizeof(((struct conf_opts *)NULL)->f)

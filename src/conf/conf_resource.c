@@ -346,6 +346,7 @@ void conf_resource_build(struct conf_loader *l, const config_setting_t *group,
 		{ "nodes", KEY_LIST, true },	{ "connections", KEY_LIST, false },
 		{ "mesh", KEY_LIST, false },	{ "options", KEY_GROUP, false },
 		{ "net", KEY_GROUP, false },	{ "disk", KEY_GROUP, false },
+		{ "handlers", KEY_GROUP, false },
 	};
 	const char *name = conf_text(group, "name");
 	struct conf_opts opts = *base;
@@ -369,6 +370,9 @@ void conf_resource_build(struct conf_loader *l, const config_setting_t *group,
 		conf_options_apply(s, (enum conf_group)g, &opts);
 	}
 	res->options = opts.res;
+	(void)str_format(what, sizeof(what), "resource '%s', handlers", name);
+	conf_handlers_check(l, conf_member(group, "handlers", KEY_GROUP), what);
+	conf_handlers_take(l, conf_member(group, "handlers", KEY_GROUP), res);
 	volumes_build(&b, group);
 	errors_before = l->messages->error_count;
 	nodes_build(&b, group);
@@ -383,5 +387,7 @@ void conf_resource_free(struct conf_resource *res)
 		free(res->nodes[i].volumes);
 	free(res->nodes);
 	free(res->connections);
+	for (unsigned i = 0; i < HANDLER_COUNT; i++)
+		free(res->handlers[i].command);
 	memset(res, 0, sizeof(*res));
 }

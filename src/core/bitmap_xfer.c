@@ -124,11 +124,35 @@ void xfer_go_on(struct core *core, struct peer_device *pd)
 }
 
 /* Both slots are the union now: the resync starts, or what it will overwrite is saved before. */
+static void begin(struct core *core, struct peer_device *pd)
+{
+	if (!save_begin(core, pd))
+		xfer_go_on(core, pd);
+}
+
+/* As long as a target keeps its bitmap back nothing is overwritten. A source asks before it sends
+ * its own. */
 static void complete(struct core *core, struct peer_device *pd)
 {
 	xfer_reset(pd);
-	if (!save_begin(core, pd))
-		xfer_go_on(core, pd);
+	if (repl_of(core, pd) != REPL_WF_BITMAP_T || !handler_before_resync(core, pd))
+		begin(core, pd);
+}
+
+void xfer_agreed(struct core *core, struct peer_device *pd)
+{
+	switch (repl_of(core, pd)) {
+	case REPL_WF_BITMAP_T:
+		begin(core, pd);
+		return;
+	case REPL_WF_BITMAP_S:
+		xfer_send(core, pd);
+		return;
+	default:
+		pd->before_resync_agreed = true;
+		core_work(core, WORK_SYNC);
+		return;
+	}
 }
 
 void rx_bitmap(struct core *core, struct peer *peer, const struct pkt *pkt)

@@ -21,6 +21,7 @@ static void take_resource(struct core_conf *to, const struct core_conf *from)
 	to->on_no_data = from->on_no_data;
 	to->on_suspended_primary_outdated = from->on_suspended_primary_outdated;
 	to->verify_interval_s = from->verify_interval_s;
+	to->handlers = from->handlers;
 }
 
 static void take_disk(struct core_disk_conf *to, const struct core_disk_conf *from)

@@ -386,6 +386,9 @@ static void dispatch(struct core *core, const struct core_event *event)
 	case EV_RESYNC_GATE:
 		resync_gate(core, &event->u.gate);
 		return;
+	case EV_HANDLER_DONE:
+		handler_done(core, &event->u.handler);
+		return;
 	}
 	assert_fail("unknown event", __FILE__, __LINE__);
 }

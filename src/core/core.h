@@ -39,7 +39,7 @@
 
 /* ---- configuration ---- */
 
-enum on_io_error { IOERR_DETACH = 0, IOERR_PASS_ON = 1 };
+enum on_io_error { IOERR_DETACH = 0, IOERR_PASS_ON = 1, IOERR_CALL_HANDLER = 2 };
 enum on_no_quorum { NO_QUORUM_SUSPEND = 0, NO_QUORUM_IO_ERROR = 1 };
 enum on_no_data { NO_DATA_IO_ERROR = 0, NO_DATA_SUSPEND = 1 };
 /* What a Primary does whose I/O waits while others have gone on with newer data. */
@@ -96,7 +96,8 @@ struct core_net_conf {
 	uint32_t max_epoch_size;
 	uint32_t max_buffers;      /* 4 KiB pages, bounds resync requests in flight */
 	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p;
-	enum after_sb rr_conflict; /* DISCONNECT, RETRY_CONNECT, VIOLENTLY or AUTO_DISCARD */
+	/* DISCONNECT, RETRY_CONNECT, VIOLENTLY, AUTO_DISCARD or CALL_PRI_LOST */
+	enum after_sb rr_conflict;
 	bool always_asbp;
 	bool allow_remote_read;
 	bool two_primaries;        /* with protocol C only */
@@ -140,6 +141,7 @@ struct core_conf {
 	enum on_no_data on_no_data;
 	enum on_outdated on_suspended_primary_outdated;
 	uint32_t verify_interval_s;     /* all is compared once in it; 0 = when asked for */
+	uint32_t handlers;              /* bits of enum handler: the driver has them */
 	unsigned volume_count;
 	struct core_volume_conf volumes[VOLUMES_MAX]; /* ascending vnr */
 	unsigned peer_count;
@@ -176,6 +178,7 @@ enum core_event_kind {
 	EV_COMMAND,
 	EV_CONFIGURE,    /* u.configure: other options, more peers, more volumes */
 	EV_RESYNC_GATE,  /* u.gate: resyncs of other resources begin or end to be in the way */
+	EV_HANDLER_DONE, /* u.handler: answer to AC_HANDLER */
 };
 
 enum request_op { OP_READ, OP_WRITE, OP_DISCARD, OP_ZEROES, OP_FLUSH };
@@ -304,6 +307,11 @@ struct ev_resync_gate {
 	bool parallel;           /* as many as may run do: paused where this node is the target */
 };
 
+struct ev_handler {
+	uint64_t tag;            /* of the action */
+	int status;              /* exit code; below 0: could not be run, or was killed */
+};
+
 /* core_conf_fits() holds, core_departures() is 0; bounds that differ are not looked at. */
 struct ev_configure {
 	const struct core_conf *conf; /* borrowed */
@@ -327,6 +335,7 @@ struct core_event {
 		struct ev_command command;
 		struct ev_configure configure;
 		struct ev_resync_gate gate;
+		struct ev_handler handler;
 	} u;
 };
 
@@ -366,6 +375,7 @@ enum core_action_kind {
 	AC_SIZE,          /* u.size: exposed size or gate of a volume changed */
 	AC_REPLY,         /* u.reply: result of a command */
 	AC_NOTIFY,        /* something in the status changed: publish */
+	AC_HANDLER,       /* u.handler: run the operator's program; EV_HANDLER_DONE, in any order */
 };
 
 struct ac_complete {
@@ -428,6 +438,15 @@ struct ac_reply {
 	const char *text;        /* what happened, for people; never NULL */
 };
 
+struct ac_handler {
+	uint64_t tag;
+	enum handler what;       /* one of core_conf.handlers */
+	uint8_t peer;            /* NODES_MAX = not about one */
+	uint32_t vnr;            /* VNR_NONE = about all volumes */
+	enum conn_state conn;    /* the connection to the peer */
+	uint64_t up_to_date;     /* nodes that are UpToDate on every volume, as known here */
+};
+
 struct core_action {
 	enum core_action_kind kind;
 	union {
@@ -442,6 +461,7 @@ struct core_action {
 		struct ac_resize resize;
 		struct ac_size size;
 		struct ac_reply reply;
+		struct ac_handler handler;
 	} u;
 };
 

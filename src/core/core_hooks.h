@@ -48,6 +48,9 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v);
 void history_committed(struct core *core, const struct state *old);
 /* What core->cause is for an event, a command, the running two-phase commit. */
 struct cause history_event(const struct core_event *event);
+/* A handler is called; or has ended, as `end` says. */
+void history_handler(struct core *core, enum handler what, const struct peer *peer,
+		     const struct volume *vol, const char *end);
 struct cause history_command(const struct ev_command *ev);
 struct cause history_twopc(const struct core *core);
 

@@ -15,6 +15,7 @@
 #include "core/bitmap.h"
 #include "core/core.h"
 #include "core/local_io.h"
+#include "core/handlers.h"
 #include "core/request.h"
 #include "core/resize.h"
 #include "core/resync.h"
@@ -104,6 +105,10 @@ struct peer_device {
 	struct status_split split;  /* sync_handshake.c: if it was a split brain */
 	/* replicate.c: what it wants when Inconsistent; what we have told it, and since then */
 	bool no_data_next, told_no_data, wants_data;
+	/* handlers.c */
+	struct handler_run before_resync;
+	bool before_resync_agreed;  /* a full sync: not begun yet */
+	bool split_told, split_unsolved_told, pri_lost_told; /* since the last `connect` */
 	/* save.c */
 	bool save_wanted;           /* before our bitmap goes out */
 	bool save_running;

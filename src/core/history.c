@@ -67,6 +67,8 @@ struct cause history_event(const struct core_event *event)
 		break;
 	case EV_RESYNC_GATE:
 		return (struct cause){ CAUSE_RESYNCS, NODES_MAX, NULL };
+	case EV_HANDLER_DONE:
+		return handler_cause(&event->u.handler);
 	}
 	return (struct cause){ CAUSE_REQUEST, NODES_MAX, NULL };
 }
@@ -115,6 +117,20 @@ void history_differences(struct core *core, const struct peer_device *pd)
 		 (unsigned long long)pd->ov.found_bits * (BM_BLOCK_BYTES / 1024));
 	if (core->conf.changed)
 		tell_as(core, CHANGE_DIFFERS, pd->p, core->vol[pd->v]->vnr, false, true, text);
+}
+
+void history_handler(struct core *core, enum handler what, const struct peer *peer,
+		     const struct volume *vol, const char *end)
+{
+	char text[STATUS_REASON_MAX];
+
+	snprintf(text, sizeof(text), "%s%s%s", handler_name(what), end ? ": " : "",
+		 end ? end : "");
+	core_log(core, LOG_LEVEL_NOTICE, "%s%s%s: %s helper %s", core->conf.name, peer ? " " : "",
+		 peer ? peer->conf->name : "", end ? "response" : "call", text);
+	if (core->conf.changed)
+		tell_as(core, CHANGE_HANDLER, peer ? peer->id : NODES_MAX,
+			vol ? vol->vnr : VNR_NONE, end != NULL, end == NULL, text);
 }
 
 static unsigned suspended_bits(const struct state *st)

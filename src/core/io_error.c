@@ -64,7 +64,7 @@ void volume_io_error(struct core *core, struct volume *vol, int error, const cha
 
 	if (!note_error(core, vol, error, what))
 		return;
-	if (vol->conf->disk.on_io_error == IOERR_DETACH || core->in_change || core->in_effects) {
+	if (vol->conf->disk.on_io_error != IOERR_PASS_ON || core->in_change || core->in_effects) {
 		give_up(core, vol);
 		return;
 	}

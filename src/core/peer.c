@@ -204,6 +204,11 @@ void peer_connect(struct core *core, struct peer *peer, const struct ev_command 
 {
 	peer->want_connect = true;
 	peer_keep_data(core, peer);
+	for (unsigned v = 0; v < core->vol_count; v++) {
+		struct peer_device *pd = &peer->pd[v];
+
+		pd->split_told = pd->split_unsolved_told = pd->pri_lost_told = false;
+	}
 	peer->discard_my_data = ev->discard_my_data;
 	peer->discard_one = ev->one_volume;
 	peer->discard_vnr = ev->vnr;

@@ -381,7 +381,8 @@ static void enter(struct core *core, struct peer_device *pd, enum repl_state rep
 		request_record_pending(core, pd);
 		/* A peer that follows our state must expect the bitmap before it comes. */
 		peer_send_state(core, peer, pd->v);
-		xfer_send(core, pd);
+		if (!handler_before_resync(core, pd))
+			xfer_send(core, pd);
 		return;
 	case REPL_WF_BITMAP_T:
 		pd->ov.found = false;
@@ -424,6 +425,7 @@ static void leave(struct core *core, struct peer_device *pd, enum repl_state old
 	bool connected = repl >= REPL_ESTABLISHED;
 
 	xfer_reset(pd);
+	handler_forget_resync(pd);
 	if (old == REPL_WF_BITMAP_T)
 		save_forget(pd);
 	if (resync_is_target(old) && !resync_is_target(repl)) {
@@ -457,6 +459,7 @@ void sync_peer_lost(struct core *core, struct peer *peer)
 		struct peer_device *pd = &peer->pd[v];
 
 		xfer_reset(pd);
+		handler_forget_resync(pd);
 		save_forget(pd);
 		pd->sync_uuid = 0;
 		pd->begin_awaited = pd->end_told = false;
@@ -498,7 +501,9 @@ static void start_full(struct core *core, struct peer_device *pd)
 	enum repl_state repl = repl_of(core, pd);
 	struct state *next;
 
-	if (vol->bm.guard_seq)
+	if (vol->bm.guard_seq || pd->before_resync.running)
+		return;
+	if (!pd->before_resync_agreed && handler_before_resync(core, pd))
 		return;
 	if (peer_is_drbd8(core->peer[pd->p])) {
 		drbd8_start_full(core, pd);

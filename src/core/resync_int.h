@@ -192,6 +192,8 @@ void xfer_expect(struct peer_device *pd);
 void xfer_reset(struct peer_device *pd);
 /* Both bitmaps are here and nothing is to be done first: the resync. */
 void xfer_go_on(struct core *core, struct peer_device *pd);
+/* The handler that was asked before the resync has agreed. */
+void xfer_agreed(struct core *core, struct peer_device *pd);
 
 /* ---- save.c ---- */
 

@@ -146,6 +146,7 @@ void state_effects(struct core *core, const struct state *old)
 	roles(core, old);
 	new_peers(core, old);
 	replication(core, old);
+	handlers_state_changed(core, old);
 	volumes_settled(core);
 	core->notify = true;
 	core_work(core, WORK_TWOPC | WORK_COMMAND | WORK_SEND_STATE | WORK_SYNC | WORK_REQUESTS |

@@ -325,6 +325,7 @@ static void rr_conflict(const struct sync_input *in, struct sync_decision *d)
 		refuse(d, VERDICT_DISCONNECT,
 		       "this node is Primary and its data would be overwritten by a resync: "
 		       "demote it, or connect the peer with --discard-my-data");
+	d->pri_lost = in->rr_conflict == ASB_CALL_PRI_LOST;
 }
 
 /* ---- the whole decision ---- */

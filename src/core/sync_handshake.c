@@ -206,6 +206,10 @@ static void give_up_role(struct core *core, struct peer_device *pd, struct sync_
 		d->kind = VERDICT_DISCONNECT;
 		d->reason = "split brain: this Primary is the victim (call-pri-lost-after-sb), but "
 			    "a volume is open for writing: close it, then 'resolve'";
+		if (!pd->pri_lost_told)
+			handler_call(core, HANDLER_PRI_LOST_AFTER_SB, core->peer[pd->p],
+				     core->vol[pd->v]);
+		pd->pri_lost_told = true;
 		return;
 	}
 	pd->yields = true;
@@ -317,6 +321,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	if (d.demote && !again)
 		give_up_role(core, pd, &d);
 	log_verdict(core, peer, vol, &in, &d);
+	handler_decided(core, pd, &d);
 	if (d.rule == RULE_SOURCE_MISSED_FINISH && d.kind == VERDICT_RETRY)
 		uuid_forget_bitmap_uuid(core, vol, peer->id);
 	set_verdict(pd, &d);

@@ -106,6 +106,7 @@ struct sync_decision {
 	enum repl_state repl;
 	enum sync_behind behind;
 	bool demote;                  /* RETRY: this Primary has to give its role up first */
+	bool pri_lost;                /* DISCONNECT: rr-conflict call-pri-lost */
 	const char *reason;           /* DISCONNECT, RETRY */
 };
 

@@ -167,6 +167,8 @@ static void note_result(struct core *core, struct peer_device *pd, bool connecte
 		verify_schedule_next(core, pd);
 	if (ov->found_bits)
 		history_differences(core, pd);
+	if (ov->found_bits && connected)
+		handler_call(core, HANDLER_OUT_OF_SYNC, core->peer[pd->p], vol);
 	core->notify = true;
 }
 

@@ -21,6 +21,9 @@ enum change_what {
 	CHANGE_QUORUM,       /* [0 or 1] of volume vnr */
 	CHANGE_PAUSED,       /* [bits PAUSED_*] of the resync of volume vnr with node */
 	CHANGE_DIFFERS,      /* [0 or 1] volume vnr from that of node, as a verify has found */
+	/* [0 or 1: it runs] a handler, about node and vnr; which, and what became of it, is the
+	 * reason */
+	CHANGE_HANDLER,
 };
 
 #define SUSPENDED_USER 1U
@@ -40,6 +43,7 @@ enum change_cause {
 	CAUSE_TIMER,
 	CAUSE_TWOPC,         /* cluster-wide change that cause_node began */
 	CAUSE_RESYNCS,       /* those of other resources */
+	CAUSE_HANDLER,       /* one has ended; detail: which; about cause_node */
 	CAUSE_REQUEST,       /* reading and writing, or other options */
 };
 

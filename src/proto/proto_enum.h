@@ -86,6 +86,26 @@ enum resync_limit {
 };
 const char *resync_limit_name(enum resync_limit limit);
 
+/* Programs of the operator that are called when something happens (config-and-utilities 4.3). */
+enum handler {
+	HANDLER_FENCE_PEER,
+	HANDLER_UNFENCE_PEER,
+	HANDLER_INITIAL_SPLIT_BRAIN,
+	HANDLER_SPLIT_BRAIN,
+	HANDLER_BEFORE_RESYNC_TARGET,
+	HANDLER_BEFORE_RESYNC_SOURCE,
+	HANDLER_AFTER_RESYNC_TARGET,
+	HANDLER_PRI_ON_INCON_DEGR,
+	HANDLER_PRI_LOST_AFTER_SB,
+	HANDLER_PRI_LOST,
+	HANDLER_LOCAL_IO_ERROR,
+	HANDLER_OUT_OF_SYNC,
+	HANDLER_QUORUM_LOST,
+	HANDLER_DISCONNECTED,
+	HANDLER_COUNT,
+};
+const char *handler_name(enum handler handler);
+
 /* Packets: X(number, NAME). Streams, sizes and versions are in wire/wire_table.c. */
 #define PACKETS(X)                                                                                 \
 	X(0x00, DATA)                                                                              \

@@ -57,6 +57,28 @@ const char *repl_state_name(enum repl_state repl)
 	return NAME_OF(names, repl);
 }
 
+const char *handler_name(enum handler handler)
+{
+	static const char *const names[] = {
+		[HANDLER_FENCE_PEER] = "fence-peer",
+		[HANDLER_UNFENCE_PEER] = "unfence-peer",
+		[HANDLER_INITIAL_SPLIT_BRAIN] = "initial-split-brain",
+		[HANDLER_SPLIT_BRAIN] = "split-brain",
+		[HANDLER_BEFORE_RESYNC_TARGET] = "before-resync-target",
+		[HANDLER_BEFORE_RESYNC_SOURCE] = "before-resync-source",
+		[HANDLER_AFTER_RESYNC_TARGET] = "after-resync-target",
+		[HANDLER_PRI_ON_INCON_DEGR] = "pri-on-incon-degr",
+		[HANDLER_PRI_LOST_AFTER_SB] = "pri-lost-after-sb",
+		[HANDLER_PRI_LOST] = "pri-lost",
+		[HANDLER_LOCAL_IO_ERROR] = "local-io-error",
+		[HANDLER_OUT_OF_SYNC] = "out-of-sync",
+		[HANDLER_QUORUM_LOST] = "quorum-lost",
+		[HANDLER_DISCONNECTED] = "disconnected",
+	};
+
+	return NAME_OF(names, handler);
+}
+
 const char *resync_limit_name(enum resync_limit limit)
 {
 	static const char *const names[] = {

@@ -173,6 +173,7 @@ static void act(struct session *s, const struct core_action *a)
 		n->replied |= a->u.reply.cookie == n->command_cookie;
 		return;
 	case AC_NOTIFY:
+	case AC_HANDLER: /* there are none */
 		return;
 	case AC_ATTACH:
 		disk_attach_action(a->u.vnr);

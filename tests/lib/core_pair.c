@@ -498,6 +498,31 @@ void pair_answer_save(struct pair *p, unsigned node, int error)
 	event_queue_push(&p->node[node].local, &ev);
 }
 
+unsigned pair_calls(const struct pair *p, unsigned node, enum handler what, unsigned peer)
+{
+	const struct node *n = &p->node[node];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n->call_count; i++)
+		count += n->calls[i].what == what && n->calls[i].peer == peer;
+	return count;
+}
+
+void pair_answer_call(struct pair *p, unsigned node, enum handler what, int status)
+{
+	struct node *n = &p->node[node];
+	struct core_event ev = { .kind = EV_HANDLER_DONE };
+	unsigned i = 0;
+
+	while (i < n->call_count && (n->calls[i].what != what || n->answered[i]))
+		i++;
+	ASSERT(i < n->call_count);
+	n->answered[i] = true;
+	ev.u.handler.tag = n->calls[i].tag;
+	ev.u.handler.status = status;
+	event_queue_push(&n->local, &ev);
+}
+
 void pair_inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
 		 const struct pkt *pkt)
 {

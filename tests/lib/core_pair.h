@@ -85,6 +85,10 @@ void pair_break_disk(struct pair *p, unsigned node);
 /* A save of what is given up was asked for; it lasts until it is answered. */
 bool pair_saves(const struct pair *p, unsigned node);
 void pair_answer_save(struct pair *p, unsigned node, int error);
+/* How often that handler was called, for that peer (NODES_MAX: not for one). */
+unsigned pair_calls(const struct pair *p, unsigned node, enum handler what, unsigned peer);
+/* The end of the oldest of these calls that has not ended. */
+void pair_answer_call(struct pair *p, unsigned node, enum handler what, int status);
 /* Delivers one packet as if it came from the peer. */
 void pair_inject(struct pair *p, unsigned from, unsigned to, enum stream stream,
 		 const struct pkt *pkt);

@@ -14,6 +14,7 @@
 #define PKT_TYPES 0x60U
 #define REPLIES_MAX 256U
 #define MORE_MEM_MAX 8U
+#define PAIR_CALLS_MAX 64U
 #define CHUNK_BYTES 4080U
 
 struct blob {
@@ -50,6 +51,9 @@ struct node {
 	bool broken;
 	bool local_reads;      /* the last AC_SIZE */
 	uint64_t save_tag;     /* of the AC_SAVE that is not answered, 0 = none */
+	struct ac_handler calls[PAIR_CALLS_MAX];
+	bool answered[PAIR_CALLS_MAX];
+	unsigned call_count;
 	struct store store;
 	struct event_queue local;
 	bool attempt[PAIR_NODES_MAX], streams[PAIR_NODES_MAX];

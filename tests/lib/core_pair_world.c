@@ -410,6 +410,10 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		if (a->u.size.vnr == 0)
 			p->node[node].local_reads = a->u.size.local_reads;
 		return;
+	case AC_HANDLER:
+		ASSERT(n->call_count < PAIR_CALLS_MAX);
+		n->calls[n->call_count++] = a->u.handler;
+		return;
 	case AC_NOTIFY:
 		return;
 	}

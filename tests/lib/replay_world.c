@@ -268,6 +268,7 @@ static void act(struct replay *r, const struct core_action *a)
 		return;
 	case AC_SIZE:
 	case AC_NOTIFY:
+	case AC_HANDLER: /* there are none */
 		return;
 	}
 }

@@ -156,6 +156,7 @@ void node_init(struct world *w, unsigned node)
 	conf->crypto = (struct core_crypto){ .ctx = n, .random = crypto_random,
 					     .hmac = crypto_hmac,
 					     .digest_bytes = crypto_digest_bytes };
+	conf->handlers = w->params.handlers;
 	conf->log = node_log;
 	conf->log_ctx = n;
 	conf->test_skip_al = w->params.skip_al;
@@ -288,6 +289,9 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		break;
 	case AC_NOTIFY:
 		break;
+	case AC_HANDLER:
+		handler_runs(w, n->id, &ac->u.handler);
+		break;
 	}
 }
 
@@ -297,7 +301,7 @@ static void trace_action(struct world *w, const struct node *n, const struct cor
 		"COMPLETE", "SEND", "SEND_BITMAP", "CONNECT", "DISCONNECT", "DISK_READ",
 		"DISK_WRITE", "DISK_DISCARD", "DISK_ZEROES", "DISK_FLUSH", "SAVE", "META_SUPER",
 		"META_AL", "META_BITMAP", "META_FLUSH", "ATTACH", "DETACH", "RESIZE", "BUF_PUT",
-		"SIZE", "REPLY", "NOTIFY",
+		"SIZE", "REPLY", "NOTIFY", "HANDLER",
 	};
 	const char *name = names[ac->kind];
 

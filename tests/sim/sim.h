@@ -53,6 +53,7 @@ static inline unsigned sim_vnr(uint64_t sector)
 #include "moments.h"
 #include "trap.h"
 #include "plan.h"
+#include "sim_handlers.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -100,6 +101,7 @@ struct sim_params {
 	bool tiebreaker;          /* nor has the last one */
 	bool drbd8;               /* each of two nodes takes the other for DRBD 8.4 */
 	enum read_balancing read_balancing;
+	uint32_t handlers;        /* bits of enum handler: all nodes have them */
 };
 
 void sim_params_draw(struct sim_params *p, struct prng *rng);
@@ -727,6 +729,7 @@ struct world {
 	struct rival rival;
 	struct moments moments;
 	struct plan plan;
+	struct sim_handlers handlers;
 	struct sim_command commands[SIM_COMMANDS_MAX];
 	uint64_t command_cookie;
 	struct resource_status status[SIM_NODES_MAX];

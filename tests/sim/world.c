@@ -58,6 +58,7 @@ void world_reset(struct world *w, uint64_t seed)
 	w->queue.seq = 0;
 	w->command_cookie = 0;
 	memset(w->commands, 0, sizeof(w->commands));
+	memset(&w->handlers, 0, sizeof(w->handlers));
 	w->faults_on = false;
 	memset(&w->plan, 0, sizeof(w->plan));
 	w->split_brain_ok = w->damaged = false;

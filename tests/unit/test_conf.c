@@ -458,9 +458,9 @@ Test(conf, unknown_keys_with_the_nearest)
 	       ":5: resource 'r0', net: unknown key 'ping-timout'; did you mean 'ping-timeout'?",
 	       ":6: resource 'r0', net: unknown key 'tls-keyring'",
 	       ":6: resource 'r0', net: unknown key 'al-extents'; it belongs into 'disk'");
-	EXPECT("common = { handlers = { }; };\ntemplates = ( { name = \"t\"; disk = { }; } );\n"
+	EXPECT("common = { starters = { }; };\ntemplates = ( { name = \"t\"; disk = { }; } );\n"
 	       RESOURCE(""),
-	       ":1: common: unknown key 'handlers'",
+	       ":1: common: unknown key 'starters'",
 	       ":2: template 't': unknown key 'disk'");
 }
 

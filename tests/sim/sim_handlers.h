@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The operator's programs: how long they run, and what they say. */
+#ifndef SIM_HANDLERS_H
+#define SIM_HANDLERS_H
+
+#include <stdint.h>
+
+#include "core/core.h"
+
+#define SIM_HANDLER_RUNS 512U
+
+struct sim_handler_run {
+	uint64_t number;      /* counted from 1 */
+	uint64_t life;        /* of the node */
+	struct ac_handler call;
+};
+
+struct sim_handlers {
+	uint64_t delay_ns;
+	int answer[HANDLER_COUNT];
+	unsigned calls[SIM_NODES_MAX][HANDLER_COUNT];
+	uint64_t count;
+	struct sim_handler_run runs[SIM_HANDLER_RUNS];
+};
+
+/* A core calls one. */
+void handler_runs(struct world *w, unsigned node, const struct ac_handler *call);
+
+#endif
