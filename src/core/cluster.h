@@ -149,6 +149,8 @@ void volume_detached(struct core *core, uint16_t vnr);
 void volume_run(struct core *core);
 /* Marks the connected peers with a disk, whose answers an attach needs; false = there are none. */
 bool volume_await_peers(struct core *core, struct volume *vol, bool pending);
+/* Why a Primary cannot use the disk that was read: its generation is not in use; or NULL. */
+const char *volume_refuses_disk(const struct core *core, struct volume *vol);
 /* One more has a disk by now. */
 void volume_await_peer(struct core *core, struct peer *peer, const struct volume *vol);
 /* Commit of the attach transaction: introduces the disk to the connected peers. */

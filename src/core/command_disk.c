@@ -69,8 +69,32 @@ static void attach_alone(struct core *core, struct volume *vol)
 	volume_introduce(core, vol);
 }
 
-static enum command_progress attach_done(struct core *core, const struct volume *vol)
+static enum command_progress attach_refused(struct core *core, struct volume *vol,
+					    const char *reason)
 {
+	struct state *next = state_begin(core);
+
+	volume_await_peers(core, vol, false);
+	snprintf(vol->reason, sizeof(vol->reason), "%s", reason);
+	next->vol[vol->v].disk = DISK_DETACHING;
+	state_end(core, STATE_HARD);
+	command_goto(core, ATTACH_CLOSING);
+	return COMMAND_WAITS;
+}
+
+/*
+ * The last peers may have gone since the disk was read, all of them behind what is in use: then it
+ * has what was answered, but none of them the generation after it. As an Outdated disk it would
+ * keep them out for good; attached again when all are in sight it counts.
+ */
+static enum command_progress attach_done(struct core *core, struct volume *vol)
+{
+	const char *reason = NULL;
+
+	if (disk_of(core, vol) <= DISK_OUTDATED && vol->before_lags)
+		reason = volume_refuses_disk(core, vol);
+	if (reason)
+		return attach_refused(core, vol, reason);
 	command_reply(core, SS_SUCCESS, "volume %u is attached, its disk is %s", vol->vnr,
 		      disk_state_name(disk_of(core, vol)));
 	return COMMAND_DONE;
@@ -102,16 +126,8 @@ static enum command_progress attach_agreed(struct core *core, struct volume *vol
 		command_goto(core, ATTACH_CLOSING);
 		return COMMAND_WAITS;
 	}
-	if (rv < SS_SUCCESS) {
-		struct state *next = state_begin(core);
-
-		volume_await_peers(core, vol, false);
-		snprintf(vol->reason, sizeof(vol->reason), "%s", state_rv_text(rv));
-		next->vol[vol->v].disk = DISK_DETACHING;
-		state_end(core, STATE_HARD);
-		command_goto(core, ATTACH_CLOSING);
-		return COMMAND_WAITS;
-	}
+	if (rv < SS_SUCCESS)
+		return attach_refused(core, vol, state_rv_text(rv));
 	volume_introduce(core, vol);
 	command_goto(core, ATTACH_NEGOTIATING);
 	return COMMAND_WAITS;

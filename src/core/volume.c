@@ -67,7 +67,7 @@ void volume_attach(struct core *core, struct volume *vol)
  * is out of sight, or may be. When all are in sight it never got onto a disk, and nothing was
  * answered in it: what counts is the disk's own again.
  */
-static const char *check_generation(const struct core *core, struct volume *vol)
+const char *volume_refuses_disk(const struct core *core, struct volume *vol)
 {
 	bool own = uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
 	bool all = !cluster_lost_a_disk(core, vol);
@@ -110,7 +110,7 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 		return "the metadata has a bitmap slot for this node itself";
 	if (vol->md.effective_sectors > vol->data_sectors)
 		return "the backing store is smaller than the volume; enlarge it";
-	reason = check_generation(core, vol);
+	reason = volume_refuses_disk(core, vol);
 	if (reason)
 		return reason;
 	if (!sizes_at_attach(core, vol, &sectors, &reason))

@@ -95,6 +95,23 @@ static void lagging_peers(struct world *w)
 	lagging(w, 3);
 }
 
+/* As before, and it gets its disk back before it notices that the peer is lost. */
+static void attached_in_time(struct world *w)
+{
+	begin(w, 2, PROTOCOL_A);
+	sc_unplug(w, A, B);
+	sc_write(w, 1);
+	sc_detach_forced(w, A);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_attach(w, A);
+	life_expect_converged(w);
+	sc_read(w, 1);
+}
+
 /* What has arrived by protocol B survives the Primary, by A only what was written. */
 static void survivor(struct world *w, enum wire_protocol protocol)
 {
@@ -152,6 +169,7 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-failed-after-answer", failed_after_answer },
 	{ "protocol-a-lagging-peer", lagging_peer },
 	{ "protocol-a-lagging-peers", lagging_peers },
+	{ "protocol-a-attached-in-time", attached_in_time },
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
 	{ "protocols-mixed-survivors", mixed_survivors },
