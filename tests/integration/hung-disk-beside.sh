@@ -31,18 +31,18 @@ must wait_for 60 "both nodes settled" cluster_settled
 
 # The extents are in the activity log: it is data that hang.
 must ctl alpha primary r0
-for at in 0 4096 8192; do must put_random alpha $at 16; done
+for at in 0 4096 8192; do must put_random alpha $at 512; done
 kill -STOP "$hung"
 writers=
 for at in 0 4096 8192; do
-	put_random alpha $at 64 2>/dev/null &
+	put_random alpha $at 512 2>/dev/null &
 	writers+=" $!"
 done
 is_waiting() { [ "$(field alpha '.devices[0]."upper-pending"')" -gt 2 ]; }
 must wait_for 30 "writes to hang" is_waiting
 head -c 4M /dev/urandom >"$WORK/second"
-must timeout 30 dd if="$WORK/second" of="$WORK/alpha/mnt/r0@5" bs=64k conv=notrunc,fsync status=none
-must timeout 30 cmp -n $((4 << 20)) "$WORK/second" "$WORK/alpha/mnt/r0@5"
+must timeout -s KILL 30 dd if="$WORK/second" of="$WORK/alpha/mnt/r0@5" bs=64k conv=notrunc,fsync status=none
+must timeout -s KILL 30 cmp -n $((4 << 20)) "$WORK/second" "$WORK/alpha/mnt/r0@5"
 kill -CONT "$hung"
 for writer in $writers; do must wait "$writer"; done
 disk_is alpha UpToDate || fail "the disk is $(ctl alpha dstate r0)"
