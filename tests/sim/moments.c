@@ -11,6 +11,8 @@
 #define APART_NS (45 * NS_SEC)
 /* Refused streams are made again for twice connect-int (20 s). */
 #define ONE_SIDED_NS (60 * NS_SEC)
+/* A bitmap takes no time; a transaction that it may wait for 30 s. */
+#define EXCHANGE_NS (35 * NS_SEC)
 #define BELIEF_NS (5 * NS_SEC)
 
 /* ---- one sector, read twice by who has the volume open ---- */
@@ -173,6 +175,33 @@ static void check_one_sided(struct world *w, unsigned a, unsigned b)
 		sim_fail(w, "I7: node %u has seen a split brain, and node %u waits for it", a, b);
 }
 
+static bool is_held(struct world *w, unsigned a, unsigned b)
+{
+	const struct net_conn *c = simnet_conn(w, a, b);
+
+	for (unsigned i = 0; i < 2 * STREAM_COUNT; i++) {
+		const struct net_stream *st = &c->stream[i / STREAM_COUNT][i % STREAM_COUNT];
+
+		if (st->hold_on || st->stall_until_ns > w->now_ns)
+			return true;
+	}
+	return w->net.down[a][b] || w->net.down[b][a] || w->nodes[a].paused || w->nodes[b].paused;
+}
+
+/* Bitmaps are exchanged, and then a resync begins or not. */
+static void check_exchange(struct world *w, unsigned a, unsigned b)
+{
+	const struct status_peer *sp = peer_of(w, a, b);
+	enum repl_state repl = sp ? sp->devices[0].repl : REPL_OFF;
+	bool waits = sp && sp->conn == CONN_CONNECTED && !sp->devices[0].saving &&
+		     (repl == REPL_WF_BITMAP_S || repl == REPL_WF_BITMAP_T) && !is_held(w, a, b) &&
+		     w->moments.gen[a][b] == simnet_conn(w, a, b)->gen;
+
+	w->moments.gen[a][b] = simnet_conn(w, a, b)->gen;
+	if (lasts(w, &w->moments.exchange_ns[a][b], waits, EXCHANGE_NS))
+		sim_fail(w, "I7: node %u waits for a bitmap of node %u", a, b);
+}
+
 /* ---- parts of the cluster that do not see each other ---- */
 
 static unsigned part_of(struct world *w, unsigned node)
@@ -277,6 +306,7 @@ void moments_check(struct world *w)
 				continue;
 			check_belief(w, a, b);
 			check_one_sided(w, a, b);
+			check_exchange(w, a, b);
 		}
 	}
 	if (w->params.quorum == QUORUM_MAJORITY || w->params.quorum == QUORUM_ALL)

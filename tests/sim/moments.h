@@ -13,6 +13,8 @@ struct moments {
 	uint64_t ready_since_ns; /* the application waits by no order */
 	uint64_t belief_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	bool met[SIM_NODES_MAX][SIM_NODES_MAX];
+	uint64_t exchange_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+	uint64_t gen[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
 	uint64_t life[SIM_NODES_MAX];

@@ -22,10 +22,10 @@ static void without_quorum(struct sim_params *p)
 
 static void shape_halves(struct sim_params *p, struct prng *rng)
 {
-	static const uint8_t sizes[] = { 4, 4, 4, 3, 3, 5, 5, 5 };
+	static const uint8_t sizes[] = { 4, 4, 4, 3, 3, 3, 5, 5 };
 
 	p->nodes = sizes[prng_below(rng, ARRAY_LEN(sizes))];
-	p->tiebreaker = p->nodes == 3 ? prng_chance(rng, 2, 3) : prng_chance(rng, 1, 3);
+	p->tiebreaker = p->nodes == 3 ? prng_chance(rng, 1, 2) : prng_chance(rng, 1, 3);
 	p->quorum = prng_chance(rng, 1, 8) ? QUORUM_ALL : QUORUM_MAJORITY;
 	p->quorum_min_redundancy = prng_chance(rng, 2, 3) ? QUORUM_MAJORITY : QUORUM_OFF;
 	p->careful = true;
@@ -77,6 +77,7 @@ static void shape(struct world *w)
 	case LIFE_RESTLESS:
 		p->nodes = (unsigned)prng_range(rng, 2, 4);
 		without_quorum(p);
+		p->careful = prng_chance(rng, 1, 2);
 		p->net_latency_ns = prng_range(rng, 100, 10000) * NS_US;
 		p->hot_blocks = (unsigned)prng_range(rng, 4, 40);
 		p->think_ns = prng_range(rng, 1, 20) * NS_MS;

@@ -43,6 +43,11 @@ void plan_link(struct world *w, unsigned a, unsigned b, bool up);
 /* The application is closed, all nodes are the same: false when that takes too long. */
 bool plan_at_rest(struct world *w, bool closed);
 
+/* It is up, and connected to nobody. */
+bool plan_is_alone(struct world *w, unsigned node);
+/* Somebody writes there, and nobody is told whether that went well. */
+void plan_write_elsewhere(struct world *w, unsigned node);
+
 void plan_away(struct world *w);
 void plan_halves(struct world *w);
 void plan_restless(struct world *w);

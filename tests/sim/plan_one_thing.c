@@ -22,15 +22,32 @@ static void check_prompt(struct world *w, const char *what)
 static void pass_promptly(struct world *w, uint64_t ns, const char *what)
 {
 	for (uint64_t end = w->now_ns + ns; w->now_ns < end;) {
-		world_run_for(w, 100 * NS_MS);
+		world_run_for(w, 20 * NS_MS);
 		check_prompt(w, what);
 	}
 }
 
-/* A peer's activity log keeps what it has until the peer ack comes. */
+static bool is_drained(struct world *w)
+{
+	return w->app.in_flight == 0;
+}
+
+/* A peer's activity log keeps what it has until the peer ack comes: more extents than fit in. */
 static void peer_acks_held(struct world *w, unsigned primary, unsigned other)
 {
+	unsigned first = plan_below(w, 1024);
+
+	w->app.quiet = true;
+	if (!world_run_until(w, is_drained, 10 * NS_SEC) || w->app.phase != APP_OPEN)
+		return;
 	simnet_hold_type(w, primary, other, P_PEER_ACK, HELD_NS);
+	for (unsigned i = 0; i < 128 && w->app.phase == APP_OPEN; i++) {
+		while (w->app.in_flight == APP_IOS_MAX)
+			pass_promptly(w, 20 * NS_MS, "a peer ack is on its way");
+		if (w->app.phase == APP_OPEN)
+			app_do(w, OP_WRITE, ((uint64_t)i * 1024 + first) * BM_BLOCK_SECTORS,
+			       BM_BLOCK_BYTES);
+	}
 	pass_promptly(w, HELD_NS - NS_SEC, "a peer ack is on its way");
 }
 
@@ -111,9 +128,10 @@ static void resync_beside_demotion(struct world *w, unsigned primary, unsigned o
 		return;
 	before = status_peer(node_status(w, other), primary)->devices[0].received_sectors;
 	marked = marked_for(w, primary, other) + marked_for(w, other, primary);
+	simnet_hold_type(w, primary, other, P_RS_DATA_REPLY, 300 * NS_MS);
 	plan_link(w, primary, other, true);
-	for (unsigned i = 0; i < 200 && !is_target(w, other, primary); i++)
-		world_run_for(w, 100 * NS_MS);
+	for (unsigned i = 0; i < 2000 && !is_target(w, other, primary); i++)
+		world_run_for(w, 10 * NS_MS);
 	simnet_hold_type(w, third, primary, P_TWOPC_YES, NS_SEC);
 	w->app.stop = true;
 	app_kick(w);
@@ -130,7 +148,7 @@ static void resync_beside_demotion(struct world *w, unsigned primary, unsigned o
 void plan_one_thing(struct world *w)
 {
 	static void (*const things[])(struct world *, unsigned, unsigned) = {
-		peer_acks_held, peer_acks_held, resync_held, resync_beside_absent,
+		peer_acks_held, resync_held, resync_beside_absent, resync_beside_demotion,
 		resync_beside_demotion,
 	};
 	unsigned left = 3 + plan_below(w, 4);

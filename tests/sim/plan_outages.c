@@ -8,6 +8,7 @@
 static void last_disk(struct world *w)
 {
 	unsigned primary = plan_primary(w);
+	uint64_t life = w->nodes[primary].life;
 
 	plan_order(w, primary,
 		   (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR,
@@ -20,11 +21,38 @@ static void last_disk(struct world *w)
 	plan_pass_ms(w, 100, 15000);
 	plan_order(w, primary, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR });
 	plan_pass_ms(w, 500, 5000);
+	/* It has seen with its own eyes what its disk lacks. */
+	if (w->nodes[primary].life == life && plan_is_alone(w, primary) &&
+	    node_status(w, primary)->volumes[0].disk == DISK_UP_TO_DATE &&
+	    !w->app.suspects[0].suspect[primary] && oracle_check_node(w, primary) != SIM_NEVER)
+		sim_fail(w, "I1: node %u counts as UpToDate what it was left with while others "
+			    "went on", primary);
+}
+
+/* By order, and nobody sees anybody then. */
+static void primary_leaves(struct world *w)
+{
+	unsigned primary = plan_primary(w);
+
+	for (unsigned a = 0; a < w->node_count; a++) {
+		for (unsigned b = a + 1; b < w->node_count; b++) {
+			if (a != primary && b != primary)
+				plan_link(w, a, b, false);
+		}
+	}
+	plan_pass_ms(w, 0, 14000);
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n != primary)
+			plan_order(w, primary,
+				   (struct ev_command){ .cmd = CMD_DISCONNECT,
+							.peer = (uint8_t)n });
+	}
+	plan_pass_ms(w, 12000, 16000);
 }
 
 static void away_step(struct world *w)
 {
-	unsigned node = plan_below(w, w->node_count), dice = plan_below(w, 12);
+	unsigned node = plan_below(w, w->node_count), dice = plan_below(w, 14);
 
 	if (dice < 5) {
 		if (!(w->plan.away >> node & 1) &&
@@ -38,6 +66,8 @@ static void away_step(struct world *w)
 		plan_link(w, node, plan_other(w, node), plan_below(w, 2));
 	} else if (dice < 11) {
 		last_disk(w);
+	} else if (dice < 13) {
+		primary_leaves(w);
 	} else {
 		plan_all_return(w);
 	}
@@ -89,6 +119,37 @@ static void restart_some(struct world *w)
 	}
 }
 
+/* None remembers who had quorum. */
+static void cold_start(struct world *w)
+{
+	for (unsigned n = 0; n < w->node_count; n++)
+		node_kill(w, n, plan_below(w, 2));
+	split(w);
+	for (unsigned n = 0; n < w->node_count; n++)
+		node_start(w, n);
+}
+
+/* The Primary loses one, then tells another one to go; these two find each other. */
+static void left_in_turn(struct world *w)
+{
+	unsigned primary = plan_primary(w), lost = plan_other(w, primary);
+
+	plan_all_return(w);
+	plan_pass_ms(w, 2000, 6000);
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n != lost)
+			plan_link(w, n, lost, false);
+	}
+	plan_pass_ms(w, 12000, 15000);
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n == primary || n == lost)
+			continue;
+		plan_order(w, primary,
+			   (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)n });
+		plan_link(w, n, lost, true);
+	}
+}
+
 void plan_halves(struct world *w)
 {
 	unsigned steps = 5 + plan_below(w, 6);
@@ -97,13 +158,19 @@ void plan_halves(struct world *w)
 	while (steps-- > 0) {
 		unsigned primary = plan_primary(w);
 
-		switch (plan_below(w, 6)) {
+		switch (plan_below(w, 8)) {
 		case 0:
 		case 1:
 			split(w);
 			break;
 		case 2:
 			restart_some(w);
+			break;
+		case 5:
+			cold_start(w);
+			break;
+		case 6:
+			left_in_turn(w);
 			break;
 		case 3:
 			plan_order(w, primary,
@@ -152,13 +219,62 @@ static void hold_transaction(struct world *w)
 static void uneven_loss(struct world *w)
 {
 	unsigned primary = plan_primary(w);
+	bool power = plan_below(w, 4) != 0;
 
 	simnet_stall(w, primary, plan_other(w, primary), STREAM_DATA, 3 * NS_SEC);
 	plan_pass(w, prng_exp(&w->plan.rng, 100 * NS_MS));
-	node_kill(w, primary, plan_below(w, 4) == 0);
-	plan_pass_ms(w, 0, 5000);
+	node_kill(w, primary, power);
+	if (power)
+		plan_pass_ms(w, 11000, 14000);
+	else
+		plan_pass_ms(w, 0, 5000);
 	if (!w->nodes[primary].up)
 		node_start(w, primary);
+}
+
+/* Its disk comes back while a connection is being made. */
+static void attach_in_handshake(struct world *w)
+{
+	static const uint16_t held[] = { P_STATE, P_UUIDS110, P_SIZES, P_TWOPC_YES,
+					 P_TWOPC_COMMIT };
+	unsigned a = plan_below(w, w->node_count), b = plan_other(w, a);
+	bool back = plan_below(w, 2);
+
+	plan_order(w, a, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR });
+	plan_pass_ms(w, 100, 600);
+	simnet_hold_type(w, back ? b : a, back ? a : b, held[plan_below(w, ARRAY_LEN(held))],
+			 prng_exp(&w->plan.rng, 500 * NS_MS));
+	simnet_cut(w, a, b, false);
+	plan_pass(w, prng_exp(&w->plan.rng, 600 * NS_MS));
+	plan_order(w, a, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR });
+	plan_pass_ms(w, 100, 1000);
+}
+
+/* Where lineages may fork: another one writes, too, and the verdict does not get through. */
+static void fork_and_cut(struct world *w)
+{
+	static const uint16_t held[] = { P_STATE, P_UUIDS110, P_TWOPC_YES, P_TWOPC_NO,
+					 P_DISCONNECT };
+	unsigned primary = plan_primary(w), other = plan_other(w, primary);
+	bool back = plan_below(w, 2);
+
+	if (!w->split_brain_ok || w->app.phase != APP_OPEN || !w->nodes[other].up ||
+	    node_status(w, other)->volumes[0].disk != DISK_UP_TO_DATE)
+		return;
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n != other)
+			plan_link(w, n, other, false);
+	}
+	plan_pass_ms(w, 12000, 15000);
+	if (w->app.phase != APP_OPEN || w->app.node != (int)primary || !plan_is_alone(w, other))
+		return;
+	plan_write_elsewhere(w, other);
+	simnet_hold_type(w, back ? other : primary, back ? primary : other,
+			 held[plan_below(w, ARRAY_LEN(held))], NS_SEC);
+	plan_link(w, primary, other, true);
+	plan_pass_ms(w, 500, 2000);
+	simnet_cut(w, primary, other, false);
+	plan_pass_ms(w, 70000, 75000);
 }
 
 /* Both sides go on, if they may; then one connection after the other is made. */
@@ -192,7 +308,7 @@ void plan_restless(struct world *w)
 {
 	static void (*const steps[])(struct world *) = {
 		flap, flap, hold_transaction, hold_transaction, uneven_loss, part_and_flap,
-		kill_at_action, plan_all_return,
+		kill_at_action, plan_all_return, attach_in_handshake, fork_and_cut,
 	};
 	unsigned left = 8 + plan_below(w, 16);
 
@@ -203,4 +319,6 @@ void plan_restless(struct world *w)
 			plan_pass_ms(w, 0, 2000);
 	}
 	w->plan.haste = false;
+	plan_all_return(w);
+	plan_pass_ms(w, 40000, 45000);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What plans are made of: nodes that leave and return, links, orders, time that passes. */
-#include "sim.h"
+#include "scenario.h"
 
 unsigned plan_below(struct world *w, unsigned n)
 {
@@ -142,4 +142,21 @@ bool plan_at_rest(struct world *w, bool closed)
 	rests = world_run_until(w, closed ? is_closed : is_alike, 90 * NS_SEC);
 	w->app.stop = false;
 	return rests;
+}
+
+bool plan_is_alone(struct world *w, unsigned node)
+{
+	for (unsigned p = 0; p < w->node_count; p++) {
+		const struct status_peer *sp = p != node && w->nodes[node].up ?
+						       status_peer(node_status(w, node), p) : NULL;
+
+		if (sp && sp->conn == CONN_CONNECTED)
+			return false;
+	}
+	return w->nodes[node].up;
+}
+
+void plan_write_elsewhere(struct world *w, unsigned node)
+{
+	sc_write_elsewhere(w, node, w->app.hot[plan_below(w, w->app.hot_count)]);
 }
