@@ -13,6 +13,8 @@
 #define HS_PING_TIMEOUTS 10U
 #define HS_AGAIN_NS NS_PER_S
 #define HS_AGAIN_SOON_NS (50 * NS_PER_MS)
+#define HS_AGAIN_PATIENT 8U  /* so many in a row, and pauses become longer */
+#define HS_AGAIN_SHIFT_MAX 6U
 
 void handshake_deadline_arm(struct core *core, struct peer *peer)
 {
@@ -514,6 +516,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 
 void handshake_commit(struct core *core, struct peer *peer)
 {
+	core->twopc.connects_failed /= 2;
 	FOR_EACH_VOLUME(core, vol) {
 		const char *reason;
 		uint64_t sectors;
@@ -560,6 +563,18 @@ static void outdate_if_target(struct core *core, struct peer *peer)
 	state_end(core, STATE_HARD);
 }
 
+/* Many nodes that all connect to each other keep each other from it if they do not slow down. */
+static uint64_t pause(struct core *core)
+{
+	unsigned failed = core->twopc.connects_failed++, shift = 0;
+
+	if (failed > HS_AGAIN_PATIENT)
+		shift = failed - HS_AGAIN_PATIENT;
+	if (shift > HS_AGAIN_SHIFT_MAX)
+		shift = HS_AGAIN_SHIFT_MAX;
+	return core_random64(core) % (HS_AGAIN_SOON_NS << shift);
+}
+
 void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)
 {
 	bool conflict = rv == SS_TWO_PRIMARIES || rv == SS_CW_FAILED_BY_PEER ||
@@ -575,8 +590,7 @@ void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)
 			 state_rv_text(rv), peer->conf->name);
 		peer_standalone(core, peer, true, NULL);
 	} else if (rv == SS_TIMEOUT || rv == SS_CONCURRENT_ST_CHG) {
-		peer->hs_again_ns = core->now_ns + HS_AGAIN_SOON_NS +
-				    core_random64(core) % HS_AGAIN_SOON_NS;
+		peer->hs_again_ns = core->now_ns + HS_AGAIN_SOON_NS + pause(core);
 	} else {
 		peer->hs_again_ns = core->now_ns + HS_AGAIN_NS;
 	}

@@ -74,6 +74,7 @@ struct twopc {
 	uint64_t command_until_ns;/* no retry of the command's change after this */
 	unsigned attempt;
 	uint64_t next_ns;         /* back-off: no own transaction before */
+	unsigned connects_failed; /* of late, by other transactions */
 };
 
 /* ---- twopc.c: as initiator ---- */

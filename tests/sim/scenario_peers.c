@@ -177,6 +177,17 @@ static void may_have_gone_on(struct world *w)
 	}
 }
 
+/* Each of the connections is a transaction of all nodes: they let each other finish. */
+static void many_nodes_meet(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 18);
+
+	p->device_sectors = p->room_sectors = (1U << 20) / SECTOR_BYTES;
+	p->net_latency_ns = 4 * NS_MS;
+	life_set_up(w);
+	sc_expect(w, w->now_ns < 30 * NS_SEC, "within half a minute");
+}
+
 const struct scenario scenarios_peers[] = {
 	{ "peer-joins-in-use", joins_in_use },
 	{ "peer-of-client-changes", client_changes_peers },
@@ -184,5 +195,6 @@ const struct scenario scenarios_peers[] = {
 	{ "peer-leaves-in-resync", leaves_in_resync },
 	{ "peer-votes-until-forgotten", votes_until_forgotten },
 	{ "former-peer-may-have-gone-on", may_have_gone_on },
+	{ "many-nodes-meet", many_nodes_meet },
 	{ NULL, NULL },
 };
