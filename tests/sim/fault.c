@@ -167,7 +167,7 @@ static void inject_net(struct world *w, enum fault fault, unsigned node, unsigne
 		partition(w, 1U << node);
 		break;
 	case FAULT_PARTITION_HALVES:
-		partition(w, (unsigned)prng_range(&w->rng, 1, (1U << w->node_count) - 2));
+		partition(w, (unsigned)prng_range(&w->rng, 1, (UINT64_C(1) << w->node_count) - 2));
 		break;
 	case FAULT_ONE_WAY:
 		link_for(w, node, peer, false, prng_exp(&w->rng, 8 * NS_SEC) + 10 * NS_MS);

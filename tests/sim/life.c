@@ -111,6 +111,7 @@ static void draw_verify_interval(struct sim_params *p, uint64_t seed)
 /* One for all connections, or each its own. */
 static void draw_protocols(struct world *w, uint64_t seed)
 {
+	enum { DRAWN = 5 };
 	struct sim_params *p = &w->params;
 	struct prng rng;
 	bool mixed;
@@ -119,10 +120,16 @@ static void draw_protocols(struct world *w, uint64_t seed)
 		return;
 	mixed = prng_chance(&rng, 2, 3);
 	sim_params_protocol(p, prng_chance(&rng, 1, 2) ? PROTOCOL_A : PROTOCOL_B);
-	for (unsigned a = 0; mixed && a < SIM_NODES_MAX; a++) {
-		for (unsigned b = a + 1; b < SIM_NODES_MAX; b++)
+	for (unsigned a = 0; mixed && a < DRAWN; a++) {
+		for (unsigned b = a + 1; b < DRAWN; b++)
 			p->protocol[a][b] = p->protocol[b][a] =
 				(uint8_t)prng_range(&rng, PROTOCOL_A, PROTOCOL_C);
+	}
+	/* Those of further nodes are as between some of the first. */
+	for (unsigned a = 0; mixed && a < SIM_NODES_MAX; a++) {
+		for (unsigned b = a + 1 > DRAWN ? a + 1 : DRAWN; b < SIM_NODES_MAX; b++)
+			p->protocol[a][b] = p->protocol[b][a] =
+				p->protocol[a % DRAWN][(b + (a % DRAWN == b % DRAWN)) % DRAWN];
 	}
 }
 
@@ -264,7 +271,8 @@ static void set_up(struct world *w)
 		fill_garbage(w, v);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_start(w, i);
-	if (!world_run_until(w, all_connected, 60 * NS_SEC)) {
+	/* Each connection is a transaction of all. */
+	if (!world_run_until(w, all_connected, (w->node_count > 9 ? 600 : 60) * NS_SEC)) {
 		converged(w);
 		sim_fail(w, "I7: the nodes do not connect: %s", reason);
 	}
@@ -493,6 +501,10 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	world_reset(w, seed);
 	sim_params_draw(&w->params, &w->rng);
 	plan_params_draw(w, seed);
+	if (w->force_nodes != 0)
+		w->params.nodes = w->force_nodes;
+	if (!w->plan.on)
+		many_params_draw(w, seed);
 	resize_params_draw(w, seed);
 	draw_read_balancing(&w->params, seed);
 	resync_params_draw(w, seed);
@@ -505,8 +517,6 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		draw_volumes(w, seed);
 	}
 	hang_params_draw(w, seed);
-	if (w->force_nodes != 0)
-		w->params.nodes = w->force_nodes;
 	if (!w->plan.on)
 		diskless_params_draw(w, seed);
 	w->params.skip_al = w->force_no_al;

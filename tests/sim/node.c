@@ -81,8 +81,8 @@ static void make_bitmap(struct world *w, struct node *n, unsigned vnr)
 	uint64_t words = n->disk.md[vnr].layout.bitmap_pages *
 				 (MD_PAGE_BYTES / sizeof(uint64_t)) / (w->params.nodes - 1) + 64;
 
-	if (n->bm_cap_words[vnr] < words * (SIM_NODES_MAX - 1)) {
-		n->bm_cap_words[vnr] = words * (SIM_NODES_MAX - 1);
+	if (n->bm_cap_words[vnr] < words * (w->params.nodes - 1)) {
+		n->bm_cap_words[vnr] = words * (w->params.nodes - 1);
 		n->bm_words[vnr] = realloc(n->bm_words[vnr],
 					   n->bm_cap_words[vnr] * sizeof(uint64_t));
 		ASSERT(n->bm_words[vnr]);

@@ -21,7 +21,7 @@
 #include "meta/meta_layout.h"
 #include "wire/wire.h"
 
-#define SIM_NODES_MAX 5
+#define SIM_NODES_MAX 32
 #define SIM_VOLUMES_MAX 4
 #define SIM_DEVICE_SECTORS_MAX (UINT64_C(1) << 20) /* 512 MiB */
 #define SIM_SECTORS_MAX (SIM_VOLUMES_MAX * SIM_DEVICE_SECTORS_MAX)
@@ -237,7 +237,7 @@ struct disk {
 	struct disk_log_entry *log;
 	unsigned log_count, log_cap;
 	uint64_t log_seq;
-	struct disk_op ops[DISK_OPS_MAX];
+	struct disk_op *ops;
 	unsigned ops_high;   /* slots from here on are free */
 	uint64_t op_gen;
 	struct md_image md[SIM_VOLUMES_MAX];
@@ -388,7 +388,7 @@ bool simnet_quiet(const struct world *w);
 
 /* ---- nodes (node.c) ---- */
 
-#define SIM_COMMANDS_MAX 256
+#define SIM_COMMANDS_MAX 2048
 #define SIM_DIGEST "crc32c" /* the only one that nodes have */
 
 typedef void (*sim_reply_fn)(struct world *w, unsigned node, int rc, uint64_t arg);
@@ -613,7 +613,9 @@ void sim_list_print(FILE *f, const struct sim_list *l, unsigned count);
 bool sim_list_parse(const char *text, struct sim_list *l);
 unsigned sim_list_kept(const struct sim_list *l, unsigned count);
 
-/* Which nodes have no disk from the beginning (sim_shape.c). */
+/* More nodes than usual, with smaller devices and less of everything for each (sim_shape.c). */
+void many_params_draw(struct world *w, uint64_t seed);
+/* Which nodes have no disk from the beginning. */
 void diskless_params_draw(struct world *w, uint64_t seed);
 bool sim_has_disk(const struct sim_params *p, unsigned node);
 /* How many have one; the k-th of them. */

@@ -412,10 +412,32 @@ void disk_power_lost(struct world *w, unsigned node, enum power_mode mode)
 	md_power_lost(w, node, mode);
 }
 
+static void image_create(struct md_image *m)
+{
+	m->now = calloc(1, MD_IMAGE_MAX);
+	m->durable = calloc(1, MD_IMAGE_MAX);
+	m->dirty = calloc(MD_IMAGE_MAX / SECTOR_BYTES, sizeof(*m->dirty));
+	m->ops = calloc(MD_OPS_MAX, sizeof(*m->ops));
+	ASSERT(m->now && m->durable && m->dirty && m->ops);
+}
+
+/* A world has room for many nodes, of which most lives have few. */
+static void make_room(struct disk *d)
+{
+	if (d->blocks)
+		return;
+	d->blocks = calloc(SIM_SECTORS_MAX / BM_BLOCK_SECTORS, sizeof(*d->blocks));
+	d->ops = calloc(DISK_OPS_MAX, sizeof(*d->ops));
+	ASSERT(d->blocks && d->ops);
+	for (unsigned v = 0; v < SIM_VOLUMES_MAX; v++)
+		image_create(&d->md[v]);
+}
+
 void disk_reset(struct world *w, unsigned node)
 {
 	struct disk *d = &w->nodes[node].disk;
 
+	make_room(d);
 	d->life = w->life;
 	d->touched_count = 0;
 	d->log_count = 0;

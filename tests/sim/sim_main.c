@@ -32,7 +32,7 @@ static void usage(FILE *f)
 	      "           [--requests REQUESTS]\n"
 	      "       sim --scenarios [NAME] [--seed N] | --self-test\n"
 	      "  --seed N       first seed (1)          --schedules M  how many (1)\n"
-	      "  --nodes K      2..5 instead of what the seed says\n"
+	      "  --nodes K      2..32 instead of what the seed says\n"
 	      "  --workers W    processes (1)           --keep-going   do not stop at a failure\n"
 	      "  --kinds LIST   lives of these kinds, too: default, all, none, or names:\n",
 	      f);

@@ -1,6 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Nodes that have no disk from the beginning, and what that means for a Primary among them. */
+/* How many nodes, which of them have no disk, and what that means for a Primary among them. */
 #include "sim.h"
+
+#define USUAL_NODES 5U /* no life of another kind has more */
+
+/* A life of many nodes takes about as long as others. */
+static void divide(struct sim_params *p)
+{
+	uint64_t sectors = (8U << 20) / SECTOR_BYTES;
+	unsigned usual = USUAL_NODES + p->nodes;
+
+	if (p->device_sectors > sectors)
+		p->device_sectors = p->room_sectors = sectors;
+	p->ops = p->ops * 2 * USUAL_NODES / usual;
+	p->faults = 1 + p->faults * 2 * USUAL_NODES / usual;
+}
+
+void many_params_draw(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+	struct prng rng;
+
+	if (life_is(w, LIFE_MANY, seed, &rng) && w->force_nodes == 0)
+		p->nodes = (unsigned)prng_range(&rng, 6, 9);
+	if (p->nodes > USUAL_NODES)
+		divide(p);
+}
 
 /* One in most lives; at least one node keeps its disk. */
 void diskless_params_draw(struct world *w, uint64_t seed)
