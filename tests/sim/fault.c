@@ -2,10 +2,13 @@
 /* What goes wrong, and how it is put right again. */
 #include "sim.h"
 
-static const char *const names[FAULT_KINDS] = {
+static const char *const names[FAULT_ALL] = {
 	"kill", "kill at an action", "power loss", "power loss of all", "cut", "half-open",
 	"partition of one", "partition in halves", "one-way partition", "stall", "held packet",
 	"slow disk", "read error", "write error", "metadata error", "disconnect", "detach",
+	"stalled stream", "reset", "bridge", "ring or chain", "flapping link", "slow phase",
+	"hanging disk", "full disk", "flush error", "error of one class", "broken disk", "pause",
+	"command",
 };
 
 const char *fault_name(enum fault fault)
@@ -92,6 +95,7 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 
 	n->disk.fail_reads = n->disk.fail_writes = 0;
 	n->disk.fail_flushes = n->disk.fail_meta = 0;
+	n->disk.fail_meta_kinds = UINT8_MAX;
 	if (!n->up || !n->has_disk || n->life != life)
 		return;
 	for (unsigned v = 0; v < w->params.volumes; v++) {
@@ -102,7 +106,7 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 	}
 }
 
-static void attach_later(struct world *w, unsigned node)
+void fault_attach_later(struct world *w, unsigned node)
 {
 	world_at(w, prng_range(&w->rng, 500 * NS_MS, 15 * NS_SEC), attach_event, node,
 		 w->nodes[node].life);
@@ -143,7 +147,7 @@ static void inject_disk(struct world *w, enum fault fault, unsigned node)
 				     NULL, 0);
 		break;
 	}
-	attach_later(w, node);
+	fault_attach_later(w, node);
 }
 
 static void inject_net(struct world *w, enum fault fault, unsigned node, unsigned peer)
@@ -245,10 +249,15 @@ void fault_inject(struct world *w)
 	do {
 		fault = (enum fault)prng_below(&w->rng, FAULT_KINDS);
 	} while (!(w->params.fault_mask >> fault & 1));
+	if (w->params.more_faults && prng_chance(&w->fault_rng, 1, 2))
+		fault = fault_draw_more(w);
 	sim_trace(w, "fault: %s at node %u", names[fault], node);
 	schedule_note(w, fault, node);
 	w->fault_count[fault]++;
-	inject(w, fault, node);
+	if (fault >= FAULT_KINDS)
+		fault_inject_more(w, fault, node);
+	else
+		inject(w, fault, node);
 	restart_dead(w);
 }
 
@@ -256,6 +265,7 @@ void fault_heal(struct world *w)
 {
 	simnet_heal(w);
 	hang_heal(w);
+	fault_heal_more(w);
 	for (unsigned i = 0; i < w->node_count; i++) {
 		struct node *n = &w->nodes[i];
 

@@ -13,6 +13,7 @@ struct world;
 /* In the order of the table in kinds.c. */
 enum life_kind {
 	LIFE_PEERS,
+	LIFE_FAULTS,
 	LIFE_PROTOCOLS,
 	LIFE_VOLUMES,
 	LIFE_DISKLESS,

@@ -439,7 +439,7 @@ static void heal(struct world *w)
 		verify_schedule(w, 0);
 	traps_heal(w);
 	fault_heal(w);
-	if (w->params.meddles)
+	if (w->params.meddles || w->params.more_faults)
 		resync_heal(w);
 	resize_heal(w);
 	operator_start(w);
@@ -515,6 +515,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	if (!w->plan.on) {
 		draw_protocols(w, seed);
 		draw_volumes(w, seed);
+		faults_params_draw(w, seed);
 	}
 	hang_params_draw(w, seed);
 	if (!w->plan.on)

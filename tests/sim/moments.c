@@ -79,8 +79,19 @@ static bool lasts(struct world *w, uint64_t *since_ns, bool is_so, uint64_t limi
 	return is_so && w->now_ns - *since_ns >= limit_ns;
 }
 
+/* One that stands still notices nothing. */
+static bool is_there(const struct world *w, unsigned node)
+{
+	return w->nodes[node].up && !w->nodes[node].paused;
+}
+
 static bool waits_by_order(const struct world *w, const struct resource_status *st)
 {
+	/* A disk that has not answered yet may still do so. */
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].disk.hangs)
+			return true;
+	}
 	for (unsigned v = 0; v < w->params.volumes; v++) {
 		if (!st->volumes[v].quorum || st->volumes[v].disk != DISK_UP_TO_DATE)
 			return true;
@@ -93,8 +104,8 @@ static void check_requests(struct world *w)
 	const struct app *app = &w->app;
 	uint64_t oldest = SIM_NEVER;
 
-	if (app->phase != APP_OPEN || waits_by_order(w, node_status(w, (unsigned)app->node)) ||
-	    w->nodes[app->node].paused) {
+	if (app->phase != APP_OPEN || !is_there(w, (unsigned)app->node) ||
+	    waits_by_order(w, node_status(w, (unsigned)app->node))) {
 		w->moments.ready_since_ns = 0;
 		return;
 	}
@@ -113,7 +124,7 @@ static void check_requests(struct world *w)
 
 static const struct status_peer *peer_of(struct world *w, unsigned a, unsigned b)
 {
-	return w->nodes[a].up ? status_peer(node_status(w, a), b) : NULL;
+	return is_there(w, a) ? status_peer(node_status(w, a), b) : NULL;
 }
 
 static bool sees(struct world *w, unsigned a, unsigned b)
@@ -148,12 +159,12 @@ static void check_belief(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *its = peer_of(w, a, b);
 	bool believed = its && its->conn == CONN_STANDALONE;
-	bool alone = w->nodes[b].up && sees_nobody(w, b);
+	bool alone = is_there(w, b) && sees_nobody(w, b);
 
 	/* What it meets may make it UpToDate, and the other one never learns of it. */
 	if (!believed)
 		w->moments.met[a][b] = false;
-	else if (w->nodes[b].up && !alone)
+	else if (is_there(w, b) && !alone)
 		w->moments.met[a][b] = true;
 	if (lasts(w, &w->moments.belief_ns[a][b],
 		  believed && alone && !w->moments.met[a][b] &&
@@ -266,7 +277,7 @@ static void check_volume_parts(struct world *w, unsigned vnr)
 	unsigned quorate = 0;
 
 	for (unsigned i = 0; i < w->node_count; i++) {
-		if (!w->nodes[i].up || !node_status(w, i)->volumes[vnr].quorum ||
+		if (!is_there(w, i) || !node_status(w, i)->volumes[vnr].quorum ||
 		    !has_data(w, m->part[i], vnr))
 			continue;
 		check_quorate(w, i, vnr);
@@ -284,7 +295,7 @@ static void check_parts(struct world *w)
 	bool same = true;
 
 	for (unsigned i = 0; i < w->node_count; i++) {
-		part[i] = w->nodes[i].up ? part_of(w, i) : 0;
+		part[i] = is_there(w, i) ? part_of(w, i) : 0;
 		same &= part[i] == m->part[i] && w->nodes[i].life == m->life[i];
 		m->part[i] = part[i];
 		m->life[i] = w->nodes[i].life;

@@ -25,6 +25,7 @@ static void repeat(struct world *w, const struct sim_fault_record *r, bool left_
 	bool same = memcmp(&now, &r->rng, sizeof(now)) == 0;
 
 	w->rng = r->rng;
+	w->fault_rng = r->more_rng;
 	if (!left_out)
 		fault_inject(w);
 	if (!same)
@@ -45,6 +46,7 @@ bool schedule_fault(struct world *w)
 	}
 	s->faults = i + 1;
 	s->fault[i].rng = w->rng;
+	s->fault[i].more_rng = w->fault_rng;
 	s->fault[i].time_ns = w->now_ns;
 	fault_inject(w);
 	return true;

@@ -64,6 +64,7 @@ struct sim_params {
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
 	bool peers_leave, traps;
+	unsigned more_faults;     /* which (bit 0 is FAULT_KINDS) */
 	uint32_t al_extents;
 	uint8_t protocol[SIM_NODES_MAX][SIM_NODES_MAX]; /* of each connection */
 	bool full_initial_sync;   /* else the initial sync is skipped */
@@ -246,6 +247,7 @@ struct disk {
 	bool hangs;          /* nothing that it was asked for ends */
 	uint32_t closing;    /* volumes that are closed when nothing is under way there */
 	struct sim_held held;
+	uint64_t slow_until_ns, slow_ns; /* so much slower on average */
 	uint64_t full_until_ns; /* no room for blocks that were never written */
 	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
 	uint8_t fail_meta_kinds; /* of these (bit per enum md_op_kind) */
@@ -371,6 +373,8 @@ void simnet_node_died(struct world *w, unsigned node, bool power_lost);
 void simnet_node_started(struct world *w, unsigned node);
 /* Faults. A cut loses what is in flight behind a random byte; half: only one side is told. */
 void simnet_cut(struct world *w, unsigned a, unsigned b, bool half);
+/* Both ends are told at once, what is in flight is lost. */
+void simnet_reset_conn(struct world *w, unsigned a, unsigned b);
 void simnet_link(struct world *w, unsigned from, unsigned to, bool up);
 void simnet_stall(struct world *w, unsigned from, unsigned to, int stream, uint64_t ns);
 void simnet_hold_type(struct world *w, unsigned from, unsigned to, enum packet type, uint64_t ns);
@@ -585,6 +589,7 @@ bool check_converged(struct world *w, char *why, size_t n);
 struct sim_fault_record {
 	uint64_t time_ns;
 	struct prng rng;     /* what it was drawn from */
+	struct prng more_rng;
 	uint8_t fault, node; /* for people */
 };
 
@@ -738,13 +743,15 @@ struct world {
 	uint64_t status_step[SIM_NODES_MAX];
 	bool faults_on;
 	unsigned faults_left;
-	unsigned fault_count[FAULT_KINDS];
+	unsigned fault_count[FAULT_ALL];
 	struct sim_schedule schedule;
 	bool split_brain_ok;
 	unsigned verify_source, verify_target;
 	bool verify_started;
 	struct prng peers_rng, volumes_rng;
 	struct prng hang_rng;
+	struct prng fault_rng;
+	int op_primary;           /* by command, for a while; -1 = none */
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;

@@ -172,6 +172,8 @@ static bool may_open(struct world *w, unsigned node)
 {
 	if (!w->nodes[node].up || w->rival.node == (int)node)
 		return false;
+	if (w->params.quorum == QUORUM_OFF && w->op_primary >= 0 && w->op_primary != (int)node)
+		return false;
 	for (unsigned v = 0; v < w->params.volumes; v++) {
 		if (!app_sources(w, node, v))
 			return false;

@@ -245,6 +245,8 @@ uint64_t disk_delay(struct world *w, unsigned node)
 	const struct disk *d = &w->nodes[node].disk;
 	uint64_t delay = NS_US * 5 + prng_exp(&w->rng, w->params.disk_latency_ns);
 
+	if (d->slow_until_ns > w->now_ns)
+		delay += prng_exp(&w->rng, d->slow_ns);
 	if (d->stall_until_ns > w->now_ns)
 		delay += d->stall_until_ns - w->now_ns;
 	return delay;
@@ -456,6 +458,6 @@ void disk_reset(struct world *w, unsigned node)
 	d->broken = d->hangs = false;
 	d->closing = 0;
 	d->held.count = 0;
-	d->full_until_ns = 0;
+	d->full_until_ns = d->slow_until_ns = 0;
 	d->fail_save = false;
 }

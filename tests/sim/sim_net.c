@@ -227,6 +227,19 @@ void conn_break_at(struct world *w, struct net_conn *c, unsigned from, unsigned 
 	}
 }
 
+void simnet_reset_conn(struct world *w, unsigned a, unsigned b)
+{
+	struct net_conn *c = simnet_conn(w, a, b);
+
+	if (c->side[0] != SIDE_UP || c->side[1] != SIDE_UP)
+		return;
+	c->cut = true;
+	for (unsigned i = 0; i < 2 * STREAM_COUNT; i++)
+		stream_cut(w, &c->stream[i / STREAM_COUNT][i % STREAM_COUNT], 0);
+	for (unsigned side = 0; side < 2; side++)
+		world_at(w, 0, down_event, conn_key(c, side, 0), c->gen);
+}
+
 void simnet_node_died(struct world *w, unsigned node, bool power_lost)
 {
 	for (unsigned peer = 0; peer < w->node_count; peer++) {

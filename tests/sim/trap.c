@@ -194,7 +194,9 @@ void traps_heal(struct world *w)
 
 void traps_look_after(struct world *w)
 {
-	for (unsigned n = 0; w->params.traps && n < w->node_count; n++) {
+	if (!w->params.traps && !w->params.more_faults)
+		return;
+	for (unsigned n = 0; n < w->node_count; n++) {
 		for (unsigned p = 0; p < w->node_count; p++) {
 			if (p != n)
 				reconnect(w, n, p);

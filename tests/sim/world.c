@@ -51,6 +51,7 @@ void world_reset(struct world *w, uint64_t seed)
 	payload_reset(w);
 	simnet_reset(w);
 	traps_reset(w);
+	w->op_primary = -1;
 	for (unsigned i = 0; i < SIM_NODES_MAX; i++)
 		w->status_step[i] = SIM_NEVER;
 }
