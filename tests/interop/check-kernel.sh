@@ -51,7 +51,7 @@ echo "guest up after $((($(now_ms) - began) / 1000)) s: $(guest run 'uname -r; s
 
 scenarios() { # run.sh ARGUMENTS...
 	LIMIT=$((300 * ${SLOW:-1})) bash tests/interop/run.sh --peer-run "bash $guest run" --peer 10.77.0.2 --own 10.77.0.1 --peer-disk /dev/vda --peer-image "$GUEST_DIR/disk.img" \
-		--peer-console "$GUEST_DIR/console.log" --peer-crash "bash $guest crash" --link-cut "bash $guest cut" --link-heal "bash $guest heal" --own-id "$@"
+		--peer-console "$GUEST_DIR/console.log" --peer-crash "bash $guest crash" --link-cut "bash $guest cut" --link-heal "bash $guest heal" --more "10.77.0.3 10.77.0.4" --own-id "$@"
 }
 
 # What judges the guest's kernel: a complaint must fail a scenario that is otherwise fine, anything else must not.

@@ -10,6 +10,7 @@
 #   --peer-console FILE   its kernel log as a file here: searched for complaints instead of dmesg
 #   --peer-crash COMMAND  resets the peer without warning and returns when it answers again, DRBD loaded
 #   --link-cut COMMAND, --link-heal COMMAND
+#   --more "ADDRESS ADDRESS"  further addresses here, for scenarios with more nodes of ours
 #   --own-id 0|1          our node id; default: every scenario with both
 #   --build DIR           default build
 # A SCENARIO with a slash is a file of its own.
@@ -17,7 +18,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 ids="0 1"
 export B=${B:-build}
-usage() { sed -n '5,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '5,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
 	[[ $1 = --* ]] || break
 	[ $# -ge 2 ] || usage
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
 	--peer-crash) export PEER_CRASH=$2 ;;
 	--link-cut) export LINK_CUT=$2 ;;
 	--link-heal) export LINK_HEAL=$2 ;;
+	--more) export MORE_ADDRESSES=$2 ;;
 	--own-id) ids=$2 ;;
 	--build) B=$2 ;;
 	*) usage ;;

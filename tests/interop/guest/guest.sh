@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The guest of `make check-kernel`: one emulated machine with Debian's kernel and its DRBD 8.4, in the network namespace of the caller.
 #
-# guest.sh network        bridge br0 10.77.0.1 for the replication, tap-run 10.78.0.1 for what is run in the guest
+# guest.sh network        bridge br0 10.77.0.1, .3 and .4 for the replication, tap-run 10.78.0.1 for what is run in the guest
 # guest.sh start | stop   as one switches a machine on and off: its disk stays
 # guest.sh crash          both
 # guest.sh run LINE       runs a line of bash in the guest, prints what it printed, ends with its exit code
@@ -15,7 +15,8 @@ pause() { read -r -t "$1" <> <(:) || true; } # SECONDS
 
 network() {
 	ip link set lo up &&
-		ip link add br0 address 52:54:00:77:00:01 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up &&
+		ip link add br0 address 52:54:00:77:00:01 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip addr add 10.77.0.3/24 dev br0 &&
+		ip addr add 10.77.0.4/24 dev br0 && ip link set br0 up &&
 		ip tuntap add tap0 mode tap && ip link set tap0 master br0 && ip link set tap0 up &&
 		ip tuntap add tap-run mode tap && ip addr add 10.78.0.1/24 dev tap-run && ip link set tap-run up
 }
