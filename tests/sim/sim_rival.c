@@ -129,6 +129,19 @@ void quorum_opened_behind(struct world *w, unsigned node)
 			      "what it was being resynced to");
 }
 
+/* Cut off from all others by whose word a write waits, a Primary may go on by one of these. */
+static bool answers_alone(const struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		for (unsigned p = 0; p < w->node_count; p++) {
+			if (p != i && w->nodes[p].has_disk &&
+			    w->params.protocol[i][p] == PROTOCOL_A)
+				return true;
+		}
+	}
+	return false;
+}
+
 void quorum_write_ended(struct world *w, unsigned node, unsigned write, int error)
 {
 	struct rival *r = &w->rival;
@@ -153,6 +166,9 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 	    (r->got_lesser[node] || (w->oracle.ops[write].issue > r->foreign_first[node] &&
 				     (r->foreign_lesser[node] || lesser_vote(w, node)))))
 		sim_forked(w, "two Primaries got quorum in turn by a disk that is not UpToDate");
+	if (w->oracle.ops[write].issue > r->foreign_first[node] && answers_alone(w))
+		sim_forked(w, "behind protocol A a Primary answers until it notices that it is cut "
+			      "off");
 	if (w->oracle.ops[write].issue > r->foreign_first[node])
 		sim_fail(w, "S9: node %u completes a write that began after another node's was "
 			    "completed, and it was not opened since", node);
