@@ -48,6 +48,7 @@ static const struct command_row {
 	{ "resume-sync", VERB_CORE, CMD_RESUME_SYNC, HAS_VOLUME | HAS_PEER },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
 	{ "resize", VERB_CORE, CMD_RESIZE, HAS_VOLUME | HAS_SIZE },
+	{ "outdate", VERB_CORE, CMD_OUTDATE, HAS_VOLUME },
 	{ "forget-peer", VERB_CORE, CMD_FORGET_PEER, HAS_NODE },
 	{ "new-current-uuid", VERB_CORE, CMD_NEW_CURRENT_UUID, HAS_VOLUME | HAS_CLEAR },
 };

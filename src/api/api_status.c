@@ -318,7 +318,7 @@ static json_t *connections_json(const struct resource_status *s, const struct ap
 json_t *api_resource_json(const struct resource_status *s, const struct api_backing *backing,
 			  const struct api_paths *paths)
 {
-	bool suspended = s->susp_user || s->susp_no_data || s->susp_quorum;
+	bool suspended = s->susp_user || s->susp_no_data || s->susp_quorum || s->susp_fencing;
 	json_t *devices = json_array();
 	struct api_verdict v;
 
@@ -330,7 +330,8 @@ json_t *api_resource_json(const struct resource_status *s, const struct api_back
 			 "name", api_text(s->name), "node-id", (int)s->node_id, "role",
 			 role_name(s->role), "suspended", (int)suspended, "suspended-user",
 			 (int)s->susp_user, "suspended-no-data", (int)s->susp_no_data,
-			 "suspended-fencing", 0, "suspended-quorum", (int)s->susp_quorum,
+			 "suspended-fencing", (int)s->susp_fencing, "suspended-quorum",
+			 (int)s->susp_quorum,
 			 "force-io-failures", 0,
 			 "write-ordering", "flush",
 			 "devices", devices, "connections", connections_json(s, paths), "verdict",

@@ -51,6 +51,8 @@ static const char *suspension(const struct resource_status *s)
 		return "no UpToDate data can be reached; I/O waits until they can";
 	if (s->susp_quorum)
 		return "no quorum, too few of the nodes are connected; I/O waits until they are";
+	if (s->susp_fencing)
+		return "a peer out of sight is not fenced yet; I/O waits until it is, or is back";
 	if (s->susp_user)
 		return "suspended by command; I/O waits for resume-io";
 	return NULL;

@@ -22,7 +22,7 @@ struct view {
 };
 
 /* $R resource, $V volume, $P peer, $S this node, $A peers that are not connected,
- * $E what the status gives as reason (": ..."). */
+ * $E what the status gives as reason (": ..."), $X how fence-peer has ended. */
 struct row {
 	const char *text;
 	enum api_why_who who;
@@ -71,6 +71,12 @@ static void expand_one(const struct view *v, char what, char *out, size_t bytes)
 		return;
 	case 'A':
 		expand_absent(v, out, bytes);
+		return;
+	case 'X':
+		if (v->peer && v->peer->fence_status >= 0)
+			(void)str_append(out, bytes, "exit code %d", v->peer->fence_status);
+		else
+			(void)str_append(out, bytes, "it did not run to its end");
 		return;
 	case 'E':
 		(void)str_append(out, bytes, "%s%s", reason_of(v)[0] ? ": " : "", reason_of(v));
@@ -332,6 +338,9 @@ static const struct {
 	    "drbdctl connect $R:$P", true } },
 	{ "ended the connection for good",
 	  { "it was refused or ended there$E", WHY_PEER, "drbdctl why $R:$S", true } },
+	{ "refused the resync",
+	  { "nothing was overwritten$E. When what it has found is put right", WHY_HERE,
+	    "drbdctl connect $R:$P", true } },
 	{ "could not be saved",
 	  { "the file is to be another one, or there has to be room for it$E", WHY_HERE,
 	    "drbdctl resolve $R --keep $P --save-loser FILE", true } },
@@ -426,6 +435,10 @@ static const struct row saving = {
 	"what this node gives up to $P is saved to a file before anything is overwritten",
 	WHY_NOBODY, "drbdctl wait-sync $R:$P", false
 };
+static const struct row agreeing = {
+	"a handler has to agree to the resync with $P before anything is overwritten (handlers: "
+	"before-resync-target, before-resync-source)", WHY_NOBODY, "drbdctl wait-sync $R:$P", false
+};
 static const struct row paused_here = {
 	"the resync is paused by command on this node", WHY_HERE, "drbdctl resume-sync $R:$P/$V",
 	true
@@ -499,6 +512,8 @@ static const struct row *device_row(const struct view *v)
 
 	if (d->saving)
 		return &saving;
+	if (d->agreeing)
+		return &agreeing;
 	switch (d->repl) {
 	case REPL_PAUSED_SYNC_S:
 	case REPL_PAUSED_SYNC_T:
@@ -539,6 +554,21 @@ static const struct row suspended_quorum = {
 	"drbdctl connect $R", false
 };
 
+static const struct row fencing_runs = {
+	"reads and writes wait until $P is fenced: the handler fence-peer runs", WHY_NOBODY,
+	"drbdctl status $R --watch", false
+};
+static const struct row fencing_failed = {
+	"reads and writes wait until $P is fenced or connected, and the handler fence-peer has "
+	"failed ($X). When it is certain that $P is not in use, let them go on", WHY_HERE,
+	"drbdctl resume-io $R", false
+};
+static const struct row not_fenced = {
+	"$P is out of sight and not fenced: the handler fence-peer has failed ($X). It may be in "
+	"use there; a promotion here is refused. When it is certain that $P is not in use, "
+	"'drbdctl primary $R --force' goes on without it", WHY_HERE, "drbdctl connect $R:$P", false
+};
+
 static void suspended(const struct view *v, const struct row *row, const char *state)
 {
 	struct api_why_item item = { .retry_ms = -1, .holds_io = true };
@@ -554,6 +584,16 @@ static void why_suspended(const struct view *v)
 		suspended(v, &suspended_no_data, "suspended-no-data");
 	if (v->s->susp_quorum)
 		suspended(v, &suspended_quorum, "suspended-quorum");
+	for (unsigned i = 0; i < v->s->peer_count; i++) {
+		struct view about = *v;
+
+		about.peer = &v->s->peers[i];
+		if (about.peer->suspends)
+			suspended(&about, about.peer->not_fenced ? &fencing_failed : &fencing_runs,
+				  "suspended-fencing");
+		else if (about.peer->not_fenced)
+			emit(&about, &not_fenced, "not-fenced");
+	}
 }
 
 /* ---- the whole ---- */

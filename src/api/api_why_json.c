@@ -117,7 +117,7 @@ static void bits_text(unsigned bits, const char *const names[], unsigned count, 
 static void value_text(enum change_what what, unsigned value, char out[64])
 {
 	static const char *const suspended[] = { "user", "no-data", "generation",
-						 "quorum" };
+						 "quorum", "fencing" };
 	static const char *const paused[] = { "user", "peer", "dependency", "max-parallel" };
 
 	switch (what) {

@@ -230,6 +230,15 @@ static void connection_check(const struct conf *conf, const struct conf_resource
 		conf_message_add(m, false, res->file, c->line,
 				 "resource '%s', connection '%s'-'%s': allow-two-primaries needs "
 				 "protocol C", res->name, a, b);
+	if (net->fencing != FENCING_DONT_CARE && !res->handlers[HANDLER_FENCE_PEER].command)
+		conf_message_add(m, false, res->file, c->line,
+				 "resource '%s', connection '%s'-'%s': fencing needs a handler "
+				 "fence-peer: nobody would ever be fenced", res->name, a, b);
+	if (net->fencing == FENCING_STONITH && net->protocol == PROTOCOL_A)
+		conf_message_add(m, false, res->file, c->line,
+				 "resource '%s', connection '%s'-'%s': fencing "
+				 "resource-and-stonith does not go with protocol A", res->name, a,
+				 b);
 	if (net->ping_timeout_ds > net->ping_int_s * DS_PER_S)
 		conf_message_add(m, true, res->file, c->line,
 				 "resource '%s', connection '%s'-'%s': ping-timeout is longer "

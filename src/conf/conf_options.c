@@ -51,6 +51,13 @@ static const struct conf_word words_rr_conflict[] = {
 	{ NULL, 0 },
 };
 
+static const struct conf_word words_fencing[] = {
+	{ "dont-care", FENCING_DONT_CARE },
+	{ "resource-only", FENCING_RESOURCE },
+	{ "resource-and-stonith", FENCING_STONITH },
+	{ NULL, 0 }
+};
+
 static const struct conf_word words_on_io_error[] = {
 	{ "detach", IOERR_DETACH },
 	{ "pass_on", IOERR_PASS_ON },
@@ -102,6 +109,7 @@ static const char checksum[] = "crc32c";
  * EITHER(group, name, field, words, min, max, preset): a word or a number. */
 #define OPTIONS(NUM, FLAG, WORD, TEXT, EITHER)                                                     \
 	WORD(NET, "protocol", net.protocol, words_protocol, PROTOCOL_C)                            \
+	WORD(NET, "fencing", net.fencing, words_fencing, FENCING_DONT_CARE)                        \
 	NUM(NET, "timeout", net.timeout_ds, UNIT_DS, 1, 600, 60)                                   \
 	NUM(NET, "ko-count", net.ko_count, UNIT_ONE, 0, 200, 7)                                    \
 	NUM(NET, "ping-int", net.ping_int_s, UNIT_S, 1, 120, 10)                                   \
@@ -206,6 +214,7 @@ const struct conf_option *conf_option_find(enum conf_group group, const char *na
 
 STATIC_ASSERT(sizeof(enum after_sb) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum wire_protocol) == sizeof(uint32_t), "words are stored as 32 bit");
+STATIC_ASSERT(sizeof(enum fencing) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_io_error) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum read_balancing) == sizeof(uint32_t), "words are stored as 32 bit");
 STATIC_ASSERT(sizeof(enum on_no_quorum) == sizeof(uint32_t), "words are stored as 32 bit");

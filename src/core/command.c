@@ -144,6 +144,8 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 		return command_new_uuid(core, ev);
 	case CMD_RESIZE:
 		return command_resize(core, ev);
+	case CMD_OUTDATE:
+		return command_outdate(core, ev);
 	case CMD_FORGET_PEER:
 		return command_forget_peer(core, ev);
 	case CMD_DEL_VOLUME:
@@ -214,7 +216,8 @@ void command_run(struct core *core)
 			c->tries = 0;
 			c->deadline_ns = NEVER_NS;
 			c->demotes &= cmd != CMD_SECONDARY;
-			c->ignore_openers = c->local_up_to_date = c->outdate_peers = false;
+			c->ignore_openers = c->local_up_to_date = false;
+			c->outdate_peers = c->fenced = false;
 			quorum_give_up_io(core, false);
 			core->notify = true;
 			if (cmd == CMD_SHUTDOWN)

@@ -59,6 +59,9 @@ enum command_progress command_new_uuid(struct core *core, const struct ev_comman
 /* command_resize.c */
 enum command_progress command_resize(struct core *core, const struct ev_command *ev);
 
+/* command_outdate.c */
+enum command_progress command_outdate(struct core *core, const struct ev_command *ev);
+
 /* command_forget.c */
 enum command_progress command_forget_peer(struct core *core, const struct ev_command *ev);
 

@@ -12,12 +12,15 @@ enum { SUSPEND_BEGIN, SUSPEND_NOT_NEW, SUSPEND_FINISHING };
 static bool set_suspended(struct core *core, bool suspend)
 {
 	struct state *next = state_begin(core);
-	bool changed = next->susp_user != suspend || (!suspend && next->susp_nod);
+	bool changed = next->susp_user != suspend ||
+		       (!suspend && (next->susp_nod || next->susp_fen));
 
 	next->susp_user = suspend;
-	/* What has waited for data in vain fails. */
-	if (!suspend)
+	/* What has waited for data in vain fails; a peer is fenced because the operator says so. */
+	if (!suspend) {
 		next->susp_nod = false;
+		next->susp_fen = 0;
+	}
 	state_end(core, STATE_HARD);
 	return changed;
 }
@@ -37,7 +40,8 @@ enum command_progress command_suspend_io(struct core *core, const struct ev_comm
 	(void)ev;
 	if (!request_under_way(core)) {
 		command_reply(core, rv, "reads and writes wait");
-	} else if (core->st.susp_quorum || core->st.susp_nod || core->now_ns >= c->give_up_ns) {
+	} else if (core->st.susp_quorum || core->st.susp_nod || core->st.susp_fen ||
+		   core->now_ns >= c->give_up_ns) {
 		command_reply(core, rv,
 			      "reads and writes wait; some had begun before and are not finished");
 	} else {

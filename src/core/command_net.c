@@ -44,7 +44,7 @@ enum command_progress command_connect(struct core *core, const struct ev_command
 	return COMMAND_DONE;
 }
 
-/* With quorum the one of the two that is not Primary has old data from then on. */
+/* With quorum or fencing the one of the two that is not Primary has old data from then on. */
 static struct twopc_change disconnect_change(const struct core *core, const struct peer *peer)
 {
 	struct twopc_change change = {
@@ -56,7 +56,8 @@ static struct twopc_change disconnect_change(const struct core *core, const stru
 	};
 	enum role mine = core->st.role, its = core->st.peer[peer->id].role;
 
-	if (core->conf.quorum == QUORUM_OFF || mine == its)
+	if ((core->conf.quorum == QUORUM_OFF && peer->conf->net.fencing == FENCING_DONT_CARE) ||
+	    mine == its)
 		return change;
 	if (mine == ROLE_PRIMARY) {
 		change.mask |= SW_PDSK_MASK;

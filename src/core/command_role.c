@@ -5,6 +5,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/quorum.h"
 #include "core/state.h"
 
@@ -19,6 +20,7 @@ enum {
 	ROLE_DECIDED,
 	ROLE_PAUSING,    /* before another try */
 	ROLE_DRAINING,   /* demotion: I/O in flight */
+	ROLE_FENCING,    /* handlers run that make peers out of sight harmless */
 };
 
 static uint64_t largest_ping_timeout_ns(const struct core *core)
@@ -122,6 +124,18 @@ static void promoted(struct core *core)
 	core_work(core, WORK_REQUESTS | WORK_SEND_STATE);
 }
 
+/* Once; a node that is only Consistent may be UpToDate after it. */
+static bool fence_once(struct core *core)
+{
+	struct commands *c = &core->commands;
+
+	if (c->fenced || !fencing_begin(core))
+		return false;
+	c->fenced = true;
+	command_goto(core, ROLE_FENCING);
+	return true;
+}
+
 static enum promotion pause_promotion(struct core *core)
 {
 	command_goto(core, ROLE_PAUSING);
@@ -142,11 +156,19 @@ static enum promotion promote_again(struct core *core, bool force)
 			return PROMOTION_WAITS;
 		}
 		if (core->now_ns >= c->give_up_ns)
-			return PROMOTION_FAILED;
+			return fence_once(core) ? PROMOTION_WAITS : PROMOTION_FAILED;
 		/* A peer may just be becoming usable. Where the next step would not wait for it: */
 		if (force || all_accessible(core))
 			return pause_promotion(core);
 		command_goto(core, ROLE_SETTLING);
+		return PROMOTION_WAITS;
+	case SS_PRIMARY_NOP:
+		if (fence_once(core))
+			return PROMOTION_WAITS;
+		if (!force || c->outdate_peers)
+			return PROMOTION_FAILED;
+		c->outdate_peers = true;
+		command_goto(core, ROLE_ASKING);
 		return PROMOTION_WAITS;
 	case SS_NO_QUORUM:
 		if (force && !c->outdate_peers) {
@@ -195,6 +217,10 @@ static enum promotion promote(struct core *core, bool force)
 			return promote_again(core, force);
 		promoted(core);
 		return PROMOTION_OK;
+	case ROLE_FENCING:
+		if (!fencing_under_way(core))
+			command_goto(core, ROLE_ASKING);
+		return PROMOTION_WAITS;
 	default:
 		if (core->now_ns < c->deadline_ns)
 			return PROMOTION_WAITS;
@@ -236,7 +262,11 @@ static void reply_not_promoted(struct core *core, enum state_rv rv)
 			      vol->vnr, disk_state_name(disk_of(core, vol)));
 		return;
 	}
-	if (rv == SS_NO_QUORUM)
+	if (rv == SS_PRIMARY_NOP)
+		command_reply(core, rv,
+			      "cannot become Primary: a peer out of sight is not fenced; --force "
+			      "declares those out of sight Outdated");
+	else if (rv == SS_NO_QUORUM)
 		command_reply(core, rv,
 			      "cannot become Primary: no quorum, too few of the nodes are "
 			      "connected; --force declares those out of sight Outdated");

@@ -9,6 +9,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
+#include "core/fencing.h"
 #include "core/core_int.h"
 #include "core/state.h"
 
@@ -336,6 +337,7 @@ static void timers(struct core *core)
 	command_time(core);
 	request_time(core);
 	bitmap_time(core);
+	fencing_time(core);
 	resync_time(core);
 	core_work(core, WORK_MD | WORK_RECONCILE);
 }
@@ -422,6 +424,7 @@ static void run_one(struct core *core, uint32_t bit)
 	case WORK_PEERS:
 		local_io_run(core);
 		peer_run(core);
+		fencing_run(core);
 		volume_run(core);
 		return;
 	default:
@@ -478,6 +481,7 @@ uint64_t core_deadline_ns(const struct core *core)
 	t = earlier(t, md_deadline(core));
 	t = earlier(t, bitmap_deadline(core));
 	t = earlier(t, local_io_deadline(core));
+	t = earlier(t, fencing_deadline(core));
 	return earlier(t, resync_deadline(core));
 }
 

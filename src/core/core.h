@@ -44,6 +44,8 @@ enum on_no_quorum { NO_QUORUM_SUSPEND = 0, NO_QUORUM_IO_ERROR = 1 };
 enum on_no_data { NO_DATA_IO_ERROR = 0, NO_DATA_SUSPEND = 1 };
 /* What a Primary does whose I/O waits while others have gone on with newer data. */
 enum on_outdated { OUTDATED_DISCONNECT = 0, OUTDATED_FORCE_SECONDARY = 1 };
+/* What becomes of a peer with a disk that is out of sight (states-and-resync 4.9). */
+enum fencing { FENCING_DONT_CARE = 0, FENCING_RESOURCE = 1, FENCING_STONITH = 2 };
 /* Which copy serves a read; striping: by the bits of the byte offset from this one on. */
 enum read_balancing {
 	READ_PREFER_LOCAL,
@@ -87,6 +89,7 @@ struct core_volume_conf {
 
 struct core_net_conf {
 	enum wire_protocol protocol;
+	enum fencing fencing;
 	uint32_t timeout_ds;       /* 0.1 s */
 	uint32_t ko_count;
 	uint32_t ping_int_s;
@@ -269,6 +272,7 @@ enum core_command {
 	CMD_NEW_CURRENT_UUID,    /* vnr, clear_bitmap */
 	/* vnr, size_sectors (0 = as large as possible), assume_clean, force: also without peers */
 	CMD_RESIZE,
+	CMD_OUTDATE,             /* vnr: the local disk; refused beside a Primary; then durable */
 	CMD_FORGET_PEER,         /* peer: a node id that is not configured */
 	CMD_DEL_VOLUME,          /* vnr: refused while it is open */
 	CMD_DEL_PEER,            /* peer, force: disconnects; then it is no peer any more */

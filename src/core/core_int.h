@@ -53,6 +53,7 @@ struct state_peer_device {
 struct state {
 	enum role role;
 	bool susp_user, susp_nod, susp_quorum, susp_uuid; /* new application I/O is held */
+	uint32_t susp_fen;  /* and until these nodes are fenced, or back: fencing.c */
 	struct state_volume vol[VOLUMES_MAX];
 	struct state_peer peer[NODES_MAX];
 	struct state_peer_device pd[NODES_MAX][VOLUMES_MAX];
@@ -173,6 +174,12 @@ struct peer {
 	bool hs_refused;            /* our own verdict on these streams: no connection */
 	uint64_t refused_until_ns;  /* peer.c: such streams were lost; it may come back till then */
 	uint64_t fork_at_ns;        /* sync_handshake.c: both went their own way, 0 = not so */
+	/* fencing.c */
+	struct handler_run fence;
+	bool fence_due;
+	bool fence_failed;          /* with that exit code */
+	int fence_status;
+	uint64_t fence_at_ns;       /* due, but not before */
 	/* request.c, request_log.c: sending side (we are Primary) */
 	struct peer_tx tx;
 	/* peer_write.c, epoch.c, peer_ack.c: receiving side (the peer is Primary) */
@@ -257,6 +264,7 @@ struct volume {
 	uint64_t was_authoritative;
 	bool crashed_primary;       /* we were Primary when we crashed */
 	bool just_attached;         /* not compared yet with a disk that went on */
+	bool unproved;              /* fencing.c: it was not UpToDate since it was attached */
 	bool lost_quorum;           /* we were Primary when quorum was lost; it is not back yet */
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
 	bool lagged;                /* behind a lost Primary of protocol A or B */

@@ -8,6 +8,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/core_int.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -101,7 +102,7 @@ static void status_text(int status, char *out, size_t bytes)
 		snprintf(out, bytes, "exit code %d", status);
 }
 
-static bool ends(struct handler_run *run, uint64_t tag)
+bool handler_ends(struct handler_run *run, uint64_t tag)
 {
 	if (!run->running || run->serial != (uint32_t)(tag >> TAG_SERIAL_SHIFT))
 		return false;
@@ -121,7 +122,7 @@ static void before_resync_done(struct core *core, enum handler what, struct peer
 	struct peer *peer = core->peer[pd->p];
 	char text[32];
 
-	if (!ends(&pd->before_resync, tag))
+	if (!handler_ends(&pd->before_resync, tag))
 		return;
 	if (agrees(what, status)) {
 		xfer_agreed(core, pd);
@@ -151,6 +152,10 @@ void handler_done(struct core *core, const struct ev_handler *ev)
 	case HANDLER_BEFORE_RESYNC_SOURCE:
 		if (peer && vol)
 			before_resync_done(core, what, &peer->pd[v], ev->tag, ev->status);
+		return;
+	case HANDLER_FENCE_PEER:
+		if (peer)
+			fencing_done(core, peer, ev->tag, ev->status);
 		return;
 	default:
 		return;
@@ -206,6 +211,16 @@ static void resyncs_ended(struct core *core, const struct state *old, const stru
 	}
 }
 
+static bool all_good(const struct core *core, const struct state *st, const struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (st->vol[vol->v].disk != DISK_UP_TO_DATE ||
+		    st->pd[peer->id][vol->v].pdsk != DISK_UP_TO_DATE)
+			return false;
+	}
+	return true;
+}
+
 void handlers_state_changed(struct core *core, const struct state *old)
 {
 	if (!core->conf.handlers)
@@ -216,6 +231,9 @@ void handlers_state_changed(struct core *core, const struct state *old)
 		resyncs_ended(core, old, peer);
 		if (old->peer[peer->id].conn == CONN_CONNECTED && !peer_connected(core, peer))
 			handler_call(core, HANDLER_DISCONNECTED, peer, NULL);
+		if (fencing_wanted(peer) && all_good(core, &core->st, peer) &&
+		    !all_good(core, old, peer))
+			handler_call(core, HANDLER_UNFENCE_PEER, peer, NULL);
 	}
 }
 

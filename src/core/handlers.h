@@ -30,6 +30,8 @@ bool handler_call(struct core *core, enum handler what, const struct peer *peer,
 /* The same, and `run` is what waits for it. */
 bool handler_wait(struct core *core, enum handler what, const struct peer *peer,
 		  const struct volume *vol, struct handler_run *run);
+/* The end of the one that `run` waits for. */
+bool handler_ends(struct handler_run *run, uint64_t tag);
 void handler_done(struct core *core, const struct ev_handler *ev);
 struct cause handler_cause(const struct ev_handler *ev);
 /* After a change: whatever is called because of it, and not waited for. */

@@ -25,6 +25,7 @@ static const char *command_name(enum core_command cmd)
 		[CMD_VERIFY] = "verify",
 		[CMD_NEW_CURRENT_UUID] = "new-current-uuid",
 		[CMD_RESIZE] = "resize",
+		[CMD_OUTDATE] = "outdate",
 		[CMD_FORGET_PEER] = "forget-peer",
 		[CMD_DEL_VOLUME] = "del-volume",
 		[CMD_DEL_PEER] = "del-peer",
@@ -137,7 +138,8 @@ static unsigned suspended_bits(const struct state *st)
 {
 	return (st->susp_user ? SUSPENDED_USER : 0) | (st->susp_nod ? SUSPENDED_NO_DATA : 0) |
 	       (st->susp_uuid ? SUSPENDED_GENERATION : 0) |
-	       (st->susp_quorum ? SUSPENDED_QUORUM : 0);
+	       (st->susp_quorum ? SUSPENDED_QUORUM : 0) |
+	       (st->susp_fen ? SUSPENDED_FENCING : 0);
 }
 
 static void tell_peer(struct core *core, const struct peer *peer, const struct state *old)

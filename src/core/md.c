@@ -6,6 +6,7 @@
 #include "core/bitmap_io.h"
 #include "core/core_hooks.h"
 #include "core/core_int.h"
+#include "core/fencing.h"
 #include "core/quorum.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -191,6 +192,7 @@ static uint32_t peer_flags(const struct core *core, const struct peer_device *pd
 	enum disk_state pdsk = pdsk_of(core, pd);
 
 	flags = assign(flags, MDF_PEER_CONNECTED, repl_of(core, pd) > REPL_OFF);
+	flags = assign(flags, MDF_PEER_FENCING, fencing_wanted(core->peer[pd->p]));
 	if (pdsk >= DISK_INCONSISTENT && pdsk != DISK_UNKNOWN) {
 		flags |= MDF_PEER_DEVICE_SEEN;
 		flags = assign(flags, MDF_PEER_OUTDATED, pdsk <= DISK_OUTDATED);

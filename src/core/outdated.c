@@ -3,6 +3,7 @@
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -63,6 +64,9 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 
 	if (!uuid_disk_is_shown(vol, core->st.role))
 		return false;
+	/* A Primary that is to be fenced first is asked itself, or one that has fenced it. */
+	if (!cluster_primaries(core, &core->st) && fencing_keeps_back(core, &core->st, vol->v))
+		return false;
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
@@ -108,6 +112,10 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
 	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT) ||
 	    !resync_same_primaries(core, pd))
+		return 0;
+	/* One of them waits for a node out of sight, which may have fenced it. */
+	if (uuid_eq(pd->uuids.current, vol->md.current_uuid) && !bitmap_weight(vol, pd->p) &&
+	    !pd->uuids.dirty_bits && fencing_keeps_back(core, &core->st, vol->v))
 		return 0;
 	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
 		return UNSETTLED_NS;

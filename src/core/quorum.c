@@ -4,6 +4,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -310,7 +311,7 @@ void quorum_proved(struct core *core)
 
 bool quorum_holds_answers(const struct core *core)
 {
-	return core->st.susp_quorum || core->quorum_unproved;
+	return core->st.susp_quorum || core->quorum_unproved || fencing_holds_io(&core->st);
 }
 
 bool quorum_waits_for_io(const struct core *core)

@@ -3,6 +3,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 
 uint64_t cluster_neighbours(const struct core *core)
@@ -88,7 +89,7 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 {
 	const struct volume *vol = core->vol[v];
 
-	if (reconcile_holds(core))
+	if (reconcile_holds(core) || fencing_keeps_back(core, st, v))
 		return false;
 	/* Without a disk this node has seen a generation that its disk does not have, or has made
 	 * one that it took back, and that a peer may have. */

@@ -243,7 +243,7 @@ static void write_prepared(struct core *core, struct request *req)
 	if (!gate_is_open(core)) {
 		req->stage = REQ_GATED;
 		list_push_front(&core->req.gated, &req->link);
-		if (core->st.susp_quorum || core->st.susp_nod)
+		if (core->st.susp_quorum || core->st.susp_nod || core->st.susp_fen)
 			core_work(core, WORK_REQUESTS);
 		return;
 	}

@@ -6,6 +6,7 @@
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 
@@ -262,7 +263,9 @@ static void finish_good(struct core *core, struct peer_device *pd)
 	enum disk_state disk = pdsk > DISK_OUTDATED && pdsk != DISK_UNKNOWN ? pdsk : DISK_OUTDATED;
 	struct peer *better = better_than(core, pd);
 
-	if (better)
+	/* A Primary out of sight may go on because this disk was Outdated. */
+	if (better || (core->st.peer[peer->id].role != ROLE_PRIMARY &&
+		       fencing_keeps_back(core, &core->st, pd->v)))
 		disk = DISK_OUTDATED;
 	core_log(core, LOG_LEVEL_NOTICE, "%s/%u %s: resync done: %llu blocks in %llu ms, "
 		 "%llu of them were equal, %llu zero",

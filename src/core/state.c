@@ -6,6 +6,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 
 struct state *state_begin(struct core *core)
 {
@@ -93,7 +94,7 @@ bool state_is_stable(const struct core *core, const struct state *st)
 bool state_suspended(const struct core *core)
 {
 	return core->st.susp_user || core->st.susp_nod || core->st.susp_quorum ||
-	       core->st.susp_uuid;
+	       core->st.susp_uuid || fencing_holds_io(&core->st);
 }
 
 unsigned state_resync_paused(const struct state *st, unsigned p, unsigned v)
@@ -126,6 +127,8 @@ uint32_t state_word(const struct core *core, const struct peer *peer, unsigned v
 		word |= SW_SUSP;
 	if (st->susp_nod)
 		word |= SW_SUSP_NOD;
+	if (fencing_holds_io(st))
+		word |= SW_SUSP_FEN;
 	if (paused & PAUSED_DEPENDENCY)
 		word |= SW_AFTER_ISP;
 	if (paused & PAUSED_PEER)

@@ -2,6 +2,7 @@
 /* What a committed change causes, in a fixed order (states-and-resync 4.5). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/quorum.h"
 #include "core/request.h"
 #include "core/state.h"
@@ -138,6 +139,7 @@ void state_effects(struct core *core, const struct state *old)
 	log_changes(core, old);
 	md_state_changed(core, old);
 	quorum_state_changed(core, old);
+	fencing_state_changed(core, old);
 	/* First, as long as writes that a lost peer lacks
 	 * are under way: they belong to a new generation. */
 	uuid_state_changed(core, old);

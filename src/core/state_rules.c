@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* May this state follow that one? Pure predicates (states-and-resync 4.3, 4.4). */
 #include "core/cluster.h"
+#include "core/fencing.h"
 #include "core/state.h"
 
 enum state_rv state_check_hard(const struct core *core, const struct state *old,
@@ -56,6 +57,13 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 	    (old->role != ROLE_PRIMARY || was->role != ROLE_PRIMARY) &&
 	    !(two && both_good(core, peer, next)))
 		return SS_TWO_PRIMARIES;
+	/* Rule 17: a Primary that goes on without having fenced it. */
+	FOR_EACH_VOLUME(core, vol) {
+		if (next->role == ROLE_PRIMARY && !vol_is_aside(vol) &&
+		    fencing_unseen(core, next, peer->id, vol->v) &&
+		    !(old->role == ROLE_PRIMARY && fencing_unseen(core, old, peer->id, vol->v)))
+			return SS_PRIMARY_NOP;
+	}
 	if (was->conn == CONN_UNCONNECTED && is->conn == CONN_DISCONNECTING)
 		return SS_IN_TRANSIENT_STATE;
 	if (was->conn < CONN_UNCONNECTED && is->conn == CONN_CONNECTING)

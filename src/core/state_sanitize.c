@@ -3,6 +3,7 @@
  * 4.2; the row numbers are those of its table). */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/quorum.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -234,6 +235,9 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 	bool stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_STABLE);
 	bool got_stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_GOT_STABLE);
 
+	/* Equal to one that a Primary out of sight may be about to have fenced, too. */
+	if (next->peer[peer->id].role != ROLE_PRIMARY && fencing_keeps_back(core, next, vol->v))
+		return;
 	if (pd->repl == REPL_ESTABLISHED && *disk == DISK_OUTDATED &&
 	    pd->pdsk >= DISK_CONSISTENT && stable && !target_of_any(core, next, vol->v) &&
 	    uuid_eq(info->uuids.current, vol->md.current_uuid) && !differs(peer, vol) &&
@@ -575,4 +579,5 @@ void state_sanitize(struct core *core, const struct state *old, struct state *ne
 	sanitize_lost_primary(core, old, next);
 	sanitize_no_data(core, old, next);
 	sanitize_quorum(core, old, next);
+	fencing_sanitize(core, old, next);
 }

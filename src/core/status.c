@@ -111,6 +111,7 @@ static void fill_peer_device(const struct core *core, const struct peer *peer,
 	fill_verify(core, vol, pd, &out->verify);
 	out->split = pd->split;
 	out->saving = pd->save_running;
+	out->agreeing = pd->before_resync.running;
 }
 
 static unsigned by_vnr(const struct core *core, const struct volume *out[VOLUMES_MAX])
@@ -142,6 +143,10 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 	out->ap_in_flight_sectors = request_in_flight_sectors(core, peer);
 	out->may_be_two = cluster_allows_two_primaries(core, peer);
 	out->readable = peer->conf->net.allow_remote_read;
+	out->suspends = core->st.susp_fen >> peer->id & 1;
+	out->fencing = peer->fence.running;
+	out->not_fenced = peer->fence_failed;
+	out->fence_status = peer->fence_status;
 	out->retry_at_ns = peer->retry_at_ns;
 	out->sent_bytes = peer->sent_bytes;
 	out->received_bytes = peer->received_bytes;
@@ -188,6 +193,7 @@ void core_status(const struct core *core, struct resource_status *status)
 	status->susp_user = core->st.susp_user;
 	status->susp_no_data = core->st.susp_nod;
 	status->susp_quorum = core->st.susp_quorum;
+	status->susp_fencing = core->st.susp_fen != 0;
 	status->now_ns = core->now_ns;
 	status->volume_count = by_vnr(core, vols);
 	status->peer_count = core->peer_count;

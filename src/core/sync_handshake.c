@@ -81,7 +81,7 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	struct pkt_uuids own;
 
 	/* Whatever it was told while it is not connected it is not told again. */
-	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM | SW_SUSP) ||
+	if (changed & (SW_DISK_MASK | SW_ROLE_MASK | SW_QUORUM | SW_SUSP | SW_SUSP_FEN) ||
 	    pd->sectors_sent != vol->size_sectors)
 		return true;
 	/* Without a disk only the generation that this node has shown was told. */

@@ -154,6 +154,7 @@ struct commands {
 	bool local_up_to_date;    /* forced promotion declares the local data good */
 	bool give_up_io;          /* what waits fails: the node is to be demoted */
 	bool demotes;             /* a forced demotion of its own is on the queue */
+	bool fenced;              /* promotion: the handlers were called */
 	bool outdate_peers;       /* forced promotion: who is out of sight counts as Outdated */
 	bool auto_promoted;       /* Primary because of an open; the last writer's close demotes */
 };

@@ -5,6 +5,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/state.h"
 #include "core/twopc.h"
 
@@ -58,11 +59,17 @@ static bool connects_me(const struct core *core)
 static void forget(struct core *core)
 {
 	struct twopc *tp = &core->twopc;
+	bool agreed = tp->phase == TWOPC_ANSWERED && tp->answer == P_TWOPC_YES;
+	struct peer *parted = NULL;
 
 	if (connects_me(core) && core->peer[tp->change.initiator] &&
 	    !peer_connected(core, core->peer[tp->change.initiator]))
-		handshake_forget(core->peer[tp->change.initiator]);
+		parted = core->peer[tp->change.initiator];
+	if (parted)
+		handshake_forget(parted);
 	tp->phase = TWOPC_IDLE;
+	if (parted && agreed)
+		fencing_unsure(core, parted);
 	core_work(core, WORK_TWOPC | WORK_COMMAND);
 	if (tp->change.kind == TWOPC_RESIZE && core_volume_by_vnr(core, tp->change.vnr))
 		sizes_look_again(core, core_volume_by_vnr(core, tp->change.vnr));

@@ -7,6 +7,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/core_int.h"
 #include "core/drbd8.h"
 #include "core/resync_int.h"
@@ -382,7 +383,8 @@ bool uuid_bump_if_wanted(struct core *core)
 		/* Never without quorum: it would be a fork without a write in it. */
 		if (!core->st.vol[vol->v].have_quorum)
 			continue;
-		if (volume_may_lead(core, vol) || core->quorum_unproved) {
+		if (volume_may_lead(core, vol) || core->quorum_unproved ||
+		    fencing_holds_io(&core->st)) {
 			wait = true;
 			continue;
 		}

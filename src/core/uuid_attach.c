@@ -36,7 +36,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 		uuid_set_current(core, vol, vol->md.current_uuid);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
 	vol->lagged = !vol->crashed_primary && has_async_peer(core, vol);
-	vol->just_attached = true;
+	vol->just_attached = vol->unproved = true;
 	vol->lost_quorum = vol->md.flags & MDF_PRIMARY_LOST_QUORUM;
 	vol->restore_quorum = vol->md.flags & MDF_HAVE_QUORUM &&
 			      vol->md.flags & MDF_WAS_UP_TO_DATE &&

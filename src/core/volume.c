@@ -3,6 +3,7 @@
  * peers, detach; and what openers may do with the volume. */
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/state.h"
 
 #include <stdio.h>
@@ -39,7 +40,8 @@ enum disk_state volume_disk_alone(const struct core *core, const struct state *s
 {
 	enum disk_state disk = volume_disk_from_md(vol);
 
-	if (disk != DISK_CONSISTENT || reconcile_holds(core))
+	if (disk != DISK_CONSISTENT || reconcile_holds(core) ||
+	    fencing_keeps_back(core, st, vol->v))
 		return disk;
 	return cluster_may_be_up_to_date(core, st, vol->v) ? DISK_UP_TO_DATE : DISK_OUTDATED;
 }

@@ -55,6 +55,7 @@ struct status_peer_device {
 	bool peer_client;         /* intentionally diskless */
 	bool susp_user, susp_peer, susp_dependency, susp_parallel;
 	bool saving;              /* what is given up is saved before the resync */
+	bool agreeing;            /* a handler is waited for before the resync */
 	uint64_t received_sectors;
 	uint64_t sent_sectors;
 	uint64_t out_of_sync_sectors;
@@ -85,6 +86,10 @@ struct status_peer {
 	uint64_t received_bytes;
 	bool may_be_two;          /* it and this node may both be Primary */
 	bool readable;            /* its UpToDate data may be read from here */
+	bool suspends;            /* I/O waits until it is fenced */
+	bool fencing;             /* the handler fence-peer runs for it */
+	bool not_fenced;          /* it has ended like this: exit code, below 0 = it was killed */
+	int fence_status;
 	uint64_t retry_at_ns;     /* the next attempt to connect, core time; UINT64_MAX = none */
 	char reason[STATUS_REASON_MAX]; /* why it is not Connected; "" when it is */
 	unsigned device_count;
@@ -111,7 +116,7 @@ struct resource_status {
 	char name[NAME_MAX_BYTES];
 	uint8_t node_id;
 	enum role role;
-	bool susp_user, susp_no_data, susp_quorum;
+	bool susp_user, susp_no_data, susp_quorum, susp_fencing;
 	uint64_t now_ns;          /* core time of this picture */
 	int64_t unix_ms;          /* the same as Unix time, by the driver; 0 = not known */
 	unsigned volume_count, peer_count;

@@ -429,7 +429,8 @@ static void check_local_reads(const struct node *n)
 		return;
 	if (core->st.vol[vol->v].disk != DISK_UP_TO_DATE || vol->io_failed ||
 	    vol->conf->disk.read_balancing != READ_PREFER_LOCAL || core->st.susp_user ||
-	    core->st.susp_nod || core->st.susp_quorum || core->st.susp_uuid)
+	    core->st.susp_nod || core->st.susp_quorum || core->st.susp_uuid ||
+	    core->st.susp_fen)
 		ASSERT(!n->local_reads);
 	else
 		ASSERT(n->local_reads);

@@ -99,7 +99,8 @@ static bool all_is_well(void)
 			 (d->peer_disk == DISK_DISKLESS && d->peer_client);
 
 	return disk_good && s->peers[0].conn == CONN_CONNECTED && settled && peer_good &&
-	       !s->susp_user && !s->susp_no_data && !s->susp_quorum && s->volumes[0].quorum;
+	       !s->susp_user && !s->susp_no_data && !s->susp_quorum &&
+	       !s->susp_fencing && s->volumes[0].quorum;
 }
 
 static bool may_be_primary(void)
@@ -124,7 +125,7 @@ static void check_combination(void)
 		     conn_state_name(s->peers[0].conn), repl_state_name(d->repl),
 		     disk_state_name(d->peer_disk), s->susp_user, s->susp_no_data, seen.count);
 	cr_assert_eq(seen.io, s->susp_user || s->susp_no_data || s->susp_quorum ||
-			     !s->volumes[0].quorum ||
+			     s->susp_fencing || !s->volumes[0].quorum ||
 			     !(s->volumes[0].disk == DISK_UP_TO_DATE ||
 			       (d->peer_disk == DISK_UP_TO_DATE && s->peers[0].readable)));
 	primary = ask_primary(&possible);
@@ -135,7 +136,7 @@ static void check_combination(void)
 
 static void with_flags(void)
 {
-	for (unsigned n = 0; n < 1U << 9; n++) {
+	for (unsigned n = 0; n < 1U << 10; n++) {
 		s->role = n & 1 ? ROLE_PRIMARY : ROLE_SECONDARY;
 		s->peers[0].role = n >> 1 & 1 ? ROLE_PRIMARY : ROLE_SECONDARY;
 		s->volumes[0].client = n >> 2 & 1;
@@ -145,6 +146,7 @@ static void with_flags(void)
 		s->peers[0].readable = n >> 6 & 1;
 		s->volumes[0].quorum = n >> 7 & 1;
 		s->susp_quorum = n >> 8 & 1;
+		s->susp_fencing = s->peers[0].suspends = n >> 9 & 1;
 		check_combination();
 	}
 }

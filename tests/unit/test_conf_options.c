@@ -137,7 +137,7 @@ Test(conf_options, words)
 			cr_assert_not_null(strstr(err.text, w->word), "%s", err.text);
 		cr_assert_eq(set(&o[i], "3", &opts, &err), -EINVAL);
 	}
-	cr_assert_eq(words, 10);
+	cr_assert_eq(words, 11);
 }
 
 Test(conf_options, quorum_is_a_word_or_a_number)
