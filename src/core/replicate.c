@@ -12,7 +12,7 @@
  */
 static void send_wish(struct core *core, struct peer_device *pd, enum packet type, bool enable)
 {
-	struct pkt pkt = { .type = type, .vnr = core->vol[pd->v]->vnr };
+	struct pkt pkt = { .type = (uint16_t)type, .vnr = core->vol[pd->v]->vnr };
 
 	pkt.u.enable_replication = enable;
 	core_send(core, core->peer[pd->p], STREAM_DATA, &pkt);
