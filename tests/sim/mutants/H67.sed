@@ -1,3 +1,3 @@
 # src/core/peer_write.c: a discard of a lost connection keeps its hold
 # scenario H67-lost-with-discards
-/^static void write_done/,/^}/s/^\thold_release(core, vol, &preq->hold);/\tif (!preq->lost || preq->op == OP_WRITE)\n\t&/
+/^static void write_over/,/^}/s/^\thold_release(core, vol, &preq->hold);/\tif (!preq->lost || preq->op == OP_WRITE)\n\t&/
