@@ -208,6 +208,16 @@ static void answer_written(struct core *core, struct peer_request *preq)
 	peer_request_answer(core, preq, type);
 }
 
+/* A sender without disk misses its own write if it ever gets its disk back. */
+static void mark_sender(struct core *core, struct peer_request *preq)
+{
+	struct volume *vol = core->vol[preq->v];
+
+	preq->sender_marked = true;
+	bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
+		   preq->bytes / SECTOR_BYTES);
+}
+
 /* It has its answer. */
 static void write_over(struct core *core, struct peer_request *preq)
 {
@@ -235,6 +245,18 @@ static void write_done(struct core *core, struct peer_request *preq, bool ok)
 		answer_written(core, preq);
 	else
 		peer_request_answer(core, preq, P_NEG_ACK);
+	write_over(core, preq);
+}
+
+/* Its sender may have it, and has not been answered. */
+void peer_write_drop(struct core *core, struct peer_request *preq)
+{
+	core_payload_put(core, &preq->payload);
+	preq->lost = preq->failed = true;
+	preq->stage = PREQ_DONE;
+	list_del(&preq->drain);
+	if (vol_has_md(core->vol[preq->v]))
+		mark_sender(core, preq);
 	write_over(core, preq);
 }
 
@@ -386,16 +408,6 @@ static const char *refused(const struct core *core, const struct peer *peer,
 	if (pkt->type == P_DATA && pkt->payload.bytes != block->bytes)
 		return "write whose data have another size";
 	return NULL;
-}
-
-/* A sender without disk misses its own write if it ever gets its disk back. */
-static void mark_sender(struct core *core, struct peer_request *preq)
-{
-	struct volume *vol = core->vol[preq->v];
-
-	preq->sender_marked = true;
-	bitmap_set(core, vol, bitmap_slots_of(vol, UINT64_C(1) << preq->p), preq->sector,
-		   preq->bytes / SECTOR_BYTES);
 }
 
 static void start(struct core *core, struct peer_request *preq)

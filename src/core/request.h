@@ -347,6 +347,8 @@ void two_primaries_mark(struct core *core, struct request *req);
 void two_primaries_mark_all(struct core *core, struct volume *vol);
 /* The peer's connection is lost, or a resync with it begins. */
 void two_primaries_mark_peer(struct core *core, const struct peer *peer, unsigned v);
+/* The connection is lost: what has not begun of the peer's writes does not come after own ones. */
+void two_primaries_drop(struct core *core, struct peer *peer);
 /* What waited for acks of a connection that is gone. */
 void two_primaries_lost(struct core *core, struct peer *peer);
 /* Room in the activity log for a write of this node: false = it waits for some. */
@@ -358,6 +360,8 @@ struct request *two_primaries_al_next(struct core *core, struct volume *vol);
 /* peer_write.c */
 /* A write ends without the disk: its sender is told `type`. */
 void peer_write_give_up(struct core *core, struct peer_request *preq, enum packet type);
+/* So does one of a connection that is gone. */
+void peer_write_drop(struct core *core, struct peer_request *preq);
 /* Goes on to the disk. */
 void peer_write_go_on(struct core *core, struct peer_request *preq);
 

@@ -326,6 +326,7 @@ void request_peer_lost(struct core *core, struct peer *peer)
 	/* Before the epoch is closed: no barrier is owed to it any more. */
 	tx->epoch_writes = 0;
 	request_epoch_close(core);
+	two_primaries_drop(core, peer);
 	FOR_EACH_VOLUME(core, vol) {
 		note_parted(core, peer, vol->v);
 		two_primaries_mark_peer(core, peer, vol->v);

@@ -173,6 +173,22 @@ void two_primaries_acked(struct core *core, struct peer *peer, uint16_t vnr)
 		go_on(core, LIST_ENTRY(ready.next, struct peer_request, drain));
 }
 
+/*
+ * Own writes that such a one waits for are answered now, and it was not: after them it would
+ * overwrite what was answered, with what may have been sent long ago.
+ */
+void two_primaries_drop(struct core *core, struct peer *peer)
+{
+	if (core->st.role != ROLE_PRIMARY)
+		return;
+	LIST_FOR_EACH_SAFE(it, &peer->rx.writes) {
+		struct peer_request *preq = LIST_ENTRY(it, struct peer_request, link);
+
+		if (preq->stage == PREQ_ACKS || list_linked(&preq->hold.waiting))
+			peer_write_drop(core, preq);
+	}
+}
+
 void two_primaries_lost(struct core *core, struct peer *peer)
 {
 	while (!list_empty(&peer->rx.early))

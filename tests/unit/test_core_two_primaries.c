@@ -356,6 +356,25 @@ Test(two_primaries, a_connection_lost_before_the_second_try_leaves_marks)
 	pair_free(p);
 }
 
+/* The peer's write is one that nobody was told of yet; of ours the application is told now. */
+Test(two_primaries, what_came_from_a_lost_peer_does_not_go_over_what_is_answered)
+{
+	struct pair *p = both_primary(0);
+	unsigned r = decider(p), n = 1 - r;
+
+	pair_hold(p, n, r, STREAM_DATA, true);
+	pair_submit_write(p, n, 16, 8, 2000);
+	pair_submit_write(p, r, 18, 8, 1000);
+	pair_run(p);
+	pair_cut(p, 0, 1);
+	pair_hold(p, n, r, STREAM_DATA, false);
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_outstanding(p), 0, "%s", pair_describe(p));
+	cr_assert_eq(pair_disk_tag(p, n, 18), 2002);
+	cr_assert_geq(pair_out_of_sync(p, n, r), 2, "%s", pair_describe(p));
+	pair_free(p);
+}
+
 Test(two_primaries, a_connection_lost_while_nothing_is_written_comes_back)
 {
 	struct pair *p = both_primary(0);
