@@ -325,9 +325,17 @@ static void to_event(const struct done *d, struct core_event *ev)
 	}
 }
 
+/* Metadata first; it is closed behind all that is under way. */
+static struct done_queue *next_queue(void)
+{
+	bool closes = disk.meta.count && disk.meta.done[disk.meta.head].kind == EV_DETACHED;
+
+	return disk.meta.count && !(closes && disk.data.count) ? &disk.meta : &disk.data;
+}
+
 bool disk_next_done(struct session *s, struct core_event *ev)
 {
-	struct done_queue *q = disk.meta.count ? &disk.meta : &disk.data;
+	struct done_queue *q = next_queue();
 	static struct done next;
 	struct done *first = &q->done[q->head];
 
