@@ -115,9 +115,12 @@ static uint64_t marked_for(struct world *w, unsigned node, unsigned peer)
 /* What is resynced while the Primary is demoted comes once. */
 static void resync_beside_demotion(struct world *w, unsigned primary, unsigned other)
 {
-	unsigned third = plan_other(w, primary);
+	unsigned third;
 	uint64_t before, marked, received;
 
+	if (w->node_count < 3)
+		return;
+	third = plan_other(w, primary);
 	while (third == other)
 		third = plan_other(w, primary);
 	plan_link(w, primary, other, false);
