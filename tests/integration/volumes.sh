@@ -38,6 +38,8 @@ fio --verify_state_save=0 --name=verify --filename="$(node_file alpha)" --offset
 	--iodepth=8 --direct=1 --verify=crc32c --verify_backlog=256 --do_verify=1 --time_based --runtime=20 --output="$WORK/fio.log" &
 load=$!
 must wait_for 30 "alpha to be Primary" role_is alpha Primary
+# fio closes its file between its rounds; while a new volume has no good data nothing could be opened for writing again.
+exec 4<>"$(node_file alpha)"
 
 # One that both get: first the one, then the other.
 with_volumes 7
@@ -86,6 +88,7 @@ must wait_for 30 "volume 1 to be good" good_on_both 1
 dd if="$WORK/three" of="$(file_of alpha 1)" bs=256k conv=notrunc,fsync status=none || fail "dd"
 
 wait "$load" || { cat "$WORK/fio.log"; fail "fio met an error or a difference"; }
+exec 4>&-
 must wait_for 30 "alpha to demote" role_is alpha Secondary
 [ "$(connections)" = "$before" ] || fail "a volume disturbed the connection to beta"
 
