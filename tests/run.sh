@@ -15,7 +15,10 @@ export DRBDFS_CAPTURES=${DRBDFS_CAPTURES:-$(cd ../shared/captures 2>/dev/null &&
 
 # Each failure in a line, told again at the end.
 export FAILURES=${FAILURES:-$log/failures}
-touch "$FAILURES"
+# And how long each took: the longest are told, too.
+export DURATIONS=${DURATIONS:-$log/durations}
+touch "$FAILURES" "$DURATIONS"
+took() { echo "$((SECONDS - $2)) s: $1" >>"$DURATIONS"; } # LABEL SINCE
 show_failure() { # LABEL OUTPUT
 	sed 's/^/    | /' "$2" | tail -n 40
 	echo "failed: $1: $(grep -E '^(FAIL|seed|round)' "$2" | tail -n 3 | paste -sd ' ' | grep . || tail -n 1 "$2")" >>"$FAILURES"
@@ -24,8 +27,9 @@ show_failure() { # LABEL OUTPUT
 # Criterion prints "Synthesis: Tested: 3 | Passing: 3 | Failing: 0 | Crashing: 0"; skipped cases are
 # reported by the test itself as a line "SKIP: reason".
 run_criterion() { # LABEL PROGRAM
-	local out=$log/out rc=0 pass fail skips
+	local out=$log/out rc=0 pass fail skips since=$SECONDS
 	timeout 300 "$2" --jobs 2 --short-filename >"$out" 2>&1 || rc=$?
+	took "$1" "$since"
 	pass=$(sed -nE 's/.*Passing: [^0-9]*([0-9]+).*/\1/p' "$out" | tail -n 1)
 	fail=$(sed -nE 's/.*Failing: [^0-9]*([0-9]+).*Crashing: [^0-9]*([0-9]+).*/\1 \2/p' "$out" | tail -n 1 | awk '{print $1 + $2}')
 	skips=$(grep -c '^SKIP: ' "$out")
@@ -39,9 +43,10 @@ run_criterion() { # LABEL PROGRAM
 }
 
 run_plain() { # LABEL TIMEOUT COMMAND...
-	local label=$1 limit=$2 out=$log/out rc=0
+	local label=$1 limit=$2 out=$log/out rc=0 since=$SECONDS
 	shift 2
 	timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null || rc=$?
+	took "$label" "$since"
 	case $rc in
 	0) passed=$((passed + 1)); printf '  %-46s ok\n' "$label" ;;
 	77) skipped=$((skipped + 1)); printf '  %-46s skipped: %s\n' "$label" "$(tail -n 1 "$out")" ;;
@@ -117,6 +122,8 @@ if [ "$what" = all ] || [ "$what" = integration ]; then
 	run_integration
 fi
 
+echo "in $SECONDS s, of which"
+sort -nr "$DURATIONS" | head -n 15 | sed 's/^/  /'
 cat "$FAILURES"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
