@@ -58,11 +58,13 @@ struct cause history_twopc(const struct core *core);
 void save_ask(struct core *core, struct peer *peer);
 void save_done(struct core *core, const struct ev_done *done);
 
-/* Sends P_PING; the answer sets WORK_SYNC and WORK_COMMAND. Returns a number for
- * keepalive_answered(). What the peer sent on its control stream before it answered has been
- * handled then. */
+/* Sends P_PING, now or when the one before it is answered; the answer sets WORK_SYNC and
+ * WORK_COMMAND. Returns a number for keepalive_answered(). What the peer sent on its control stream
+ * before it answered has been handled then. */
 uint32_t keepalive_ping(struct core *core, struct peer *peer);
 bool keepalive_answered(const struct peer *peer, uint32_t number);
+/* The connection is gone: nothing is waited for any more. */
+void keepalive_reset(struct peer *peer);
 
 /* ================= data path: request*.c peer_write.c epoch.c peer_ack.c actlog.c conflict.c == */
 

@@ -167,6 +167,7 @@ struct peer {
 	/* keepalive.c */
 	uint64_t ping_at_ns, ping_deadline_ns;
 	uint32_t ping_sent, ping_acked; /* counts; see keepalive_ping() */
+	bool ping_again;            /* one more as soon as the last one is answered */
 	/* handshake.c: an aborted connect PREPARE whose packets of step 7 may still come */
 	uint64_t hs_again_ns;       /* next connect transaction on these streams */
 	bool hs_owed;

@@ -10,14 +10,33 @@ static uint64_t ping_timeout_ns(const struct peer *peer)
 	return peer->conf->net.ping_timeout_ds * NS_PER_DS;
 }
 
-uint32_t keepalive_ping(struct core *core, struct peer *peer)
+static void ping_send(struct core *core, struct peer *peer)
 {
 	struct pkt pkt = { .type = P_PING, .vnr = VNR_NONE };
 
 	core_send(core, peer, STREAM_CONTROL, &pkt);
-	if (peer->ping_sent == peer->ping_acked)
-		peer->ping_deadline_ns = core->now_ns + ping_timeout_ns(peer);
-	return ++peer->ping_sent;
+	peer->ping_deadline_ns = core->now_ns + ping_timeout_ns(peer);
+	peer->ping_sent++;
+}
+
+/* One at a time: DRBD 9.2 and later answer pings that come together only once. */
+uint32_t keepalive_ping(struct core *core, struct peer *peer)
+{
+	if (peer->ping_sent != peer->ping_acked) {
+		peer->ping_again = true;
+		return peer->ping_sent + 1;
+	}
+	ping_send(core, peer);
+	return peer->ping_sent;
+}
+
+void keepalive_reset(struct peer *peer)
+{
+	if (peer->ping_again)
+		peer->ping_sent++;
+	peer->ping_again = false;
+	peer->ping_acked = peer->ping_sent;
+	peer->ping_deadline_ns = NEVER_NS;
 }
 
 bool keepalive_answered(const struct peer *peer, uint32_t number)
@@ -45,9 +64,11 @@ void rx_ping_ack(struct core *core, struct peer *peer, const struct pkt *pkt)
 	if (peer->ping_acked == peer->ping_sent)
 		return;
 	peer->ping_acked++;
-	peer->ping_deadline_ns = peer->ping_acked == peer->ping_sent ?
-					 NEVER_NS :
-					 core->now_ns + ping_timeout_ns(peer);
+	peer->ping_deadline_ns = NEVER_NS;
+	if (peer->ping_again) {
+		peer->ping_again = false;
+		ping_send(core, peer);
+	}
 	core_work(core, WORK_SYNC | WORK_COMMAND);
 }
 

@@ -32,8 +32,7 @@ static void streams_close(struct core *core, struct peer *peer)
 	peer->attempt = false;
 	peer->streams_up = false;
 	peer->ping_at_ns = NEVER_NS;
-	peer->ping_deadline_ns = NEVER_NS;
-	peer->ping_acked = peer->ping_sent;
+	keepalive_reset(peer);
 	peer->hs_deadline_ns = NEVER_NS;
 	peer->hs_again_ns = NEVER_NS;
 	peer->refused_until_ns = NEVER_NS;

@@ -398,7 +398,7 @@ static void fork_without_disk(struct world *w)
 	sc_wait(w, 100);
 	w->nodes[A].disk.stall_until_ns = w->now_ns + 300 * NS_MS;
 	sc_write_async(w, 2);
-	sc_wait(w, 10);
+	sc_wait(w, 20);
 	sc_unplug(w, A, C);
 	sc_wait_conn(w, C, A, CONN_CONNECTING);
 	sc_expect(w, sc_uuid(w, A) != shared && sc_uuid(w, C) == shared,
