@@ -229,6 +229,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	app->opened_at = w->oracle.clock;
 	app->opens++;
 	app->failovers += app->last >= 0 && app->last != (int)node;
+	/* Who was to have the rest may have lost it while this promotion was under way. */
+	app_track_suspects(w);
 	/* It turned out to have everything. */
 	app_trusts(w, node);
 	app->last = (int)node;

@@ -204,6 +204,7 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	r->phase = APP_OPEN;
 	r->opens++;
 	r->ops_left = (unsigned)prng_range(&w->rng, 1, 20);
+	app_track_suspects(w);
 	app_trusts(w, node);
 	bad = app_sources_bad(w, node);
 	if (bad != SIM_NEVER) {
