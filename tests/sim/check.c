@@ -180,29 +180,55 @@ static bool pair_slots(struct pair *p)
 	return true;
 }
 
-static void check_volume_covered(struct world *w, unsigned vnr, const char *why)
+/* On all nodes with a disk. */
+static bool same_everywhere(const struct world *w, uint32_t block)
+{
+	const struct disk *first = NULL;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (!w->nodes[i].has_disk)
+			continue;
+		if (first && !same_block(first, &w->nodes[i].disk, block))
+			return false;
+		first = first ? first : &w->nodes[i].disk;
+	}
+	return true;
+}
+
+static const struct disk_suspects *find_differing(const struct world *w)
+{
+	struct disk_suspects *found = disk_suspects(w->life);
+
+	for (unsigned i = found->count; i-- > 0;) {
+		if (same_everywhere(w, found->block[i]))
+			disk_no_suspect(i);
+	}
+	return found;
+}
+
+static void check_volume_covered(struct world *w, unsigned vnr,
+				 const struct disk_suspects *differing, const char *why)
 {
 	for (unsigned i = 0; i < w->node_count; i++)
 		load_view(w, i, vnr);
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = a + 1; b < w->node_count; b++) {
 			struct pair p = { .a = a, .b = b, .vnr = vnr };
-			const struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
 
 			if (!pair_slots(&p))
 				continue;
-			for (unsigned i = 0; i < da->touched_count; i++)
-				check_block(w, &p, da->touched[i], why);
-			for (unsigned i = 0; i < db->touched_count; i++)
-				check_block(w, &p, db->touched[i], why);
+			for (unsigned i = 0; i < differing->count; i++)
+				check_block(w, &p, differing->block[i], why);
 		}
 	}
 }
 
 void check_difference_covered(struct world *w, const char *why)
 {
-	for (unsigned v = 0; v < w->params.volumes; v++)
-		check_volume_covered(w, v, why);
+	const struct disk_suspects *differing = find_differing(w);
+
+	for (unsigned v = 0; v < w->params.volumes && differing->count > 0; v++)
+		check_volume_covered(w, v, differing, why);
 }
 
 /* A Primary without a disk counts on the peer, which knows of no end of their connection either. */

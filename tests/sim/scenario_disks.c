@@ -62,7 +62,7 @@ void sc_keep_disk(struct world *w, unsigned node)
 static void empty(struct disk *d)
 {
 	for (unsigned i = 0; i < d->touched_count; i++) {
-		struct disk_block *b = &d->blocks[d->touched[i]];
+		struct disk_block *b = disk_block(d, d->touched[i]);
 
 		memset(b->now, 0, sizeof(b->now));
 		memset(b->durable, 0, sizeof(b->durable));

@@ -25,6 +25,7 @@
 #define SIM_VOLUMES_MAX 4
 #define SIM_DEVICE_SECTORS_MAX (UINT64_C(1) << 20) /* 512 MiB */
 #define SIM_SECTORS_MAX (SIM_VOLUMES_MAX * SIM_DEVICE_SECTORS_MAX)
+#define SIM_BLOCKS_MAX (SIM_SECTORS_MAX / BM_BLOCK_SECTORS)
 #define SIM_EXTENTS_MAX (SIM_DEVICE_SECTORS_MAX / AL_EXTENT_SECTORS)
 #define SIM_IO_BYTES_MAX (1U << 20)
 #define SIM_VNR 0 /* of lives with one volume; only this one changes its size */
@@ -279,6 +280,16 @@ void disk_unhang(struct world *w, unsigned node);
 uint64_t disk_peek(const struct disk *d, uint64_t sector);
 /* The block of this life, zeroed when it is new. */
 struct disk_block *disk_block(struct disk *d, uint64_t block);
+/* Blocks that may differ between disks: what has been written on any since it was found equal. */
+struct disk_suspects {
+	uint32_t life;
+	uint32_t *block;
+	unsigned count;
+	uint32_t *listed; /* per block: the life in which it is one */
+};
+struct disk_suspects *disk_suspects(uint32_t life);
+/* The last one takes its place. */
+void disk_no_suspect(unsigned i);
 /* Everything of the volume up to this log position is on the medium. */
 void disk_flush_to(struct disk *d, unsigned vnr, uint64_t seq);
 /* Nothing that it was asked for is under way. */

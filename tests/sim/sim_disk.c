@@ -7,10 +7,43 @@
 
 #include "sim.h"
 
+static struct disk_suspects suspects;
+
+static void suspect(uint32_t life, uint64_t block)
+{
+	if (!suspects.block) {
+		suspects.block = calloc(SIM_BLOCKS_MAX, sizeof(*suspects.block));
+		suspects.listed = calloc(SIM_BLOCKS_MAX, sizeof(*suspects.listed));
+		ASSERT(suspects.block && suspects.listed);
+	}
+	if (suspects.life != life) {
+		suspects.life = life;
+		suspects.count = 0;
+	}
+	if (suspects.listed[block] == life)
+		return;
+	suspects.listed[block] = life;
+	suspects.block[suspects.count++] = (uint32_t)block;
+}
+
+struct disk_suspects *disk_suspects(uint32_t life)
+{
+	if (suspects.life != life)
+		suspects.count = 0;
+	return &suspects;
+}
+
+void disk_no_suspect(unsigned i)
+{
+	suspects.listed[suspects.block[i]] = 0;
+	suspects.block[i] = suspects.block[--suspects.count];
+}
+
 struct disk_block *disk_block(struct disk *d, uint64_t block)
 {
 	struct disk_block *b = &d->blocks[block];
 
+	suspect(d->life, block);
 	if (b->life != d->life) {
 		memset(b, 0, sizeof(*b));
 		b->life = d->life;
@@ -428,7 +461,7 @@ static void make_room(struct disk *d)
 {
 	if (d->blocks)
 		return;
-	d->blocks = calloc(SIM_SECTORS_MAX / BM_BLOCK_SECTORS, sizeof(*d->blocks));
+	d->blocks = calloc(SIM_BLOCKS_MAX, sizeof(*d->blocks));
 	d->ops = calloc(DISK_OPS_MAX, sizeof(*d->ops));
 	ASSERT(d->blocks && d->ops);
 	for (unsigned v = 0; v < SIM_VOLUMES_MAX; v++)
