@@ -3,7 +3,10 @@
 #ifndef SIM_FAULT_H
 #define SIM_FAULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/prng.h"
 
 struct world;
 
@@ -33,5 +36,18 @@ enum fault fault_draw_more(struct world *w);
 void fault_inject_more(struct world *w, enum fault fault, unsigned node);
 void fault_verb(struct world *w, unsigned node, unsigned peer);
 void fault_heal_more(struct world *w);
+
+/* ---- of the kind "replaced" (replaced.c) ---- */
+
+struct replaced {
+	struct prng rng;
+	int kept;       /* of which node there is a snapshot, -1 = none */
+	uint64_t uuid;  /* its generation */
+	unsigned left;  /* replacements */
+	bool old;       /* the next one */
+};
+
+void replaced_params_draw(struct world *w, uint64_t seed);
+void replaced_at_random(struct world *w);
 
 #endif

@@ -15,6 +15,8 @@ static const struct {
 			 UINT64_C(0x7065657273), { 1, 4 }, true },
 	[LIFE_FAULTS] = { "faults", "more faults of networks, disks and processes, any command",
 			  UINT64_C(0x6661756c7473), { 1, 2 }, false },
+	[LIFE_REPLACED] = { "replaced", "disks are replaced by empty ones, and by older ones",
+			    UINT64_C(0x7265706c), { 1, 6 }, false },
 	[LIFE_PROTOCOLS] = { "protocols", "connections of protocols A and B, or of all three",
 			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, false },
 	[LIFE_VOLUMES] = { "volumes", "two to four volumes in one write order",

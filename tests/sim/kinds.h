@@ -14,6 +14,7 @@ struct world;
 enum life_kind {
 	LIFE_PEERS,
 	LIFE_FAULTS,
+	LIFE_REPLACED,
 	LIFE_PROTOCOLS,
 	LIFE_VOLUMES,
 	LIFE_DISKLESS,

@@ -389,6 +389,7 @@ static void faulted_phase(struct world *w)
 		verify_schedule(w, w->params.verify_interval_s);
 	peers_at_random(w);
 	traps_at_random(w);
+	replaced_at_random(w);
 	hang_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
@@ -516,6 +517,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		draw_protocols(w, seed);
 		draw_volumes(w, seed);
 		faults_params_draw(w, seed);
+		replaced_params_draw(w, seed);
 	}
 	hang_params_draw(w, seed);
 	if (!w->plan.on)

@@ -77,8 +77,12 @@ void sc_old_disk(struct world *w, unsigned node)
 
 	ASSERT(!w->nodes[node].up && kept.md_bytes == m->bytes);
 	empty(d);
-	for (unsigned i = 0; i < kept.count; i++)
-		*disk_block(d, kept.block[i]) = kept.content[i];
+	for (unsigned i = 0; i < kept.count; i++) {
+		struct disk_block *b = disk_block(d, kept.block[i]);
+
+		*b = kept.content[i];
+		memcpy(b->durable, b->now, sizeof(b->durable));
+	}
 	memcpy(m->now, kept.md, kept.md_bytes);
 	memcpy(m->durable, kept.md, kept.md_bytes);
 	memset(m->dirty, 0, m->bytes / SECTOR_BYTES * sizeof(*m->dirty));

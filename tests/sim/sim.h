@@ -64,7 +64,7 @@ struct sim_params {
 	uint64_t device_sectors;  /* of volume 0 */
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
-	bool peers_leave, traps;
+	bool peers_leave, traps, replaces;
 	unsigned more_faults;     /* which (bit 0 is FAULT_KINDS) */
 	uint32_t al_extents;
 	uint8_t protocol[SIM_NODES_MAX][SIM_NODES_MAX]; /* of each connection */
@@ -762,6 +762,7 @@ struct world {
 	struct prng peers_rng, volumes_rng;
 	struct prng hang_rng;
 	struct prng fault_rng;
+	struct replaced replaced;
 	int op_primary;           /* by command, for a while; -1 = none */
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
