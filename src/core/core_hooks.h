@@ -240,6 +240,15 @@ bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
 /* A generation that a peer made is on its way to the disk. */
 bool uuid_adopting(const struct core *core);
+/* uuid_adopt.c: behind protocol A and B a generation waits for what was received before it. Before
+ * it replaces the one in `md`; then its way to the disk; the end of a write of a peer. */
+void uuid_adopt_begin(struct core *core, struct volume *vol);
+void uuid_adopt_sync(struct core *core, struct volume *vol);
+void uuid_adopt_written(struct core *core, const struct peer_request *preq);
+/* Another generation follows, which does not wait. */
+void uuid_adopt_at_once(struct core *core, struct volume *vol);
+/* What is written to the disk meanwhile has the one before. */
+void uuid_adopt_keep_old(const struct volume *vol, struct md_super *super);
 /* Ends the mark of a crash once a Primary goes on with what is here, or all disks are equal. */
 void uuid_settle_crash(struct core *core, struct volume *vol);
 /* The generation that this node has shown follows what it sees. */

@@ -204,6 +204,16 @@ struct lost_source {
 	struct pkt_uuids uuids; /* as that node has told */
 };
 
+/* uuid_adopt.c: what the disk has while the generation in `md` waits for writes. */
+struct adoption {
+	bool waits, failed;
+	uint32_t serial;
+	unsigned writes;
+	uint64_t current_uuid;
+	uint64_t history[HISTORY_UUIDS];
+	uint64_t bitmap_uuid[NODES_MAX], bitmap_dagtag[NODES_MAX];
+};
+
 struct volume {
 	uint8_t v;
 	uint16_t vnr;
@@ -260,7 +270,9 @@ struct volume {
 	/* Generations that nobody has, as far as is known; nothing was answered in them. */
 	uint64_t lost_uuid[LOST_UUIDS_MAX];
 	unsigned lost_uuids;
-	uint64_t adopt_seq;         /* md_seq of a Primary's generation until it is durable, or 0 */
+	/* md_seq of a Primary's generation until it is durable, or 0; UINT64_MAX while it waits */
+	uint64_t adopt_seq;
+	struct adoption adoption;
 	bool was_stable;            /* as last told to the peers */
 	uint64_t was_authoritative;
 	bool crashed_primary;       /* we were Primary when we crashed */

@@ -23,6 +23,7 @@ static void write_super(struct core *core, struct volume *vol)
 	struct core_action *action = core_act(core, AC_META_SUPER);
 
 	*snapshot = vol->md;
+	uuid_adopt_keep_old(vol, snapshot);
 	vol->md_is_dirty = false;
 	vol->md_writing = true;
 	vol->md_writing_seq = vol->md_seq;

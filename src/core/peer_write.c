@@ -224,6 +224,8 @@ static void write_over(struct core *core, struct peer_request *preq)
 	struct volume *vol = core->vol[preq->v];
 	struct peer *peer = core->peer[preq->p];
 
+	/* Before the epoch ends, and lets writes of a later one begin. */
+	uuid_adopt_written(core, preq);
 	hold_release(core, vol, &preq->hold);
 	epoch_write_end(core, peer, preq);
 	if (preq->lost || !vol_has_md(vol)) {

@@ -239,6 +239,7 @@ struct peer_request {
 	bool sender_marked;      /* bits set for the sender, whose disk is not there */
 	bool overwritten;        /* by a resync: others may have something else here */
 	bool lost;               /* the connection it came by is gone: no answer */
+	uint32_t adoption;       /* uuid_adopt.c: the generation that waits for it */
 };
 
 struct rx_epoch {

@@ -52,6 +52,12 @@ void uuid_forget_bitmap_uuid(struct core *core, struct volume *vol, unsigned p)
 
 void uuid_set_current(struct core *core, struct volume *vol, uint64_t value)
 {
+	uuid_put_current(core, vol, value);
+	uuid_adopt_at_once(core, vol);
+}
+
+void uuid_put_current(struct core *core, struct volume *vol, uint64_t value)
+{
 	value &= ~UUID_PRIMARY;
 	if (core->st.role == ROLE_PRIMARY)
 		value |= UUID_PRIMARY;
@@ -354,7 +360,7 @@ bool uuid_was_lost(const struct volume *vol, uint64_t uuid)
 bool uuid_bump_running(const struct core *core)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol->bump_seq && vol_has_disk(core, vol))
+		if ((vol->bump_seq || vol->adoption.waits) && vol_has_disk(core, vol))
 			return true;
 	}
 	return false;

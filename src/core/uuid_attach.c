@@ -42,6 +42,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 			      vol->md.flags & MDF_WAS_UP_TO_DATE &&
 			      vol->md.members == node_bit(core->self);
 	vol->bump_seq = vol->adopt_seq = 0;
+	vol->adoption.waits = false;
 	vol->md_mark_seq = 0;
 	vol->returns_seq = 0;
 	vol->uuid_given_away = false;

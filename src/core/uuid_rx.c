@@ -107,14 +107,13 @@ static void adopt_new_current(struct core *core, struct volume *vol, struct peer
 		return;
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		before[n] = vol->md.peers[n].bitmap_uuid;
+	uuid_adopt_begin(core, vol);
 	uuid_rotate(core, vol, weak, peer_rx_dagtag(sender));
 	follow_strong_nodes(core, vol, uuid, weak, sender->id);
-	uuid_set_current(core, vol, uuid);
+	uuid_put_current(core, vol, uuid);
 	uuid_push_history(vol, old, NODES_MAX);
 	vol->exposed_uuid = vol->md.current_uuid;
-	vol->adopt_seq = md_sync(core, vol);
-	/* What is written in it counts only with it. */
-	vol->md_mark_seq = vol->adopt_seq;
+	uuid_adopt_sync(core, vol);
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[vol->v];
 		bool rotated = before[other->id] != vol->md.peers[other->id].bitmap_uuid;
