@@ -36,6 +36,11 @@ bool fencing_wanted(const struct peer *peer)
 	return false;
 }
 
+bool fencing_or_quorum(const struct core *core, const struct peer *peer)
+{
+	return core->conf.quorum != QUORUM_OFF || fencing_wanted(peer);
+}
+
 bool fencing_unseen(const struct core *core, const struct state *st, unsigned p, unsigned v)
 {
 	return fencing_wanted(core->peer[p]) && core->peer[p]->conf->has_disk[v] &&
@@ -84,6 +89,24 @@ bool fencing_keeps_back(const struct core *core, const struct state *st, unsigne
 	return false;
 }
 
+/*
+ * Outdated at the crash were all but one: from that one the others may have got good data since,
+ * with this node fenced. If it was all of them, nobody goes on without this one.
+ */
+void fencing_attach(const struct core *core, struct volume *vol)
+{
+	bool all = true;
+
+	FOR_EACH_PEER(core, peer) {
+		if (fencing_wanted(peer) && peer->conf->has_disk[vol->v])
+			all &= (vol->md.peers[peer->id].flags & MDF_PEER_OUTDATED) != 0;
+	}
+	FOR_EACH_PEER(core, peer) {
+		if (!all && fencing_wanted(peer))
+			vol->md.peers[peer->id].flags &= ~MDF_PEER_OUTDATED;
+	}
+}
+
 bool fencing_holds_io(const struct state *st)
 {
 	return st->susp_fen != 0;
@@ -91,30 +114,23 @@ bool fencing_holds_io(const struct state *st)
 
 /* ---- whose data would go on ---- */
 
-static enum disk_state highest_disk(const struct core *core, const struct state *st)
-{
-	enum disk_state highest = DISK_DISKLESS;
-
-	FOR_EACH_VOLUME(core, vol) {
-		if (st->vol[vol->v].disk > highest)
-			highest = st->vol[vol->v].disk;
-	}
-	return highest;
-}
-
-static bool is_client(const struct core *core)
-{
-	FOR_EACH_VOLUME(core, vol) {
-		if (vol->conf->disk.has_disk)
-			return false;
-	}
-	return true;
-}
-
-/* A node without good data of its own would only take good ones out of use. */
+/*
+ * A node that neither has good data nor sees any only would take good ones out of use. Who sees
+ * some is able to write, with its own disk or without.
+ */
 static bool has_a_say(const struct core *core, const struct state *st)
 {
-	return highest_disk(core, st) >= DISK_CONSISTENT || is_client(core);
+	FOR_EACH_VOLUME(core, vol) {
+		if (!vol_is_aside(vol) && (st->vol[vol->v].disk >= DISK_CONSISTENT ||
+					   state_data_accessible(core, st, vol->v)))
+			return true;
+	}
+	return false;
+}
+
+static bool needs_fencing(const struct core *core, const struct state *st, const struct peer *peer)
+{
+	return any_unseen(core, st, peer) && has_a_say(core, st);
 }
 
 /*
@@ -147,12 +163,11 @@ void fencing_sanitize(const struct core *core, const struct state *old, struct s
 		return;
 	}
 	FOR_EACH_PEER(core, peer) {
-		bool unseen = any_unseen(core, next, peer);
-
 		peers |= (uint32_t)node_bit(peer->id);
-		if (!unseen || peer->conf->net.fencing != FENCING_STONITH)
+		if (!any_unseen(core, next, peer) || peer->conf->net.fencing != FENCING_STONITH)
 			next->susp_fen &= ~(uint32_t)node_bit(peer->id);
-		else if ((promoted || !any_unseen(core, old, peer)) && has_a_say(core, next))
+		else if ((promoted || !needs_fencing(core, old, peer)) &&
+			 needs_fencing(core, next, peer))
 			next->susp_fen |= (uint32_t)node_bit(peer->id);
 	}
 	next->susp_fen &= peers;
@@ -167,32 +182,33 @@ void fencing_state_changed(struct core *core, const struct state *old)
 			vol->unproved = false;
 	}
 	FOR_EACH_PEER(core, peer) {
-		bool unseen;
-
 		if (peer_connected(core, peer)) {
 			peer->fence.running = peer->fence_due = peer->fence_failed = false;
 			continue;
 		}
 		if (!fencing_wanted(peer))
 			continue;
-		unseen = any_unseen(core, &core->st, peer);
-		peer->fence_failed &= unseen;
-		if (unseen && core->st.role == ROLE_PRIMARY &&
-		    (old->role != ROLE_PRIMARY || !any_unseen(core, old, peer)))
+		peer->fence_failed &= any_unseen(core, &core->st, peer);
+		if (core->st.role == ROLE_PRIMARY && needs_fencing(core, &core->st, peer) &&
+		    (old->role != ROLE_PRIMARY || !needs_fencing(core, old, peer)))
 			peer->fence_due = true;
 	}
+}
+
+static void failed(struct core *core, struct peer *peer, const char *why)
+{
+	core_log(core, LOG_LEVEL_ERR, "%s %s: not fenced, %s", core->conf.name, peer->conf->name,
+		 why);
+	peer->fence_failed = true;
+	peer->fence_status = -1;
+	core->notify = true;
 }
 
 static void call(struct core *core, struct peer *peer)
 {
 	peer->fence_due = peer->fence_failed = false;
-	if (handler_wait(core, HANDLER_FENCE_PEER, peer, NULL, &peer->fence))
-		return;
-	core_log(core, LOG_LEVEL_ERR, "%s %s: there is no handler fence-peer", core->conf.name,
-		 peer->conf->name);
-	peer->fence_failed = true;
-	peer->fence_status = -1;
-	core->notify = true;
+	if (!handler_wait(core, HANDLER_FENCE_PEER, peer, NULL, &peer->fence))
+		failed(core, peer, "there is no handler fence-peer");
 }
 
 void fencing_run(struct core *core)
@@ -200,10 +216,13 @@ void fencing_run(struct core *core)
 	FOR_EACH_PEER(core, peer) {
 		if (!peer->fence_due || peer->fence.running)
 			continue;
-		if (core->st.role != ROLE_PRIMARY || !any_unseen(core, &core->st, peer) ||
-		    !has_a_say(core, &core->st))
+		if (core->st.role != ROLE_PRIMARY || !any_unseen(core, &core->st, peer))
 			peer->fence_due = false;
-		else if (twopc_connects(core, peer))
+		else if (!has_a_say(core, &core->st)) {
+			/* What has begun goes on waiting: it may be here alone. */
+			peer->fence_due = false;
+			failed(core, peer, "no good data are left here");
+		} else if (twopc_connects(core, peer))
 			peer->fence_at_ns = core->now_ns + AGAIN_NS;
 		else
 			call(core, peer);

@@ -14,10 +14,14 @@ struct volume;
 
 /* The policy of the connection asks for it, and the peer has a disk that could go on. */
 bool fencing_wanted(const struct peer *peer);
+/* What is known of its disk while it is out of sight decides who goes on. */
+bool fencing_or_quorum(const struct core *core, const struct peer *peer);
 /* A peer that has to be fenced first is out of sight, and may have good data. */
 bool fencing_unseen(const struct core *core, const struct state *st, unsigned p, unsigned v);
 /* Whether the disk may not be called UpToDate, because of such a peer. */
 bool fencing_keeps_back(const struct core *core, const struct state *st, unsigned v);
+/* After metadata were read: what they say of disks out of sight, and may not be true any more. */
+void fencing_attach(const struct core *core, struct volume *vol);
 /* Reads, writes and answers wait for it. */
 bool fencing_holds_io(const struct state *st);
 

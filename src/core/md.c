@@ -199,11 +199,11 @@ static uint32_t peer_flags(const struct core *core, const struct peer_device *pd
 		flags = assign(flags, MDF_PEER_OUTDATED, pdsk <= DISK_OUTDATED);
 	}
 	/*
-	 * For quorum it must be true after a crash, too: one that is connected, or will be, can
-	 * get good data at any time, and one that was Inconsistent may have got them in the
-	 * moment it was lost.
+	 * For quorum and fencing it must be true after a crash, too: one that is connected, or
+	 * will be, can get good data at any time, and one that was Inconsistent may have got them
+	 * in the moment it was lost.
 	 */
-	if (core->conf.quorum != QUORUM_OFF &&
+	if (fencing_or_quorum(core, core->peer[pd->p]) &&
 	    (forget || core->peer[pd->p]->streams_up ||
 	     (pdsk == DISK_UNKNOWN && was == DISK_INCONSISTENT)))
 		flags &= ~MDF_PEER_OUTDATED;
@@ -278,7 +278,7 @@ void md_peer_returns(struct core *core, struct volume *vol, unsigned p)
 {
 	struct md_peer *mp = &vol->md.peers[p];
 
-	if (core->conf.quorum == QUORUM_OFF || !vol_has_md(vol) ||
+	if (!fencing_or_quorum(core, core->peer[p]) || !vol_has_md(vol) ||
 	    !(mp->flags & MDF_PEER_OUTDATED))
 		return;
 	mp->flags &= ~MDF_PEER_OUTDATED;

@@ -470,7 +470,7 @@ static void sanitize_lost_target(const struct core *core, const struct peer *pee
 	enum repl_state was = old->pd[peer->id][vol->v].repl;
 	bool few_left = bitmap_weight(vol, peer->id) <= peer->conf->net.max_buffers;
 
-	if (core->conf.quorum != QUORUM_OFF && pd->repl < REPL_ESTABLISHED &&
+	if (fencing_or_quorum(core, peer) && pd->repl < REPL_ESTABLISHED &&
 	    pd->pdsk <= DISK_OUTDATED &&
 	    (was == REPL_WF_BITMAP_S ||
 	     (resync_is_source(was) && pd->pdsk == DISK_INCONSISTENT && few_left)))

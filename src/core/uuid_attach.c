@@ -5,6 +5,7 @@
 
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/fencing.h"
 #include "core/resync_int.h"
 
 /* Whether a Primary was there when this disk was last used is not written down. */
@@ -34,6 +35,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	}
 	if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
 		uuid_set_current(core, vol, vol->md.current_uuid);
+	fencing_attach(core, vol);
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
 	vol->lagged = !vol->crashed_primary && has_async_peer(core, vol);
 	vol->just_attached = vol->unproved = true;

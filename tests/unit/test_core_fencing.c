@@ -314,6 +314,66 @@ Test(fencing, an_equal_disk_does_not_undo_it)
 	pair_free(p);
 }
 
+static bool written_as_outdated(struct pair *p, unsigned node, unsigned peer)
+{
+	return core_md(pair_core(p, node), 0)->peers[peer].flags & MDF_PEER_OUTDATED;
+}
+
+/* One that is connected may become good before this node's metadata say so, and go on. */
+Test(fencing, what_is_connected_is_not_written_as_outdated)
+{
+	struct pair *p = up(3, stonith);
+	struct ev_command outdate = { .cmd = CMD_OUTDATE };
+
+	pair_cut(p, 0, 1);
+	pair_cut(p, 0, 2);
+	pair_cut(p, 1, 2);
+	pair_run(p);
+	cr_assert_eq(pair_command(p, 1, &outdate), SS_SUCCESS);
+	pair_heal(p, 1, 2);
+	pair_pass_ms(p, 20000);
+	cr_assert_eq(pair_pdsk(p, 2, 1), DISK_OUTDATED, "%s", pair_describe(p));
+	cr_assert_not(written_as_outdated(p, 2, 1));
+	pair_free(p);
+}
+
+/* Of two that were lost one was fenced before the crash: the other one may have gone on with it. */
+Test(fencing, after_a_crash_all_are_fenced_again_if_one_was_not)
+{
+	struct pair *p = up(3, stonith);
+
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	pair_cut(p, 0, 1);
+	pair_run(p);
+	pair_answer_call(p, 0, HANDLER_FENCE_PEER, 4);
+	pair_run(p);
+	cr_assert(written_as_outdated(p, 0, 1));
+	pair_cut(p, 0, 2);
+	pair_pass_ms(p, 1000);
+	pair_crash(p, 0);
+	pair_restart(p, 0);
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_disk(p, 0), DISK_CONSISTENT, "%s", pair_describe(p));
+	cr_assert_eq(pair_pdsk(p, 0, 1), DISK_UNKNOWN);
+	pair_free(p);
+}
+
+/* If all were, nobody can go on without this one. */
+Test(fencing, after_a_crash_who_has_fenced_all_goes_on)
+{
+	struct pair *p = parted_idle();
+
+	pair_answer_call(p, 0, HANDLER_FENCE_PEER, 4);
+	pair_run(p);
+	pair_pass_ms(p, 10000);
+	pair_crash(p, 0);
+	pair_restart(p, 0);
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_disk(p, 0), DISK_UP_TO_DATE, "%s", pair_describe(p));
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+	pair_free(p);
+}
+
 Test(fencing, an_orderly_disconnect_outdates)
 {
 	struct pair *p = up(2, stonith);
