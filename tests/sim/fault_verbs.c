@@ -30,7 +30,7 @@ static void demote_event(struct world *w, uint64_t node, uint64_t life)
 /* Without quorum only the operator takes care that there is one lineage. */
 static bool may_promote(struct world *w, unsigned node)
 {
-	if (w->op_primary >= 0)
+	if (w->op_primary >= 0 || !fencing_allows(w, node))
 		return false;
 	if (w->params.quorum != QUORUM_OFF)
 		return true;
@@ -165,6 +165,9 @@ static void give_simple(struct world *w, unsigned node, unsigned peer)
 	};
 	unsigned i = (unsigned)prng_below(&w->fault_rng, ARRAY_LEN(simple));
 
+	/* It would say that peers out of sight are harmless. */
+	if (simple[i].cmd == CMD_RESUME_IO && fencing_rules(w))
+		return;
 	give(w, node, (struct ev_command){ .cmd = (enum core_command)simple[i].cmd, .vnr = SIM_VNR,
 					   .peer = (uint8_t)peer, .force = simple[i].forced });
 }
@@ -181,6 +184,8 @@ void fault_verb(struct world *w, unsigned node, unsigned peer)
 		down(w, node);
 		break;
 	case 2:
+		if (fencing_rules(w))
+			break;
 		give(w, node, (struct ev_command){ .cmd = CMD_SUSPEND_IO });
 		world_at(w, ns, resume_event, node, 0);
 		break;

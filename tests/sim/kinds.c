@@ -40,6 +40,8 @@ static const struct {
 			       UINT64_C(0x67656e73), { 1, 10 }, false },
 	[LIFE_DISK_TIMEOUT] = { "disk-timeout", "disks hang, and are given up",
 				UINT64_C(0x68616e6773), { 1, 4 }, false },
+	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",
+			   UINT64_C(0x66656e6365), { 1, 6 }, false },
 };
 
 uint32_t kinds_default(void)

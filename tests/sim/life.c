@@ -390,6 +390,7 @@ static void faulted_phase(struct world *w)
 	peers_at_random(w);
 	traps_at_random(w);
 	replaced_at_random(w);
+	fencing_at_random(w);
 	hang_at_random(w);
 	world_run_until(w, phase_over, 60 * NS_SEC + w->params.faults * 3 * NS_SEC);
 	w->faults_on = false;
@@ -439,6 +440,7 @@ static void heal(struct world *w)
 	if (w->params.verify_interval_s)
 		verify_schedule(w, 0);
 	traps_heal(w);
+	fencing_heal(w);
 	fault_heal(w);
 	if (w->params.meddles || w->params.more_faults)
 		resync_heal(w);
@@ -520,8 +522,10 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		replaced_params_draw(w, seed);
 	}
 	hang_params_draw(w, seed);
-	if (!w->plan.on)
+	if (!w->plan.on) {
 		diskless_params_draw(w, seed);
+		fencing_params_draw(w, seed);
+	}
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);
 	switch (setjmp(w->fail_jmp)) {

@@ -14,6 +14,8 @@
 /* A bitmap takes no time; a transaction that it may wait for 30 s. */
 #define EXCHANGE_NS (35 * NS_SEC)
 #define BELIEF_NS (5 * NS_SEC)
+/* A connect that may come about is waited for, 30 s at most. */
+#define UNFENCED_NS (35 * NS_SEC)
 
 /* ---- one sector, read twice by who has the volume open ---- */
 
@@ -96,7 +98,7 @@ static bool waits_by_order(const struct world *w, const struct resource_status *
 		if (!st->volumes[v].quorum || st->volumes[v].disk != DISK_UP_TO_DATE)
 			return true;
 	}
-	return st->susp_user || st->susp_quorum || st->susp_no_data;
+	return st->susp_user || st->susp_quorum || st->susp_no_data || st->susp_fencing;
 }
 
 static void check_requests(struct world *w)
@@ -213,6 +215,17 @@ static void check_exchange(struct world *w, unsigned a, unsigned b)
 		sim_fail(w, "I7: node %u waits for a bitmap of node %u", a, b);
 }
 
+/* I/O waits for a peer to be fenced: somebody is at it, or has failed, and that is said. */
+static void check_fenced(struct world *w, unsigned a, unsigned b)
+{
+	const struct status_peer *sp = peer_of(w, a, b);
+
+	if (lasts(w, &w->moments.unfenced_ns[a][b],
+		  sp && sp->suspends && !sp->fencing && !sp->not_fenced, UNFENCED_NS))
+		sim_fail(w, "I7: node %u waits for node %u to be fenced, and nobody does that", a,
+			 b);
+}
+
 /* ---- parts of the cluster that do not see each other ---- */
 
 static unsigned part_of(struct world *w, unsigned node)
@@ -318,6 +331,7 @@ void moments_check(struct world *w)
 			check_belief(w, a, b);
 			check_one_sided(w, a, b);
 			check_exchange(w, a, b);
+			check_fenced(w, a, b);
 		}
 	}
 	if (w->params.quorum == QUORUM_MAJORITY || w->params.quorum == QUORUM_ALL)

@@ -19,6 +19,7 @@ struct moments {
 	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
 	uint64_t life[SIM_NODES_MAX];
 	uint64_t parts_since_ns;
+	uint64_t unfenced_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 };
 
 void moments_reset(struct world *w);

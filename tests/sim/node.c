@@ -64,6 +64,7 @@ static void node_log(void *ctx, enum log_level level, const char *line)
 static void conf_net(struct world *w, struct core_net_conf *net, enum wire_protocol protocol)
 {
 	net->protocol = protocol;
+	net->fencing = w->params.fencing;
 	net->max_epoch_size = w->params.max_epoch_size;
 	snprintf(net->verify_alg, sizeof(net->verify_alg), SIM_DIGEST);
 	if (w->params.csums)

@@ -11,7 +11,7 @@ static const struct scenario *const groups[] = {
 	scenarios_operator,    scenarios_resize,   scenarios_peers,   scenarios_protocols,
 	scenarios_forks,       scenarios_drbd8,    scenarios_volumes,
 	scenarios_no_disk,     scenarios_unreplicated,
-	scenarios_no_disk,     scenarios_hung,
+	scenarios_hung,        scenarios_fencing,
 };
 
 static bool passes(struct world *w, const struct scenario *s)

@@ -55,6 +55,7 @@ static inline unsigned sim_vnr(uint64_t sector)
 #include "trap.h"
 #include "plan.h"
 #include "sim_handlers.h"
+#include "sim_fencing.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -104,6 +105,7 @@ struct sim_params {
 	bool drbd8;               /* each of two nodes takes the other for DRBD 8.4 */
 	enum read_balancing read_balancing;
 	uint32_t handlers;        /* bits of enum handler: all nodes have them */
+	enum fencing fencing;     /* of all connections */
 };
 
 void sim_params_draw(struct sim_params *p, struct prng *rng);
@@ -748,6 +750,7 @@ struct world {
 	struct moments moments;
 	struct plan plan;
 	struct sim_handlers handlers;
+	struct sim_fencing fencing;
 	struct sim_command commands[SIM_COMMANDS_MAX];
 	uint64_t command_cookie;
 	struct resource_status status[SIM_NODES_MAX];

@@ -170,20 +170,20 @@ bool app_is_current(struct world *w, unsigned node)
 
 static bool may_open(struct world *w, unsigned node)
 {
-	if (!w->nodes[node].up || w->rival.node == (int)node)
+	if (!w->nodes[node].up || w->rival.node == (int)node || !fencing_allows(w, node))
 		return false;
 	if (w->params.quorum == QUORUM_OFF && w->op_primary >= 0 && w->op_primary != (int)node)
 		return false;
 	for (unsigned v = 0; v < w->params.volumes; v++) {
-		if (!app_sources(w, node, v))
+		if (!app_sources(w, node, v) && !fencing_may_help(w, node, v))
 			return false;
 	}
-	/* With quorum that has to be enough to keep it away. */
-	for (unsigned m = 0; m < w->node_count && w->params.quorum == QUORUM_OFF; m++) {
+	/* With quorum, or fencing, that has to be enough to keep it away. */
+	for (unsigned m = 0; m < w->node_count && !quorum_or_fencing(w); m++) {
 		if (m != node && w->nodes[m].up && node_status(w, m)->role == ROLE_PRIMARY)
 			return false;
 	}
-	if (w->params.careful && !app_lineage_ok(w, node))
+	if (w->params.careful && !fencing_rules(w) && !app_lineage_ok(w, node))
 		return false;
 	return app_is_current(w, node);
 }

@@ -13,6 +13,12 @@ struct sim_handler_run {
 	uint64_t number;      /* counted from 1 */
 	uint64_t life;        /* of the node */
 	struct ac_handler call;
+	/* sim_fencing.c */
+	uint8_t way;
+	bool orphan;          /* goes on when its node has died */
+	bool said;
+	unsigned asked;       /* volumes whose answer is missing */
+	int status;
 };
 
 struct sim_handlers {
@@ -25,5 +31,9 @@ struct sim_handlers {
 
 /* A core calls one. */
 void handler_runs(struct world *w, unsigned node, const struct ac_handler *call);
+/* One that is played; NULL when it is too long ago. */
+struct sim_handler_run *handler_run(struct world *w, uint64_t run);
+/* Its end, after so long. */
+void handler_says(struct world *w, unsigned node, uint64_t run, int status, uint64_t delay_ns);
 
 #endif

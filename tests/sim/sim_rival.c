@@ -95,7 +95,8 @@ static bool lesser_vote_in(struct world *w, unsigned node, unsigned vnr)
 static bool lesser_vote(struct world *w, unsigned node)
 {
 	for (unsigned v = 0; v < w->params.volumes; v++) {
-		if (w->params.quorum_min_redundancy == QUORUM_OFF && lesser_vote_in(w, node, v))
+		if (w->params.quorum_min_redundancy == QUORUM_OFF && !fencing_rules(w) &&
+		    lesser_vote_in(w, node, v))
 			return true;
 	}
 	return false;
@@ -149,10 +150,10 @@ void quorum_write_ended(struct world *w, unsigned node, unsigned write, int erro
 	const struct resource_status *st;
 	bool quorum;
 
-	if (w->params.quorum == QUORUM_OFF)
+	if (!quorum_or_fencing(w))
 		return;
 	st = node_status(w, node);
-	quorum = st->volumes[vnr].quorum;
+	quorum = st->volumes[vnr].quorum || w->params.quorum == QUORUM_OFF;
 	/* One that ends with an error may have done so before the step took quorum away. */
 	if (!quorum && !error && gave_disk_up(w, node, vnr))
 		w->nodes[node].answer_to_prove = true;
@@ -226,7 +227,7 @@ static void try_open(struct world *w)
 	if (!w->nodes[node].up || w->app.node == (int)node ||
 	    (!w->nodes[node].has_disk && !w->params.no_disk))
 		return;
-	if (!app_lineage_ok(w, node))
+	if (!fencing_allows(w, node) || (!fencing_rules(w) && !app_lineage_ok(w, node)))
 		return;
 	/* It may have become the copy of one a moment ago. */
 	app_track_suspects(w);
@@ -374,6 +375,6 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 
 void rival_start(struct world *w)
 {
-	if (w->params.quorum != QUORUM_OFF)
+	if (quorum_or_fencing(w))
 		world_at(w, prng_exp(&w->rng, LOOK_NS), look_event, 0, 0);
 }

@@ -43,6 +43,7 @@ void world_reset(struct world *w, uint64_t seed)
 	w->command_cookie = 0;
 	memset(w->commands, 0, sizeof(w->commands));
 	memset(&w->handlers, 0, sizeof(w->handlers));
+	memset(&w->fencing, 0, sizeof(w->fencing));
 	w->faults_on = false;
 	memset(&w->plan, 0, sizeof(w->plan));
 	w->split_brain_ok = w->damaged = false;

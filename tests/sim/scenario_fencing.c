@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fencing: what waits for fence-peer, what it says, and who goes on then. */
+#include "scenario.h"
+
+static void fenced_by(struct world *w, unsigned nodes, enum fencing policy, enum fence_way way)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, nodes);
+
+	p->fencing = policy;
+	p->handlers = 1U << HANDLER_FENCE_PEER | 1U << HANDLER_UNFENCE_PEER;
+	w->fencing.plays = true;
+	w->fencing.ways = 1U << way;
+	prng_seed(&w->fencing.rng, w->scenario_seed);
+	life_set_up(w);
+}
+
+static void stonith(struct world *w, unsigned nodes, enum fence_way way)
+{
+	fenced_by(w, nodes, FENCING_STONITH, way);
+}
+
+static bool is_suspended(struct world *w, unsigned node)
+{
+	return node_status(w, node)->susp_fencing;
+}
+
+static unsigned calls(struct world *w, unsigned node)
+{
+	return w->handlers.calls[node][HANDLER_FENCE_PEER];
+}
+
+static enum disk_state pdsk(struct world *w, unsigned node, unsigned peer)
+{
+	return status_peer(node_status(w, node), peer)->devices[0].peer_disk;
+}
+
+/* A promotion that has to be refused. */
+static void refused(struct world *w, unsigned node)
+{
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, -1000);
+	sc_expect(w, node_status(w, node)->role == ROLE_SECONDARY, "nobody is promoted there");
+}
+
+static bool io_ends(struct world *w)
+{
+	return w->app.in_flight == 0;
+}
+
+static void sc_wait_io(struct world *w)
+{
+	sc_expect(w, world_run_until(w, io_ends, 60 * NS_SEC) && w->app.errors == 0,
+		  "the write is answered");
+}
+
+/* A is Primary, a write is on its way when B is cut off. */
+static void parted(struct world *w)
+{
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, A, B);
+	sc_write_async(w, 2);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_expect(w, w->app.in_flight == 1 && is_suspended(w, A), "the write waits");
+}
+
+/* Exit code 4, and what follows for the other side. */
+static void outdated(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	parted(w);
+	sc_wait_io(w);
+	sc_expect(w, pdsk(w, A, B) == DISK_OUTDATED, "A knows it");
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	refused(w, B);
+	sc_restart(w, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	refused(w, B);
+	sc_join(w, A, B);
+	sc_wait_reunited(w, A, B);
+	sc_expect(w, w->handlers.calls[A][HANDLER_UNFENCE_PEER] == 2, "and lets it in again");
+	life_expect_converged(w);
+}
+
+/* 7: it comes back, and has nothing to say. */
+static void shot(struct world *w)
+{
+	stonith(w, 2, FENCE_SHOOT);
+	parted(w);
+	sc_wait_io(w);
+	sc_expect(w, w->nodes[B].life > 1, "B was switched off");
+	if (!w->nodes[B].up)
+		sc_start(w, B);
+	sc_wait_disk(w, B, DISK_CONSISTENT);
+	/* Nor does shooting the other one help: who was shot does not know what it lacks. */
+	sc_close(w);
+	refused(w, B);
+	sc_expect(w, w->nodes[A].life > 1, "A was switched off in turn");
+	if (!w->nodes[A].up)
+		sc_start(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_open(w, A);
+	sc_write(w, 3);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+/* 5: the survivor of a crash was there all the time. */
+static void down(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, A, B);
+	sc_wait_disk(w, B, DISK_CONSISTENT);
+	sc_open(w, B);
+	sc_expect(w, calls(w, B) == 1 && pdsk(w, B, A) == DISK_OUTDATED, "A is down");
+	sc_write(w, 2);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* 6: the other one is Primary. */
+static void primary_there(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->fencing.lan_down = true;
+	sc_part(w, A, B);
+	sc_wait(w, 5000);
+	sc_expect(w, is_suspended(w, A) && calls(w, A) == 1, "A could not fence B");
+	w->fencing.lan_down = false;
+	refused(w, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_expect(w, is_suspended(w, A), "A does not know it");
+	sc_join(w, A, B);
+	sc_wait_reunited(w, A, B);
+	sc_write(w, 2);
+	life_expect_converged(w);
+}
+
+/* 3: it was in the middle of a resync. */
+static void inconsistent(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	sc_make_difference(w, 20);
+	simnet_hold_type(w, A, B, P_RS_DATA_REPLY, NS_SEC);
+	sc_begin_resync(w, A, B);
+	sc_part(w, A, B);
+	sc_write(w, 700);
+	refused(w, B);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+/* Broken: until somebody says that B is harmless, or it is back. */
+static void fails(struct world *w)
+{
+	stonith(w, 2, FENCE_FAIL);
+	parted(w);
+	sc_wait(w, 70000);
+	sc_expect(w, w->app.in_flight == 1 && calls(w, A) == 1, "the write waits");
+	sc_join(w, A, B);
+	sc_wait_io(w);
+	sc_part(w, A, B);
+	sc_write_async(w, 5);
+	sc_wait(w, 70000);
+	sc_expect(w, w->app.in_flight == 1 && calls(w, A) == 2, "the write waits");
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_RESUME_IO }, SS_SUCCESS);
+	sc_wait_io(w);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+/* What it says when the peer is back is over. */
+static void too_late(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	w->fencing.plays = false;
+	w->handlers.answer[HANDLER_FENCE_PEER] = 4;
+	w->handlers.delay_ns = 20 * NS_SEC;
+	parted(w);
+	sc_join(w, A, B);
+	sc_wait_reunited(w, A, B);
+	sc_wait_io(w);
+	sc_part(w, A, B);
+	sc_write_async(w, 5);
+	sc_wait(w, 8000);
+	sc_expect(w, is_suspended(w, A) && pdsk(w, A, B) == DISK_UNKNOWN, "of the first call");
+	sc_join(w, A, B);
+	sc_wait(w, 30000);
+	life_expect_converged(w);
+}
+
+/* Another rule than that of the disk: the cluster does not use B. */
+static void barred(struct world *w)
+{
+	stonith(w, 3, FENCE_BAR);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_write(w, 2);
+	sc_expect(w, fencing_allows(w, A) && !fencing_allows(w, B) && fencing_allows(w, C),
+		  "B is barred");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+	sc_expect(w, fencing_allows(w, B), "B may be used again");
+}
+
+/* Nothing waits, but nobody is promoted beside the other one. */
+static void resource_only(struct world *w)
+{
+	fenced_by(w, 2, FENCING_RESOURCE, FENCE_OUTDATE);
+	sc_open(w, A);
+	w->fencing.lan_down = true;
+	sc_part(w, A, B);
+	sc_write(w, 1);
+	sc_expect(w, pdsk(w, A, B) == DISK_UNKNOWN, "B is not fenced");
+	refused(w, B);
+	w->fencing.lan_down = false;
+	refused(w, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+/* ---- with quorum ---- */
+
+static void with_quorum(struct world *w, enum fence_way way)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->fencing = FENCING_STONITH;
+	p->handlers = 1U << HANDLER_FENCE_PEER;
+	p->quorum = QUORUM_MAJORITY;
+	w->fencing.plays = true;
+	w->fencing.ways = 1U << way;
+	prng_seed(&w->fencing.rng, w->scenario_seed);
+	life_set_up(w);
+}
+
+/* Both have to agree: with quorum I/O waits until the lost peer is fenced. */
+static void quorum_and_fencing(struct world *w)
+{
+	with_quorum(w, FENCE_OUTDATE);
+	w->fencing.lan_down = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	sc_part(w, A, C);
+	sc_write_async(w, 2);
+	sc_wait(w, 20000);
+	sc_expect(w, node_status(w, A)->volumes[0].quorum && w->app.in_flight == 1,
+		  "A has quorum, and C is not fenced");
+	sc_join(w, A, C);
+	sc_wait_io(w);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/* Who has made all others Outdated has quorum; those have it, too, and nothing to go on with. */
+static void fencing_gives_quorum(struct world *w)
+{
+	with_quorum(w, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, A, B);
+	sc_unplug(w, A, C);
+	sc_write_async(w, 2);
+	sc_wait_io(w);
+	sc_expect(w, pdsk(w, A, B) == DISK_OUTDATED && pdsk(w, A, C) == DISK_OUTDATED,
+		  "both are fenced");
+	sc_wait(w, 20000);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_OUTDATED, "B stays so");
+	refused(w, B);
+	refused(w, C);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+/* The majority goes on when it has switched off the Primary that has none. */
+static void majority_shoots(struct world *w)
+{
+	with_quorum(w, FENCE_SHOOT);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->fencing.plays = false;
+	w->handlers.answer[HANDLER_FENCE_PEER] = 1;
+	sc_unplug(w, A, C);
+	sc_part(w, A, B);
+	sc_write_async(w, 2);
+	sc_wait(w, 20000);
+	sc_expect(w, w->app.in_flight == 1, "A waits for both");
+	w->fencing.plays = true;
+	w->app.quiet = true;
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_expect(w, w->nodes[A].life > 1, "A was switched off");
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_open(w, B);
+	sc_write(w, 2);
+	if (!w->nodes[A].up)
+		sc_start(w, A);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+/* ---- flaws that random lives have found ---- */
+
+/* A Primary that works with a peer's disk can write as well, and a third one has to be fenced. */
+static void without_its_disk(struct world *w)
+{
+	stonith(w, 3, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_detach(w, A);
+	sc_write(w, 2);
+	sc_unplug(w, B, C);
+	sc_part(w, A, C);
+	sc_write(w, 3);
+	sc_expect(w, calls(w, A) == 1 && pdsk(w, A, C) == DISK_OUTDATED, "C is fenced");
+	refused(w, C);
+	sc_attach(w, A);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_fencing[] = {
+	{ "fencing-outdated", outdated },
+	{ "fencing-shot", shot },
+	{ "fencing-down", down },
+	{ "fencing-primary-there", primary_there },
+	{ "fencing-inconsistent", inconsistent },
+	{ "fencing-fails", fails },
+	{ "fencing-too-late", too_late },
+	{ "fencing-barred", barred },
+	{ "fencing-resource-only", resource_only },
+	{ "fencing-and-quorum", quorum_and_fencing },
+	{ "fencing-gives-quorum", fencing_gives_quorum },
+	{ "fencing-majority-shoots", majority_shoots },
+	{ "fencing-without-its-disk", without_its_disk },
+	{ NULL, NULL },
+};
