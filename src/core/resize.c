@@ -291,9 +291,14 @@ void resize_commit(struct core *core, const struct twopc_change *change)
 	if (!vol)
 		return;
 	vol->resize.agreed_sectors = sectors;
+	vol->resize.user_sectors = whole_blocks(change->user_sectors);
 	FOR_EACH_PEER(core, peer) {
-		if (peer_connected(core, peer) && peer->pd[vol->v].sizes.c_sectors)
-			peer->pd[vol->v].sizes.c_sectors = sectors;
+		struct pkt_sizes *its = &peer->pd[vol->v].sizes;
+
+		if (!peer_connected(core, peer) || !its->c_sectors)
+			continue;
+		its->c_sectors = sectors;
+		its->u_sectors = vol->resize.user_sectors;
 	}
 	vol->resize.sources = vol->resize.targets = 0;
 	if (!vol_has_disk(core, vol)) {

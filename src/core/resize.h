@@ -46,6 +46,7 @@ struct resize {
 	bool clean;                /* what is new counts as in sync */
 	uint64_t to_sectors;
 	uint64_t agreed_sectors;   /* the last size that this node has taken part in agreeing on */
+	uint64_t user_sectors;     /* the size that was named then, 0 = what fits */
 	uint64_t possible_sectors; /* room for data that was found last, 0 = none */
 	uint64_t seq;              /* RESIZE_NAMES: number of the superblock */
 	uint64_t sources, targets; /* nodes that what is new comes from, or goes to */

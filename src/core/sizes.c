@@ -32,15 +32,30 @@ static bool own_data(const struct core *core, const struct volume *vol)
 	       vol->md.current_uuid != UUID_JUST_CREATED;
 }
 
+/*
+ * While connected, DRBD takes what its peer says for the new limit, and 0 for leave to grow: it has
+ * to hear what the last resize asked for, or else its own limit. In a handshake it minds its own.
+ */
+static uint64_t user_limit(const struct core *core, const struct peer *peer,
+			   const struct volume *vol)
+{
+	uint64_t limit = vol->conf->disk.size_sectors;
+
+	if (peer_connected(core, peer))
+		limit = min_nonzero(limit, vol->resize.user_sectors ?
+						   vol->resize.user_sectors :
+						   peer->pd[vol->v].sizes.u_sectors);
+	return limit >= vol->size_sectors ? limit : 0;
+}
+
 void sizes_send(struct core *core, struct peer *peer, unsigned v)
 {
 	struct volume *vol = core->vol[v];
-	uint64_t limit = vol->conf->disk.size_sectors;
 	struct pkt pkt = { .type = P_SIZES, .vnr = vol->vnr };
 
 	pkt.u.sizes = (struct pkt_sizes){
 		.d_sectors = own_max(core, vol),
-		.u_sectors = limit >= vol->size_sectors ? limit : 0,
+		.u_sectors = user_limit(core, peer, vol),
 		.c_sectors = vol->size_sectors,
 		.max_bio_bytes = BIO_MAX_BYTES,
 		.physical_block_bytes = BM_BLOCK_BYTES,

@@ -98,6 +98,28 @@ Test(resize, shrinks_on_all_nodes_and_grows_again)
 	pair_free(p);
 }
 
+/* DRBD takes a limit of 0 from a connected peer with a disk for leave to grow again. */
+Test(resize, the_size_that_was_asked_for_is_named_to_connected_peers)
+{
+	struct pair *p = nodes(2);
+
+	cr_assert_eq(resize(p, 1, PAIR_SECTORS / 2), SS_SUCCESS, "%s", pair_text(p));
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_core(p, 0)->peer[1]->pd[0].sizes.u_sectors, PAIR_SECTORS / 2);
+	cr_assert_eq(pair_core(p, 1)->peer[0]->pd[0].sizes.u_sectors, PAIR_SECTORS / 2);
+	cr_assert_eq(pair_simple(p, 1, CMD_DETACH), SS_SUCCESS);
+	cr_assert_eq(pair_simple(p, 1, CMD_ATTACH), SS_SUCCESS);
+	cr_assert(pair_wait(p, 10000, pair_healthy), "%s", pair_describe(p));
+	cr_assert_eq(pair_core(p, 0)->peer[1]->pd[0].sizes.u_sectors, PAIR_SECTORS / 2);
+	cr_assert_eq(resize(p, 0, 0), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert_eq(size_of(p, i), PAIR_SECTORS, "node %u", i);
+		cr_assert_eq(pair_core(p, i)->peer[1 - i]->pd[0].sizes.u_sectors, 0);
+	}
+	pair_free(p);
+}
+
 Test(resize, refusals_say_why)
 {
 	struct pair *p = nodes(2);
