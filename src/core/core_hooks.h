@@ -357,7 +357,8 @@ void resync_write_done(struct core *core, const struct ev_done *done);
 void resync_write_overlaps(struct core *core, struct volume *vol, uint64_t sector,
 			   uint64_t sectors);
 /* Data path: a write is about to go out. True: the answer to what is being read for a resync target
- * has to go first; request_kept_release() follows. What is not read yet is refused. */
+ * has to go first, or the ack of that answer to come; request_kept_release() follows. What is not
+ * read yet is refused. */
 bool resync_keeps_write(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors);
 /* Data path: dagtag of the stream from `peer` advanced; delayed reads of the source may go. */
 void resync_dagtag_reached(struct core *core, struct peer *peer);

@@ -30,6 +30,7 @@ void source_end(struct core *core, struct volume *vol, struct rs_request *rq, un
 		rs_answer(core, rq, (enum packet)answer);
 	source_leave_window(vol, rq);
 	rs_source_put(core, vol, rq);
+	request_kept_release(core);
 	core_work(core, WORK_SYNC);
 }
 
@@ -122,6 +123,30 @@ static bool write_in_the_way(struct core *core, struct volume *vol, const struct
 				 lock_sectors(rq->sector, sectors_of(rq)));
 }
 
+/*
+ * DRBD 9.3 clears the bit of what it was sent when that is on its disk, also if it was told of a
+ * later write meanwhile (5.9). Ours do not.
+ */
+static bool forgets_marks(const struct core *core, const struct rs_request *rq)
+{
+	return core->st.pd[rq->p][rq->v].no_data && !(core->peer[rq->p]->features & FEATURE_DRBDFS);
+}
+
+static bool overtakes_answer(const struct core *core, struct volume *vol, uint64_t sector,
+			     uint64_t sectors)
+{
+	struct range *r = NULL;
+
+	while ((r = range_map_overlap(&vol->rs.source_map, sector, sectors, r))) {
+		const struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
+
+		if (rq->state == RS_REPLIED && rq->kind < RS_OV_SOURCE && !rq->orphan &&
+		    forgets_marks(core, rq))
+			return true;
+	}
+	return false;
+}
+
 bool resync_keeps_write(struct core *core, struct volume *vol, uint64_t sector, uint64_t sectors)
 {
 	uint64_t begin = lock_begin(sector), span = lock_sectors(sector, sectors);
@@ -130,6 +155,8 @@ bool resync_keeps_write(struct core *core, struct volume *vol, uint64_t sector, 
 
 	if (!vol->rs.source_count || !request_local_writable(core, vol))
 		return false;
+	if (overtakes_answer(core, vol, sector, sectors))
+		return true;
 	for (r = range_map_overlap(&vol->rs.source_map, begin, span, NULL); r; r = next) {
 		struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 
@@ -382,6 +409,12 @@ static bool is_same(const struct rs_request *rq, const struct ev_done *done)
 	       !memcmp(done->digest, rq->digest, done->digest_bytes);
 }
 
+/* That travels on the other stream: what is told after it may arrive before it. */
+static bool may_say_in_sync(const struct core *core, const struct rs_request *rq)
+{
+	return core->st.role != ROLE_PRIMARY || !forgets_marks(core, rq);
+}
+
 /* The target has the same already. */
 static void reply_in_sync(struct core *core, struct volume *vol, struct rs_request *rq)
 {
@@ -421,7 +454,7 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 		cancel(core, vol, rq);
 	else if (rq->kind >= RS_OV_SOURCE)
 		verify_read_done(core, vol, rq, done->digest, done->digest_bytes);
-	else if (is_same(rq, done) && !rq->dirtied)
+	else if (is_same(rq, done) && !rq->dirtied && may_say_in_sync(core, rq))
 		reply_in_sync(core, vol, rq);
 	else if (too_old(core, rq))
 		source_read(core, vol, rq);

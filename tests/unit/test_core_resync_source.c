@@ -220,3 +220,75 @@ Test(resync_source, a_kept_write_goes_on_when_the_target_is_lost, .fini = done)
 	node_step(&n, &ev);
 	cr_assert(node_act(&n, AC_DISK_WRITE, 0));
 }
+
+/* ---- a target of DRBD 9.3 that is told of writes only: no mark survives an answer ---- */
+
+static void open_drbd93(void)
+{
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_B);
+	n.core->peer[1]->apv = 124;
+	n.core->peer[1]->features = FEATURE_RESYNC_DAGTAG | FEATURE_RESYNC_WITHOUT_REPLICATION;
+	n.core->st.pd[1][0].repl = REPL_SYNC_SOURCE;
+	n.core->st.pd[1][0].pdsk = DISK_INCONSISTENT;
+	n.core->st.pd[1][0].no_data = true;
+}
+
+static struct pkt answered(uint64_t sector)
+{
+	node_disk_done(&n, asked(sector), 0);
+	cr_assert(node_sent(&n, 1, P_RS_DATA_REPLY, 0));
+	return *node_sent(&n, 1, P_RS_DATA_REPLY, 0);
+}
+
+static bool told_of(uint64_t sector)
+{
+	const struct pkt *pkt = node_sent(&n, 1, P_OUT_OF_SYNC, 0);
+
+	return pkt && pkt->u.block.sector == sector && node_act(&n, AC_DISK_WRITE, 0);
+}
+
+Test(resync_source, a_write_waits_until_the_answer_before_it_is_on_the_targets_disk, .fini = done)
+{
+	struct pkt ack;
+
+	open_drbd93();
+	ack = answered(80);
+	node_write(&n, 7, 80);
+	cr_assert_not(told_of(80));
+	node_write(&n, 8, 8000);
+	cr_assert(told_of(8000));
+	ack.type = P_RS_WRITE_ACK;
+	node_rx(&n, 1, STREAM_CONTROL, &ack);
+	cr_assert(told_of(80));
+}
+
+/* Ours keep the mark, and so does one that gets what is written. */
+Test(resync_source, a_write_does_not_wait_for_a_target_that_keeps_its_marks, .fini = done)
+{
+	open_drbd93();
+	n.core->peer[1]->features |= FEATURE_DRBDFS;
+	answered(80);
+	node_write(&n, 7, 80);
+	cr_assert(told_of(80));
+	done();
+	open_drbd93();
+	n.core->st.pd[1][0].no_data = false;
+	answered(80);
+	node_write(&n, 7, 80);
+	cr_assert(goes_out());
+}
+
+Test(resync_source, what_waits_for_an_ack_goes_on_when_the_target_is_lost, .fini = done)
+{
+	struct core_event ev;
+
+	open_drbd93();
+	answered(80);
+	node_write(&n, 7, 80);
+	cr_assert_not(node_act(&n, AC_DISK_WRITE, 0));
+	node_lose(&n, 1);
+	source_drop(n.core, &n.core->peer[1]->pd[0], false);
+	ev = node_event(&n, EV_TIME);
+	node_step(&n, &ev);
+	cr_assert(node_act(&n, AC_DISK_WRITE, 0));
+}
