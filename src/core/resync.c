@@ -43,6 +43,7 @@ void sync_volume_create(struct core *core, struct volume *vol)
 	list_init(&rs->settling);
 	list_init(&rs->wait_dagtag);
 	list_init(&rs->wait_window);
+	list_init(&rs->said_same);
 	list_init(&rs->serving);
 	list_init(&rs->ov_asked);
 	list_init(&rs->ov_again);

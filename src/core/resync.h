@@ -49,6 +49,7 @@ enum rs_state {
 	RS_WAIT_READ,  /* waits for its hold */
 	RS_READING,
 	RS_REPLIED,    /* ack or result awaited */
+	RS_SAID_SAME,  /* source: told that it is in sync; until a ping shows that it knows */
 };
 
 /* What is read for whom. */
@@ -85,6 +86,7 @@ struct rs_request {
 	uint64_t block_id;     /* source: the target's; target: our own */
 	uint64_t dagtag;
 	uint64_t since_ns;     /* RS_WAIT_DAGTAG */
+	uint32_t ping;         /* RS_SAID_SAME */
 	uint8_t dagtag_node;   /* NODES_MAX = none */
 	uint8_t digest_bytes;
 	uint8_t digest[DIGEST_MAX_BYTES]; /* of the peer's data; target: of its own */
@@ -118,6 +120,7 @@ struct rs_volume {
 	struct list written;        /* target: RS_WRITTEN */
 	struct list settling;       /* target: RS_SETTLING */
 	struct list wait_dagtag, wait_window;
+	struct list said_same;      /* source: RS_SAID_SAME */
 	struct list serving;        /* source: RS_WAIT_READ .. RS_REPLIED */
 	struct list ov_asked;       /* RS_OV_ASKED */
 	struct list ov_again;       /* RS_OV_AGAIN */

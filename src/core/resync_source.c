@@ -140,7 +140,7 @@ static bool overtakes_answer(const struct core *core, struct volume *vol, uint64
 	while ((r = range_map_overlap(&vol->rs.source_map, sector, sectors, r))) {
 		const struct rs_request *rq = CONTAINER_OF(r, struct rs_request, watch);
 
-		if (rq->state == RS_REPLIED && rq->kind < RS_OV_SOURCE && !rq->orphan &&
+		if (rq->state >= RS_REPLIED && rq->kind < RS_OV_SOURCE && !rq->orphan &&
 		    forgets_marks(core, rq))
 			return true;
 	}
@@ -191,10 +191,21 @@ static void start_read(struct core *core, struct volume *vol, struct rs_request 
 	source_read(core, vol, rq);
 }
 
+static void end_said_same(struct core *core, struct volume *vol)
+{
+	LIST_FOR_EACH_SAFE(it, &vol->rs.said_same) {
+		struct rs_request *rq = LIST_ENTRY(it, struct rs_request, link);
+
+		if (keepalive_answered(core->peer[rq->p], rq->ping))
+			source_end(core, vol, rq, 0);
+	}
+}
+
 void source_run(struct core *core, struct volume *vol)
 {
 	struct list *first;
 
+	end_said_same(core, vol);
 	while ((first = list_first(&vol->rs.wait_window)) != NULL) {
 		struct rs_request *rq = LIST_ENTRY(first, struct rs_request, link);
 
@@ -409,12 +420,6 @@ static bool is_same(const struct rs_request *rq, const struct ev_done *done)
 	       !memcmp(done->digest, rq->digest, done->digest_bytes);
 }
 
-/* That travels on the other stream: what is told after it may arrive before it. */
-static bool may_say_in_sync(const struct core *core, const struct rs_request *rq)
-{
-	return core->st.role != ROLE_PRIMARY || !forgets_marks(core, rq);
-}
-
 /* The target has the same already. */
 static void reply_in_sync(struct core *core, struct volume *vol, struct rs_request *rq)
 {
@@ -424,7 +429,16 @@ static void reply_in_sync(struct core *core, struct volume *vol, struct rs_reque
 		     sectors_of(rq));
 	peer->pd[vol->v].rs.same_bits += (sectors_of(rq) + BM_BLOCK_SECTORS - 1) /
 					 BM_BLOCK_SECTORS;
-	source_end(core, vol, rq, P_RS_IS_IN_SYNC);
+	if (!forgets_marks(core, rq)) {
+		source_end(core, vol, rq, P_RS_IS_IN_SYNC);
+		return;
+	}
+	/* It has no ack, and what it is told on the other stream after it may arrive before it. */
+	rs_answer(core, rq, P_RS_IS_IN_SYNC);
+	rq->state = RS_SAID_SAME;
+	rq->ping = keepalive_ping(core, peer);
+	list_del(&rq->link);
+	list_push_back(&vol->rs.said_same, &rq->link);
 }
 
 /*
@@ -454,7 +468,7 @@ void resync_read_done(struct core *core, const struct ev_done *done)
 		cancel(core, vol, rq);
 	else if (rq->kind >= RS_OV_SOURCE)
 		verify_read_done(core, vol, rq, done->digest, done->digest_bytes);
-	else if (is_same(rq, done) && !rq->dirtied && may_say_in_sync(core, rq))
+	else if (is_same(rq, done) && !rq->dirtied)
 		reply_in_sync(core, vol, rq);
 	else if (too_old(core, rq))
 		source_read(core, vol, rq);
@@ -528,7 +542,7 @@ static void drop_list(struct core *core, struct volume *vol, struct list *list, 
 			rq->orphan |= !connected;
 		else if (!connected)
 			source_end(core, vol, rq, 0);
-		else if (rq->state != RS_REPLIED && rq->state != RS_OV_ASKED)
+		else if (rq->state < RS_REPLIED && rq->state != RS_OV_ASKED)
 			cancel(core, vol, rq);
 	}
 }
@@ -540,6 +554,7 @@ void source_drop(struct core *core, struct peer_device *pd, bool connected)
 	drop_list(core, vol, &vol->rs.wait_dagtag, pd->p, connected);
 	drop_list(core, vol, &vol->rs.wait_window, pd->p, connected);
 	drop_list(core, vol, &vol->rs.serving, pd->p, connected);
+	drop_list(core, vol, &vol->rs.said_same, pd->p, connected);
 	drop_list(core, vol, &vol->rs.ov_asked, pd->p, connected);
 	drop_list(core, vol, &vol->rs.ov_again, pd->p, connected);
 	request_kept_release(core);

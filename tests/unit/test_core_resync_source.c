@@ -278,6 +278,35 @@ Test(resync_source, a_write_does_not_wait_for_a_target_that_keeps_its_marks, .fi
 	cr_assert(goes_out());
 }
 
+/* The same is said on the other stream, and has no ack. */
+Test(resync_source, a_write_waits_until_the_target_has_heard_what_is_in_sync, .fini = done)
+{
+	static const uint8_t digest[4] = "same";
+	struct pkt ask = { .type = P_RS_CSUM_DAGTAG_REQ, .var = digest, .var_bytes = 4 };
+	struct pkt pong = { .type = P_PING_ACK, .vnr = VNR_NONE };
+	struct core_event ev;
+
+	open_drbd93();
+	strcpy(n.core->peer[1]->csums_alg, "crc32c");
+	bitmap_set(n.core, n.vol, 1, 80, 8);
+	ask.u.block.sector = 80;
+	ask.u.block.bytes = 4096;
+	ask.u.block.block_id = 1;
+	node_rx(&n, 1, STREAM_DATA, &ask);
+	ev = node_event(&n, EV_DISK_DONE);
+	ev.u.done.tag = node_act(&n, AC_DISK_READ, 0)->u.disk.tag;
+	ev.u.done.digest_bytes = 4;
+	ev.u.done.digest = digest;
+	node_step(&n, &ev);
+	cr_assert(node_sent(&n, 1, P_RS_IS_IN_SYNC, 0));
+	cr_assert(node_sent(&n, 1, P_PING, 0));
+	node_write(&n, 7, 80);
+	cr_assert_not(told_of(80));
+	node_rx(&n, 1, STREAM_CONTROL, &pong);
+	cr_assert(told_of(80));
+	cr_assert_eq(n.vol->rs.source_count, 0);
+}
+
 Test(resync_source, what_waits_for_an_ack_goes_on_when_the_target_is_lost, .fini = done)
 {
 	struct core_event ev;
