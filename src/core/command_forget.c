@@ -8,6 +8,7 @@
 #include "core/cluster.h"
 #include "core/command.h"
 #include "core/core_hooks.h"
+#include "core/resync_int.h"
 
 enum { FORGET_BEGINS, FORGET_MARKS, FORGET_NAMES };
 
@@ -54,6 +55,8 @@ static void name(struct core *core, struct volume *vol, unsigned p)
 	const struct md_peer *day_0 = day_0_entry(core, vol, p);
 
 	if (day_0) {
+		/* Should it come back, it is behind, and not a stranger. */
+		uuid_push_history(vol, mp->bitmap_uuid, p);
 		mp->bitmap_uuid = day_0->bitmap_uuid;
 		mp->bitmap_dagtag = day_0->bitmap_dagtag;
 	}

@@ -177,6 +177,28 @@ static void may_have_gone_on(struct world *w)
 	}
 }
 
+/* Of the nodes without a slot all are taken to be where the first generation ended, and it is not. */
+static void forgotten_when_behind(struct world *w)
+{
+	struct ev_command forget = { .cmd = CMD_FORGET_PEER, .peer = C };
+
+	sc_begin(w, 3);
+	sc_leave_behind(w, 5);
+	for (unsigned n = A; n <= B; n++)
+		sc_join(w, n, C);
+	sc_wait_reunited(w, A, C);
+	sc_wait_reunited(w, B, C);
+	for (unsigned n = A; n <= B; n++)
+		leave(w, n, C, false);
+	sc_write(w, 1);
+	for (unsigned n = A; n <= B; n++)
+		sc_command(w, n, forget, SS_SUCCESS);
+	sc_write(w, 2);
+	for (unsigned n = A; n <= B; n++)
+		node_adjust(w, n);
+	life_expect_converged(w);
+}
+
 /* Each of the connections is a transaction of all nodes: they let each other finish. */
 static void many_nodes_meet(struct world *w)
 {
@@ -194,6 +216,7 @@ const struct scenario scenarios_peers[] = {
 	{ "peer-leaves-with-writes", leaves_with_writes },
 	{ "peer-leaves-in-resync", leaves_in_resync },
 	{ "peer-votes-until-forgotten", votes_until_forgotten },
+	{ "forgotten-peer-is-behind", forgotten_when_behind },
 	{ "former-peer-may-have-gone-on", may_have_gone_on },
 	{ "many-nodes-meet", many_nodes_meet },
 	{ NULL, NULL },
