@@ -145,6 +145,17 @@ void finish_promised(struct core *core, const struct volume *vol, unsigned by, u
 	}
 }
 
+/* The Primary has a good disk again, which is where the source is: the newer one got onto none. */
+static bool promise_is_taken_back(const struct core *core, const struct peer_device *source)
+{
+	const struct peer *by = core->peer[source->rs.promised_by];
+	const struct peer_device *its = by ? &by->pd[source->v] : NULL;
+
+	return its && repl_of(core, its) >= REPL_ESTABLISHED &&
+	       pdsk_of(core, its) >= DISK_CONSISTENT && its->uuids_valid &&
+	       !its->current_uuid_rx && uuid_eq(its->uuids.current, source->uuids.current);
+}
+
 /* The source is said to take part in a newer generation.
  * What we have then is decided by what it says itself. */
 static bool source_is_behind_promise(const struct core *core, const struct peer_device *pd)
@@ -154,7 +165,7 @@ static bool source_is_behind_promise(const struct core *core, const struct peer_
 							  core->st.peer[rs->promised_by].role;
 
 	return rs->promised_uuid && role == ROLE_PRIMARY && pd->uuids_valid &&
-	       !uuid_eq(rs->promised_uuid, pd->uuids.current);
+	       !uuid_eq(rs->promised_uuid, pd->uuids.current) && !promise_is_taken_back(core, pd);
 }
 
 /* It is still where we were: our new generation has it as a reference. */

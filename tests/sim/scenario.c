@@ -12,6 +12,7 @@ static const struct scenario *const groups[] = {
 	scenarios_forks,       scenarios_drbd8,    scenarios_volumes,
 	scenarios_no_disk,     scenarios_unreplicated,
 	scenarios_hung,        scenarios_fencing,
+	scenarios_faults,
 };
 
 static bool passes(struct world *w, const struct scenario *s)

@@ -177,7 +177,7 @@ static void may_have_gone_on(struct world *w)
 	}
 }
 
-/* Of the nodes without a slot all are taken to be where the first generation ended, and it is not. */
+/* Who has no slot is taken to be where the first generation ended, and this one is not. */
 static void forgotten_when_behind(struct world *w)
 {
 	struct ev_command forget = { .cmd = CMD_FORGET_PEER, .peer = C };

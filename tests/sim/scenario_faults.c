@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What faults of disks, networks and operators have led to; most were found by random lives. */
+#include "scenario.h"
+
+/*
+ * C resyncs from B and is told by the Primary, which has no disk, of a generation that B never
+ * gets. The Primary's disk comes back, and the generation is gone: C need not wait for it.
+ */
+static void promise_taken_back(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->quorum = QUORUM_MAJORITY;
+	p->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_leave_behind(w, 30);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 4 * NS_SEC);
+	simnet_hold_type(w, A, C, P_RS_DATA_REPLY, 4 * NS_SEC);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	sc_wait(w, 100);
+	sc_detach(w, A);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_unplug(w, A, B);
+	sc_write_async(w, 1);
+	sc_wait(w, 50);
+	sc_part(w, A, B);
+	sc_wait(w, 5000);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_faults[] = {
+	{ "promise-taken-back", promise_taken_back },
+	{ NULL, NULL },
+};
