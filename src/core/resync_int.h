@@ -27,6 +27,8 @@ bool resync_source_unstable(const struct core *core, const struct peer_device *p
 /* Neither has a Primary behind the other's back: a resync between the two can be trusted. */
 bool resync_same_primaries(const struct core *core, const struct peer_device *pd);
 bool resync_is_target(enum repl_state repl);
+/* By which the two compare blocks, "" = they cannot. */
+const char *resync_digest(const struct peer *peer);
 bool resync_is_source(enum repl_state repl);
 /* The resync starts now: counters, marks. */
 void resync_begin(struct core *core, struct peer_device *pd);

@@ -58,12 +58,18 @@ static bool serves(const struct core *core, const struct peer_device *pd, enum r
 	return resync_is_source(repl_of(core, pd));
 }
 
+const char *resync_digest(const struct peer *peer)
+{
+	return peer->csums_alg[0] || !(peer->features & FEATURE_DRBDFS) ? peer->csums_alg :
+									  peer->verify_alg;
+}
+
 /* What is wanted of the data that are read; NULL = nothing. */
 static const char *digest_alg(const struct peer *peer, enum rs_kind kind)
 {
-	if (kind == RS_DATA || kind == RS_THIN || (kind == RS_CHECKSUM && !peer->csums_alg[0]))
+	if (kind == RS_DATA || kind == RS_THIN || (kind == RS_CHECKSUM && !resync_digest(peer)[0]))
 		return NULL;
-	return kind == RS_CHECKSUM ? peer->csums_alg : peer->verify_alg;
+	return kind == RS_CHECKSUM ? resync_digest(peer) : peer->verify_alg;
 }
 
 static void read_ready(struct core *core, struct volume *vol, struct hold *hold)

@@ -30,12 +30,27 @@ static uint32_t source_slot(const struct volume *vol, unsigned p)
 
 /* ---- asking ---- */
 
+/*
+ * Bits between equal generations, where not every node has a connection to every other one. What is
+ * written here marks the block towards other peers; if it was the same already, such marks would go
+ * round in a ring for ever.
+ */
+static bool may_go_round(const struct core *core, const struct peer_device *pd)
+{
+	return pd->sent_valid &&
+	       (pd->sent.flags | pd->uuids.flags) & UUID_FLAG_SEES_NOT_ALL &&
+	       uuid_eq(pd->uuids.current, core->vol[pd->v]->md.current_uuid) &&
+	       resync_digest(core->peer[pd->p])[0];
+}
+
 static bool uses_checksums(const struct core *core, const struct peer_device *pd)
 {
 	const struct peer *peer = core->peer[pd->p];
 	bool crashed = core->vol[pd->v]->crashed_primary ||
 		       pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY;
 
+	if (may_go_round(core, pd))
+		return true;
 	return peer->csums_alg[0] && (crashed || !peer->conf->net.csums_after_crash_only);
 }
 
@@ -121,7 +136,7 @@ static void read_own(struct core *core, struct peer_device *pd, struct volume *v
 	rq->state = RS_DIGESTING;
 	action->u.disk.sector = rq->sector;
 	action->u.disk.bytes = rq->bytes;
-	action->u.disk.digest_alg = core->peer[pd->p]->csums_alg;
+	action->u.disk.digest_alg = resync_digest(core->peer[pd->p]);
 }
 
 static void request(struct core *core, struct peer_device *pd, struct volume *vol,

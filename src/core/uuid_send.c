@@ -89,6 +89,26 @@ static bool in_live_group(const struct core *core, const struct peer *but, const
 	return false;
 }
 
+/*
+ * Some node is known that is no peer here. Where that is so, who passes on what a resync has
+ * brought says so, and does not get it back.
+ */
+static uint64_t flags_of_shape(const struct core *core, const struct peer_device *pd,
+			       const struct volume *vol)
+{
+	uint64_t flags = 0;
+
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (n != core->self && !core->peer[n] &&
+		    vol->md.peers[n].flags & MDF_PEER_NODE_EXISTS)
+			flags = UUID_FLAG_SEES_NOT_ALL;
+	}
+	if (pd->fence.resync_marks && pd->uuids_valid &&
+	    (flags | pd->uuids.flags) & UUID_FLAG_SEES_NOT_ALL)
+		flags |= UUID_FLAG_RESYNCED;
+	return flags;
+}
+
 static uint64_t own_flags(const struct core *core, const struct peer *peer,
 			  const struct volume *vol)
 {
@@ -118,7 +138,7 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_WENT_ON;
 	if (vol->uuid_given_away)
 		flags |= UUID_FLAG_GIVEN_AWAY;
-	return flags;
+	return flags | flags_of_shape(core, pd, vol);
 }
 
 /* Entries by node id: those with a slot or known to exist, the own one (0), one day-0 entry. */

@@ -377,7 +377,7 @@ static bool volume_converged(struct world *w, unsigned node, unsigned vnr, char 
 	for (unsigned p = 0; p < w->node_count; p++) {
 		const struct status_peer *sp = p == node ? NULL : status_peer(st, p);
 
-		if (p == node)
+		if (p == node || !sim_linked(&w->params, node, p))
 			continue;
 		if (sp && (w->nodes[p].has_disk ? status_peer_uptodate(st, p, vnr) :
 						  sp->conn == CONN_CONNECTED) &&

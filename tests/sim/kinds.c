@@ -42,6 +42,8 @@ static const struct {
 				UINT64_C(0x68616e6773), { 1, 4 }, false },
 	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",
 			   UINT64_C(0x66656e6365), { 1, 6 }, false },
+	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
+			  UINT64_C(0x736861706573), { 1, 4 }, false },
 };
 
 uint32_t kinds_default(void)

@@ -269,6 +269,8 @@ static void set_up(struct world *w)
 		node_init(w, i);
 	for (unsigned v = 0; w->params.full_initial_sync && v < w->params.volumes; v++)
 		fill_garbage(w, v);
+	if (!w->params.full_initial_sync && !sim_is_mesh(&w->params))
+		sim_same_start(w);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_start(w, i);
 	/* Each connection is a transaction of all. */
@@ -281,7 +283,7 @@ static void set_up(struct world *w)
 		command(w, first, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true });
 		world_run_for(w, prng_range(&w->rng, 100 * NS_MS, 3 * NS_SEC));
 		command(w, first, (struct ev_command){ .cmd = CMD_SECONDARY });
-	} else {
+	} else if (sim_is_mesh(&w->params)) {
 		for (uint16_t v = 0; v < w->params.volumes; v++)
 			command(w, first,
 				(struct ev_command){ .cmd = CMD_NEW_CURRENT_UUID, .vnr = v,
@@ -434,6 +436,20 @@ static bool nobody_primary(struct world *w)
 	return true;
 }
 
+static bool has_written(struct world *w)
+{
+	return w->app.ops_left == 0;
+}
+
+/* Nobody is as good as a Primary that he has no connection to. */
+static void close_for_far_nodes(struct world *w)
+{
+	if (w->params.healing_io)
+		world_run_until(w, has_written, 120 * NS_SEC);
+	w->app.stop = true;
+	app_kick(w);
+}
+
 static void heal(struct world *w)
 {
 	sim_trace(w, "healing");
@@ -458,6 +474,8 @@ static void heal(struct world *w)
 	app_kick(w);
 	/* Partitions and operators of the faulted phase end after at most so long. */
 	world_run_for(w, 10 * NS_SEC);
+	if (!sim_is_mesh(&w->params))
+		close_for_far_nodes(w);
 	if (!world_run_until(w, converged_quiet, 600 * NS_SEC)) {
 		for (unsigned i = 0; i < APP_IOS_MAX; i++) {
 			if (w->app.io[i].in_use)
@@ -525,6 +543,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	if (!w->plan.on) {
 		diskless_params_draw(w, seed);
 		fencing_params_draw(w, seed);
+		shapes_params_draw(w, seed);
 	}
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);

@@ -142,7 +142,7 @@ void node_init(struct world *w, unsigned node)
 	for (unsigned p = 0; p < w->params.nodes; p++) {
 		struct core_peer_conf *pc = &conf->peers[conf->peer_count];
 
-		if (p == node)
+		if (p == node || !sim_linked(&w->params, node, p))
 			continue;
 		preset_peer(pc, p);
 		for (unsigned v = 0; v < w->params.volumes; v++)

@@ -13,6 +13,7 @@ static const struct scenario *const groups[] = {
 	scenarios_no_disk,     scenarios_unreplicated,
 	scenarios_hung,        scenarios_fencing,
 	scenarios_faults,
+	scenarios_shapes,
 };
 
 static bool passes(struct world *w, const struct scenario *s)

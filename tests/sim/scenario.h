@@ -34,6 +34,7 @@ extern const struct scenario scenarios_no_disk[];
 extern const struct scenario scenarios_hung[];
 extern const struct scenario scenarios_fencing[];
 extern const struct scenario scenarios_faults[];
+extern const struct scenario scenarios_shapes[];
 
 void sc_begin(struct world *w, unsigned nodes);
 /* A Primary, block 0 written; then B is parted from A and misses the other blocks. */

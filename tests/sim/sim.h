@@ -56,6 +56,7 @@ static inline unsigned sim_vnr(uint64_t sector)
 #include "plan.h"
 #include "sim_handlers.h"
 #include "sim_fencing.h"
+#include "sim_shape.h"
 
 /* ---- parameters of one life, drawn from its seed (sim_params.c) ---- */
 
@@ -101,6 +102,7 @@ struct sim_params {
 	enum on_outdated on_outdated;
 	bool suspends;            /* suspend-io and resume-io now and then */
 	uint32_t no_disk;         /* nodes that have none from the beginning */
+	uint32_t unlinked[SIM_NODES_MAX]; /* nodes that this one has no connection to */
 	bool tiebreaker;          /* nor has the last one */
 	bool drbd8;               /* each of two nodes takes the other for DRBD 8.4 */
 	enum read_balancing read_balancing;
@@ -305,6 +307,8 @@ uint64_t disk_delay(struct world *w, unsigned node);
 bool disk_holds(struct world *w, unsigned node, sim_event_fn fn, uint64_t a, uint64_t b);
 /* Decodes the superblock as it would be read now; false when it cannot be used. */
 bool disk_super(const struct disk *d, unsigned vnr, struct md_super *super);
+/* Written as if by a tool while the node is down. */
+void disk_put_super(struct disk *d, unsigned vnr, const struct md_super *super);
 /* Bit of a slot as an attach would load it now: stored bits plus the replayed activity log. */
 void disk_load_bitmap(struct world *w, unsigned node, unsigned vnr, const struct md_super *super,
 		      struct bm_store *store, bool *replayed);
@@ -630,15 +634,6 @@ bool schedule_op(struct world *w);
 void sim_list_print(FILE *f, const struct sim_list *l, unsigned count);
 bool sim_list_parse(const char *text, struct sim_list *l);
 unsigned sim_list_kept(const struct sim_list *l, unsigned count);
-
-/* More nodes than usual, with smaller devices and less of everything for each (sim_shape.c). */
-void many_params_draw(struct world *w, uint64_t seed);
-/* Which nodes have no disk from the beginning. */
-void diskless_params_draw(struct world *w, uint64_t seed);
-bool sim_has_disk(const struct sim_params *p, unsigned node);
-/* How many have one; the k-th of them. */
-unsigned shape_disks(const struct world *w);
-unsigned shape_disk(const struct world *w, unsigned k);
 
 /* One life in four, by a generator of its own: the others stay what they are. */
 void resize_params_draw(struct world *w, uint64_t seed);

@@ -92,6 +92,15 @@ bool disk_super(const struct disk *d, unsigned vnr, struct md_super *super)
 	       meta_super_decode(m->now + m->layout.super_byte, super) == META_OK;
 }
 
+void disk_put_super(struct disk *d, unsigned vnr, const struct md_super *super)
+{
+	struct md_image *m = &d->md[vnr];
+	uint8_t block[MD_PAGE_BYTES];
+
+	meta_super_encode(super, block);
+	put(m, m->layout.super_byte, block, MD_PAGE_BYTES, true);
+}
+
 /* ---- run time ---- */
 
 /* What an event is for. */

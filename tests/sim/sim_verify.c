@@ -239,7 +239,8 @@ void verify_phase(struct world *w)
 	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .has_start = true };
 	unsigned disks = shape_disks(w), from, to, node, victim;
 
-	if (!w->params.verifies || disks < 2)
+	/* Who uses the data must be a neighbour of all. */
+	if (!w->params.verifies || disks < 2 || !sim_is_mesh(&w->params))
 		return;
 	from = (unsigned)prng_below(&w->rng, disks);
 	node = shape_disk(w, from);

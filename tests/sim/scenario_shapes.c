@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Scenarios in which not every node has a connection to every other one (states-and-resync 4.6).
+ * Writes do not travel on: a node that has no connection to the Primary is Outdated, and gets them
+ * by a resync when the Primary has closed.
+ */
+#include <string.h>
+
+#include "scenario.h"
+
+static void begin(struct world *w, unsigned nodes, enum shape shape)
+{
+	sim_shape(life_plain(w, w->scenario_seed, nodes), shape);
+	life_set_up(w);
+}
+
+/* The middle node has the highest number. */
+static void begin_middle_last(struct world *w)
+{
+	sim_unlink(life_plain(w, w->scenario_seed, 3), A, B);
+	life_set_up(w);
+}
+
+static enum disk_state disk_of_node(struct world *w, unsigned node)
+{
+	return node_status(w, node)->volumes[SIM_VNR].disk;
+}
+
+static bool has_block(struct world *w, unsigned node, unsigned like, uint64_t block)
+{
+	uint64_t s = block * BM_BLOCK_SECTORS;
+
+	return disk_peek(&w->nodes[node].disk, s) == disk_peek(&w->nodes[like].disk, s);
+}
+
+static int refusal;
+
+static void note_reply(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	(void)w;
+	(void)node;
+	(void)arg;
+	refusal = rc;
+}
+
+static bool has_replied(struct world *w)
+{
+	(void)w;
+	return refusal != SS_SUCCESS;
+}
+
+/* Nothing that the node says is guessed: the promotion has to be refused in time. */
+static void expect_no_promotion(struct world *w, unsigned node)
+{
+	refusal = SS_SUCCESS;
+	node_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, note_reply, 0);
+	world_run_until(w, has_replied, 60 * NS_SEC);
+	sc_expect(w, refusal < SS_SUCCESS, "the promotion is refused");
+}
+
+/* It may resync from a neighbour meanwhile, and is not good by that (1.9, unstable source). */
+static void stays_behind(struct world *w, unsigned node)
+{
+	sc_wait(w, 1000);
+	sc_expect(w, disk_of_node(w, node) <= DISK_OUTDATED, "the node is behind, and knows it");
+}
+
+/* A - B - C: what A has written is on B; C follows when A has closed. */
+static void chain(struct world *w)
+{
+	begin(w, 3, SHAPE_CHAIN);
+	sc_open(w, A);
+	sc_expect(w, disk_of_node(w, C) == DISK_OUTDATED, "C does not hear of what A writes");
+	sc_write(w, 1);
+	sc_expect(w, has_block(w, B, A, 1) && !has_block(w, C, A, 1), "B has it, C has not");
+	expect_no_promotion(w, C);
+	sc_close(w);
+	life_expect_converged(w);
+	sc_open(w, C);
+	sc_read(w, 1);
+	sc_write(w, 2);
+	sc_expect(w, disk_of_node(w, A) == DISK_OUTDATED, "A does not hear of what C writes");
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/* A is Primary with an open volume and good data everywhere: only A itself can refuse C. */
+static void chain_asks_the_end(struct world *w)
+{
+	begin(w, 3, SHAPE_CHAIN);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, B, C);
+	sc_join(w, B, C);
+	sc_wait_conn(w, C, B, CONN_CONNECTED);
+	stays_behind(w, C);
+	node_command(w, C, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, NULL, 0);
+	sc_wait(w, 5000);
+	sc_expect(w, node_status(w, C)->role == ROLE_SECONDARY, "A refuses even force");
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/* C meets B when A writes already. */
+static void chain_comes_late(struct world *w)
+{
+	begin(w, 3, SHAPE_CHAIN);
+	sc_part(w, B, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_join(w, B, C);
+	sc_wait_conn(w, C, B, CONN_CONNECTED);
+	stays_behind(w, C);
+	sc_write(w, 2);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/* Nobody is left to tell C of A, which goes on. */
+static void chain_breaks(struct world *w)
+{
+	begin(w, 3, SHAPE_CHAIN);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, B, A);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_write(w, 2);
+	expect_no_promotion(w, C);
+	sc_start(w, B);
+	sc_wait_reunited(w, A, B);
+	stays_behind(w, C);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/* A and B go on without C in sight, then C alone: that is a split brain, and nobody's data go. */
+static void chain_forks(struct world *w)
+{
+	const struct status_peer *sp;
+
+	begin(w, 3, SHAPE_CHAIN);
+	sc_part(w, B, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_kill(w, A);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_write_elsewhere(w, C, 1);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_STANDALONE);
+	sp = status_peer(node_status(w, B), C);
+	sc_expect(w, strstr(sp->reason, "split brain"), "the fork is seen");
+	sc_expect_honest(w);
+}
+
+/* New disks get their first data along the chain. */
+static void chain_first_sync(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->full_initial_sync = true;
+	p->device_sectors = p->room_sectors = (1U << 20) / SECTOR_BYTES;
+	sim_shape(p, SHAPE_CHAIN);
+	life_set_up(w);
+	life_expect_converged(w);
+}
+
+static uint64_t all_received(struct world *w)
+{
+	return sc_received(w, A, C) + sc_received(w, B, C) + sc_received(w, C, A) +
+	       sc_received(w, C, B);
+}
+
+/*
+ * A - C - B: C gets everything from one of them, which marks it towards the other one. These marks
+ * go with one more resync, and not back and forth between the ends for ever.
+ */
+static void chain_middle_invalidated(struct world *w)
+{
+	uint64_t received;
+
+	begin_middle_last(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_command(w, C, (struct ev_command){ .cmd = CMD_INVALIDATE, .vnr = SIM_VNR }, SS_SUCCESS);
+	life_expect_converged(w);
+	received = all_received(w);
+	sc_wait(w, 60000);
+	sc_expect(w, all_received(w) == received, "nothing more is resynced");
+}
+
+/* The middle of a star reaches all; what an end writes the other ends get later. */
+static void star(struct world *w)
+{
+	begin(w, 4, SHAPE_STAR);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_expect(w, has_block(w, B, A, 1) && has_block(w, C, A, 1) && has_block(w, D, A, 1),
+		  "all have it");
+	sc_close(w);
+	life_expect_converged(w);
+	sc_open(w, B);
+	sc_write(w, 2);
+	sc_expect(w, disk_of_node(w, C) == DISK_OUTDATED && disk_of_node(w, D) == DISK_OUTDATED,
+		  "the other ends do not hear of it");
+	sc_kill_noticed(w, A, B);
+	sc_write(w, 3);
+	expect_no_promotion(w, D);
+	sc_start(w, A);
+	sc_wait_reunited(w, A, B);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/* A - B - C - D - A: when the link to B is cut, B still reaches A, and knows that it goes on. */
+static void ring_with_a_cut(struct world *w)
+{
+	begin(w, 4, SHAPE_RING);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_expect(w, disk_of_node(w, C) == DISK_OUTDATED, "C is opposite of A");
+	sc_part(w, A, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_write(w, 2);
+	sc_expect(w, has_block(w, D, A, 2) && !has_block(w, B, A, 2), "D has it");
+	expect_no_promotion(w, B);
+	sc_close(w);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_expect(w, has_block(w, B, A, 2), "it came by way of D and C");
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_shapes[] = {
+	{ "shapes-chain", chain },
+	{ "shapes-chain-asks-the-end", chain_asks_the_end },
+	{ "shapes-chain-comes-late", chain_comes_late },
+	{ "shapes-chain-breaks", chain_breaks },
+	{ "shapes-chain-forks", chain_forks },
+	{ "shapes-chain-first-sync", chain_first_sync },
+	{ "shapes-chain-middle-invalidated", chain_middle_invalidated },
+	{ "shapes-star", star },
+	{ "shapes-ring-with-a-cut", ring_with_a_cut },
+	{ NULL, NULL },
+};

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which nodes have a connection: a chain, a ring, a star, two groups with one node in common. */
+#include <string.h>
+
+#include "sim.h"
+
+void sim_unlink(struct sim_params *p, unsigned a, unsigned b)
+{
+	p->unlinked[a] |= UINT32_C(1) << b;
+	p->unlinked[b] |= UINT32_C(1) << a;
+}
+
+bool sim_linked(const struct sim_params *p, unsigned a, unsigned b)
+{
+	return !(p->unlinked[a] >> b & 1);
+}
+
+bool sim_is_mesh(const struct sim_params *p)
+{
+	for (unsigned i = 0; i < p->nodes; i++) {
+		if (p->unlinked[i])
+			return false;
+	}
+	return true;
+}
+
+/* By place in the shape; a < b. */
+static bool is_link(enum shape shape, unsigned nodes, unsigned a, unsigned b)
+{
+	unsigned middle = nodes / 2;
+
+	switch (shape) {
+	case SHAPE_CHAIN:
+		return b == a + 1;
+	case SHAPE_RING:
+		return b == a + 1 || (a == 0 && b == nodes - 1);
+	case SHAPE_STAR:
+		return a == 0;
+	case SHAPE_BRIDGE:
+		return b <= middle || a >= middle;
+	default:
+		return a != 0 || b != nodes - 1;
+	}
+}
+
+static void lay_out(struct sim_params *p, enum shape shape, const uint8_t *place)
+{
+	for (unsigned a = 0; a < p->nodes; a++) {
+		for (unsigned b = a + 1; b < p->nodes; b++) {
+			if (!is_link(shape, p->nodes, a, b))
+				sim_unlink(p, place[a], place[b]);
+		}
+	}
+}
+
+void sim_shape(struct sim_params *p, enum shape shape)
+{
+	uint8_t place[SIM_NODES_MAX];
+
+	for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+		place[i] = (uint8_t)i;
+	lay_out(p, shape, place);
+}
+
+static void draw(struct sim_params *p, struct prng *rng)
+{
+	uint8_t place[SIM_NODES_MAX];
+
+	for (unsigned i = 0; i < p->nodes; i++) {
+		unsigned k = (unsigned)prng_below(rng, i + 1);
+
+		place[i] = place[k];
+		place[k] = (uint8_t)i;
+	}
+	/* Of three nodes each shape is the chain; a ring of three is a mesh. */
+	lay_out(p, p->nodes == 3 ? SHAPE_CHAIN : (enum shape)prng_below(rng, SHAPES), place);
+}
+
+/* Data get from each disk to each other one: only nodes with a disk pass them on. */
+static bool disks_are_linked(const struct sim_params *p)
+{
+	uint32_t disks = 0, reached = 0, before;
+
+	for (unsigned i = 0; i < p->nodes; i++)
+		disks |= (uint32_t)sim_has_disk(p, i) << i;
+	reached = disks & -disks;
+	do {
+		before = reached;
+		for (unsigned i = 0; i < p->nodes; i++) {
+			if (reached >> i & 1)
+				reached |= disks & ~p->unlinked[i];
+		}
+	} while (reached != before);
+	return reached == disks;
+}
+
+void shapes_params_draw(struct world *w, uint64_t seed)
+{
+	struct sim_params *p = &w->params;
+	struct prng rng;
+
+	if (!life_is(w, LIFE_SHAPES, seed, &rng))
+		return;
+	if (p->nodes == 2 && w->force_nodes == 0)
+		p->nodes = (unsigned)prng_range(&rng, 3, 5);
+	if (p->nodes < 3)
+		return;
+	do {
+		memset(p->unlinked, 0, sizeof(p->unlinked));
+		draw(p, &rng);
+	} while (!disks_are_linked(p));
+}
+
+/* Slots of the peers that have a disk; no bit is set there. */
+static void give_slots(struct world *w, unsigned node, struct md_super *super)
+{
+	int32_t slot = 0;
+
+	for (unsigned p = 0; p < w->node_count; p++) {
+		if (p == node || !sim_linked(&w->params, node, p) || !w->nodes[p].has_disk)
+			continue;
+		super->peers[p].bitmap_index = slot++;
+		super->peers[p].flags |= MDF_PEER_NODE_EXISTS | MDF_PEER_DEVICE_SEEN;
+	}
+}
+
+void sim_same_start(struct world *w)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		uint64_t first = prng_u64(&w->rng) & ~UUID_PRIMARY;
+
+		for (unsigned i = 0; i < w->node_count; i++) {
+			struct disk *d = &w->nodes[i].disk;
+			struct md_super super;
+
+			if (!w->nodes[i].has_disk || !disk_super(d, v, &super))
+				continue;
+			super.current_uuid = first;
+			super.node_id = (int32_t)i;
+			super.effective_sectors = sim_volume_sectors(w, v);
+			super.flags |= MDF_CONSISTENT | MDF_WAS_UP_TO_DATE;
+			give_slots(w, i, &super);
+			disk_put_super(d, v, &super);
+		}
+	}
+}
