@@ -206,6 +206,7 @@ struct verify {
 	bool elsewhere;        /* source: it does not begin where it should */
 	/* verify_schedule.c */
 	bool repair_due, begin_due; /* as commands */
+	uint32_t ping;         /* the repair waits for the answer */
 	uint64_t due_at_ns;    /* the next one by verify-interval, 0 = not drawn yet */
 	struct {
 		uint64_t ended_ns; /* 0 = there was none */

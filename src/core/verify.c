@@ -201,10 +201,11 @@ void verify_leave(struct core *core, struct peer_device *pd, enum repl_state old
 	if (source)
 		log_end(core, pd);
 	note_result(core, pd, connected);
-	/* Of all that was to be compared; else what was found stays marked. */
+	/* Of all that was to be compared; else what was found stays marked. When the ping is
+	 * answered the peer has heard of all that was found; later it would mark that for ever. */
 	if (source && ov->repair && connected && ov->next_bit >= ov->end_bit && ov->found_bits) {
 		ov->repair_due = true;
-		core_work(core, WORK_COMMAND);
+		ov->ping = keepalive_ping(core, core->peer[pd->p]);
 	}
 	ov->repair = ov->elsewhere = false;
 	/* The next one begins where this one was ended. */

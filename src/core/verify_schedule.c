@@ -98,7 +98,7 @@ bool verify_next_command(struct core *core, struct ev_command *ev)
 			struct verify *ov = &peer->pd[vol->v].ov;
 
 			*ev = (struct ev_command){ .vnr = vol->vnr, .peer = peer->id };
-			if (ov->repair_due) {
+			if (ov->repair_due && keepalive_answered(peer, ov->ping)) {
 				ov->repair_due = false;
 				ev->cmd = CMD_INVALIDATE_REMOTE;
 				ev->keep_bitmap = ev->repair = true;

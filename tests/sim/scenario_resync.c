@@ -583,6 +583,22 @@ static void verify_repairs(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B hears of what was found when that has been resynced: it must not mark it for ever. */
+static void verify_result_late(struct world *w)
+{
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 3);
+	disk_block(&w->nodes[B].disk, 3)->now[0] ^= 1;
+	simnet_hold_type(w, A, B, P_OV_RESULT_ID, 400 * NS_MS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_VERIFY, .vnr = SIM_VNR, .peer = B,
+					      .has_start = true, .repair = true }, SS_SUCCESS);
+	sc_wait(w, 2000);
+	sc_expect(w, sc_received(w, B, A) == 2 * BM_BLOCK_SECTORS,
+		  "the block was written, and then resynced");
+	life_expect_converged(w);
+}
+
 /* What a flush that failed has lost is not known: such a disk does not stay. */
 static void flush_error_not_passed_on(struct world *w)
 {
@@ -751,6 +767,7 @@ const struct scenario scenarios_resync[] = {
 	{ "read-error-passed-on", read_error_passed_on },
 	{ "read-elsewhere", read_elsewhere },
 	{ "verify-repairs", verify_repairs },
+	{ "verify-result-late", verify_result_late },
 	{ "flush-error-not-passed-on", flush_error_not_passed_on },
 	{ NULL, NULL },
 };
