@@ -36,7 +36,8 @@ not() { ! "$@"; }
 there() { $PEER_RUN "$1"; } # LINE
 there_put() { there "echo $(base64 -w0 "$1") | base64 -d >$2"; } # FILE PATH
 adm() { there "drbdadm -c $THERE_CONF $*"; }
-there_up() { adm up r0; }
+# drbdadm waits 5 s for each drbdsetup; an emulated machine may need more, and then adjust does the rest.
+there_up() { adm up r0 || adm adjust r0 || adm adjust r0; }
 there_down() { adm down r0; }
 
 there_status() { there "drbdsetup status r0 --json --statistics"; }
