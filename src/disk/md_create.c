@@ -12,7 +12,6 @@
 #include "meta/meta_version.h"
 #include "meta/meta_super.h"
 
-#define MAX_PEERS_MAX 31U /* drbdmeta silently takes 32 for 31 */
 #define AL_NR_EXTENTS 257U
 #define SCAN_CHUNK_BYTES (1U << 20)
 #define OVERWRITE "; if it is not needed any more, repeat with --force"

@@ -251,6 +251,7 @@ int md_store_load(struct md_store *store, struct md_loaded *loaded, struct err *
 
 	ASSERT(!store->loaded && !store->read_only);
 	store->loaded = true;
+	store->loaded_peers = store->super.max_peers;
 	memset(loaded, 0, sizeof(*loaded));
 	rc = md_store_read_bitmap(store, err);
 	if (!rc)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "disk/md_store_int.h"
 #include "meta/meta_bitmap.h"
@@ -11,16 +10,8 @@
 
 #define COPY_BYTES (1U << 20)
 
-/* What would be: the sizes now, and the geometry that fits them. */
-struct plan {
-	uint64_t data_bytes, meta_bytes;
-	struct meta_stores stores;
-	struct meta_layout layout;
-	struct md_super super;
-};
-
 /* Both places have to be whole at once. */
-static int refuse_overlap(const struct md_store *store, const struct plan *plan, struct err *err)
+static int refuse_overlap(const struct md_store *store, const struct md_plan *plan, struct err *err)
 {
 	uint64_t need = store->layout.end_byte;
 
@@ -33,7 +24,7 @@ static int refuse_overlap(const struct md_store *store, const struct plan *plan,
 		       md_store_name(store), need - plan->layout.first_byte);
 }
 
-static int plan_make(struct md_store *store, struct plan *plan, struct err *err)
+int md_store_plan(struct md_store *store, uint32_t max_peers, struct md_plan *plan, struct err *err)
 {
 	int rc = backing_measure(store->data, &plan->data_bytes);
 
@@ -42,16 +33,19 @@ static int plan_make(struct md_store *store, struct plan *plan, struct err *err)
 	if (rc)
 		return err_errno(err, -rc, "cannot find out the size of `%s`",
 				 backing_info(store->data)->path);
+	plan->sectors = store->super.effective_sectors;
 	plan->stores = store->stores;
 	plan->stores.data_sectors = plan->data_bytes / SECTOR_BYTES;
 	plan->stores.meta_sectors = plan->meta_bytes / SECTOR_BYTES;
 	plan->super = store->super;
+	plan->super.max_peers = max_peers;
 	if (plan->stores.data_sectors < store->stores.data_sectors ||
 	    plan->stores.meta_sectors < store->stores.meta_sectors)
 		return err_set(err, -EIO, "`%s` has become smaller: restore its size",
 			       md_store_name(store));
 	if (plan->stores.data_sectors == store->stores.data_sectors &&
-	    plan->stores.meta_sectors == store->stores.meta_sectors) {
+	    plan->stores.meta_sectors == store->stores.meta_sectors &&
+	    max_peers == store->super.max_peers) {
 		plan->layout = store->layout;
 		return 0;
 	}
@@ -62,8 +56,8 @@ static int plan_make(struct md_store *store, struct plan *plan, struct err *err)
 
 int md_store_measure(struct md_store *store, struct md_room *room, struct err *err)
 {
-	struct plan plan;
-	int rc = plan_make(store, &plan, err);
+	struct md_plan plan;
+	int rc = md_store_plan(store, store->super.max_peers, &plan, err);
 
 	if (rc)
 		return rc;
@@ -74,7 +68,7 @@ int md_store_measure(struct md_store *store, struct md_room *room, struct err *e
 	return 0;
 }
 
-static int copy(struct md_store *store, uint64_t from, uint64_t to, uint64_t bytes)
+int md_store_copy(struct md_store *store, uint64_t from, uint64_t to, uint64_t bytes)
 {
 	uint8_t *chunk;
 	int rc = 0;
@@ -93,18 +87,16 @@ static int copy(struct md_store *store, uint64_t from, uint64_t to, uint64_t byt
 }
 
 /* All that the old superblock leads to, then the new one, which leads to the copy. */
-static int move_internal(struct md_store *store, const struct plan *plan)
+static int move_internal(struct md_store *store, const struct md_plan *plan)
 {
 	const struct meta_layout *old = &store->layout;
-	uint64_t bits = (store->super.effective_sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS;
-	uint64_t pages = meta_bitmap_pages(bits, store->super.max_peers);
 	uint64_t first = old->first_byte, end = old->end_byte;
 	int rc;
 
-	rc = copy(store, old->al_byte, plan->layout.al_byte,
+	rc = md_store_copy(store, old->al_byte, plan->layout.al_byte,
 		  (uint64_t)old->ring_blocks * MD_PAGE_BYTES);
 	if (!rc)
-		rc = copy(store, old->bitmap_byte, plan->layout.bitmap_byte, pages * MD_PAGE_BYTES);
+		rc = md_store_put_bitmap(store, plan, plan->layout.bitmap_byte);
 	/* The superblock vouches for the data, too. */
 	if (!rc)
 		rc = md_store_flush(store);
@@ -119,48 +111,45 @@ static int move_internal(struct md_store *store, const struct plan *plan)
 	return rc ? rc : backing_flush(store->meta);
 }
 
-int md_store_move(struct md_store *store, struct err *err)
+/* Where there is the same superblock as before nothing but its fields changes. */
+static int move(struct md_store *store, const struct md_plan *plan)
 {
-	struct plan plan;
-	int rc = plan_make(store, &plan, err);
+	if (plan->layout.super_byte != store->layout.super_byte)
+		return move_internal(store, plan);
+	if (plan->super.max_peers != store->super.max_peers)
+		return md_store_widen(store, plan);
+	if (plan->super.md_size_sectors == store->super.md_size_sectors)
+		return 0;
+	store->super = plan->super;
+	return md_store_put_super(store, &store->super);
+}
 
-	if (rc)
-		return rc;
-	backing_enlarge(store->data, plan.data_bytes);
+int md_store_follow(struct md_store *store, const struct md_plan *plan, struct err *err)
+{
+	int rc;
+
+	backing_enlarge(store->data, plan->data_bytes);
 	if (store->meta != store->data)
-		backing_enlarge(store->meta, plan.meta_bytes);
-	if (plan.layout.super_byte != store->layout.super_byte) {
-		rc = move_internal(store, &plan);
-	} else if (plan.super.md_size_sectors != store->super.md_size_sectors) {
-		store->super = plan.super;
-		rc = md_store_put_super(store, &store->super);
-	}
+		backing_enlarge(store->meta, plan->meta_bytes);
+	rc = move(store, plan);
 	if (rc)
 		return err_errno(err, -rc, "cannot move the metadata of `%s`",
 				 md_store_name(store));
-	store->layout = plan.layout;
-	store->stores = plan.stores;
-	store->info.data_sectors = plan.layout.data_sectors;
-	store->info.backing_sectors = plan.stores.data_sectors;
-	store->info.bitmap_pages = plan.layout.bitmap_pages;
-	backing_limit_data(store->data, plan.layout.data_sectors);
+	store->layout = plan->layout;
+	store->stores = plan->stores;
+	store->info.data_sectors = plan->layout.data_sectors;
+	store->info.backing_sectors = plan->stores.data_sectors;
+	store->info.bitmap_pages = plan->layout.bitmap_pages;
+	backing_limit_data(store->data, plan->layout.data_sectors);
 	return 0;
 }
 
-int md_store_grow_slots(struct md_store *store)
+int md_store_move(struct md_store *store, struct err *err)
 {
-	uint64_t words = store->info.words_per_slot;
+	struct md_plan plan;
+	int rc = md_store_plan(store, store->super.max_peers, &plan, err);
 
-	md_store_fill_info(store);
-	for (uint32_t i = 0; i < store->info.max_peers; i++) {
-		void *moved = mremap(store->slot[i], words * 8, store->info.words_per_slot * 8,
-				     MREMAP_MAYMOVE);
-
-		if (moved == MAP_FAILED)
-			return -ENOMEM;
-		store->slot[i] = moved;
-	}
-	return 0;
+	return rc ? rc : md_store_follow(store, &plan, err);
 }
 
 const struct md_super *md_store_super(const struct md_store *store)

@@ -182,7 +182,11 @@ static int read_super(struct md_store *store, enum meta_verdict *verdict, struct
 	layout = meta_layout_check(&store->stores, &store->super, &store->layout);
 	if (layout != META_OK)
 		*verdict = layout;
-	return 0;
+	if (*verdict != META_OK || store->version != META_VERSION_V09)
+		return 0;
+	rc = md_store_recover(store, block);
+	return rc ? err_errno(err, -rc, "cannot finish the enlarging of the DRBD metadata of `%s`",
+			      md_store_name(store)) : 0;
 }
 
 /* What only matters to whoever is going to use the data. */
@@ -317,13 +321,14 @@ struct backing *md_store_backing(struct md_store *store)
 	return store->data;
 }
 
-/* A superblock of another geometry would make the metadata unreadable. */
+/* A superblock of another geometry would make the metadata unreadable. It may be an older one. */
 static bool is_own_super(const struct md_store *store, const struct md_super *super)
 {
 	const struct md_super *own = &store->super;
 
 	return super->bm_bytes_per_bit == own->bm_bytes_per_bit &&
-	       super->max_peers == own->max_peers && super->al_stripes == own->al_stripes &&
+	       super->max_peers >= store->loaded_peers && super->max_peers <= own->max_peers &&
+	       super->al_stripes == own->al_stripes &&
 	       super->al_stripe_4k == own->al_stripe_4k && super->node_id == own->node_id &&
 	       super->effective_sectors <= META_DATA_SECTORS_MAX;
 }
@@ -343,6 +348,7 @@ int md_store_write_super(struct md_store *store, const uint8_t block[static MD_P
 
 	if (meta_super_decode(block, &super) != META_OK || !is_own_super(store, &super))
 		return -EINVAL;
+	super.max_peers = store->super.max_peers;
 	super.md_size_sectors = store->super.md_size_sectors;
 	super.al_offset_sectors = store->super.al_offset_sectors;
 	super.bm_offset_sectors = store->super.bm_offset_sectors;

@@ -20,9 +20,12 @@ struct md_where {
 	uint32_t index;        /* INDEXED only */
 };
 
+/* drbdmeta silently takes 32 for 31. */
+#define MAX_PEERS_MAX 31U
+
 struct md_store;
 
-/* Constant after md_store_open(), but for md_store_move() and md_store_grow_slots(). */
+/* Constant after md_store_open(), but for what "another size" and "more peers" do below. */
 struct md_store_info {
 	uint64_t data_sectors;    /* capacity of the data area */
 	uint64_t backing_sectors; /* present size of the data store */
@@ -105,11 +108,27 @@ int md_store_measure(struct md_store *store, struct md_room *room, struct err *e
  * leaves the metadata at one place or the other. -ENOSPC the new place would overlap the old one.
  */
 int md_store_move(struct md_store *store, struct err *err);
-/* Afterwards, on the owner's thread: room for the bits of all that. The slots may lie elsewhere. */
+/*
+ * Afterwards, on the owner's thread: room for the bits of all that, and for more slots, which are
+ * all zero. The slots may lie elsewhere.
+ */
 int md_store_grow_slots(struct md_store *store);
 /* The superblock's geometry as md_store_write_super() puts it into what it writes. */
 const struct md_super *md_store_super(const struct md_store *store);
 uint64_t *const *md_store_slots(const struct md_store *store);
+
+/* ---- more peers ---- */
+
+/*
+ * On a pool thread, in order with the writes above: a bitmap with `max_peers` slots, for a volume
+ * of `sectors`; in those that are new all bits are set. The metadata become larger, if need be at
+ * the cost of room for data behind the volume; a power cut leaves the old ones or the new ones.
+ * -ENOSPC no room: err says what to do.
+ */
+int md_store_widen_bitmap(struct md_store *store, uint32_t max_peers, uint64_t sectors,
+			  struct err *err);
+/* Before md_store_load(): the same if these nodes (a mask) need more slots than there are. */
+int md_store_reserve(struct md_store *store, uint64_t nodes, struct err *err);
 
 /* ---- offline ---- */
 

@@ -22,9 +22,19 @@ struct md_store {
 	struct md_super super;       /* changing: the last one read or written, node_id filled in */
 	bool read_only;
 	bool loaded;                 /* changing */
+	uint32_t loaded_peers;       /* changing: slots that there were then */
 	bool settled;                /* changing: by the last superblock the log is irrelevant */
 	uint64_t *slot[NODES_MAX];   /* mapped memory */
 	atomic_bool bitmap_dirty;    /* changing: bitmap pages written, not yet flushed */
+};
+
+/* What would be: the sizes now, and the geometry that fits them. */
+struct md_plan {
+	uint64_t data_bytes, meta_bytes;
+	uint64_t sectors;            /* that the bitmap stands for */
+	struct meta_stores stores;
+	struct meta_layout layout;
+	struct md_super super;
 };
 
 /* Opens and claims the stores and fills data, meta and stores. */
@@ -51,6 +61,19 @@ int md_store_read_bitmap(struct md_store *store, struct err *err);
 int md_store_drain_log(struct md_store *store, struct md_loaded *loaded, struct err *err);
 /* All of apply-al, with the superblock; nothing to do when it is clean. */
 int md_store_apply_log(struct md_store *store, struct md_loaded *loaded, struct err *err);
+/* For the present sizes of the stores; -ENOSPC, -EIO, -EFBIG. */
+int md_store_plan(struct md_store *store, uint32_t max_peers, struct md_plan *plan,
+		  struct err *err);
+/* Makes it so. */
+int md_store_follow(struct md_store *store, const struct md_plan *plan, struct err *err);
+/* With the same superblock, but more slots. */
+int md_store_widen(struct md_store *store, const struct md_plan *plan);
+/* The bitmap as it is on disk, with as many slots as planned, to another place; not flushed. */
+int md_store_put_bitmap(struct md_store *store, const struct md_plan *plan, uint64_t to);
+/* Of the metadata store, piece by piece; not flushed. */
+int md_store_copy(struct md_store *store, uint64_t from, uint64_t to, uint64_t bytes);
+/* Goes on where a crash has interrupted md_store_widen(); `block` is the superblock. */
+int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES]);
 /* Whether the superblock says that the log has nothing to tell. */
 bool md_store_is_clean(const struct md_store *store);
 /* create-md, restore-md: -EEXIST if something would be overwritten by the layout of the store. */

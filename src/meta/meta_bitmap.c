@@ -62,6 +62,36 @@ void meta_bitmap_page_decode(const uint8_t block[static MD_PAGE_BYTES], uint64_t
 	}
 }
 
+void meta_bitmap_wider_needs(uint64_t page, uint32_t max_peers, uint32_t old_peers, uint64_t *first,
+			     uint64_t *end)
+{
+	uint64_t half = page * MD_PAGE_WORDS / max_peers;
+	uint64_t last = ((page + 1) * MD_PAGE_WORDS - 1) / max_peers;
+
+	*first = half * old_peers / MD_PAGE_WORDS;
+	*end = ((last + 1) * old_peers - 1) / MD_PAGE_WORDS + 1;
+}
+
+static uint32_t first_bits(uint64_t half, uint64_t bits)
+{
+	if (half * 32 >= bits)
+		return 0;
+	return bits - half * 32 >= 32 ? UINT32_MAX : (UINT32_C(1) << (bits - half * 32)) - 1;
+}
+
+void meta_bitmap_wider_page(uint64_t page, uint32_t max_peers, uint32_t old_peers, uint64_t bits,
+			    const uint8_t *old, uint64_t first, uint8_t block[static MD_PAGE_BYTES])
+{
+	struct disk_cursor at = cursor_at_page(page, max_peers);
+
+	for (unsigned i = 0; i < MD_PAGE_WORDS; i++, cursor_next(&at, max_peers)) {
+		uint64_t from = at.half * old_peers + at.slot - first * MD_PAGE_WORDS;
+
+		put_le32(block + 4 * i, at.slot < old_peers ? get_le32(old + 4 * from) :
+							      first_bits(at.half, bits));
+	}
+}
+
 void meta_bitmap_set(uint64_t *words, uint64_t first, uint64_t end)
 {
 	for (uint64_t bit = first; bit < end;) {

@@ -20,6 +20,17 @@ void meta_bitmap_page_encode(uint64_t *const *slots, uint64_t words_per_slot, ui
 void meta_bitmap_page_decode(const uint8_t block[static MD_PAGE_BYTES], uint64_t page,
 			     uint32_t max_peers, uint64_t *const *slots, uint64_t words_per_slot);
 
+/*
+ * The same bitmap for more slots. Pages of the old form that page `page` of the new one is made
+ * from: [*first, *end).
+ */
+void meta_bitmap_wider_needs(uint64_t page, uint32_t max_peers, uint32_t old_peers, uint64_t *first,
+			     uint64_t *end);
+/* Makes it from `old`, which begins with page `first`. New slots have `bits` bits set. */
+void meta_bitmap_wider_page(uint64_t page, uint32_t max_peers, uint32_t old_peers, uint64_t bits,
+			    const uint8_t *old, uint64_t first,
+			    uint8_t block[static MD_PAGE_BYTES]);
+
 /* Sets bits [first, end) of one slot. */
 void meta_bitmap_set(uint64_t *words, uint64_t first, uint64_t end);
 /* Clears all bits from `end` on. */
