@@ -196,30 +196,6 @@ static void configure(struct resource *res, struct shard_msg *m)
 		shard_attach_and_connect(res, m->reply, true);
 }
 
-void shard_go_on_configuring(struct shard *shard)
-{
-	LIST_FOR_EACH(it, &shard->resources) {
-		struct resource *res = LIST_ENTRY(it, struct resource, link);
-		struct gather *g = res->departed;
-
-		if (!g)
-			continue;
-		res->departed = NULL;
-		res->configuring = false;
-		if (res->dead)
-			shard_answer(shard, g->reply, SS_IN_TRANSIENT_STATE,
-				     "the resource has gone down");
-		else if (drop_departed(res))
-			shard_answer(shard, g->reply, SS_UNKNOWN_ERROR, "no memory");
-		else if (g->rc < SS_SUCCESS)
-			shard_answer(shard, g->reply, g->rc, g->text);
-		else
-			configure(res, g->msg);
-		configure_free(g->msg);
-		free(g);
-	}
-}
-
 /* Also when the core would not mind: who has it open would notice. */
 static bool refuse(struct shard_msg *m, struct resource *res)
 {
@@ -256,6 +232,21 @@ static void send_off(struct gather *g, struct resource *res, const struct core_c
 	}
 }
 
+/* Before anything else changes: without them the new peers cannot be. */
+static void reserve_slots(struct gather *g, struct resource *res, const struct core_conf *options)
+{
+	for (unsigned k = 0; k < options->volume_count; k++) {
+		struct ev_command cmd = { .cmd = CMD_RESERVE_SLOTS,
+					  .vnr = options->volumes[k].vnr };
+
+		for (unsigned i = 0; i < options->peer_count; i++)
+			if (options->peers[i].has_disk[k])
+				cmd.nodes |= UINT64_C(1) << options->peers[i].node_id;
+		if (resource_volume(res, cmd.vnr))
+			gather_command(g, &cmd);
+	}
+}
+
 static void run_configure(struct inbox_msg *msg)
 {
 	struct shard_msg *m = CONTAINER_OF(msg, struct shard_msg, msg);
@@ -276,8 +267,49 @@ static void run_configure(struct inbox_msg *msg)
 	}
 	res->configuring = true;
 	g->msg = m;
-	send_off(g, res, m->options);
+	reserve_slots(g, res, m->options);
 	gather_done(g);
+}
+
+/* What has departed, or has been reserved, is there; true = more is to depart first. */
+static bool goes_on(struct resource *res, struct gather *g)
+{
+	if (res->dead || g->rc < SS_SUCCESS || g->msg->has_slots)
+		return false;
+	g->msg->has_slots = true;
+	g->text[0] = '\0';
+	g->left = 1;
+	send_off(g, res, g->msg->options);
+	gather_done(g);
+	return true;
+}
+
+void shard_go_on_configuring(struct shard *shard)
+{
+	LIST_FOR_EACH(it, &shard->resources) {
+		struct resource *res = LIST_ENTRY(it, struct resource, link);
+		struct gather *g;
+
+		/* If nothing departs that has been done at once. */
+		do {
+			g = res->departed;
+			res->departed = NULL;
+		} while (g && goes_on(res, g));
+		if (!g)
+			continue;
+		res->configuring = false;
+		if (res->dead)
+			shard_answer(shard, g->reply, SS_IN_TRANSIENT_STATE,
+				     "the resource has gone down");
+		else if (drop_departed(res))
+			shard_answer(shard, g->reply, SS_UNKNOWN_ERROR, "no memory");
+		else if (g->rc < SS_SUCCESS)
+			shard_answer(shard, g->reply, g->rc, g->text);
+		else
+			configure(res, g->msg);
+		configure_free(g->msg);
+		free(g);
+	}
 }
 
 int shard_configure(struct shard *shard, const struct conf *conf, const struct conf_resource *cr,

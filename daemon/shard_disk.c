@@ -26,6 +26,7 @@
 /* What an attach brings back from the worker. */
 struct attach_work {
 	uint8_t own_node_id;
+	uint64_t nodes;               /* that need slots */
 	struct md_where where;
 	struct md_store *store;
 	struct md_loaded loaded;
@@ -35,7 +36,7 @@ struct attach_work {
 
 /* What a resize brings back from the worker. */
 struct resize_work {
-	bool move;
+	struct ac_resize what;
 	struct md_room room;
 	struct err err;
 };
@@ -62,7 +63,9 @@ static void run_attach(struct job *job)
 	int rc = md_store_open(&w->where, w->own_node_id, &w->store, &w->err);
 
 	if (!rc) {
-		rc = md_store_load(w->store, &w->loaded, &w->err);
+		rc = md_store_reserve(w->store, w->nodes, &w->err);
+		if (!rc)
+			rc = md_store_load(w->store, &w->loaded, &w->err);
 		if (rc) {
 			md_store_close(w->store);
 			w->store = NULL;
@@ -79,6 +82,19 @@ static bool is_zero(const void *data, uint32_t bytes)
 
 	/* Equal to itself, one byte further on. */
 	return !p[0] && !memcmp(p, p + 1, bytes - 1);
+}
+
+static int run_resize(struct md_store *store, struct resize_work *w)
+{
+	int rc = 0;
+
+	if (w->what.slots)
+		rc = md_store_widen_bitmap(store, w->what.slots, w->what.sectors, &w->err);
+	if (!rc)
+		rc = md_store_measure(store, &w->room, &w->err);
+	if (!rc && w->what.move && !w->what.slots)
+		rc = md_store_move(store, &w->err);
+	return rc;
 }
 
 /* On a worker, or inline: only the job and thread-safe calls. */
@@ -140,9 +156,7 @@ static void run_job(struct disk_job *base)
 		rc = save_run(job->save, b);
 		break;
 	case JOB_RESIZE:
-		rc = md_store_measure(store, &job->resize->room, &job->resize->err);
-		if (!rc && job->resize->move)
-			rc = md_store_move(store, &job->resize->err);
+		rc = run_resize(store, job->resize);
 		break;
 	case JOB_DETACH:
 		md_store_close(store);
@@ -211,6 +225,7 @@ static int fill_moved(struct volume *vol, struct ev_resized *ev)
 	ev->bm_offset_sectors = super->bm_offset_sectors;
 	ev->bitmap.words_per_slot = md_store_info(vol->store)->words_per_slot;
 	memcpy(ev->bitmap.slot, md_store_slots(vol->store), sizeof(ev->bitmap.slot));
+	vol->max_peers = super->max_peers;
 	return rc;
 }
 
@@ -222,19 +237,19 @@ static void resize_done(struct job *job)
 	char reason[ERR_TEXT_MAX];
 
 	ev.u.resized = (struct ev_resized){
-		.vnr = vol->vnr, .moved = w->move, .error = job->base.error,
+		.vnr = vol->vnr, .moved = w->what.move, .error = job->base.error,
 		.data_sectors = w->room.data_sectors, .backing_sectors = w->room.backing_sectors,
 	};
 	if (w->err.text[0]) {
 		ev.u.resized.reason = w->err.text;
-	} else if (w->room.meta_limits) {
+	} else if (w->room.meta_limits && !w->what.slots) {
 		str_format(reason, sizeof(reason), "its metadata have room for the bitmap of %llu "
 			   "KiB: enlarge %s", (unsigned long long)w->room.data_sectors / 2,
 			   vol->meta == CONF_META_FLEXIBLE ? vol->meta_path :
 							     "them (an index has 128 MiB)");
 		ev.u.resized.reason = reason;
 	}
-	if (w->move && !job->base.error)
+	if (w->what.move && !job->base.error)
 		ev.u.resized.error = fill_moved(vol, &ev.u.resized);
 	job_free(job);
 	resource_step(vol->res, &ev);
@@ -441,13 +456,15 @@ void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_m
 	submit(job);
 }
 
-void shard_disk_attach(struct volume *vol)
+void shard_disk_attach(struct resource *res, const struct ac_attach *a)
 {
+	struct volume *vol = resource_volume(res, a->vnr);
 	struct job *job = job_new(vol, JOB_ATTACH);
 	struct attach_work *w = calloc(1, sizeof(*w));
 
 	ASSERT(w && !vol->store);
-	w->own_node_id = vol->res->own_node_id;
+	w->own_node_id = res->own_node_id;
+	w->nodes = a->nodes;
 	w->where.data_path = vol->disk_path;
 	w->where.place = vol->meta == CONF_META_INTERNAL ? MD_PLACE_INTERNAL :
 			 vol->meta == CONF_META_FLEXIBLE ? MD_PLACE_EXTERNAL : MD_PLACE_INDEXED;
@@ -458,14 +475,14 @@ void shard_disk_attach(struct volume *vol)
 	submit(job);
 }
 
-void shard_disk_resize(struct volume *vol, bool move)
+void shard_disk_resize(struct resource *res, const struct ac_resize *a)
 {
-	struct job *job = job_new(vol, JOB_RESIZE);
+	struct job *job = job_new(resource_volume(res, a->vnr), JOB_RESIZE);
 
 	job->is_meta = true;
 	job->resize = calloc(1, sizeof(*job->resize));
 	ASSERT(job->resize);
-	job->resize->move = move;
+	job->resize->what = *a;
 	submit(job);
 }
 

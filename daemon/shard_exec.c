@@ -63,11 +63,10 @@ static void exec_disk(struct resource *res, const struct core_action *action)
 		shard_disk_meta(res, JOB_META_FLUSH, &action->u.meta);
 		break;
 	case AC_RESIZE:
-		shard_disk_resize(resource_volume(res, action->u.resize.vnr),
-				  action->u.resize.move);
+		shard_disk_resize(res, &action->u.resize);
 		break;
 	case AC_ATTACH:
-		shard_disk_attach(resource_volume(res, action->u.vnr));
+		shard_disk_attach(res, &action->u.attach);
 		break;
 	case AC_DETACH:
 		shard_disk_detach(resource_volume(res, action->u.vnr));

@@ -197,8 +197,8 @@ void shard_exec(struct resource *res, struct core_action *action);
 void shard_disk_data(struct resource *res, enum job_kind kind, const struct ac_disk *a);
 void shard_disk_save(struct resource *res, const struct ac_disk *a);
 void shard_disk_meta(struct resource *res, enum job_kind kind, const struct ac_meta *a);
-void shard_disk_attach(struct volume *vol);
-void shard_disk_resize(struct volume *vol, bool move);
+void shard_disk_attach(struct resource *res, const struct ac_attach *a);
+void shard_disk_resize(struct resource *res, const struct ac_resize *a);
 void shard_disk_detach(struct volume *vol);
 /*
  * Reads now, on this thread and without the core, where that is as good: a store in memory whose

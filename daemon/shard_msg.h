@@ -19,6 +19,7 @@ struct shard_msg {
 	char name[NAME_MAX_BYTES];
 	struct ev_command cmd;
 	bool force;
+	bool has_slots;               /* configure: the disks know of all peers to be */
 	struct resource *res;         /* up: taken */
 	struct net_conn_conf *conns;  /* up, configure: peer_count of them */
 	struct core_conf *options;    /* configure */

@@ -335,13 +335,21 @@ void bitmap_grow(struct core *core, struct volume *vol, uint64_t sectors, bool c
 		bitmap_mark(core, bm, slot, old, count, true);
 }
 
-void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store)
+void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store,
+		  unsigned slots)
 {
 	struct bitmap *bm = &vol->bm;
-	unsigned shift = bm->granule_shift;
+	unsigned shift = bm->granule_shift, old = bm->slots;
 
-	ASSERT(store->words_per_slot >= bm->store.words_per_slot);
+	ASSERT(store->words_per_slot >= bm->store.words_per_slot && slots >= old);
 	bm->store = *store;
+	bm->slots = slots;
 	bitmap_io_layout(core, bm);
 	bitmap_io_coarsen(bm, bm->granule_shift - shift);
+	if (slots == old)
+		return;
+	bitmap_io_widen(bm, old);
+	for (unsigned slot = old; slot < slots; slot++)
+		bm->weight[slot] = bits_set_range(bm->store.slot[slot], 0, bm->bits);
+	find_free_slots(vol);
 }

@@ -100,8 +100,12 @@ bool bitmap_range_is_durable(const struct volume *vol);
 void bitmap_free_slot(struct volume *vol, unsigned p);
 /* Goes on writing what is wanted: RESIZE_MOVES is over. */
 void bitmap_resume(struct core *core, struct volume *vol);
-/* The same bits in other memory, which has room for more. No page may be in flight. */
-void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store);
+/*
+ * The same bits in other memory, which has room for more; with more slots, in which all bits are
+ * set, and on disk already. No page may be in flight.
+ */
+void bitmap_moved(struct core *core, struct volume *vol, const struct bm_store *store,
+		  unsigned slots);
 /* md.c: a superblock became durable. */
 void bitmap_md_durable(struct core *core, struct volume *vol);
 

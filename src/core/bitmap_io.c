@@ -97,21 +97,45 @@ static void count_granule(struct bitmap *bm, uint32_t g)
 		bm->waits[w] += (state & want_bit((enum bm_waiter)w)) != 0;
 }
 
-/* Who waits for one of them waits for all. */
-void bitmap_io_coarsen(struct bitmap *bm, unsigned shift)
+static void forget_counts(struct bitmap *bm)
 {
 	ASSERT(!bm->in_flight);
-	if (!shift)
-		return;
 	bm->dirty_count = bm->want_count = 0;
 	memset(bm->waits, 0, sizeof(bm->waits));
 	memset(bm->dirty, 0, BM_GRANULES_MAX / 8);
 	memset(bm->want, 0, BM_GRANULES_MAX / 8);
+}
+
+/* Who waits for one of them waits for all. */
+void bitmap_io_coarsen(struct bitmap *bm, unsigned shift)
+{
+	if (!shift)
+		return;
+	forget_counts(bm);
 	for (uint32_t g = 1; g < BM_GRANULES_MAX; g++) {
 		uint8_t state = bm->state[g];
 
 		bm->state[g] = 0;
 		bm->state[g >> shift] |= state;
+	}
+	for (uint32_t g = 0; g < bm->granules; g++)
+		count_granule(bm, g);
+}
+
+/* From behind: no granule has come to lie in front of where it was. */
+void bitmap_io_widen(struct bitmap *bm, unsigned old)
+{
+	uint64_t words = (uint64_t)MD_PAGE_WORDS << bm->granule_shift;
+
+	forget_counts(bm);
+	for (uint32_t g = bm->granules; g-- > 0;) {
+		uint64_t first = g * words / old * bm->slots / words;
+		uint64_t last = (((g + 1) * words - 1) / old * bm->slots + old - 1) / words;
+		uint8_t state = bm->state[g];
+
+		bm->state[g] = 0;
+		for (uint64_t to = first; state && to <= last && to < bm->granules; to++)
+			bm->state[to] |= state;
 	}
 	for (uint32_t g = 0; g < bm->granules; g++)
 		count_granule(bm, g);

@@ -14,6 +14,8 @@ void bitmap_io_reset(struct bitmap *bm);
 void bitmap_io_layout(struct core *core, struct bitmap *bm);
 /* Each granule has the pages of 2^shift former ones. */
 void bitmap_io_coarsen(struct bitmap *bm, unsigned shift);
+/* There were `old` slots: what was in one page before is in others now. */
+void bitmap_io_widen(struct bitmap *bm, unsigned old);
 /* As bitmap_clear(), by bits; true when something changed. */
 bool bitmap_clear_where(struct core *core, struct volume *vol, uint32_t slots, uint64_t bit,
 			uint64_t count);

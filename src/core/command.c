@@ -148,6 +148,8 @@ static enum command_progress run_command(struct core *core, const struct ev_comm
 		return command_outdate(core, ev);
 	case CMD_FORGET_PEER:
 		return command_forget_peer(core, ev);
+	case CMD_RESERVE_SLOTS:
+		return command_reserve_slots(core, ev);
 	case CMD_DEL_VOLUME:
 		return command_del_volume(core, ev);
 	case CMD_DEL_PEER:

@@ -65,6 +65,9 @@ enum command_progress command_outdate(struct core *core, const struct ev_command
 /* command_forget.c */
 enum command_progress command_forget_peer(struct core *core, const struct ev_command *ev);
 
+/* command_slots.c */
+enum command_progress command_reserve_slots(struct core *core, const struct ev_command *ev);
+
 /* command_resync.c */
 enum command_progress command_pause(struct core *core, const struct ev_command *ev);
 

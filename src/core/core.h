@@ -252,7 +252,7 @@ struct ev_resized {
 	/* moved: the superblock's new geometry, which the driver puts into all that it writes */
 	uint32_t md_size_sectors;
 	int32_t al_offset_sectors, bm_offset_sectors;
-	/* moved: the bitmap as it was, with room for the bits of all data_sectors */
+	/* moved: the bitmap as it was, with room for all data_sectors; new slots are zero */
 	struct bm_store bitmap;
 };
 
@@ -274,6 +274,7 @@ enum core_command {
 	CMD_RESIZE,
 	CMD_OUTDATE,             /* vnr: the local disk; refused beside a Primary; then durable */
 	CMD_FORGET_PEER,         /* peer: a node id that is not configured */
+	CMD_RESERVE_SLOTS,       /* vnr, nodes: each of them is to find a bitmap slot */
 	CMD_DEL_VOLUME,          /* vnr: refused while it is open */
 	CMD_DEL_PEER,            /* peer, force: disconnects; then it is no peer any more */
 	CMD_OPEN,                /* vnr, write: promotes as auto-promote says; rc is 0 or -errno */
@@ -303,6 +304,7 @@ struct ev_command {
 	char save_to[SAVE_PATH_MAX];
 	uint64_t size_sectors;
 	bool assume_clean;       /* what is new is the same on all nodes already */
+	uint64_t nodes;
 };
 
 struct ev_resync_gate {
@@ -361,7 +363,8 @@ enum core_action_kind {
 	AC_META_AL,
 	AC_META_BITMAP,   /* one page */
 	AC_META_FLUSH,
-	AC_ATTACH,        /* u.vnr: open the backing store, apply the AL, load; EV_ATTACHED */
+	/* u.attach: open the backing store, make slots for all, apply the AL, load; EV_ATTACHED */
+	AC_ATTACH,
 	/*
 	 * u.vnr: close it as soon as nothing is under way at it any more; EV_DETACHED; the bitmap
 	 * memory may be freed then. Requests of a disk that hangs may still be under way: each of
@@ -372,7 +375,8 @@ enum core_action_kind {
 	 * u.resize: asks the backing store for its present size; EV_RESIZED. move: makes use of it.
 	 * In order with AC_META_*: bitmap pages and activity log are copied to where they belong by
 	 * the new size, then the superblock with the size that it had; a crash leaves one or the
-	 * other.
+	 * other. slots: makes the bitmap one with so many slots; in those that are new all bits are
+	 * set on disk.
 	 */
 	AC_RESIZE,
 	AC_BUF_PUT,       /* u.payload */
@@ -426,6 +430,13 @@ struct ac_meta {
 struct ac_resize {
 	uint16_t vnr;
 	bool move;
+	uint32_t slots;          /* move: 0 = as many as there are */
+	uint64_t sectors;        /* slots: that the bitmap stands for, now */
+};
+
+struct ac_attach {
+	uint16_t vnr;
+	uint64_t nodes;          /* that are to have a slot, or to find a free one */
 };
 
 struct ac_size {
@@ -463,6 +474,7 @@ struct core_action {
 		struct ac_meta meta;
 		struct payload payload;
 		struct ac_resize resize;
+		struct ac_attach attach;
 		struct ac_size size;
 		struct ac_reply reply;
 		struct ac_handler handler;

@@ -27,6 +27,7 @@ static const char *command_name(enum core_command cmd)
 		[CMD_RESIZE] = "resize",
 		[CMD_OUTDATE] = "outdate",
 		[CMD_FORGET_PEER] = "forget-peer",
+		[CMD_RESERVE_SLOTS] = "change of the peers",
 		[CMD_DEL_VOLUME] = "del-volume",
 		[CMD_DEL_PEER] = "del-peer",
 		[CMD_OPEN] = "open of the volume",

@@ -21,10 +21,17 @@ static bool is_ahead(const struct core *core, const struct peer *peer, const str
 	       peer->pd[vol->v].sizes.c_sectors > vol->resize.peer_sectors[peer->id];
 }
 
+/* More slots do not change what the volume is to those that know it. */
+static bool is_changing(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	return vol->resize.phase != RESIZE_NONE &&
+	       !(vol->resize.slots && peer_connected(core, peer));
+}
+
 bool resize_holds(const struct core *core, const struct peer *peer)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		if (vol->resize.phase != RESIZE_NONE || is_ahead(core, peer, vol))
+		if (is_changing(core, peer, vol) || is_ahead(core, peer, vol))
 			return true;
 	}
 	return false;
@@ -36,6 +43,8 @@ static void ask_driver(struct core *core, struct volume *vol, bool move)
 
 	action->u.resize.vnr = vol->vnr;
 	action->u.resize.move = move;
+	action->u.resize.slots = move ? vol->resize.slots : 0;
+	action->u.resize.sectors = vol->bm.sectors;
 	vol->resize.busy = true;
 	vol->resize.moving = move;
 	/* It takes as long as there is to copy. */
@@ -167,6 +176,32 @@ static void give_up(struct core *core, struct volume *vol)
 	volume_io_error(core, vol, -ENOSPC, "resize");
 }
 
+/* Who is about to connect has heard that there was more room. */
+static void tell_room(struct core *core)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer->streams_up && !peer_connected(core, peer))
+			peer_fail(core, peer, CONN_NETWORK_FAILURE,
+				  "the metadata here have become larger meanwhile");
+	}
+}
+
+static void slots_added(struct core *core, struct volume *vol, bool error)
+{
+	struct resize *rz = &vol->resize;
+
+	if (!error) {
+		vol->md.max_peers = rz->slots;
+		core_log(core, LOG_LEVEL_NOTICE, "%s/%u: the metadata have %u bitmap slots now",
+			 core->conf.name, vol->vnr, rz->slots);
+		tell_room(core);
+	}
+	rz->slots = 0;
+	rz->phase = RESIZE_NONE;
+	bitmap_resume(core, vol);
+	core_work(core, WORK_REQUESTS | WORK_COMMAND | WORK_TWOPC | WORK_MD);
+}
+
 static void moved(struct core *core, struct volume *vol, const struct ev_resized *ev)
 {
 	struct resize *rz = &vol->resize;
@@ -178,7 +213,11 @@ static void moved(struct core *core, struct volume *vol, const struct ev_resized
 		vol->md.md_size_sectors = ev->md_size_sectors;
 		vol->md.al_offset_sectors = ev->al_offset_sectors;
 		vol->md.bm_offset_sectors = ev->bm_offset_sectors;
-		bitmap_moved(core, vol, &ev->bitmap);
+		bitmap_moved(core, vol, &ev->bitmap, rz->slots ? rz->slots : vol->bm.slots);
+	}
+	if (rz->slots) {
+		slots_added(core, vol, ev->error);
+		return;
 	}
 	if (ev->error || vol->data_sectors < rz->to_sectors)
 		give_up(core, vol);
@@ -233,7 +272,9 @@ void resize_disk_gone(struct core *core, struct volume *vol)
 	if (rz->phase == RESIZE_NONE)
 		return;
 	rz->phase = RESIZE_NONE;
-	sizes_set(core, vol, rz->to_sectors);
+	if (!rz->slots)
+		sizes_set(core, vol, rz->to_sectors);
+	rz->slots = 0;
 	core_work(core, WORK_COMMAND);
 }
 
@@ -243,6 +284,17 @@ void resize_peer_lost(struct core *core, const struct peer *peer)
 		vol->resize.sources &= ~node_bit(peer->id);
 		vol->resize.targets &= ~node_bit(peer->id);
 	}
+}
+
+void resize_add_slots(struct core *core, struct volume *vol, uint32_t slots)
+{
+	struct resize *rz = &vol->resize;
+
+	ASSERT(rz->phase == RESIZE_NONE && !rz->busy && slots > vol->bm.slots);
+	rz->reason[0] = '\0';
+	rz->slots = slots;
+	rz->phase = RESIZE_MOVES;
+	resize_bitmap_idle(core, vol);
 }
 
 void resize_follow(struct core *core, struct volume *vol, uint64_t sectors)

@@ -34,7 +34,8 @@ struct volume;
  */
 enum resize_phase {
 	RESIZE_NONE,
-	RESIZE_MOVES, /* the driver moves the metadata to the new end of the backing store */
+	/* the driver moves the metadata to the new end of the backing store, or enlarges them */
+	RESIZE_MOVES,
 	RESIZE_MARKS, /* pages of the bitmap are being written */
 	RESIZE_NAMES, /* the superblock is being written */
 };
@@ -44,6 +45,7 @@ struct resize {
 	bool busy;                 /* AC_RESIZE is under way */
 	bool moving;               /* with `move` */
 	bool clean;                /* what is new counts as in sync */
+	uint32_t slots;            /* RESIZE_MOVES for that many of them, and not for a size */
 	uint64_t to_sectors;
 	uint64_t agreed_sectors;   /* the last size that this node has taken part in agreeing on */
 	uint64_t user_sectors;     /* the size that was named then, 0 = what fits */
@@ -70,6 +72,8 @@ void resize_disk_gone(struct core *core, struct volume *vol);
 void resize_peer_lost(struct core *core, const struct peer *peer);
 /* What the peer sends may refer to a size that is not durable here yet: it waits. */
 bool resize_holds(const struct core *core, const struct peer *peer);
+/* The bitmap gets more slots, as soon as none of its pages is being written. */
+void resize_add_slots(struct core *core, struct volume *vol, uint32_t slots);
 /* A node that has data takes the larger size that its peers have. */
 void resize_follow(struct core *core, struct volume *vol, uint64_t sectors);
 

@@ -54,6 +54,8 @@ static void disk_set(struct core *core, struct volume *vol, enum disk_state disk
 
 void volume_attach(struct core *core, struct volume *vol)
 {
+	struct core_action *action;
+
 	ASSERT(vol->phase == VOL_DETACHED);
 	vol->phase = VOL_ATTACHING;
 	vol->io_failed = false;
@@ -61,7 +63,11 @@ void volume_attach(struct core *core, struct volume *vol)
 	vol->io.hangs = false;
 	vol->reason[0] = '\0';
 	disk_set(core, vol, DISK_ATTACHING);
-	core_act(core, AC_ATTACH)->u.vnr = vol->vnr;
+	action = core_act(core, AC_ATTACH);
+	action->u.attach.vnr = vol->vnr;
+	action->u.attach.nodes = 0;
+	FOR_EACH_PEER(core, peer)
+		action->u.attach.nodes |= peer->conf->has_disk[vol->v] ? node_bit(peer->id) : 0;
 }
 
 /*

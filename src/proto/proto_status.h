@@ -9,7 +9,7 @@
 #include "proto/proto_enum.h"
 #include "proto/proto_limits.h"
 
-#define STATUS_REASON_MAX 160
+#define STATUS_REASON_MAX 256
 
 /* Progress of a resync, or of a verify; all zero when none runs. */
 struct status_resync {

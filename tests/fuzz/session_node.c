@@ -176,7 +176,7 @@ static void act(struct session *s, const struct core_action *a)
 	case AC_HANDLER: /* there are none */
 		return;
 	case AC_ATTACH:
-		disk_attach_action(a->u.vnr);
+		disk_attach_action(a->u.attach.vnr);
 		return;
 	case AC_RESIZE:
 		disk_resize_action(&a->u.resize);

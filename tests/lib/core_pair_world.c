@@ -383,7 +383,7 @@ static void act(struct pair *p, unsigned node, const struct core_action *a)
 		meta_action(n, a);
 		return;
 	case AC_ATTACH:
-		attach_action(n, a->u.vnr);
+		attach_action(n, a->u.attach.vnr);
 		return;
 	case AC_RESIZE: {
 		struct core_event ev = md_memory_resize(&n->store.md, &a->u.resize);

@@ -98,10 +98,22 @@ static void apply_al(struct md_memory *md)
 	md->super.flags |= MDF_AL_CLEAN;
 }
 
-struct core_event md_memory_resize(const struct md_memory *md, const struct ac_resize *a)
+static void add_slots(struct md_memory *md, uint32_t slots)
+{
+	ASSERT(slots <= MD_MEMORY_PEERS);
+	for (uint32_t i = md->super.max_peers; i < slots; i++) {
+		memset(md->slot[i], 0xff, md->words * 8);
+		memset(md->core_slot[i], 0, md->words * 8);
+	}
+	md->super.max_peers = slots;
+}
+
+struct core_event md_memory_resize(struct md_memory *md, const struct ac_resize *a)
 {
 	struct core_event ev = { .kind = EV_RESIZED };
 
+	if (a->slots)
+		add_slots(md, a->slots);
 	ev.u.resized.vnr = a->vnr;
 	ev.u.resized.moved = a->move;
 	ev.u.resized.data_sectors = ev.u.resized.backing_sectors = md->sectors;

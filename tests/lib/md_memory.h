@@ -25,6 +25,6 @@ void md_memory_write(struct md_memory *md, const struct core_action *a);
 /* As drbdmeta apply-al; then what the core is told: EV_ATTACHED. */
 struct core_event md_memory_attach(struct md_memory *md, uint16_t vnr);
 /* The store has the size that it had: EV_RESIZED. */
-struct core_event md_memory_resize(const struct md_memory *md, const struct ac_resize *a);
+struct core_event md_memory_resize(struct md_memory *md, const struct ac_resize *a);
 
 #endif

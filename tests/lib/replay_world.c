@@ -247,7 +247,7 @@ static void act(struct replay *r, const struct core_action *a)
 		meta_action(r, a);
 		return;
 	case AC_ATTACH:
-		ev = md_memory_attach(&r->store.md, a->u.vnr);
+		ev = md_memory_attach(&r->store.md, a->u.attach.vnr);
 		event_queue_push(&r->local, &ev);
 		return;
 	case AC_RESIZE:

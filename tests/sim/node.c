@@ -270,7 +270,7 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		md_submit(w, n->id, ac->kind, &ac->u.meta);
 		break;
 	case AC_ATTACH:
-		disk_attach(w, n->id, ac->u.vnr);
+		disk_attach(w, n->id, ac->u.attach.vnr);
 		break;
 	case AC_DETACH:
 		disk_detach(w, n->id, ac->u.vnr);
