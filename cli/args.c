@@ -45,6 +45,8 @@ static const struct option_row {
 	{ OPT_REPAIR, "--repair", NULL, NULL, offsetof(struct cli, repair),
 	  "then resync what differs from this node's copy" },
 	{ OPT_KEEP, "--keep", NULL, "NODE", 0, "whose data stay as they are" },
+	{ OPT_FOR, "--for", NULL, "NODE", 0,
+	  "which one goes on: refused if it has older data than this node" },
 	{ OPT_VOLUME, "--volume", NULL, "N", 0, "only of this volume (default: all)" },
 	{ OPT_SAVE, "--save-loser", NULL, "FILE", 0,
 	  "first save what this node gives up; see apply-undo" },
@@ -303,12 +305,15 @@ static int number_parse(struct cli *cli, const struct option_row *o, const char 
 	return EXIT_OK;
 }
 
-static int keep_parse(struct cli *cli, const struct option_row *o, const char *value)
+static int node_parse(struct cli *cli, const struct option_row *o, const char *value)
 {
 	if (name_problem(value))
 		return cli_fail(EXIT_USAGE, "%s: %s '%s' is no name of a node",
 				cli->command->name, o->name, value);
-	cli->keep = value;
+	if (o->bit == OPT_FOR)
+		cli->for_node = value;
+	else
+		cli->keep = value;
 	return EXIT_OK;
 }
 
@@ -358,7 +363,8 @@ static int value_parse(struct cli *cli, const struct option_row *o, const char *
 	case OPT_RESET:
 		return reset_parse(cli, o, value);
 	case OPT_KEEP:
-		return keep_parse(cli, o, value);
+	case OPT_FOR:
+		return node_parse(cli, o, value);
 	case OPT_VOLUME:
 		return volume_parse(cli, o, value);
 	case OPT_SAVE:

@@ -50,6 +50,7 @@ enum cli_target {
 #define OPT_CLEAN 0x100000U
 #define OPT_HAS_SPACE 0x200000U
 #define OPT_REPAIR 0x400000U
+#define OPT_FOR 0x800000U
 
 struct cli_command {
 	const char *name;

@@ -50,6 +50,7 @@ struct cli {
 	bool has_node_id;
 	unsigned node_id;         /* RES:NODE-ID */
 	const char *keep;         /* resolve --keep, NULL = not given */
+	const char *for_node;     /* outdate --for */
 	const char *save_to;      /* resolve --save-loser, NULL = not given */
 	int only_vnr;             /* resolve --volume, -1 = all */
 	const char *file;         /* apply-undo: its first argument */

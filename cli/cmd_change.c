@@ -27,6 +27,8 @@ static int post(struct cli *cli, const char *resource, int vnr, const char *peer
 		(void)json_object_set_new(body, "volume", json_integer(vnr));
 	if (peer[0])
 		(void)json_object_set_new(body, "peer", json_string(peer));
+	if (cli->for_node)
+		(void)json_object_set_new(body, "for", json_string(cli->for_node));
 	if (cli->force)
 		(void)json_object_set_new(body, "force", json_true());
 	if (cli->discard_my_data)

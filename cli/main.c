@@ -60,7 +60,7 @@ const struct cli_command cli_commands[] = {
 	  "let them go on; what waits for data out of reach fails, a peer counts as fenced" },
 	{ "invalidate", cmd_volume, TARGET_VOLUME_OPTIONAL, OPT_RESET,
 	  "distrust the local copy: fetch all of it from a peer" },
-	{ "outdate", cmd_volume, TARGET_VOLUME_OPTIONAL, 0,
+	{ "outdate", cmd_volume, TARGET_VOLUME_OPTIONAL, OPT_FOR,
 	  "another node goes on without this one: its data are old from now on" },
 	{ "invalidate-remote", cmd_volume, TARGET_PEER, OPT_RESET,
 	  "distrust a peer's copy: send all of it" },

@@ -24,6 +24,7 @@
 #define HAS_SAVE 0x80U
 #define HAS_SIZE 0x100U
 #define HAS_NODE 0x200U
+#define HAS_ASKER 0x400U /* may be left out */
 
 static const struct command_row {
 	const char *name;
@@ -48,7 +49,7 @@ static const struct command_row {
 	{ "resume-sync", VERB_CORE, CMD_RESUME_SYNC, HAS_VOLUME | HAS_PEER },
 	{ "verify", VERB_CORE, CMD_VERIFY, HAS_VOLUME | HAS_PEER | HAS_RANGE },
 	{ "resize", VERB_CORE, CMD_RESIZE, HAS_VOLUME | HAS_SIZE },
-	{ "outdate", VERB_CORE, CMD_OUTDATE, HAS_VOLUME },
+	{ "outdate", VERB_CORE, CMD_OUTDATE, HAS_VOLUME | HAS_ASKER },
 	{ "forget-peer", VERB_CORE, CMD_FORGET_PEER, HAS_NODE },
 	{ "new-current-uuid", VERB_CORE, CMD_NEW_CURRENT_UUID, HAS_VOLUME | HAS_CLEAR },
 };
@@ -226,10 +227,12 @@ static bool body_member(const struct command_row *row, const char *key, const js
 		return body_save(row, key, value, &request->command, error);
 	if (str_eq(key, "node-id") && (row->takes & HAS_NODE))
 		return body_node(row, value, &request->command, error);
-	if (str_eq(key, "peer") && (row->takes & HAS_PEER)) {
+	if ((str_eq(key, "peer") && (row->takes & HAS_PEER)) ||
+	    (str_eq(key, "for") && (row->takes & HAS_ASKER))) {
 		if (!text || name_problem(text))
-			return fail(error, API_BAD_REQUEST, "%s: 'peer' must be a node name",
-				    row->name);
+			return fail(error, API_BAD_REQUEST, "%s: '%s' must be a node name",
+				    row->name, key);
+		request->command.has_peer = (row->takes & HAS_ASKER) != 0;
 		return str_copy(request->peer, sizeof(request->peer), text);
 	}
 	if (((row->takes & HAS_RANGE) &&
@@ -417,5 +420,6 @@ bool api_request_bind(struct api_request *request, const struct resource_status 
 	if (request->command.one_volume && !volume_bind(request, status, error))
 		return false;
 	return (!(row->takes & HAS_VOLUME) || volume_bind(request, status, error)) &&
-	       (!(row->takes & HAS_PEER) || peer_bind(request, status, error));
+	       (!((row->takes & HAS_PEER) || request->command.has_peer) ||
+		peer_bind(request, status, error));
 }

@@ -15,7 +15,40 @@ static enum command_progress wait_a_moment(struct core *core)
 	return COMMAND_WAITS;
 }
 
-static enum command_progress begin(struct core *core, struct volume *vol)
+/* It has not got the generation that is here, nor has it seen that without its disk. */
+static bool lacks_ours(const struct volume *vol, const struct peer *peer)
+{
+	return vol->md.peers[peer->id].bitmap_uuid != 0 &&
+	       !uuid_eq(peer->pd[vol->v].shown_uuid, vol->md.current_uuid);
+}
+
+/*
+ * A node that was fenced, and does not know it, asks: this one may have been Primary without it. If
+ * nobody is named, somebody has to be left who could go on.
+ */
+static bool asked_by_older(const struct core *core, const struct volume *vol,
+			   const struct ev_command *ev)
+{
+	enum disk_state disk = disk_of(core, vol);
+	bool others = false;
+
+	if (!vol_has_md(vol) || disk < DISK_OUTDATED)
+		return false;
+	if (ev->has_peer)
+		return ev->peer < NODES_MAX && core->peer[ev->peer] &&
+		       lacks_ours(vol, core->peer[ev->peer]);
+	FOR_EACH_PEER(core, peer) {
+		if (!peer->conf->has_disk[vol->v])
+			continue;
+		if (peer_connected(core, peer) || !lacks_ours(vol, peer))
+			return false;
+		others = true;
+	}
+	return others && disk > DISK_OUTDATED;
+}
+
+static enum command_progress begin(struct core *core, struct volume *vol,
+				   const struct ev_command *ev)
 {
 	enum disk_state disk = disk_of(core, vol);
 	enum state_rv rv;
@@ -29,6 +62,11 @@ static enum command_progress begin(struct core *core, struct volume *vol)
 	}
 	if (disk < DISK_INCONSISTENT) {
 		command_reply(core, SS_IS_DISKLESS, "volume %u has no disk attached", vol->vnr);
+		return COMMAND_DONE;
+	}
+	if (asked_by_older(core, vol, ev)) {
+		command_reply(core, SS_PRIMARY_NOP,
+			      "volume %u has newer data than the node that would go on", vol->vnr);
 		return COMMAND_DONE;
 	}
 	if (disk > DISK_OUTDATED) {
@@ -53,7 +91,7 @@ enum command_progress command_outdate(struct core *core, const struct ev_command
 	if (!vol)
 		return COMMAND_DONE;
 	if (core->commands.step == OUTDATE_BEGIN)
-		return begin(core, vol);
+		return begin(core, vol, ev);
 	disk = disk_of(core, vol);
 	if (vol_has_md(vol) && disk >= DISK_INCONSISTENT && disk <= DISK_OUTDATED &&
 	    vol->md_durable_seq < vol->md_seq)

@@ -293,6 +293,7 @@ struct ev_command {
 	uint8_t peer;
 	bool force, write, discard_my_data, clear_bitmap;
 	bool one_volume;
+	bool has_peer;           /* CMD_OUTDATE: for whose sake is known */
 	bool nonblock;           /* CMD_OPEN with O_NONBLOCK */
 	bool keep_bitmap;        /* only what is marked is resynced */
 	bool abort;

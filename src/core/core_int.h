@@ -95,6 +95,7 @@ struct peer_device {
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
 	bool lacks_lost;            /* lost_source.c: what that source had */
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
+	uint64_t shown_uuid;        /* the last such one, also when it is out of sight */
 	uint64_t moved_from;        /* what it was before, while a transaction ran; 0 = not so */
 	/* what we last sent: the peer decides with this
 	 * (the comm_ copies); diskless: current alone */

@@ -229,10 +229,16 @@ void fencing_run(struct core *core)
 	}
 }
 
+/* One that runs ends before the next one. */
+static bool waits_for_time(const struct peer *peer)
+{
+	return peer->fence_due && !peer->fence.running;
+}
+
 void fencing_time(struct core *core)
 {
 	FOR_EACH_PEER(core, peer) {
-		if (peer->fence_due && core->now_ns >= peer->fence_at_ns)
+		if (waits_for_time(peer) && core->now_ns >= peer->fence_at_ns)
 			core_work(core, WORK_PEERS);
 	}
 }
@@ -242,7 +248,7 @@ uint64_t fencing_deadline(const struct core *core)
 	uint64_t t = NEVER_NS;
 
 	FOR_EACH_PEER(core, peer) {
-		if (peer->fence_due && peer->fence_at_ns < t)
+		if (waits_for_time(peer) && peer->fence_at_ns < t)
 			t = peer->fence_at_ns;
 	}
 	return t;

@@ -500,7 +500,7 @@ void rx_current_uuid(struct core *core, struct peer *peer, const struct pkt *pkt
 	pd = &peer->pd[vol->v];
 	was = pd->current_uuid_rx;
 	before = told_generation(pd);
-	pd->current_uuid_rx = is;
+	pd->current_uuid_rx = pd->shown_uuid = is;
 	pd->have_uuids = true;
 	/* A Primary that says so has just lost its disk, even if its state comes a moment later. */
 	if (pdsk_of(core, pd) >= DISK_INCONSISTENT && pd->uuids_valid &&

@@ -11,7 +11,7 @@ cat >"$F" <<SH
 #!/bin/bash
 echo "\$DRBD_PEER \$UP_TO_DATE_NODES" >>$WORK/fenced
 [ ! -e $WORK/exit ] || exit \$(cat $WORK/exit)
-"$B/drbdctl" -c $WORK/drbdfs.conf -n "\$DRBD_PEER" -s "$WORK/\$DRBD_PEER/control.sock" outdate r0
+"$B/drbdctl" -c $WORK/drbdfs.conf -n "\$DRBD_PEER" -s "$WORK/\$DRBD_PEER/control.sock" outdate r0 --for "\$(eval echo "\\\$DRBD_NODE_ID_\$DRBD_MY_NODE_ID")"
 case \$? in
 0) exit 4 ;;
 11) exit 6 ;;
@@ -77,6 +77,14 @@ must_fail any ctl beta primary r0
 role_is beta Secondary || fail "beta was promoted"
 must_fail 11 ctl alpha outdate r0
 said 'this node is Primary'
+# Nor does beta go on when alpha is not Primary any more: alpha's data are newer.
+must ctl alpha secondary r0
+must_fail any ctl beta primary r0
+must_fail 11 ctl alpha outdate r0 --for beta
+said 'has newer data than the node that would go on'
+must_fail 11 ctl alpha outdate r0
+disk_is alpha UpToDate || fail "alpha is not UpToDate any more"
+must ctl alpha primary r0
 must ctl beta connect r0
 must wait_for 60 "both nodes settled" cluster_settled
 

@@ -349,7 +349,8 @@ void check_states(struct world *w)
 			sim_fail(w, "I5: node %u reports a split brain, but there was one lineage",
 				 i);
 		st = node_status(w, i);
-		if (st->role != ROLE_PRIMARY)
+		/* One that nobody has to fence: it answers nothing that the others do not have. */
+		if (st->role != ROLE_PRIMARY || (fencing_rules(w) && !fencing_has_data(w, i)))
 			continue;
 		if (primary >= 0 && (w->params.quorum == QUORUM_OFF ||
 				     both_connected(w, (unsigned)primary, i)))

@@ -377,7 +377,9 @@ static bool phase_over(struct world *w)
 static void faulted_phase(struct world *w)
 {
 	w->faults_on = true;
-	w->split_brain_ok = !w->params.careful;
+	/* A generation that is made in the moment of the cut is told, though nothing was answered
+	 * in it. */
+	w->split_brain_ok = !w->params.careful || fencing_rules(w);
 	w->faults_left = w->params.faults;
 	app_kick(w);
 	rival_start(w);

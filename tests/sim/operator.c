@@ -25,6 +25,14 @@ static bool is_split_brain(struct world *w, unsigned node, unsigned peer)
 /* Where the application was last; that had no disk: the first one that lacks nothing. */
 static unsigned whose_data(struct world *w)
 {
+	unsigned last = 0;
+
+	for (unsigned i = 1; i < w->node_count; i++) {
+		if (w->rival.opened_at[i] > w->rival.opened_at[last])
+			last = i;
+	}
+	if (fencing_rules(w) && w->rival.opened_at[last] && w->nodes[last].has_disk)
+		return last;
 	if (w->app.last >= 0 && w->nodes[w->app.last].has_disk)
 		return (unsigned)w->app.last;
 	for (unsigned i = 0; i < w->node_count && w->app.last >= 0; i++) {

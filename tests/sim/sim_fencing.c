@@ -22,8 +22,11 @@ void fencing_params_draw(struct world *w, uint64_t seed)
 	p->handlers |= 1U << HANDLER_FENCE_PEER | 1U << HANDLER_UNFENCE_PEER;
 	/* resume-io would say that the peer is harmless, and nobody has looked. */
 	p->suspends = false;
-	if (p->fencing == FENCING_STONITH)
+	/* Who is no peer is not fenced: that somebody has to know who takes it out. */
+	if (p->fencing == FENCING_STONITH) {
 		p->careful = true;
+		p->peers_leave = false;
+	}
 	for (unsigned a = 0; a < SIM_NODES_MAX; a++) {
 		for (unsigned b = 0; b < SIM_NODES_MAX; b++) {
 			/* These two do not go together. */
@@ -49,6 +52,15 @@ bool fencing_rules(const struct world *w)
 bool quorum_or_fencing(const struct world *w)
 {
 	return w->params.quorum != QUORUM_OFF || fencing_rules(w);
+}
+
+bool fencing_has_data(struct world *w, unsigned node)
+{
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		if (node_status(w, node)->volumes[v].disk >= DISK_CONSISTENT)
+			return true;
+	}
+	return false;
 }
 
 bool fencing_may_help(struct world *w, unsigned node, unsigned vnr)
@@ -104,7 +116,8 @@ static void told(struct world *w, unsigned peer, int rc, uint64_t run)
 
 	if (!r || r->said)
 		return;
-	if (rc == SS_TWO_PRIMARIES)
+	/* Or the peer was, without this node. */
+	if (rc == SS_TWO_PRIMARIES || rc == SS_PRIMARY_NOP)
 		says(w, node, run >> 8, SAYS_PRIMARY);
 	else if (rc < SS_SUCCESS)
 		says(w, node, run >> 8, 1);
@@ -137,8 +150,10 @@ static void outdate(struct world *w, unsigned node, uint64_t run)
 	r->asked = w->params.volumes;
 	for (unsigned v = 0; v < w->params.volumes; v++)
 		node_command(w, peer,
-			     (struct ev_command){ .cmd = CMD_OUTDATE, .vnr = (uint16_t)v }, told,
-			     run << 8 | node);
+			     (struct ev_command){ .cmd = CMD_OUTDATE, .vnr = (uint16_t)v,
+						  .has_peer = w->node_count > 2,
+						  .peer = (uint8_t)node },
+			     told, run << 8 | node);
 	world_at(w, NO_ANSWER_NS, no_answer, run, node);
 }
 
@@ -170,6 +185,11 @@ static bool is_in_use(const struct world *w, unsigned node)
 	       w->op_primary == (int)node;
 }
 
+static bool is_up_to_date(struct world *w, unsigned node)
+{
+	return status_uptodate(w, node_status(w, node)) == (1U << w->params.volumes) - 1;
+}
+
 /* One rule for the resource: all others than those with good data are barred. */
 static void bar(struct world *w, unsigned node, uint64_t run)
 {
@@ -183,17 +203,21 @@ static void bar(struct world *w, unsigned node, uint64_t run)
 		says(w, node, run, SAYS_PRIMARY);
 		return;
 	}
-	if (!w->nodes[node].up || sees(w, node, call->peer) || !fencing_allows(w, node)) {
+	/* Who may be behind places no rule beside one that is there. */
+	if (!w->nodes[node].up || sees(w, node, call->peer) || !fencing_allows(w, node) ||
+	    (w->nodes[call->peer].up && !is_up_to_date(w, node))) {
 		says(w, node, run, 1);
 		return;
 	}
+	if (!w->nodes[call->peer].up)
+		status = SAYS_DOWN;
 	if (w->fencing.only)
 		only &= w->fencing.only;
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (!(only >> p & 1) && is_in_use(w, p))
 			status = 1;
 	}
-	if (status == SAYS_OUTDATED) {
+	if (status != 1) {
 		w->fencing.only = only;
 		sim_trace(w, "the volume may be used on %x", only);
 	}

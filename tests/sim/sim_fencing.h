@@ -40,6 +40,8 @@ bool fencing_allows(const struct world *w, unsigned node);
 /* Only fencing keeps two applications from each other, or quorum and that. */
 bool fencing_rules(const struct world *w);
 bool quorum_or_fencing(const struct world *w);
+/* Good ones of its own. */
+bool fencing_has_data(struct world *w, unsigned node);
 /* A disk that counts as good when the others have been fenced. */
 bool fencing_may_help(struct world *w, unsigned node, unsigned vnr);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/core_int.h"
+#include "core/fencing.h"
 #include "../lib/core_pair.h"
 
 #define BLOCK BM_BLOCK_SECTORS
@@ -265,6 +266,37 @@ Test(fencing, who_was_shot_does_not_take_over)
 	pair_pass_ms(p, 30000);
 	cr_assert(pair_healthy(p), "%s", pair_describe(p));
 	cr_assert_eq(pair_disk_tag(p, 1, 4 * BLOCK), 3);
+	pair_free(p);
+}
+
+/* 1 was switched off and does not know that it was left behind: 0 is not outdated for it. */
+Test(fencing, outdate_is_refused_for_one_that_was_left_behind)
+{
+	struct pair *p = parted_idle();
+	struct ev_command ev = { .cmd = CMD_OUTDATE, .has_peer = true, .peer = 1 };
+
+	pair_answer_call(p, 0, HANDLER_FENCE_PEER, 7);
+	pair_run(p);
+	cr_assert_eq(pair_write(p, 0, 4 * BLOCK, BLOCK, 3), 0);
+	cr_assert_eq(pair_simple(p, 0, CMD_SECONDARY), SS_SUCCESS);
+	pair_crash(p, 0);
+	pair_restart(p, 0);
+	pair_pass_ms(p, 1000);
+	cr_assert_eq(pair_command(p, 0, &ev), SS_PRIMARY_NOP, "%s", pair_text(p));
+	ev.has_peer = false;
+	cr_assert_eq(pair_command(p, 0, &ev), SS_PRIMARY_NOP, "%s", pair_text(p));
+	cr_assert_geq(pair_disk(p, 0), DISK_CONSISTENT);
+	pair_free(p);
+}
+
+/* While one handler runs the next one is due: there is nothing to wake up for. */
+Test(fencing, the_next_call_waits_for_the_end_of_the_last_one)
+{
+	struct pair *p = parted_idle();
+	struct core *core = pair_core(p, 0);
+
+	core->peer[1]->fence_due = true;
+	cr_assert_eq(fencing_deadline(core), UINT64_MAX);
 	pair_free(p);
 }
 
