@@ -145,18 +145,44 @@ static bool sees_nobody(struct world *w, unsigned node)
 	return true;
 }
 
-static bool is_wrong(const struct world *w, const struct status_peer *its,
+void moments_disconnect(struct world *w, unsigned node, const struct ev_command *cmd)
+{
+	if (cmd->peer < w->node_count && cmd->peer != node)
+		w->moments.asked[node][cmd->peer] = !cmd->force && sees(w, node, cmd->peer) ?
+							    simnet_conn(w, node, cmd->peer)->gen : 0;
+}
+
+void moments_closed(struct world *w, unsigned node, unsigned peer)
+{
+	const struct status_peer *its = status_peer(node_status(w, node), peer);
+	struct moments *m = &w->moments;
+	uint32_t volumes = 0;
+
+	for (unsigned v = 0; its && its->conn == CONN_STANDALONE && v < w->params.volumes; v++)
+		volumes |= (uint32_t)(its->devices[v].peer_disk == DISK_OUTDATED) << v;
+	m->agreed[node][peer] =
+		m->asked[node][peer] == simnet_conn(w, node, peer)->gen ? volumes : 0;
+	m->asked[node][peer] = 0;
+}
+
+static bool is_wrong(const struct world *w, uint32_t agreed, const struct status_peer *its,
 		     const struct resource_status *st)
 {
 	for (unsigned v = 0; v < w->params.volumes; v++) {
-		if (its->devices[v].peer_disk == DISK_OUTDATED &&
+		if ((agreed >> v & 1) && its->devices[v].peer_disk == DISK_OUTDATED &&
 		    st->volumes[v].disk == DISK_UP_TO_DATE)
 			return true;
 	}
 	return false;
 }
 
-/* Who has agreed to be left by a Primary, and has met nobody since, is not as good as before. */
+/*
+ * Who has agreed to be left by a Primary, and has met nobody since, is not as good as before.
+ * An order to a connection that is down already is agreed to by nobody: what is known of the peer
+ * is from when it was last in sight, or from a third node that saw it, and the peer may since have
+ * come back to others, who made it UpToDate, and lost them again. Nobody counts on that for more than
+ * quorum, and two parts that both have it are seen below.
+ */
 static void check_belief(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *its = peer_of(w, a, b);
@@ -171,7 +197,8 @@ static void check_belief(struct world *w, unsigned a, unsigned b)
 	if (lasts(w, &w->moments.belief_ns[a][b],
 		  believed && alone && !w->moments.met[a][b] &&
 			  node_status(w, a)->role == ROLE_PRIMARY &&
-			  is_wrong(w, its, node_status(w, b)), BELIEF_NS))
+			  is_wrong(w, w->moments.agreed[a][b], its, node_status(w, b)),
+		  BELIEF_NS))
 		sim_fail(w, "S3: node %u counts on node %u being Outdated, and it is UpToDate", a,
 			 b);
 }

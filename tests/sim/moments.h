@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ev_command;
 struct world;
 
 /* Since when, 0 = it is not so. */
@@ -13,6 +14,10 @@ struct moments {
 	uint64_t ready_since_ns; /* the application waits by no order */
 	uint64_t belief_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	bool met[SIM_NODES_MAX][SIM_NODES_MAX];
+	/* the connection that an order to disconnect has found, 0 = none; volumes whose disk there
+	 * is Outdated since, because both have agreed */
+	uint64_t asked[SIM_NODES_MAX][SIM_NODES_MAX];
+	uint32_t agreed[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t exchange_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t gen[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
@@ -23,6 +28,9 @@ struct moments {
 };
 
 void moments_reset(struct world *w);
+/* A node is told to disconnect from a peer; it closes the connection to it. */
+void moments_disconnect(struct world *w, unsigned node, const struct ev_command *cmd);
+void moments_closed(struct world *w, unsigned node, unsigned peer);
 /* Now and then. */
 void moments_check(struct world *w);
 /* The application has read this; the read was issued at order number `since`. */

@@ -175,6 +175,8 @@ static void command_event(struct world *w, uint64_t slot, uint64_t cookie)
 		return;
 	ev.u.command = c->cmd;
 	sim_trace(w, "node %u command %u", c->node, c->cmd.cmd);
+	if (c->cmd.cmd == CMD_DISCONNECT)
+		moments_disconnect(w, c->node, &c->cmd);
 	node_step(w, c->node, &ev);
 }
 
@@ -243,6 +245,7 @@ static void act(struct world *w, struct node *n, const struct core_action *ac)
 		simnet_want(w, n->id, ac->u.peer);
 		break;
 	case AC_DISCONNECT:
+		moments_closed(w, n->id, ac->u.peer);
 		simnet_close(w, n->id, ac->u.peer);
 		break;
 	case AC_DISK_READ:

@@ -7,8 +7,8 @@
 /* The Primary's disk is detached, then nobody else is left, and the old disk comes back. */
 static void last_disk(struct world *w)
 {
-	unsigned primary = plan_primary(w);
-	uint64_t life = w->nodes[primary].life;
+	unsigned primary = plan_primary(w), opens = w->app.opens;
+	bool writes = w->app.phase == APP_OPEN && w->nodes[primary].up;
 
 	plan_order(w, primary,
 		   (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR,
@@ -21,8 +21,13 @@ static void last_disk(struct world *w)
 	plan_pass_ms(w, 100, 15000);
 	plan_order(w, primary, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR });
 	plan_pass_ms(w, 500, 5000);
-	/* It has seen with its own eyes what its disk lacks. */
-	if (w->nodes[primary].life == life && plan_is_alone(w, primary) &&
+	/*
+	 * It has seen with its own eyes what its disk lacks. A node that is only about to be opened
+	 * has not: one that lost the Primary before it was told that this one goes on may be behind
+	 * it, and stays as good as it was.
+	 */
+	if (writes && w->app.phase == APP_OPEN && w->app.opens == opens &&
+	    plan_is_alone(w, primary) &&
 	    node_status(w, primary)->volumes[0].disk == DISK_UP_TO_DATE &&
 	    !w->app.suspects[0].suspect[primary] && oracle_check_node(w, primary) != SIM_NEVER)
 		sim_fail(w, "I1: node %u counts as UpToDate what it was left with while others "
