@@ -29,7 +29,7 @@ static const struct {
 	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
 			 UINT64_C(0x7472617073), { 1, 8 }, false },
 	[LIFE_AWAY] = { "away", "nodes stay away for long, one after the other",
-			UINT64_C(0x61776179), { 1, 10 }, false },
+			UINT64_C(0x61776179), { 1, 10 }, true },
 	[LIFE_HALVES] = { "halves", "parts of a cluster with quorum do not see each other",
 			  UINT64_C(0x68616c766573), { 1, 10 }, false },
 	[LIFE_RESTLESS] = { "restless", "an application that moves at once, links that flap",

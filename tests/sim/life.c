@@ -540,9 +540,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		draw_volumes(w, seed);
 		faults_params_draw(w, seed);
 		replaced_params_draw(w, seed);
-	}
-	hang_params_draw(w, seed);
-	if (!w->plan.on) {
+		hang_params_draw(w, seed);
 		diskless_params_draw(w, seed);
 		fencing_params_draw(w, seed);
 		shapes_params_draw(w, seed);

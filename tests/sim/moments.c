@@ -148,8 +148,9 @@ static bool sees_nobody(struct world *w, unsigned node)
 void moments_disconnect(struct world *w, unsigned node, const struct ev_command *cmd)
 {
 	if (cmd->peer < w->node_count && cmd->peer != node)
-		w->moments.asked[node][cmd->peer] = !cmd->force && sees(w, node, cmd->peer) ?
-							    simnet_conn(w, node, cmd->peer)->gen : 0;
+		w->moments.asked[node][cmd->peer] =
+			!cmd->force && sees(w, node, cmd->peer) ?
+				simnet_conn(w, node, cmd->peer)->gen : 0;
 }
 
 void moments_closed(struct world *w, unsigned node, unsigned peer)
@@ -179,9 +180,9 @@ static bool is_wrong(const struct world *w, uint32_t agreed, const struct status
 /*
  * Who has agreed to be left by a Primary, and has met nobody since, is not as good as before.
  * An order to a connection that is down already is agreed to by nobody: what is known of the peer
- * is from when it was last in sight, or from a third node that saw it, and the peer may since have
- * come back to others, who made it UpToDate, and lost them again. Nobody counts on that for more than
- * quorum, and two parts that both have it are seen below.
+ * is from when it was last in sight, or from a third node that saw it, and the peer may since
+ * have come back to others, who made it UpToDate, and lost them again. Nobody counts on that for
+ * more than quorum, and two parts that both have it are seen below.
  */
 static void check_belief(struct world *w, unsigned a, unsigned b)
 {
