@@ -187,6 +187,9 @@ int conf_to_core(const struct conf *conf, const struct conf_resource *res, unsig
 
 		if (node != self && c)
 			peer_fill(conf, res, c, node, &out->peers[out->peer_count++]);
+		for (unsigned v = 0; node != self && !c && v < res->volume_count; v++)
+			out->volumes[v].far_disks |= (uint32_t)node->volumes[v].options.has_disk
+						     << node->node_id;
 	}
 	return 0;
 }

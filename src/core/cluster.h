@@ -179,7 +179,10 @@ uint64_t cluster_primaries(const struct core *core, const struct state *st);
 bool cluster_allows_two_primaries(const struct core *core, const struct peer *peer);
 /* As one of two: the other one. */
 struct peer *cluster_other_primary(const struct core *core);
-/* A node that is no peer any more had a disk of it, and was not forgotten: it may have gone on. */
+/* Nodes with a disk of it that this one never has a connection to. */
+uint32_t cluster_far_disks(const struct core *core, const struct volume *vol);
+/* There are some, or a node that is no peer any more had a disk of it, and was not forgotten: they
+ * may have gone on. */
 bool cluster_lost_a_disk(const struct core *core, const struct volume *vol);
 /* Own disk may be called UpToDate (4.2, below the table). */
 bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, unsigned v);

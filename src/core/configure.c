@@ -196,6 +196,7 @@ static void configure_volume(struct core *core, const struct volume *vol,
 	unsigned at;
 
 	ASSERT(volume_in(all, vol->vnr, &at));
+	core->conf.volumes[vol->v].far_disks = all->volumes[at].far_disks;
 	to = &all->volumes[at].disk;
 	take_disk(&core->conf.volumes[vol->v].disk, to);
 	if (to->size_sectors && to->size_sectors < vol->size_sectors)

@@ -85,6 +85,7 @@ struct core_disk_conf {
 struct core_volume_conf {
 	uint16_t vnr;
 	struct core_disk_conf disk;
+	uint32_t far_disks; /* nodes that have one, and no connection to this node */
 };
 
 struct core_net_conf {

@@ -123,15 +123,33 @@ bool quorum_compute(const struct quorum_input *in)
 
 /* ---- of a volume ---- */
 
+/*
+ * Whoever has a disk has a vote, also where there is never a connection to. A DRBD kernel leaves
+ * these out: of a chain of four both halves would have quorum.
+ */
+static void add_far(const struct core *core, const struct volume *vol, struct quorum_input *in)
+{
+	for (uint32_t far = cluster_far_disks(core, vol); far; far &= far - 1) {
+		unsigned n = (unsigned)__builtin_ctz(far);
+
+		in->peers[in->peer_count++] = (struct quorum_peer){
+			.disk = DISK_UNKNOWN,
+			.member = core->members & node_bit(n),
+		};
+	}
+}
+
 /* Nodes that have a place in the metadata but are not configured (any more). */
 static void add_unconfigured(const struct core *core, const struct volume *vol,
 			     struct quorum_input *in)
 {
+	uint32_t far = cluster_far_disks(core, vol);
+
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		const struct md_peer *mp = &vol->md.peers[n];
 		uint32_t seen = MDF_PEER_NODE_EXISTS | MDF_PEER_DEVICE_SEEN;
 
-		if (n == core->self || core->peer[n] ||
+		if (n == core->self || core->peer[n] || far >> n & 1 ||
 		    (mp->bitmap_index < 0 && !(mp->flags & seen)))
 			continue;
 		in->peers[in->peer_count++] = (struct quorum_peer){
@@ -208,6 +226,7 @@ static bool compute(const struct core *core, const struct state *next, const str
 		if (peer->conf->net.allow_remote_read)
 			in.peers[in.peer_count++] = peer_input(core, peer, vol, next, with_disk);
 	}
+	add_far(core, vol, &in);
 	if (with_disk)
 		add_unconfigured(core, vol, &in);
 	return quorum_compute(&in);
@@ -258,7 +277,8 @@ bool quorum_is_shared(const struct core *core, const struct volume *vol, const s
 		return false;
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		voters += n != core->self && !core->peer[n] &&
-			  vol->md.peers[n].flags & MDF_PEER_DEVICE_SEEN;
+			  (cluster_far_disks(core, vol) >> n & 1 ||
+			   vol->md.peers[n].flags & MDF_PEER_DEVICE_SEEN);
 	least = needed(core->conf.quorum, voters);
 	/* With tie-breakers half of them keep it. */
 	if (voters % 2 == 0)

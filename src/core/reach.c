@@ -75,8 +75,19 @@ uint64_t cluster_weak_nodes(const struct core *core, unsigned v)
 	return ~strong;
 }
 
+uint32_t cluster_far_disks(const struct core *core, const struct volume *vol)
+{
+	uint32_t nodes = vol->conf->far_disks;
+
+	FOR_EACH_PEER(core, peer)
+		nodes &= ~(uint32_t)node_bit(peer->id);
+	return nodes;
+}
+
 bool cluster_lost_a_disk(const struct core *core, const struct volume *vol)
 {
+	if (cluster_far_disks(core, vol))
+		return true;
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		if (n != core->self && !core->peer[n] &&
 		    (vol->md.peers[n].flags & MDF_PEER_DEVICE_SEEN))

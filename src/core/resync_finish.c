@@ -177,10 +177,17 @@ static bool is_behind(const struct volume *vol, const struct peer_device *pd)
 	       !uuid_eq(vol->md.current_uuid, pd->uuids.current);
 }
 
-/* What a crash has left of our source is worth less than what this one has, which went on. */
+/*
+ * What a crash has left of our source is worth less than what this one has, which went on. If it
+ * was restarted, too, the two settle it; but not where they may have no connection: it follows us.
+ */
 static bool outlives(const struct peer_device *source, const struct peer_device *other)
 {
-	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
+	const uint64_t went_on = UUID_FLAG_RECONNECT | UUID_FLAG_WENT_ON;
+	bool meet = !((source->uuids.flags | other->uuids.flags) & UUID_FLAG_SEES_NOT_ALL);
+
+	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY) &&
+	       (meet || other->uuids.flags & went_on);
 }
 
 static bool same_generation(const struct peer_device *a, const struct peer_device *b)

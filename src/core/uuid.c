@@ -181,7 +181,9 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	uint64_t old = vol->md.current_uuid;
 	bool day_0 = is_day_0(core, vol);
 
-	always |= may_be_shared(core, vol);
+	/* Whoever has no connection to this node takes no part, whatever its reference says:
+	 * that is of the last generation in which somebody told of it. */
+	always |= may_be_shared(core, vol) || cluster_far_disks(core, vol);
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, random_uuid(core));
@@ -219,7 +221,8 @@ static bool peers_know_another(const struct core *core, const struct volume *vol
 /* Some disk does not take part in what is written from now on. */
 static bool somebody_is_missing(const struct core *core, const struct volume *vol)
 {
-	bool missing = vol->conf->disk.has_disk || peers_know_another(core, vol);
+	bool missing = vol->conf->disk.has_disk || cluster_far_disks(core, vol) ||
+		       peers_know_another(core, vol);
 
 	FOR_EACH_PEER(core, peer) {
 		enum disk_state pdsk = pdsk_of(core, &peer->pd[vol->v]);

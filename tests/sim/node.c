@@ -108,7 +108,10 @@ static void conf_volumes(const struct world *w, const struct node *n, struct cor
 	disk->rs_without_replication = w->params.rs_without_replication;
 	conf->volume_count = w->params.volumes;
 	for (unsigned v = 0; v < w->params.volumes; v++)
-		conf->volumes[v] = (struct core_volume_conf){ .vnr = (uint16_t)v, .disk = *disk };
+		conf->volumes[v] = (struct core_volume_conf){
+			.vnr = (uint16_t)v, .disk = *disk,
+			.far_disks = sim_far_disks(&w->params, n->id),
+		};
 }
 
 void node_init(struct world *w, unsigned node)

@@ -153,6 +153,86 @@ static void chain_forks(struct world *w)
 	sc_expect_honest(w);
 }
 
+/*
+ * A - B - C, and all have the generation that B made as Primary. A goes on in a generation of its
+ * own, though it has never seen C: else C would pass for as good as A.
+ */
+static void chain_far_generation(struct world *w)
+{
+	uint64_t shared;
+
+	begin(w, 3, SHAPE_CHAIN);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_close(w);
+	life_expect_converged(w);
+	shared = sc_uuid(w, C);
+	sc_part(w, B, C);
+	sc_open(w, A);
+	sc_write(w, 2);
+	sc_expect(w, sc_uuid(w, A) != shared, "a generation that C does not have");
+	sc_kill_noticed(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_reunited(w, B, C);
+	sc_expect(w, has_block(w, C, B, 2), "C has followed B");
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* A - B - C - D: C is about to be resynced, which is all that D sees. */
+static void chain_far_end_waits(struct world *w)
+{
+	begin(w, 4, SHAPE_CHAIN);
+	sc_open(w, A);
+	sc_write_scattered(w, 0, 20);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 5 * NS_SEC);
+	sc_close(w);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_wait(w, 1000);
+	sc_expect(w, disk_of_node(w, D) == DISK_OUTDATED, "D lacks what A has written");
+	life_expect_converged(w);
+}
+
+/* A - B - C - D, cut in the middle: neither half has most of the four disks. */
+static void chain_halves(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->quorum = QUORUM_MAJORITY;
+	sim_shape(p, SHAPE_CHAIN);
+	life_set_up(w);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_close(w);
+	life_expect_converged(w);
+	sc_part(w, B, C);
+	sc_wait(w, 1000);
+	expect_no_promotion(w, B);
+	expect_no_promotion(w, C);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/*
+ * A - C - B, all lose power, A as Primary. Whoever has what A's crash has left passes it on, also
+ * to who has no connection to A.
+ */
+static void chain_crash(struct world *w)
+{
+	begin_middle_last(w);
+	sc_open(w, A);
+	sc_write_scattered(w, 0, 20);
+	sc_flush(w);
+	sc_kill(w, C);
+	sc_kill(w, B);
+	sc_kill(w, A);
+	sc_start(w, B);
+	sc_start(w, C);
+	sc_wait_conn(w, C, B, CONN_CONNECTED);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
 /* New disks get their first data along the chain. */
 static void chain_first_sync(struct world *w)
 {
@@ -238,6 +318,10 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-comes-late", chain_comes_late },
 	{ "shapes-chain-breaks", chain_breaks },
 	{ "shapes-chain-forks", chain_forks },
+	{ "shapes-chain-far-generation", chain_far_generation },
+	{ "shapes-chain-far-end-waits", chain_far_end_waits },
+	{ "shapes-chain-halves", chain_halves },
+	{ "shapes-chain-crash", chain_crash },
 	{ "shapes-chain-first-sync", chain_first_sync },
 	{ "shapes-chain-middle-invalidated", chain_middle_invalidated },
 	{ "shapes-star", star },

@@ -15,6 +15,15 @@ bool sim_linked(const struct sim_params *p, unsigned a, unsigned b)
 	return !(p->unlinked[a] >> b & 1);
 }
 
+uint32_t sim_far_disks(const struct sim_params *p, unsigned node)
+{
+	uint32_t far = 0;
+
+	for (unsigned i = 0; i < p->nodes; i++)
+		far |= (uint32_t)(!sim_linked(p, node, i) && sim_has_disk(p, i)) << i;
+	return far;
+}
+
 bool sim_is_mesh(const struct sim_params *p)
 {
 	for (unsigned i = 0; i < p->nodes; i++) {
@@ -105,6 +114,9 @@ void shapes_params_draw(struct world *w, uint64_t seed)
 		p->nodes = (unsigned)prng_range(&rng, 3, 5);
 	if (p->nodes < 3)
 		return;
+	/* The first node would be promoted, which need not see a majority. */
+	if (p->quorum != QUORUM_OFF)
+		p->full_initial_sync = false;
 	do {
 		memset(p->unlinked, 0, sizeof(p->unlinked));
 		draw(p, &rng);

@@ -27,6 +27,8 @@ void shapes_params_draw(struct world *w, uint64_t seed);
 void sim_shape(struct sim_params *p, enum shape shape);
 void sim_unlink(struct sim_params *p, unsigned a, unsigned b);
 bool sim_linked(const struct sim_params *p, unsigned a, unsigned b);
+/* Nodes with a disk that this one has no connection to. */
+uint32_t sim_far_disks(const struct sim_params *p, unsigned node);
 bool sim_is_mesh(const struct sim_params *p);
 /* New disks have the same first generation, and nothing to resync. */
 void sim_same_start(struct world *w);
