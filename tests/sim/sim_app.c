@@ -118,15 +118,33 @@ static bool lineage_ok(struct world *w, unsigned node, unsigned vnr)
 	return true;
 }
 
+/* It may not have noticed yet that it is cut off; the cluster software knows. */
+static bool in_reach(struct world *w, unsigned node, unsigned m)
+{
+	const struct status_peer *sp =
+		w->nodes[m].up ? status_peer(node_status(w, m), node) : NULL;
+
+	return sp && sp->conn == CONN_CONNECTED && !w->net.down[node][m] && !w->net.down[m][node];
+}
+
+/* Disks in reach of a node without one that have all that any disk has. */
+static uint32_t newest_sources(struct world *w, unsigned node, unsigned vnr)
+{
+	uint32_t newest = 0;
+
+	for (uint32_t sources = app_sources(w, node, vnr); sources != 0; sources &= sources - 1) {
+		unsigned m = (unsigned)__builtin_ctz(sources);
+
+		if (in_reach(w, node, m) && lineage_ok(w, m, vnr))
+			newest |= UINT32_C(1) << m;
+	}
+	return newest;
+}
+
 static bool volume_lineage_ok(struct world *w, unsigned node, unsigned vnr)
 {
-	if (w->nodes[node].has_disk)
-		return lineage_ok(w, node, vnr);
-	for (uint32_t m = app_sources(w, node, vnr); m != 0; m &= m - 1) {
-		if (lineage_ok(w, (unsigned)__builtin_ctz(m), vnr))
-			return true;
-	}
-	return false;
+	return w->nodes[node].has_disk ? lineage_ok(w, node, vnr) :
+					 newest_sources(w, node, vnr) != 0;
 }
 
 bool app_lineage_ok(struct world *w, unsigned node)

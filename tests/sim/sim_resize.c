@@ -119,9 +119,11 @@ void resize_heal(struct world *w)
 		disk_enlarge(w, i, w->params.room_sectors);
 }
 
-/* One of them has room for what the other has. */
+/* Each of them has room for what the other has; who has no disk takes any size. */
 static bool may_meet(const struct world *w, unsigned a, unsigned b)
 {
+	if (!w->nodes[a].has_disk || !w->nodes[b].has_disk)
+		return true;
 	return w->nodes[a].disk.md[SIM_VNR].capacity_sectors >= w->nodes[b].size_sectors[SIM_VNR] &&
 	       w->nodes[b].disk.md[SIM_VNR].capacity_sectors >= w->nodes[a].size_sectors[SIM_VNR];
 }
