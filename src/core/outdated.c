@@ -53,6 +53,19 @@ static bool is_behind(const struct core *core, const struct volume *vol, const s
 	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol));
 }
 
+/* No other node has a disk, as far as is known here: nothing can have been answered elsewhere. */
+static bool is_only_disk(const struct core *core, const struct volume *vol)
+{
+	if (!core->peer_count || cluster_lost_a_disk(core, vol))
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		if (peer->conf->has_disk[vol->v] ||
+		    vol->md.peers[peer->id].flags & MDF_PEER_DEVICE_SEEN)
+			return false;
+	}
+	return true;
+}
+
 /*
  * A disk is marked Outdated because a node out of sight may have gone on. When a good disk of the
  * same generation is in sight, or all disks there are, then that did not happen or is over. A good
@@ -60,7 +73,7 @@ static bool is_behind(const struct core *core, const struct volume *vol, const s
  */
 static bool is_newest(const struct core *core, const struct volume *vol)
 {
-	bool all = !cluster_lost_a_disk(core, vol), good = false, any = false;
+	bool all = !cluster_lost_a_disk(core, vol), good = false, any = is_only_disk(core, vol);
 
 	if (!uuid_disk_is_shown(vol, core->st.role))
 		return false;

@@ -413,6 +413,11 @@ bool sync_is_newer(const struct core *core, const struct peer *peer, const struc
 	return strategy_is_target(compare_now(core, peer, vol));
 }
 
+bool sync_is_fork(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	return strategy_is_split_brain(compare_now(core, peer, vol));
+}
+
 bool sync_lacks_told(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	struct sync_input in;

@@ -101,10 +101,64 @@ static void clients_flap(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B has the only disk. It was away, and C still sees the Primary: nobody has anything newer. */
+static void only_disk(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		life_plain(w, w->scenario_seed, 3)->no_disk = 1U << A | 1U << C;
+		life_set_up(w);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_unplug(w, A, B);
+		sc_restart(w, B);
+		sc_wait_conn(w, B, C, CONN_CONNECTED);
+		sc_wait_disk(w, B, DISK_OUTDATED);
+		if (i == 0)
+			sc_close(w);
+		sc_join(w, A, B);
+		life_expect_converged(w);
+	}
+}
+
+/*
+ * C went on without the others. It meets B beside a Primary without a disk, which settles nothing,
+ * and then D, which is behind: as long as it is connected to B it must not count as good.
+ */
+static void fork_beside_client(struct world *w)
+{
+	begin(w, 4);
+	w->split_brain_ok = true;
+	sc_kill(w, D);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_write_elsewhere(w, C, 2);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_wait_conn(w, C, A, CONN_CONNECTED);
+	sc_wait_conn(w, C, B, CONN_CONNECTED);
+	sc_unplug(w, A, D);
+	sc_unplug(w, B, D);
+	sc_close(w);
+	sc_start(w, D);
+	sc_wait_conn(w, C, D, CONN_CONNECTED);
+	while (status_peer(node_status(w, C), B)->conn == CONN_CONNECTED) {
+		sc_expect(w, node_status(w, C)->volumes[0].disk != DISK_UP_TO_DATE,
+			  "C has other data than B");
+		sc_wait(w, 100);
+	}
+	sc_wait(w, 1000);
+	sc_expect(w, w->nodes[B].saw_split_brain && w->nodes[C].saw_split_brain,
+		  "the split brain is told");
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
 	{ "client-beside-crashed", client_beside_crashed },
 	{ "clients-flap", clients_flap },
+	{ "only-disk", only_disk },
+	{ "fork-beside-client", fork_beside_client },
 	{ NULL, NULL },
 };

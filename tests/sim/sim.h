@@ -511,6 +511,7 @@ struct app {
 	enum app_phase phase;
 	int node;            /* where it is open or opening, -1 = none */
 	unsigned opening;    /* the volume */
+	uint32_t from[SIM_VOLUMES_MAX]; /* the good disks for which a node without one was chosen */
 	int last;            /* last Primary by its choice */
 	unsigned ops_left;
 	bool quiet;          /* do not start new I/O, stay where it is */
@@ -782,7 +783,6 @@ bool world_step(struct world *w);
 void world_run_for(struct world *w, uint64_t ns);
 /* Runs until pred or the limit; true when pred held. */
 bool world_run_until(struct world *w, bool (*pred)(struct world *w), uint64_t limit_ns);
-/* Ends the life with a violation. */
 /* The life ends here, and nothing is wrong: the options allow what nobody can judge from now on. */
 #define SIM_FORKED 2
 _Noreturn void sim_forked(struct world *w, const char *what);

@@ -127,24 +127,26 @@ static bool in_reach(struct world *w, unsigned node, unsigned m)
 	return sp && sp->conn == CONN_CONNECTED && !w->net.down[node][m] && !w->net.down[m][node];
 }
 
-/* Disks in reach of a node without one that have all that any disk has. */
-static uint32_t newest_sources(struct world *w, unsigned node, unsigned vnr)
+/* Disks in reach of a node without one that may go on; where lineages may fork any that lacks
+ * nothing. */
+static uint32_t choices(struct world *w, unsigned node, unsigned vnr)
 {
-	uint32_t newest = 0;
+	uint32_t chosen = 0;
 
 	for (uint32_t sources = app_sources(w, node, vnr); sources != 0; sources &= sources - 1) {
 		unsigned m = (unsigned)__builtin_ctz(sources);
 
-		if (in_reach(w, node, m) && lineage_ok(w, m, vnr))
-			newest |= UINT32_C(1) << m;
+		if (in_reach(w, node, m) &&
+		    (w->params.careful ? lineage_ok(w, m, vnr) : !lacks_some(w, m, vnr)))
+			chosen |= UINT32_C(1) << m;
 	}
-	return newest;
+	return chosen;
 }
 
 static bool volume_lineage_ok(struct world *w, unsigned node, unsigned vnr)
 {
 	return w->nodes[node].has_disk ? lineage_ok(w, node, vnr) :
-					 newest_sources(w, node, vnr) != 0;
+					 choices(w, node, vnr) != 0;
 }
 
 bool app_lineage_ok(struct world *w, unsigned node)
@@ -193,7 +195,8 @@ static bool may_open(struct world *w, unsigned node)
 	if (w->params.quorum == QUORUM_OFF && w->op_primary >= 0 && w->op_primary != (int)node)
 		return false;
 	for (unsigned v = 0; v < w->params.volumes; v++) {
-		if (!app_sources(w, node, v) && !fencing_may_help(w, node, v))
+		if (!(w->nodes[node].has_disk ? app_sources(w, node, v) : choices(w, node, v)) &&
+		    !fencing_may_help(w, node, v))
 			return false;
 	}
 	/* With quorum, or fencing, that has to be enough to keep it away. */
@@ -204,6 +207,20 @@ static bool may_open(struct world *w, unsigned node)
 	if (w->params.careful && !fencing_rules(w) && !app_lineage_ok(w, node))
 		return false;
 	return app_is_current(w, node);
+}
+
+/*
+ * A promotion may take seconds. The disks for which a node without one was chosen may be out of
+ * reach by then, and older ones in their place: without quorum nothing keeps it from going on with
+ * those.
+ */
+static bool has_lost_its_choice(struct world *w, unsigned node)
+{
+	for (unsigned v = 0; v < w->params.volumes && w->params.quorum == QUORUM_OFF; v++) {
+		if (w->app.from[v] && !(w->app.from[v] & choices(w, node, v)))
+			return true;
+	}
+	return false;
 }
 
 static void open_next(struct world *w, unsigned node);
@@ -255,6 +272,9 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	bad = app_sources_bad(w, node);
 	if (bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
+		if (has_lost_its_choice(w, node))
+			sim_forked(w, "the disks for which a node without one was to be Primary "
+				      "got out of its reach");
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
@@ -279,6 +299,8 @@ void app_open_on(struct world *w, unsigned node)
 	w->app.phase = APP_OPENING;
 	w->app.node = (int)node;
 	w->app.opening = 0;
+	for (unsigned v = 0; v < w->params.volumes; v++)
+		w->app.from[v] = w->nodes[node].has_disk ? 0 : choices(w, node, v);
 	open_next(w, node);
 }
 
