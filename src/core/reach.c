@@ -122,12 +122,10 @@ bool cluster_may_be_up_to_date(const struct core *core, const struct state *st, 
 		    st->pd[peer->id][v].pdsk <= DISK_FAILED && pd->current_uuid_rx != 0 &&
 		    !uuid_known(vol, pd->current_uuid_rx))
 			return false;
-		/* A good disk with newer data: they will come from there. Or with other data: a
-		 * third node was to settle that, and has no disk to do so. */
+		/* A good disk with newer data: they will come from there. */
 		if (st->peer[peer->id].conn == CONN_CONNECTED &&
 		    repl_is_settled(st->pd[peer->id][v].repl) &&
-		    st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE &&
-		    (sync_is_newer(core, peer, vol) || sync_is_fork(core, peer, vol)))
+		    st->pd[peer->id][v].pdsk == DISK_UP_TO_DATE && sync_is_newer(core, peer, vol))
 			return false;
 	}
 	return true;

@@ -151,8 +151,6 @@ void sync_handshake_again(struct core *core, struct peer *peer, struct volume *v
 
 /* The peer's generation is one that ours led to: it has what we lack. */
 bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol);
-/* Both have gone on, each without the other. */
-bool sync_is_fork(const struct core *core, const struct peer *peer, const struct volume *vol);
 /* It is somewhere before what it would be told now. */
 bool sync_lacks_told(const struct core *core, const struct peer *peer, const struct volume *vol);
 /* Ours is one that the connected peer's led to. */

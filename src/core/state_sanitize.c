@@ -297,10 +297,30 @@ static bool is_beside_survivor(const struct core *core, const struct state *st,
 	return false;
 }
 
+/* Another good disk has gone on from where this one still is. */
+static bool is_left(const struct core *core, const struct state *st, const struct volume *vol,
+		    const struct peer_device *info)
+{
+	if (!info->uuids_valid)
+		return false;
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[vol->v];
+		uint64_t left = pd->uuids.bitmap[info->p];
+
+		if (pd != info && st->pd[other->id][vol->v].repl >= REPL_ESTABLISHED &&
+		    st->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE && pd->uuids_valid && left &&
+		    left != UUID_UNKNOWN && uuid_eq(left, info->uuids.current) &&
+		    !uuid_eq(pd->uuids.current, info->uuids.current))
+			return true;
+	}
+	return false;
+}
+
 static bool is_trusted(const struct core *core, const struct state *st, const struct volume *vol,
 		       const struct peer_device *info)
 {
-	return is_shown(vol, info, st->role) && !is_beside_survivor(core, st, vol, info);
+	return is_shown(vol, info, st->role) && !is_beside_survivor(core, st, vol, info) &&
+	       !is_left(core, st, vol, info);
 }
 
 bool state_gains_trust(const struct core *core, const struct peer_device *pd)
@@ -347,7 +367,8 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	if (pd->pdsk == DISK_UP_TO_DATE && pd->behind) {
 		pd->pdsk = DISK_CONSISTENT;
 	} else if (pd->pdsk == DISK_UP_TO_DATE && !trusted &&
-		   (was->pdsk != DISK_UP_TO_DATE || is_shown(vol, info, next->role))) {
+		   (was->pdsk != DISK_UP_TO_DATE || is_shown(vol, info, next->role) ||
+		    is_left(core, next, vol, info))) {
 		pd->pdsk = DISK_CONSISTENT;
 		pd->untrusted = true;
 	} else if (pd->untrusted && pd->pdsk == DISK_CONSISTENT && trusted) {

@@ -471,7 +471,8 @@ struct sync_decision sync_decide(const struct sync_input *in)
 	struct sync_decision d = uuid_compare(in);
 	/* With the Primary itself here there is no third node that will settle it. */
 	bool unstable = !(in->me.flags & in->peer.flags & UUID_FLAG_STABLE) &&
-			in->me.role != ROLE_PRIMARY && in->peer.role != ROLE_PRIMARY;
+			in->me.role != ROLE_PRIMARY && in->peer.role != ROLE_PRIMARY &&
+			!in->nobody_settles;
 
 	d.kind = VERDICT_GO;
 	if (!is_mirrored(in, d.strategy)) {

@@ -177,6 +177,27 @@ static void input_options(const struct peer *peer, bool again, struct sync_input
 	in->always_asbp = net->always_asbp;
 }
 
+/* What makes the two unstable is Primaries without a disk: they have nothing to compare with. */
+static bool nobody_settles(const struct core *core, const struct peer_device *pd)
+{
+	uint64_t nodes = 0;
+
+	if (!(pd->sent.flags & UUID_FLAG_STABLE))
+		nodes |= pd->sent.node_mask;
+	if (!(pd->uuids.flags & UUID_FLAG_STABLE))
+		nodes |= pd->uuids.node_mask;
+	nodes &= ~(node_bit(core->self) | node_bit(pd->p));
+	for (uint64_t rest = nodes; rest; rest &= rest - 1) {
+		const struct peer *peer = core->peer[__builtin_ctzll(rest)];
+
+		if (!peer || !peer_connected(core, peer) ||
+		    core->st.peer[peer->id].role != ROLE_PRIMARY ||
+		    pdsk_of(core, &peer->pd[pd->v]) > DISK_FAILED)
+			return false;
+	}
+	return nodes != 0;
+}
+
 /*
  * This Primary has shown its users a generation that lives on the disks of others; what it would
  * get from this peer is another one. It has to wait for one that has it, or to be demoted.
@@ -311,6 +332,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 	if (peer_is_drbd8(peer))
 		drbd8_limit_input(&in);
 	in.counts_stale = counts_stale;
+	in.nobody_settles = !in.by_quorum && nobody_settles(core, pd);
 	d = sync_decide(&in);
 	if (!again && strategy_is_target(d.strategy) && follows_other(core, peer, vol)) {
 		retry(pd, "a resync from another node is about to begin, with other data");
@@ -411,11 +433,6 @@ bool sync_leads(const struct core *core, const struct peer *peer, const struct v
 bool sync_is_newer(const struct core *core, const struct peer *peer, const struct volume *vol)
 {
 	return strategy_is_target(compare_now(core, peer, vol));
-}
-
-bool sync_is_fork(const struct core *core, const struct peer *peer, const struct volume *vol)
-{
-	return strategy_is_split_brain(compare_now(core, peer, vol));
 }
 
 bool sync_lacks_told(const struct core *core, const struct peer *peer, const struct volume *vol)

@@ -372,7 +372,7 @@ bool uuid_bump_running(const struct core *core)
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol)
 {
 	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->exposed_uuid) &&
-	       !(pd->uuids.flags & UUID_FLAG_NOT_DURABLE);
+	       !(pd->uuids.flags & (UUID_FLAG_NOT_DURABLE | UUID_FLAG_SYNC_TARGET));
 }
 
 bool uuid_bump_if_wanted(struct core *core)

@@ -94,6 +94,7 @@ struct sync_input {
 	enum after_sb after_sb_0p, after_sb_1p, after_sb_2p, rr_conflict;
 	bool always_asbp;
 	bool by_quorum;               /* quorum is configured */
+	bool nobody_settles;          /* who is Primary beside the two has no disk */
 };
 
 struct sync_decision {

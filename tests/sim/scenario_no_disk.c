@@ -120,37 +120,88 @@ static void only_disk(struct world *w)
 	}
 }
 
-/*
- * C went on without the others. It meets B beside a Primary without a disk, which settles nothing,
- * and then D, which is behind: as long as it is connected to B it must not count as good.
- */
+/* C went on without the others. It meets B beside a diskless Primary, which settles nothing. */
 static void fork_beside_client(struct world *w)
 {
-	begin(w, 4);
+	begin(w, 3);
 	w->split_brain_ok = true;
-	sc_kill(w, D);
 	sc_part(w, A, C);
 	sc_part(w, B, C);
 	sc_open(w, A);
 	sc_write(w, 1);
 	sc_write_elsewhere(w, C, 2);
 	sc_join(w, A, C);
-	sc_join(w, B, C);
 	sc_wait_conn(w, C, A, CONN_CONNECTED);
-	sc_wait_conn(w, C, B, CONN_CONNECTED);
-	sc_unplug(w, A, D);
-	sc_unplug(w, B, D);
-	sc_close(w);
-	sc_start(w, D);
-	sc_wait_conn(w, C, D, CONN_CONNECTED);
-	while (status_peer(node_status(w, C), B)->conn == CONN_CONNECTED) {
-		sc_expect(w, node_status(w, C)->volumes[0].disk != DISK_UP_TO_DATE,
-			  "C has other data than B");
-		sc_wait(w, 100);
-	}
-	sc_wait(w, 1000);
+	sc_join(w, B, C);
+	sc_wait(w, 2000);
 	sc_expect(w, w->nodes[B].saw_split_brain && w->nodes[C].saw_split_brain,
 		  "the split brain is told");
+}
+
+/* A meets C, which crashed, and then B, which has gone on without both: only B's disk counts. */
+static void client_between_generations(struct world *w)
+{
+	begin(w, 3);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_unplug(w, B, C);
+	sc_kill(w, C);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_part(w, A, B);
+	sc_open(w, B);
+	sc_write(w, 2);
+	sc_close(w);
+	sc_start(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_open(w, A);
+	sc_read(w, 2);
+	sc_write(w, 3);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
+/* B dies before its disk has A's last generation; C has told of it only as B's target. */
+static void told_once(struct world *w, unsigned seed)
+{
+	life_plain(w, w->scenario_seed + seed, 4)->no_disk = 1U << A;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_write_scattered(w, 0, 50);
+	sc_unplug(w, C, D);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 60 * NS_SEC);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_part(w, A, C);
+	sc_part(w, B, D);
+	w->nodes[B].disk.stall_until_ns = w->now_ns + 60 * NS_SEC;
+	sc_part(w, A, D);
+	sc_write_async(w, 1);
+	sc_wait(w, 100);
+	sc_join(w, A, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	w->nodes[B].disk.stall_until_ns = 0;
+	sc_power_cut(w, B);
+	sc_wait(w, 2000);
+	if (w->app.phase != APP_IDLE)
+		sc_close(w);
+	sc_start(w, B);
+	sc_join(w, A, D);
+	sc_join(w, B, D);
+	sc_join(w, C, D);
+	life_expect_converged(w);
+}
+
+/* What a power cut leaves is drawn. */
+static void told_by_target(struct world *w)
+{
+	for (unsigned i = 0; i < 6; i++)
+		told_once(w, i);
 }
 
 const struct scenario scenarios_no_disk[] = {
@@ -159,6 +210,8 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-beside-crashed", client_beside_crashed },
 	{ "clients-flap", clients_flap },
 	{ "only-disk", only_disk },
+	{ "told-by-target", told_by_target },
+	{ "client-between-generations", client_between_generations },
 	{ "fork-beside-client", fork_beside_client },
 	{ NULL, NULL },
 };
