@@ -352,7 +352,7 @@ void check_states(struct world *w)
 		/* One that nobody has to fence: it answers nothing that the others do not have. */
 		if (st->role != ROLE_PRIMARY || (fencing_rules(w) && !fencing_has_data(w, i)))
 			continue;
-		if (primary >= 0 && (w->params.quorum == QUORUM_OFF ||
+		if (primary >= 0 && !w->params.two_primaries && (w->params.quorum == QUORUM_OFF ||
 				     both_connected(w, (unsigned)primary, i)))
 			sim_fail(w, "I4: nodes %d and %u are both Primary", primary, i);
 		primary = (int)i;

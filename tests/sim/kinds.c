@@ -44,6 +44,8 @@ static const struct {
 			   UINT64_C(0x66656e6365), { 1, 6 }, false },
 	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
 			  UINT64_C(0x736861706573), { 1, 4 }, false },
+	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
+				 UINT64_C(0x74776f707269), { 1, 16 }, false },
 };
 
 uint32_t kinds_default(void)

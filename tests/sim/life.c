@@ -264,6 +264,7 @@ static void set_up(struct world *w)
 	oracle_reset(w);
 	app_reset(w);
 	rival_reset(w);
+	guest_reset(w);
 	moments_reset(w);
 	for (unsigned i = 0; i < w->node_count; i++)
 		node_init(w, i);
@@ -379,10 +380,12 @@ static void faulted_phase(struct world *w)
 	w->faults_on = true;
 	/* A generation that is made in the moment of the cut is told, though nothing was answered
 	 * in it. */
-	w->split_brain_ok = !w->params.careful || fencing_rules(w);
+	w->split_brain_ok = !w->params.careful || fencing_rules(w) ||
+			    w->params.two_primaries;
 	w->faults_left = w->params.faults;
 	app_kick(w);
 	rival_start(w);
+	guest_start(w);
 	world_at(w, prng_exp(&w->rng, NS_SEC), fault_event, 0, 0);
 	world_at(w, NS_SEC, check_event, 0, 0);
 	verify_at_random(w);
@@ -464,7 +467,7 @@ static void heal(struct world *w)
 		resync_heal(w);
 	resize_heal(w);
 	operator_start(w);
-	w->rival.stop = true;
+	w->rival.stop = w->guest.stop = true;
 	if (w->params.healing_io && w->app.ops_left < 30)
 		w->app.ops_left = 30;
 	if (!w->params.healing_io) {
@@ -542,6 +545,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		replaced_params_draw(w, seed);
 		hang_params_draw(w, seed);
 		diskless_params_draw(w, seed);
+		guest_params_draw(w, seed);
 		fencing_params_draw(w, seed);
 		shapes_params_draw(w, seed);
 	}

@@ -65,6 +65,7 @@ static void conf_net(struct world *w, struct core_net_conf *net, enum wire_proto
 {
 	net->protocol = protocol;
 	net->fencing = w->params.fencing;
+	net->two_primaries = w->params.two_primaries;
 	net->max_epoch_size = w->params.max_epoch_size;
 	snprintf(net->verify_alg, sizeof(net->verify_alg), SIM_DIGEST);
 	if (w->params.csums)
@@ -567,6 +568,7 @@ void node_kill(struct world *w, unsigned node, bool power)
 	node_unpause(w, node);
 	app_node_died(w, node, power);
 	rival_node_died(w, node);
+	guest_node_died(w, node);
 	n->up = false;
 	n->life++;
 	n->attached = 0;

@@ -59,6 +59,8 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 {
 	struct ev_command ev;
 
+	if (!w->nodes[node].up)
+		return;
 	if (!is_standalone(w, node, peer)) {
 		if (!discard)
 			return;
@@ -66,6 +68,9 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 			     (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)peer },
 			     NULL, 0);
 	}
+	/* It may crash in that step, or did in the peer's. */
+	if (!w->nodes[node].up)
+		return;
 	ev = (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)peer,
 				  .discard_my_data = discard };
 	if (discard && prng_chance(&w->rng, 1, 2)) {
@@ -75,7 +80,7 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 	node_command(w, node, ev, NULL, 0);
 }
 
-static void resolve(struct world *w, unsigned a, unsigned b)
+void operator_resolve(struct world *w, unsigned a, unsigned b)
 {
 	unsigned authority = whose_data(w);
 	bool keep_a = true, keep_b = true;
@@ -198,7 +203,7 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 	}
 	for (unsigned x = 0; x < w->node_count; x++) {
 		for (unsigned y = x + 1; y < w->node_count; y++)
-			resolve(w, x, y);
+			operator_resolve(w, x, y);
 	}
 	world_at(w, LOOK_NS, look_event, 0, 0);
 }

@@ -146,13 +146,15 @@ void oracle_op_durable(struct world *w, unsigned op)
 	supersede(o, &o->ops[op], true);
 }
 
-void oracle_durable(struct world *w, unsigned vnr, uint64_t since)
+/* Another Primary's writes are not flushed everywhere by this one. */
+void oracle_durable(struct world *w, unsigned vnr, uint64_t since, unsigned node)
 {
 	struct oracle *o = &w->oracle;
 
 	for (unsigned i = 0; i < o->op_count; i++) {
 		if (o->ops[i].acked && !o->ops[i].durable && !o->ops[i].lost &&
-		    o->ops[i].end < since && sim_vnr(o->ops[i].sector) == vnr)
+		    o->ops[i].end < since && sim_vnr(o->ops[i].sector) == vnr &&
+		    (!w->params.two_primaries || o->ops[i].node == (int)node))
 			oracle_op_durable(w, i);
 	}
 }

@@ -62,7 +62,7 @@ void oracle_ack(struct world *w, unsigned op);
 /* It ended without success: its content may or may not appear. */
 void oracle_fail(struct world *w, unsigned op);
 /* A flush of the volume issued at order number `since` was answered. */
-void oracle_durable(struct world *w, unsigned vnr, uint64_t since);
+void oracle_durable(struct world *w, unsigned vnr, uint64_t since, unsigned node);
 void oracle_op_durable(struct world *w, unsigned op);
 /* All acknowledged but unflushed data of the volume may be gone from now on. */
 void oracle_relax(struct world *w, unsigned vnr);

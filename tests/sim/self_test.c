@@ -358,7 +358,7 @@ static void test_oracle(struct world *w)
 	CHECK(!oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
 	/* Acknowledged but not flushed: gone after a power loss of all. */
-	oracle_durable(w, SIM_VNR, w->oracle.ops[b].issue);
+	oracle_durable(w, SIM_VNR, w->oracle.ops[b].issue, 0);
 	oracle_relax(w, SIM_VNR);
 	CHECK(oracle_legal(w, 8, oracle_value(w, a, 8), w->oracle.clock));
 	CHECK(!oracle_legal(w, 9, 0, w->oracle.clock));
@@ -427,7 +427,7 @@ static void test_oracle_async(struct world *w)
 	oracle_goes_on(w, 1, 1);
 	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
 	CHECK(oracle_check_claim(w, 1, 1, true) == SIM_NEVER);
-	oracle_durable(w, SIM_VNR, ++w->oracle.clock);
+	oracle_durable(w, SIM_VNR, ++w->oracle.clock, 0);
 	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
 }
 

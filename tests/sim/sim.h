@@ -53,6 +53,7 @@ static inline unsigned sim_vnr(uint64_t sector)
 #include "oracle.h"
 #include "moments.h"
 #include "trap.h"
+#include "guest.h"
 #include "plan.h"
 #include "sim_handlers.h"
 #include "sim_fencing.h"
@@ -101,6 +102,7 @@ struct sim_params {
 	enum on_no_data on_no_data;
 	enum on_outdated on_outdated;
 	bool suspends;            /* suspend-io and resume-io now and then */
+	bool two_primaries;       /* a second application is open on the other node */
 	uint32_t no_disk;         /* nodes that have none from the beginning */
 	uint32_t unlinked[SIM_NODES_MAX]; /* nodes that this one has no connection to */
 	bool tiebreaker;          /* nor has the last one */
@@ -676,6 +678,8 @@ void resync_gate_set(struct world *w, unsigned node, bool dependency, bool paral
 /* From now on somebody looks after detached disks,
  * and where lineages may fork after split brains. */
 void operator_start(struct world *w);
+/* Reconnects two that were disconnected; where both went on, the last Primary keeps its data. */
+void operator_resolve(struct world *w, unsigned a, unsigned b);
 /* In the phase with faults: suspend-io and resume-io now and then. */
 void operator_suspends(struct world *w);
 
@@ -743,6 +747,7 @@ struct world {
 	struct oracle oracle;
 	struct app app;
 	struct rival rival;
+	struct guest guest;
 	struct moments moments;
 	struct plan plan;
 	struct sim_handlers handlers;

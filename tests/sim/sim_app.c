@@ -509,7 +509,7 @@ static void io_ended(struct world *w, unsigned node, struct app_io *io,
 		break;
 	case OP_FLUSH:
 		if (!ac->error)
-			oracle_durable(w, sim_vnr(io->sector), io->since);
+			oracle_durable(w, sim_vnr(io->sector), io->since, node);
 		break;
 	}
 }
@@ -519,6 +519,10 @@ void app_completed(struct world *w, unsigned node, const struct ac_complete *ac)
 	struct app *app = &w->app;
 	struct app_io *io = NULL;
 
+	if (ac->cookie >= GUEST_COOKIE) {
+		guest_completed(w, node, ac);
+		return;
+	}
 	if (ac->cookie >= RIVAL_COOKIE) {
 		rival_completed(w, node, ac);
 		return;

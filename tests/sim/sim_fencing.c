@@ -16,7 +16,7 @@ void fencing_params_draw(struct world *w, uint64_t seed)
 	struct sim_params *p = &w->params;
 	struct sim_fencing *f = &w->fencing;
 
-	if (!life_is(w, LIFE_FENCING, seed, &f->rng))
+	if (!life_is(w, LIFE_FENCING, seed, &f->rng) || p->two_primaries)
 		return;
 	p->fencing = prng_chance(&f->rng, 1, 4) ? FENCING_RESOURCE : FENCING_STONITH;
 	p->handlers |= 1U << HANDLER_FENCE_PEER | 1U << HANDLER_UNFENCE_PEER;
