@@ -19,7 +19,10 @@ static bool is_split_brain(struct world *w, unsigned node, unsigned peer)
 {
 	const struct status_peer *sp = status_peer(node_status(w, node), peer);
 
-	return sp && sp->conn == CONN_STANDALONE && strstr(sp->reason, "split brain") != NULL;
+	/* Of two Primaries only one may have written before both noticed that they were apart. */
+	return sp && sp->conn == CONN_STANDALONE &&
+	       (strstr(sp->reason, "split brain") != NULL ||
+		(w->params.two_primaries && strstr(sp->reason, "would be overwritten") != NULL));
 }
 
 /* Where the application was last; that had no disk: the first one that lacks nothing. */
@@ -94,6 +97,9 @@ void operator_resolve(struct world *w, unsigned a, unsigned b)
 		keep_a = follows(w, a, authority);
 		keep_b = follows(w, b, authority);
 	}
+	/* While disks fail a victim may be left with neither its own data nor the others'. */
+	if (w->faults_on && !(keep_a && keep_b))
+		return;
 	/* Two losers wait until one of them has met a winner. */
 	if (!keep_a && !keep_b)
 		return;
