@@ -8,7 +8,7 @@ static const char *const names[FAULT_ALL] = {
 	"slow disk", "read error", "write error", "metadata error", "disconnect", "detach",
 	"stalled stream", "reset", "bridge", "ring or chain", "flapping link", "slow phase",
 	"hanging disk", "full disk", "flush error", "error of one class", "broken disk", "pause",
-	"command",
+	"command", "accept without handshake",
 };
 
 const char *fault_name(enum fault fault)
@@ -96,6 +96,7 @@ static void attach_event(struct world *w, uint64_t node, uint64_t life)
 	n->disk.fail_reads = n->disk.fail_writes = 0;
 	n->disk.fail_flushes = n->disk.fail_meta = 0;
 	n->disk.fail_meta_kinds = UINT8_MAX;
+	n->disk.forgets = false;
 	if (!n->up || !n->has_disk || n->life != life)
 		return;
 	for (unsigned v = 0; v < w->params.volumes; v++) {

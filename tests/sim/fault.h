@@ -18,7 +18,7 @@ enum fault {
 	FAULT_KINDS, /* the others are in lives of the kind "faults" only */
 	FAULT_STALL_STREAM = FAULT_KINDS, FAULT_RESET, FAULT_BRIDGE, FAULT_RING, FAULT_FLAPPING,
 	FAULT_SLOW_DISK, FAULT_HANG, FAULT_FULL, FAULT_FLUSH_ERROR, FAULT_CLASS_ERROR, FAULT_BROKEN,
-	FAULT_PAUSE, FAULT_VERB, FAULT_ALL,
+	FAULT_PAUSE, FAULT_VERB, FAULT_ACCEPT, FAULT_ALL,
 };
 
 void fault_inject(struct world *w);
@@ -36,6 +36,13 @@ enum fault fault_draw_more(struct world *w);
 void fault_inject_more(struct world *w, enum fault fault, unsigned node);
 void fault_verb(struct world *w, unsigned node, unsigned peer);
 void fault_heal_more(struct world *w);
+/*
+ * A flush up to this log position has failed, and what it did not write counts as clean: later
+ * flushes succeed without it.
+ */
+void disk_forget(struct world *w, unsigned node, unsigned vnr, uint64_t seq);
+/* The oracle is told first. */
+void app_disk_forgets(struct world *w, unsigned node, unsigned vnr);
 
 /* ---- of the kind "replaced" (replaced.c) ---- */
 

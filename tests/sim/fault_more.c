@@ -87,6 +87,10 @@ static void inject_net(struct world *w, enum fault fault, unsigned node, unsigne
 	case FAULT_RESET:
 		simnet_reset_conn(w, node, peer);
 		break;
+	case FAULT_ACCEPT:
+		simnet_accept_only(w, node, peer);
+		simnet_reset_conn(w, node, peer);
+		break;
 	case FAULT_BRIDGE:
 		part_bridge(w, node, ns);
 		break;
@@ -124,6 +128,7 @@ static void fail_some_class(struct world *w, struct disk *d)
 {
 	unsigned count = (unsigned)prng_range(&w->fault_rng, 1, 3);
 
+	d->forgets = prng_chance(&w->fault_rng, 1, 2);
 	switch (prng_below(&w->fault_rng, 6)) {
 	case 0:
 		d->fail_reads = count;
@@ -162,6 +167,7 @@ static void inject_disk(struct world *w, enum fault fault, unsigned node)
 		d->full_until_ns = w->now_ns + ns;
 		break;
 	case FAULT_FLUSH_ERROR:
+		d->forgets = prng_chance(&w->fault_rng, 2, 3);
 		d->fail_flushes = (unsigned)prng_range(&w->fault_rng, 1, 3);
 		break;
 	case FAULT_BROKEN:
@@ -230,6 +236,7 @@ void fault_heal_more(struct world *w)
 
 		d->slow_until_ns = d->full_until_ns = 0;
 		d->fail_meta_kinds = UINT8_MAX;
+		d->forgets = false;
 		disk_unhang(w, i);
 		node_unpause(w, i);
 	}

@@ -599,10 +599,11 @@ static void verify_result_late(struct world *w)
 	life_expect_converged(w);
 }
 
-/* What a flush that failed has lost is not known: such a disk does not stay. */
+/* What a flush that failed has lost is gone, whatever later ones say: such a disk does not stay. */
 static void flush_error_not_passed_on(struct world *w)
 {
 	begin_pass_on(w);
+	w->nodes[A].disk.forgets = w->nodes[B].disk.forgets = true;
 	w->nodes[B].disk.fail_flushes = 1;
 	sc_write(w, 2);
 	sc_wait_disk(w, B, DISK_DISKLESS);

@@ -258,7 +258,7 @@ struct disk {
 	uint64_t full_until_ns; /* no room for blocks that were never written */
 	unsigned fail_reads, fail_writes, fail_flushes, fail_meta; /* the next so many fail */
 	uint8_t fail_meta_kinds; /* of these (bit per enum md_op_kind) */
-	bool fail_save;      /* the next one */
+	bool forgets, fail_save; /* what a failed flush has not written is lost; next save fails */
 	/* what the save under way has to find as it was: a copy of the slot */
 	uint64_t *save_words[SIM_VOLUMES_MAX];
 	bool broken;         /* everything fails until it is replaced */

@@ -692,6 +692,12 @@ static void volume_node_died(struct world *w, unsigned node, unsigned vnr, bool 
 		oracle_relax(w, vnr);
 }
 
+void app_disk_forgets(struct world *w, unsigned node, unsigned vnr)
+{
+	w->oracle.torn[node] = true;
+	volume_node_died(w, node, vnr, true);
+}
+
 void app_node_died(struct world *w, unsigned node, bool power)
 {
 	struct app *app = &w->app;

@@ -177,6 +177,48 @@ static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 	return 0;
 }
 
+/* What is not dirty is read from the medium from now on. */
+static void evict(struct disk *d, unsigned vnr)
+{
+	for (unsigned i = 0; i < d->touched_count; i++) {
+		struct disk_block *b = &d->blocks[d->touched[i]];
+
+		if (sim_vnr((uint64_t)d->touched[i] * BM_BLOCK_SECTORS) == vnr)
+			memcpy(b->now, b->durable, sizeof(b->now));
+	}
+	for (unsigned i = 0; i < d->log_count; i++) {
+		const struct disk_log_entry *e = &d->log[i];
+
+		if (sim_vnr(e->sector) == vnr)
+			disk_block(d, e->sector / BM_BLOCK_SECTORS)
+				->now[e->sector % BM_BLOCK_SECTORS] = e->tag;
+	}
+}
+
+void disk_forget(struct world *w, unsigned node, unsigned vnr, uint64_t seq)
+{
+	struct disk *d = &w->nodes[node].disk;
+	unsigned kept = 0, lost = 0;
+
+	app_disk_forgets(w, node, vnr);
+	for (unsigned i = 0; i < d->log_count; i++) {
+		const struct disk_log_entry *e = &d->log[i];
+
+		if (e->seq > seq || sim_vnr(e->sector) != vnr) {
+			d->log[kept++] = *e;
+		} else if (prng_chance(&w->fault_rng, 1, 2)) {
+			disk_block(d, e->sector / BM_BLOCK_SECTORS)
+				->durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
+		} else {
+			lost++;
+		}
+	}
+	d->log_count = kept;
+	evict(d, vnr);
+	sim_trace(w, "node %u: a flush of volume %u failed, and has lost %u sectors", node, vnr,
+		  lost);
+}
+
 /* Of tags, in place of what they stand for. */
 static void digest_of(const uint64_t *tags, uint64_t sectors, uint8_t out[static 8])
 {
@@ -216,6 +258,8 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 	} else if (op->kind == DOP_FLUSH) {
 		if (ev.u.done.error == 0)
 			disk_flush_to(d, sim_vnr(op->sector), op->flush_seq);
+		else if (d->forgets)
+			disk_forget(w, n->id, sim_vnr(op->sector), op->flush_seq);
 	} else if (ev.u.done.error == 0 && op->find_zeroes && is_zero(d, op)) {
 		ev.u.done.zeroes = true;
 	} else if (ev.u.done.error == 0) {
@@ -488,7 +532,7 @@ void disk_reset(struct world *w, unsigned node)
 	d->stall_until_ns = 0;
 	d->fail_reads = d->fail_writes = d->fail_flushes = d->fail_meta = 0;
 	d->fail_meta_kinds = UINT8_MAX;
-	d->broken = d->hangs = false;
+	d->broken = d->hangs = d->forgets = false;
 	d->closing = 0;
 	d->held.count = 0;
 	d->full_until_ns = d->slow_until_ns = 0;

@@ -162,6 +162,33 @@ static void resized(struct node *n, unsigned vnr, const struct md_op *op, struct
 	ev->u.resized.bm_offset_sectors = super.bm_offset_sectors;
 }
 
+static void power_lost(struct world *w, struct md_image *m, enum power_mode mode)
+{
+	for (uint64_t s = 0; m->dirty_count > 0 && s < m->bytes / SECTOR_BYTES; s++) {
+		bool kept = mode == POWER_NONE_LOST ||
+			    (mode != POWER_ALL_LOST && prng_chance(&w->rng, 1, 2));
+		uint8_t *now = m->now + s * SECTOR_BYTES;
+		uint8_t *durable = m->durable + s * SECTOR_BYTES;
+
+		if (!m->dirty[s])
+			continue;
+		memcpy(kept ? durable : now, kept ? now : durable, SECTOR_BYTES);
+		m->dirty[s] = false;
+		m->dirty_count--;
+	}
+}
+
+/* A superblock is behind a flush of the data, an entry of the log behind one of the metadata. */
+static void md_forget(struct world *w, unsigned node, unsigned vnr, const struct md_op *op)
+{
+	struct disk *d = &w->nodes[node].disk;
+
+	if (op->kind == MOP_SUPER)
+		disk_forget(w, node, vnr, d->md[vnr].data_seq);
+	if (op->kind == MOP_SUPER || op->kind == MOP_AL || op->kind == MOP_FLUSH)
+		power_lost(w, &d->md[vnr], POWER_RANDOM);
+}
+
 static void md_event(struct world *w, uint64_t key, uint64_t gen)
 {
 	unsigned node = (unsigned)(key & 0xff), vnr = (unsigned)(key >> 8);
@@ -178,6 +205,8 @@ static void md_event(struct world *w, uint64_t key, uint64_t gen)
 	if (d->broken || (d->fail_meta > 0 && d->fail_meta_kinds >> op->kind & 1)) {
 		ev.u.done.error = -EIO;
 		d->fail_meta -= d->fail_meta > 0;
+		if (d->forgets)
+			md_forget(w, node, vnr, op);
 	} else {
 		md_apply(d, vnr, op);
 	}
@@ -306,22 +335,6 @@ void md_process_died(struct world *w, unsigned node)
 {
 	for (unsigned v = 0; v < w->params.volumes; v++)
 		process_died(w, &w->nodes[node].disk, v);
-}
-
-static void power_lost(struct world *w, struct md_image *m, enum power_mode mode)
-{
-	for (uint64_t s = 0; m->dirty_count > 0 && s < m->bytes / SECTOR_BYTES; s++) {
-		bool kept = mode == POWER_NONE_LOST ||
-			    (mode != POWER_ALL_LOST && prng_chance(&w->rng, 1, 2));
-		uint8_t *now = m->now + s * SECTOR_BYTES;
-		uint8_t *durable = m->durable + s * SECTOR_BYTES;
-
-		if (!m->dirty[s])
-			continue;
-		memcpy(kept ? durable : now, kept ? now : durable, SECTOR_BYTES);
-		m->dirty[s] = false;
-		m->dirty_count--;
-	}
 }
 
 void md_power_lost(struct world *w, unsigned node, enum power_mode mode)

@@ -58,6 +58,20 @@ void verify_schedule(struct world *w, uint32_t interval_s)
 
 /* ---- with differences ---- */
 
+/* What rots there, or what was meant for another place; not what is there already. */
+static uint64_t wrong_content(struct world *w, unsigned node, uint64_t is)
+{
+	const struct app *app = &w->app;
+	uint64_t rot = prng_u64(&w->rng) | 1, block, other;
+
+	if (!w->params.more_faults || prng_chance(&w->fault_rng, 1, 2))
+		return rot;
+	block = app->hot[prng_below(&w->fault_rng, app->hot_count)];
+	other = disk_peek(&w->nodes[node].disk,
+			  block * BM_BLOCK_SECTORS + prng_below(&w->fault_rng, BM_BLOCK_SECTORS));
+	return other == is ? rot : other;
+}
+
 /* In the working set, or anywhere in what is verified. */
 static void damage_disk(struct world *w, unsigned node, const struct ev_command *cmd,
 			struct sim_damage *out)
@@ -76,7 +90,7 @@ static void damage_disk(struct world *w, unsigned node, const struct ev_command 
 
 		block %= blocks;
 		b = disk_block(&w->nodes[node].disk, block);
-		b->now[sector] = b->durable[sector] = prng_u64(&w->rng) | 1;
+		b->now[sector] = b->durable[sector] = wrong_content(w, node, b->now[sector]);
 		out->block[out->count++] = block;
 		sim_trace(w, "node %u: block %llu is changed behind its back", node,
 			  (unsigned long long)block);
