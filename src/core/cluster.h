@@ -144,6 +144,8 @@ uint64_t keepalive_deadline(const struct core *core);
 
 void volume_attach(struct core *core, struct volume *vol);
 void volume_attached(struct core *core, const struct ev_attached *ev);
+/* The disk does not answer: it is closed when it does. */
+void volume_give_up_attach(struct core *core, struct volume *vol);
 void volume_detached(struct core *core, uint16_t vnr);
 /* Disk state Detaching or Failed: goes on to Diskless when nothing uses the disk any more. */
 void volume_run(struct core *core);

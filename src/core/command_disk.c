@@ -31,6 +31,8 @@ struct twopc_change command_disk_change(const struct volume *vol, enum disk_stat
 
 /* For outstanding I/O of a disk that is going. */
 #define DISK_QUIET_NS NS_PER_S
+/* It reads the whole bitmap; its requests are not known here, each may be as slow as allowed. */
+#define ATTACH_REQUESTS UINT64_C(10)
 
 /* The disk is not quiet in time: what hangs is not waited for any more. */
 static bool hangs(struct core *core)
@@ -100,10 +102,44 @@ static enum command_progress attach_done(struct core *core, struct volume *vol)
 	return COMMAND_DONE;
 }
 
+/* One that has to be carried out whatever the disk does is behind the attach. */
+static bool is_awaited(const struct core *core, const struct volume *vol)
+{
+	const struct commands *c = &core->commands;
+
+	for (unsigned i = 1; i < c->count; i++) {
+		const struct ev_command *it = &c->queue[(c->head + i) % COMMANDS_MAX];
+
+		if (it->cmd == CMD_SHUTDOWN ||
+		    (it->cmd == CMD_DETACH && it->vnr == vol->vnr && it->force))
+			return true;
+	}
+	return false;
+}
+
+static bool attach_hangs(struct core *core, const struct volume *vol)
+{
+	uint32_t timeout_ds = vol->conf->disk.disk_timeout_ds;
+	uint64_t limit = NEVER_NS;
+
+	if (timeout_ds)
+		limit = vol->attach_began_ns + ATTACH_REQUESTS * timeout_ds * (NS_PER_S / 10);
+	if (is_awaited(core, vol) && vol->attach_began_ns + DISK_QUIET_NS < limit)
+		limit = vol->attach_began_ns + DISK_QUIET_NS;
+	core->commands.deadline_ns = limit;
+	return core->now_ns >= limit;
+}
+
 static enum command_progress attach_loaded(struct core *core, struct volume *vol)
 {
 	struct twopc_change change = command_disk_change(vol, DISK_NEGOTIATING);
 
+	if (vol->phase == VOL_ATTACHING && attach_hangs(core, vol)) {
+		volume_give_up_attach(core, vol);
+		command_reply(core, SS_NO_LOCAL_DISK, "cannot attach volume %u: %s", vol->vnr,
+			      vol->reason);
+		return COMMAND_DONE;
+	}
 	if (vol->phase == VOL_ATTACHING || vol->resize.phase != RESIZE_NONE)
 		return COMMAND_WAITS;
 	if (vol->phase != VOL_ATTACHED) {

@@ -242,6 +242,11 @@ static enum command_progress shutdown_closing(struct core *core)
 	FOR_EACH_VOLUME(core, vol) {
 		if (vol->phase == VOL_DETACHED)
 			continue;
+		/* One that is only slow is read to its end in that time. */
+		if (vol->io.attach && core->now_ns < vol->attach_began_ns + DISK_HANGS_NS) {
+			core->commands.deadline_ns = vol->attach_began_ns + DISK_HANGS_NS;
+			return COMMAND_WAITS;
+		}
 		if (local_io_age_ns(core, vol) >= DISK_HANGS_NS)
 			local_io_give_up(core, vol);
 		if (!vol->io.hangs || vol->phase != VOL_DETACHING || vol->io.given_up == 0) {

@@ -225,6 +225,7 @@ struct volume {
 	bool leaves;
 	/* volume.c */
 	enum volume_phase phase;
+	uint64_t attach_began_ns;
 	uint64_t data_sectors;      /* capacity of the local data area */
 	uint64_t size_sectors;      /* agreed size, 0 = none yet: sizes.c */
 	bool discard_ok;

@@ -47,6 +47,7 @@ struct local_queue {
 	uint32_t oldest, newest;
 	uint32_t given_up;       /* have not come back yet */
 	bool hangs;              /* since it was attached it has not answered in time */
+	bool attach;             /* what is given up is the attach itself */
 };
 
 size_t local_io_mem_bytes(const struct core_conf *conf, unsigned peers, unsigned volumes);

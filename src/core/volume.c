@@ -61,6 +61,7 @@ void volume_attach(struct core *core, struct volume *vol)
 	vol->io_failed = false;
 	vol->md_failed = false;
 	vol->io.hangs = false;
+	vol->attach_began_ns = core->now_ns;
 	vol->reason[0] = '\0';
 	disk_set(core, vol, DISK_ATTACHING);
 	action = core_act(core, AC_ATTACH);
@@ -143,11 +144,37 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 	return NULL;
 }
 
+void volume_give_up_attach(struct core *core, struct volume *vol)
+{
+	snprintf(vol->reason, sizeof(vol->reason),
+		 "local disk: no answer for %u s, attach given up",
+		 (unsigned)((core->now_ns - vol->attach_began_ns) / NS_PER_S));
+	core_log(core, LOG_LEVEL_ERR, "%s/%u: %s", core->conf.name, vol->vnr, vol->reason);
+	vol->io.hangs = vol->io.attach = true;
+	vol->io.given_up++;
+	vol->phase = VOL_DETACHING;
+	disk_set(core, vol, DISK_DISKLESS);
+}
+
+static void attached_too_late(struct core *core, struct volume *vol, bool open)
+{
+	vol->io.attach = false;
+	vol->io.given_up--;
+	core->notify = true;
+	core_work(core, WORK_COMMAND);
+	if (open)
+		core_act(core, AC_DETACH)->u.vnr = vol->vnr;
+	else
+		vol->phase = VOL_DETACHED;
+}
+
 void volume_attached(struct core *core, const struct ev_attached *ev)
 {
 	struct volume *vol = core_volume_by_vnr(core, ev->vnr);
 	const char *reason;
 
+	if (vol && vol->io.attach)
+		attached_too_late(core, vol, !ev->error);
 	if (!vol || vol->phase != VOL_ATTACHING)
 		return;
 	core_work(core, WORK_COMMAND);

@@ -260,7 +260,64 @@ static void down_hangs(struct world *w)
 	life_expect_converged(w);
 }
 
+static void unhang_event(struct world *w, uint64_t node, uint64_t b)
+{
+	(void)b;
+	disk_unhang(w, (unsigned)node);
+}
+
+static void begin_attach(struct world *w)
+{
+	struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
+
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_detach(w, B);
+	sc_write(w, 1);
+	disk_hang(w, B);
+	node_command(w, B, attach, NULL, 0);
+	sc_wait(w, 1500);
+	sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_ATTACHING, "it is not read yet");
+}
+
+/* It hangs already when it is attached: after disk-timeout, or by force, nobody waits for it. */
+static void hangs_in_attach(struct world *w)
+{
+	struct ev_command force = { .cmd = CMD_DETACH, .vnr = SIM_VNR, .force = true };
+
+	for (unsigned forced = 0; forced < 2; forced++) {
+		life_plain(w, w->scenario_seed, 3)->disk_timeout_ds = forced ? 0 : TIMEOUT_DS;
+		life_set_up(w);
+		begin_attach(w);
+		if (forced)
+			sc_command(w, B, force, SS_SUCCESS);
+		sc_wait_disk(w, B, DISK_DISKLESS);
+		sc_expect(w, node_status(w, B)->volumes[0].unanswered == 1, "the attach");
+		write_some(w);
+		expect_answers(w, 5000);
+		expect_return(w, B);
+	}
+}
+
+/* Who goes down does not wait for long either; a disk that answers in time is closed. */
+static void hangs_in_attach_and_down(struct world *w)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		sc_begin(w, 3);
+		begin_attach(w);
+		if (!late)
+			world_at(w, 3 * NS_SEC, unhang_event, B, 0);
+		sc_command(w, B, (struct ev_command){ .cmd = CMD_SHUTDOWN },
+			   late ? SS_IN_TRANSIENT_STATE : SS_SUCCESS);
+		sc_kill(w, B);
+		sc_start(w, B);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_hung[] = {
+	{ "hung-disk-in-attach", hangs_in_attach },
+	{ "hung-disk-in-attach-and-down", hangs_in_attach_and_down },
 	{ "disk-timeout-primary", primary_hangs },
 	{ "disk-timeout-secondary", secondary_hangs },
 	{ "disk-timeout-read", read_hangs },
