@@ -223,7 +223,11 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 
 void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
 {
-	if (vol_has_md(vol) && vol->md.effective_sectors != sectors) {
+	enum disk_state disk = disk_of(core, vol);
+	/* What is on its way out keeps the size that its metadata were laid out for. */
+	bool follows = vol_has_md(vol) && disk != DISK_DETACHING && disk != DISK_FAILED;
+
+	if (follows && vol->md.effective_sectors != sectors) {
 		vol->md.effective_sectors = sectors;
 		md_dirty(core, vol);
 	}
@@ -232,7 +236,7 @@ void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
 	core_log(core, LOG_LEVEL_INFO, "%s/%u: size %llu -> %llu sectors", core->conf.name,
 		 vol->vnr, (unsigned long long)vol->size_sectors, (unsigned long long)sectors);
 	vol->size_sectors = sectors;
-	if (vol_has_md(vol))
+	if (follows)
 		bitmap_size_changed(core, vol);
 	verify_size_changed(core, vol);
 	FOR_EACH_PEER(core, peer) {

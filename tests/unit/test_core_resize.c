@@ -6,6 +6,7 @@
 #include "../lib/core_pair.h"
 #include "core/core_int.h"
 #include "core/resize.h"
+#include "core/cluster.h"
 
 static struct pair *nodes(unsigned count)
 {
@@ -117,6 +118,24 @@ Test(resize, the_size_that_was_asked_for_is_named_to_connected_peers)
 		cr_assert_eq(size_of(p, i), PAIR_SECTORS, "node %u", i);
 		cr_assert_eq(pair_core(p, i)->peer[1 - i]->pd[0].sizes.u_sectors, 0);
 	}
+	pair_free(p);
+}
+
+/* Its metadata were not moved, and say so when it is attached again. */
+Test(resize, a_disk_that_is_being_detached_keeps_its_size)
+{
+	struct pair *p = nodes(2);
+	struct core *core = pair_core(p, 0);
+	struct volume *vol = core->vol[0];
+
+	core->st.vol[0].disk = DISK_DETACHING;
+	sizes_set(core, vol, 2 * PAIR_SECTORS);
+	cr_assert_eq(vol->size_sectors, 2 * PAIR_SECTORS);
+	cr_assert_eq(vol->md.effective_sectors, PAIR_SECTORS);
+	cr_assert_eq(vol->bm.bits, PAIR_SECTORS / 8);
+	core->st.vol[0].disk = DISK_FAILED;
+	sizes_set(core, vol, PAIR_SECTORS / 2);
+	cr_assert_eq(vol->md.effective_sectors, PAIR_SECTORS);
 	pair_free(p);
 }
 
