@@ -92,6 +92,19 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 		d->strategy = strategy_full(d->strategy);
 }
 
+/*
+ * A target names its source's generation, and does not have all of it: what another slot has marked
+ * since then is not enough. DRBD takes it for enough; the union of both bitmaps is resynced.
+ */
+static void copied_slot_must_reach_back(const struct sync_input *in, struct sync_decision *d)
+{
+	if (d->strategy == SYNC_SOURCE_COPY_BITMAP && in->peer.flags & UUID_FLAG_SYNC_TARGET)
+		d->strategy = override_source(&in->me, &in->peer, &d->copy_from);
+	else if (d->strategy == SYNC_TARGET_CLEAR_BITMAP && in->me.flags & UUID_FLAG_SYNC_TARGET)
+		d->strategy = strategy_mirror(
+			override_source(&in->peer, &in->me, &d->copy_from));
+}
+
 /* ---- bits left at equal generations (2.6, and rule 4 of reliability 3.5) ---- */
 
 /*
@@ -496,6 +509,7 @@ struct sync_decision sync_decide(const struct sync_input *in)
 	if (needs_newer_peer(in, &d))
 		return d;
 	disk_states_override(in, &d);
+	copied_slot_must_reach_back(in, &d);
 	if (d.strategy == SYNC_SPLIT_BRAIN_AUTO_RECOVER && unstable) {
 		/* Settled by the third node that makes one of us unstable. */
 		d.strategy = SYNC_NONE;

@@ -407,6 +407,19 @@ Test(sync_decide, an_interrupted_target_of_another_source_needs_the_right_slot)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+Test(sync_decide, an_interrupted_target_lacks_more_than_its_sources_slot_has_marked)
+{
+	/* My source had X when the peer went on to Y; I have not all of X. */
+	in.peer.bitmap[4] = X;
+	decide(SYNC_TARGET_CLEAR_BITMAP, REPL_WF_BITMAP_T);
+	in.me.disk = DISK_INCONSISTENT;
+	in.me.flags |= UUID_FLAG_SYNC_TARGET;
+	in.me.bitmap[1] = Z;
+	decide(SYNC_TARGET_SET_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.bitmap[5] = Z;
+	cr_assert_eq(decide(SYNC_TARGET_CLEAR_BITMAP, REPL_WF_BITMAP_T).copy_from, 5);
+}
+
 Test(sync_decide, an_inconsistent_disk_is_no_source)
 {
 	struct sync_input swapped;
