@@ -566,13 +566,14 @@ static void outdate_if_target(struct core *core, struct peer *peer)
 /* Many nodes that all connect to each other keep each other from it if they do not slow down. */
 static uint64_t pause(struct core *core)
 {
-	unsigned failed = core->twopc.connects_failed++, shift = 0;
+	unsigned failed = core->twopc.connects_failed++, shift = 0, peers = core->peer_count;
 
 	if (failed > HS_AGAIN_PATIENT)
 		shift = failed - HS_AGAIN_PATIENT;
 	if (shift > HS_AGAIN_SHIFT_MAX)
 		shift = HS_AGAIN_SHIFT_MAX;
-	return core_random64(core) % (HS_AGAIN_SOON_NS << shift);
+	/* Each of the connections tries again for itself, and each try concerns all nodes. */
+	return core_random64(core) % ((HS_AGAIN_SOON_NS << shift) * (1 + peers * peers / 128));
 }
 
 void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)

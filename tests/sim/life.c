@@ -254,6 +254,32 @@ static void fill_garbage(struct world *w, unsigned vnr)
 	}
 }
 
+static bool those_up_connected(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct resource_status *st = w->nodes[i].up ? node_status(w, i) : NULL;
+
+		for (unsigned p = 0; st && p < st->peer_count; p++) {
+			if (w->nodes[st->peers[p].node_id].up && !is_established(w, &st->peers[p]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Each connection is a transaction of all nodes. Very many start one after the other, such that the
+ * new one begins them all: else they keep each other from it for minutes. */
+static void start_all(struct world *w)
+{
+	bool at_once = w->node_count <= 9;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		node_start(w, at_once ? i : w->node_count - 1 - i);
+		if (!at_once)
+			world_run_until(w, those_up_connected, 60 * NS_SEC);
+	}
+}
+
 static void set_up(struct world *w)
 {
 	unsigned first;
@@ -272,8 +298,7 @@ static void set_up(struct world *w)
 		fill_garbage(w, v);
 	if (!w->params.full_initial_sync && !sim_is_mesh(&w->params))
 		sim_same_start(w);
-	for (unsigned i = 0; i < w->node_count; i++)
-		node_start(w, i);
+	start_all(w);
 	/* Each connection is a transaction of all. */
 	if (!world_run_until(w, all_connected, (w->node_count > 9 ? 600 : 60) * NS_SEC)) {
 		converged(w);
