@@ -30,7 +30,7 @@ static void two_new_disks(struct world *w)
 {
 	unsigned source, first, second;
 
-	if (!plan_at_rest(w, false) || w->app.node < 0)
+	if (w->node_count < 3 || !plan_at_rest(w, false) || w->app.node < 0)
 		return;
 	source = (unsigned)w->app.node;
 	first = plan_other(w, source);

@@ -75,6 +75,8 @@ static void resync_beside_absent(struct world *w, unsigned primary, unsigned oth
 {
 	unsigned away = plan_other(w, primary);
 
+	if (w->node_count < 3)
+		return;
 	while (away == other)
 		away = plan_other(w, primary);
 	node_kill(w, away, plan_below(w, 2));
