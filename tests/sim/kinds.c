@@ -46,6 +46,8 @@ static const struct {
 			  UINT64_C(0x736861706573), { 1, 4 }, false },
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
 				 UINT64_C(0x74776f707269), { 1, 16 }, false },
+	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
+			  UINT64_C(0x71756f72756d), { 1, 4 }, false },
 };
 
 uint32_t kinds_default(void)

@@ -108,6 +108,16 @@ static void draw_verify_interval(struct sim_params *p, uint64_t seed)
 		p->verify_interval_s = (uint32_t)prng_range(&rng, 5, 40);
 }
 
+/* Without this kind 32 lives of 100 have quorum: three nodes or more, and no plan against it. */
+static void draw_more_quorum(struct world *w, uint64_t seed)
+{
+	struct prng rng;
+
+	if (w->params.nodes > 2 && w->params.quorum == QUORUM_OFF &&
+	    life_is(w, LIFE_QUORUM, seed, &rng))
+		draw_quorum(&w->params, &rng);
+}
+
 /* One for all connections, or each its own. */
 static void draw_protocols(struct world *w, uint64_t seed)
 {
@@ -554,8 +564,10 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	plan_params_draw(w, seed);
 	if (w->force_nodes != 0)
 		w->params.nodes = w->force_nodes;
-	if (!w->plan.on)
+	if (!w->plan.on) {
 		many_params_draw(w, seed);
+		draw_more_quorum(w, seed);
+	}
 	resize_params_draw(w, seed);
 	draw_read_balancing(&w->params, seed);
 	resync_params_draw(w, seed);
