@@ -6,7 +6,7 @@
 /* Its disk as it was when the volume was given to the nodes, and never used. */
 static void first_day_disk(struct world *w, unsigned node)
 {
-	if (!plan_at_rest(w, false) || w->app.node == (int)node)
+	if (!plan_at_rest(w, false) || w->app.node == (int)node || !sc_old_disk_known(w))
 		return;
 	node_kill(w, node, false);
 	plan_pass_ms(w, 0, 12000);

@@ -97,6 +97,8 @@ void sc_mend(struct world *w, unsigned node);
 /* The disk as it is now is put by; a node that is down gets it back in place of the present one. */
 void sc_keep_disk(struct world *w, unsigned node);
 void sc_old_disk(struct world *w, unsigned node);
+/* Its generation is still in the metadata of all that are up: 32 later it has fallen out. */
+bool sc_old_disk_known(struct world *w);
 /* A node that is down gets an empty disk with fresh metadata. */
 void sc_new_disk(struct world *w, unsigned node);
 /* The metadata of a node that is down know one generation and nothing else. */

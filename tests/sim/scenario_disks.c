@@ -89,6 +89,37 @@ void sc_old_disk(struct world *w, unsigned node)
 	m->dirty_count = 0;
 }
 
+static bool is_known(const struct md_super *md, uint64_t uuid)
+{
+	if (uuid_eq(md->current_uuid, uuid))
+		return true;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (uuid_eq(md->peers[n].bitmap_uuid, uuid))
+			return true;
+	}
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
+		if (uuid_eq(md->history[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+bool sc_old_disk_known(struct world *w)
+{
+	const struct md_image *m = &w->nodes[0].disk.md[SIM_VNR];
+	struct md_super old;
+
+	if (meta_super_decode(kept.md + m->layout.super_byte, &old) != META_OK)
+		return false;
+	for (unsigned n = 0; n < w->node_count; n++) {
+		const struct md_super *md = node_md(w, n, SIM_VNR);
+
+		if (md && !is_known(md, old.current_uuid))
+			return false;
+	}
+	return true;
+}
+
 void sc_new_disk(struct world *w, unsigned node)
 {
 	ASSERT(!w->nodes[node].up);
