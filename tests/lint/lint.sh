@@ -125,6 +125,13 @@ for i in $(seq 86); do
 	done
 done
 
+# The maps name every file.
+for f in src/*/*.c daemon/*.c cli/*.c; do
+	map=src/README.md
+	[ "${f%/*}" = src/core ] && map=src/core/README.md
+	grep -q "\b${f##*/}\`" "$map" || fail "$map does not name $f"
+done
+
 if [ "$bad" -ne 0 ]; then
 	echo "lint: $bad complaints"
 	exit 1
