@@ -14,6 +14,8 @@ static const struct md_super *super_of(struct world *w, unsigned node)
 /* Nothing that was answered depends on it: all other disks have all of it, and know each other. */
 static bool is_spare(struct world *w, unsigned node)
 {
+	unsigned others = 0;
+
 	for (unsigned a = 0; a < w->node_count; a++) {
 		const struct resource_status *st;
 
@@ -30,8 +32,9 @@ static bool is_spare(struct world *w, unsigned node)
 			    !status_peer_uptodate(st, b, SIM_VNR))
 				return false;
 		}
+		others++;
 	}
-	return true;
+	return others > 0;
 }
 
 /*
