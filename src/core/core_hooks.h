@@ -255,6 +255,11 @@ void uuid_settle_crash(struct core *core, struct volume *vol);
 void uuid_update_exposed(struct core *core, struct volume *vol);
 /* The disk is at the generation that this node shows its users, if it is Primary. */
 bool uuid_disk_is_shown(const struct volume *vol, enum role role);
+/*
+ * A Primary loses its disk, and peers that it has lost before lag behind it, for it has made no
+ * generation without them: without quorum it makes none. From now on it counts on none of them.
+ */
+void uuid_disk_lost(struct core *core, const struct state *old, struct volume *vol);
 /* No transaction runs any more: what was put off until then. */
 void uuid_twopc_over(struct core *core);
 /* A node without its disk says which data it vouches for, or that somebody went on from them. */

@@ -222,6 +222,7 @@ void uuid_push_history(struct volume *vol, uint64_t value, unsigned node);
 /* 1.5 part 1; false = nothing was set. */
 bool uuid_rotate(struct core *core, struct volume *vol, uint64_t weak, uint64_t dagtag);
 void uuid_set_current(struct core *core, struct volume *vol, uint64_t value);
+uint64_t uuid_random(struct core *core);
 /* A Primary's: uuid_adopt_sync() follows. */
 void uuid_put_current(struct core *core, struct volume *vol, uint64_t value);
 /* Resync target of some peer on this volume, except of node `but`; NULL = none. */

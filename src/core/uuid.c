@@ -67,7 +67,7 @@ void uuid_put_current(struct core *core, struct volume *vol, uint64_t value)
 	core_work(core, WORK_SYNC);
 }
 
-static uint64_t random_uuid(struct core *core)
+uint64_t uuid_random(struct core *core)
 {
 	uint64_t value;
 
@@ -136,7 +136,7 @@ bool uuid_rotate(struct core *core, struct volume *vol, uint64_t weak, uint64_t 
 	bool set;
 
 	if (uuid_eq(prev, UUID_JUST_CREATED) || !prev)
-		prev = random_uuid(core);
+		prev = uuid_random(core);
 	set = rotate_peers(core, vol, prev, weak, dagtag);
 	set |= rotate_others(core, vol, prev, dagtag);
 	return set;
@@ -186,7 +186,7 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	always |= may_be_shared(core, vol) || cluster_far_disks(core, vol);
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
-	uuid_set_current(core, vol, random_uuid(core));
+	uuid_set_current(core, vol, uuid_random(core));
 	/* Where no reference that is told has it, the history keeps it; the first generation
 	 * always: all others come from it. */
 	uuid_push_history(vol, old, NODES_MAX);
@@ -263,7 +263,7 @@ static void bump_diskless(struct core *core, struct volume *vol)
 		vol->exposed_uuid = vol->lost_uuid[i];
 		uuid_send_exposed(core, vol);
 	}
-	vol->exposed_uuid = random_uuid(core) | UUID_PRIMARY;
+	vol->exposed_uuid = uuid_random(core) | UUID_PRIMARY;
 	vol->awaits_disk = true;
 	request_new_epoch(core);
 	uuid_send_exposed(core, vol);
@@ -523,7 +523,7 @@ enum state_rv uuid_new_current(struct core *core, struct volume *vol, bool clear
 	for (unsigned n = 0; n < NODES_MAX; n++)
 		uuid_forget_bitmap_uuid(core, vol, n);
 	uuid_rotate(core, vol, 0, request_own_dagtag(core));
-	uuid_set_current(core, vol, random_uuid(core));
+	uuid_set_current(core, vol, uuid_random(core));
 	uuid_push_history(vol, old, NODES_MAX);
 	md_sync(core, vol);
 	if (clear_bitmap)
@@ -781,9 +781,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
 		}
-		if (core->st.role == ROLE_PRIMARY && old->vol[vol->v].disk > DISK_FAILED &&
-		    disk_of(core, vol) <= DISK_FAILED)
-			uuid_tell_exposed(core, vol);
+		uuid_disk_lost(core, old, vol);
 		note_lagging(core, old, vol);
 		take_back_exposed(core, vol);
 		vol->awaits_disk &= core->st.role == ROLE_PRIMARY;

@@ -66,6 +66,30 @@ bool uuid_disk_is_shown(const struct volume *vol, enum role role)
 	       uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
 }
 
+/* It is taken for equal when it comes back, and lacks what was answered by protocol A or B. */
+static bool lags_behind(const struct core *core, const struct volume *vol, const struct peer *peer)
+{
+	return peer->conf->net.protocol != PROTOCOL_C &&
+	       repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED &&
+	       !vol->md.peers[peer->id].bitmap_uuid && bitmap_weight(vol, peer->id) > 0;
+}
+
+static void leave_lagging(struct core *core, struct volume *vol)
+{
+	bool lags = false;
+
+	FOR_EACH_PEER(core, peer)
+		lags |= lags_behind(core, vol, peer);
+	if (!lags || state_data_accessible(core, &core->st, vol->v))
+		return;
+	if (!vol->awaits_disk) {
+		vol->exposed_before = vol->exposed_uuid;
+		vol->exposed_uuid = uuid_random(core) | UUID_PRIMARY;
+		vol->awaits_disk = true;
+	}
+	vol->before_lags = true;
+}
+
 void uuid_tell_exposed(struct core *core, struct volume *vol)
 {
 	if (core->conf.quorum == QUORUM_OFF && core->conf.on_no_data == NO_DATA_IO_ERROR)
@@ -75,6 +99,15 @@ void uuid_tell_exposed(struct core *core, struct volume *vol)
 		    repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
 			uuid_send(core, peer, vol->v, 0, 0);
 	}
+}
+
+void uuid_disk_lost(struct core *core, const struct state *old, struct volume *vol)
+{
+	if (core->st.role != ROLE_PRIMARY || old->vol[vol->v].disk <= DISK_FAILED ||
+	    disk_of(core, vol) > DISK_FAILED)
+		return;
+	leave_lagging(core, vol);
+	uuid_tell_exposed(core, vol);
 }
 
 void uuid_update_exposed(struct core *core, struct volume *vol)

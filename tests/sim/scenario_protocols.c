@@ -95,6 +95,40 @@ static void lagging_peers(struct world *w)
 	lagging(w, 3);
 }
 
+/*
+ * The peers are noticed to be lost first, and with them quorum: no generation is made without them.
+ * What was answered before is on no disk but the one that fails next.
+ */
+static void lagging_without_quorum(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	sim_params_protocol(p, PROTOCOL_A);
+	p->quorum = QUORUM_MAJORITY;
+	p->on_no_quorum = NO_QUORUM_IO_ERROR;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_wait(w, 100);
+	sc_unplug(w, A, B);
+	sc_unplug(w, A, C);
+	sc_write(w, 1);
+	for (unsigned n = B; n <= C; n++) {
+		sc_wait_conn(w, A, n, CONN_CONNECTING);
+		sc_wait_conn(w, n, A, CONN_CONNECTING);
+	}
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_expect(w, !sc_try(w, OP_READ, 1), "nothing is read from what lags");
+	sc_close(w);
+	sc_attach(w, A);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+	sc_open(w, B);
+	sc_read(w, 1);
+}
+
 /* As before, and it gets its disk back before it notices that the peer is lost. */
 static void attached_in_time(struct world *w)
 {
@@ -169,6 +203,7 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-failed-after-answer", failed_after_answer },
 	{ "protocol-a-lagging-peer", lagging_peer },
 	{ "protocol-a-lagging-peers", lagging_peers },
+	{ "protocol-a-lagging-without-quorum", lagging_without_quorum },
 	{ "protocol-a-attached-in-time", attached_in_time },
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
