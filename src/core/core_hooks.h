@@ -401,6 +401,10 @@ void reconcile_primary_lost(struct core *core, struct peer *peer);
 void reconcile_run(struct core *core);
 /* Own disk must not become UpToDate yet. */
 bool reconcile_holds(const struct core *core);
+/* Positions in the lost one's stream are still to be compared; only resyncs follow after that. */
+bool reconcile_compares(const struct core *core, const struct peer *lost);
+/* It is no peer any more. */
+void reconcile_forget(struct core *core, const struct peer *lost);
 
 /* ---- replicate.c ---- */
 

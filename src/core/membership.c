@@ -99,7 +99,7 @@ static bool is_unused(const struct core *core, const struct peer *peer)
 {
 	if (core->st.peer[peer->id].conn != CONN_STANDALONE || peer->attempt ||
 	    core->twopc.phase != TWOPC_IDLE || peer->rx.requests || peer->rx.flushes ||
-	    (core->reconcile.pending && core->reconcile.lost == peer->id))
+	    reconcile_compares(core, peer))
 		return false;
 	FOR_EACH_VOLUME(core, vol) {
 		const struct peer_device *pd = &peer->pd[vol->v];
@@ -131,13 +131,12 @@ static void take_out(struct core *core, struct peer *peer)
 	core->peer_count--;
 	for (; at < core->peer_count; at++)
 		core->peer_ids[at] = core->peer_ids[at + 1];
+	reconcile_forget(core, peer);
 	core->peer[peer->id] = NULL;
 	core->spare_peer[core->spare_count++] = peer;
 	forget_conf(core, peer->conf);
 	memset(&core->st.peer[peer->id], 0, sizeof(core->st.peer[0]));
 	memset(&core->st.pd[peer->id], 0, sizeof(core->st.pd[0]));
-	if (core->reconcile.lost == peer->id)
-		core->reconcile.lost = NODES_MAX;
 	request_configure(core);
 	/* Who counts for quorum is another question now. */
 	state_begin(core);

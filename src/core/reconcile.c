@@ -51,6 +51,24 @@ static void stop(struct core *core)
 	core_work(core, WORK_TWOPC | WORK_COMMAND | WORK_SEND_STATE);
 }
 
+bool reconcile_compares(const struct core *core, const struct peer *lost)
+{
+	const struct reconcile *rc = &core->reconcile;
+
+	return rc->pending && rc->lost == lost->id && (!rc->told || rc->survivors & ~rc->settled);
+}
+
+void reconcile_forget(struct core *core, const struct peer *lost)
+{
+	struct reconcile *rc = &core->reconcile;
+
+	if (rc->lost != lost->id)
+		return;
+	if (rc->pending)
+		stop(core);
+	rc->lost = NODES_MAX;
+}
+
 void reconcile_primary_lost(struct core *core, struct peer *peer)
 {
 	struct reconcile *rc = &core->reconcile;

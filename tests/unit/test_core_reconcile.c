@@ -161,6 +161,27 @@ Test(reconcile, a_generation_that_only_one_survivor_knows)
 }
 
 /* A survivor that still has the Primary sends no notice: the other one does not wait for ever. */
+static bool two_is_paused(struct pair *p)
+{
+	return pair_repl(p, 2, 1) == REPL_PAUSED_SYNC_T;
+}
+
+/* Else the command that lets the resync go on would wait behind the one that waits for its end. */
+Test(reconcile, a_lost_peer_is_taken_out_beside_a_paused_resync)
+{
+	struct pair *p = half_replicated();
+
+	cr_assert_eq(pair_peer_command(p, 2, CMD_PAUSE_SYNC, 1), SS_SUCCESS, "%s", pair_text(p));
+	pair_crash(p, 0);
+	cr_assert(pair_wait(p, 30000, two_is_paused), "%s", pair_describe(p));
+	cr_assert(reconcile_holds(pair_core(p, 2)));
+	cr_assert_eq(pair_peer_command(p, 2, CMD_DEL_PEER, 0), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_eq(pair_peer_command(p, 2, CMD_RESUME_SYNC, 1), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert(pair_wait(p, 30000, two_and_one_agree), "%s", pair_describe(p));
+	cr_assert(pair_same(p, 1, 2));
+	pair_free(p);
+}
+
 Test(reconcile, a_lost_connection_is_not_a_lost_primary)
 {
 	struct pair *p = pair_new(&(struct pair_opts){ .nodes = 3 });
