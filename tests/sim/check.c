@@ -49,6 +49,7 @@ static void load_view(struct world *w, unsigned node, unsigned vnr)
 	struct node *n = &w->nodes[node];
 	struct view *v = &views[node];
 	const struct md_super *md = node_md(w, node, vnr);
+	uint64_t words;
 	bool replayed;
 
 	if (md) {
@@ -62,14 +63,15 @@ static void load_view(struct world *w, unsigned node, unsigned vnr)
 	v->valid = n->has_disk && disk_super(&n->disk, vnr, &v->super);
 	if (!v->valid)
 		return;
-	if (v->cap_words < n->bm_cap_words[vnr]) {
-		v->cap_words = n->bm_cap_words[vnr];
+	words = n->bm[vnr].words_per_slot * v->super.max_peers;
+	if (v->cap_words < words) {
+		v->cap_words = words;
 		v->words = realloc(v->words, v->cap_words * sizeof(*v->words));
 		ASSERT(v->words);
 	}
 	memset(&v->bm, 0, sizeof(v->bm));
 	v->bm.words_per_slot = n->bm[vnr].words_per_slot;
-	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
+	for (unsigned s = 0; s < v->super.max_peers; s++)
 		v->bm.slot[s] = v->words + s * v->bm.words_per_slot;
 	disk_load_bitmap(w, node, vnr, &v->super, &v->bm, &replayed);
 }

@@ -38,6 +38,8 @@ static const struct {
 			     UINT64_C(0x6f6e65), { 1, 10 }, false },
 	[LIFE_GENERATIONS] = { "generations", "new disks, peers that are not configured",
 			       UINT64_C(0x67656e73), { 1, 10 }, true },
+	[LIFE_SLOTS] = { "slots", "metadata get bitmap slots for more peers",
+			 UINT64_C(0x736c6f7473), { 1, 8 }, false },
 	[LIFE_DISK_TIMEOUT] = { "disk-timeout", "disks hang, and are given up",
 				UINT64_C(0x68616e6773), { 1, 4 }, false },
 	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",

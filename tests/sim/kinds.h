@@ -26,6 +26,7 @@ enum life_kind {
 	LIFE_RESTLESS,
 	LIFE_ONE_THING,
 	LIFE_GENERATIONS,
+	LIFE_SLOTS,
 	LIFE_DISK_TIMEOUT,
 	LIFE_FENCING,
 	LIFE_SHAPES,
@@ -44,6 +45,9 @@ void kinds_print(FILE *f);
  * without it is what it would be if the kind did not exist; it goes on with what the kind draws.
  */
 bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream);
+/* sim_peers.c: metadata get more slots, for nodes that never come. */
+void slots_params_draw(struct world *w, uint64_t seed);
+void slots_at_random(struct world *w);
 /* The life of this seed is of one of these kinds, if lives are drawn from them. */
 bool kinds_have(uint32_t kinds, uint64_t seed);
 

@@ -430,6 +430,7 @@ static void faulted_phase(struct world *w)
 	if (w->params.verify_interval_s)
 		verify_schedule(w, w->params.verify_interval_s);
 	peers_at_random(w);
+	slots_at_random(w);
 	traps_at_random(w);
 	replaced_at_random(w);
 	fencing_at_random(w);
@@ -574,6 +575,7 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 	draw_repairs(&w->params, seed);
 	draw_verify_interval(&w->params, seed);
 	peers_params_draw(w, seed);
+	slots_params_draw(w, seed);
 	traps_params_draw(w, seed);
 	if (!w->plan.on) {
 		draw_protocols(w, seed);

@@ -82,16 +82,19 @@ static void make_bitmap(struct world *w, struct node *n, unsigned vnr)
 	struct bm_store *bm = &n->bm[vnr];
 	uint64_t words = n->disk.md[vnr].layout.bitmap_pages *
 				 (MD_PAGE_BYTES / sizeof(uint64_t)) / (w->params.nodes - 1) + 64;
+	uint32_t slots = n->disk.md[vnr].max_peers;
 
-	if (n->bm_cap_words[vnr] < words * (w->params.nodes - 1)) {
-		n->bm_cap_words[vnr] = words * (w->params.nodes - 1);
+	if (slots < w->params.nodes - 1)
+		slots = w->params.nodes - 1;
+	if (n->bm_cap_words[vnr] < words * slots) {
+		n->bm_cap_words[vnr] = words * slots;
 		n->bm_words[vnr] = realloc(n->bm_words[vnr],
 					   n->bm_cap_words[vnr] * sizeof(uint64_t));
 		ASSERT(n->bm_words[vnr]);
 	}
 	memset(bm, 0, sizeof(*bm));
 	bm->words_per_slot = words;
-	for (unsigned s = 0; s + 1 < w->params.nodes; s++)
+	for (unsigned s = 0; s < slots; s++)
 		bm->slot[s] = n->bm_words[vnr] + s * words;
 }
 

@@ -9,6 +9,7 @@ static const struct scenario *const groups[] = {
 	scenarios_generations, scenarios_resync,   scenarios_history, scenarios_h_data,
 	scenarios_h_no_disk,   scenarios_h_decide, scenarios_h_hang,    scenarios_quorum,
 	scenarios_operator,    scenarios_resize,   scenarios_peers,   scenarios_protocols,
+	scenarios_slots,
 	scenarios_forks,       scenarios_drbd8,    scenarios_volumes,
 	scenarios_no_disk,     scenarios_unreplicated,
 	scenarios_hung,        scenarios_fencing,

@@ -25,6 +25,7 @@ extern const struct scenario scenarios_operator[];
 extern const struct scenario scenarios_quorum[];
 extern const struct scenario scenarios_resize[];
 extern const struct scenario scenarios_peers[];
+extern const struct scenario scenarios_slots[];
 extern const struct scenario scenarios_protocols[];
 extern const struct scenario scenarios_forks[];
 extern const struct scenario scenarios_drbd8[];

@@ -67,7 +67,7 @@ struct sim_params {
 	uint64_t device_sectors;  /* of volume 0 */
 	uint64_t room_sectors;    /* what the metadata have room for */
 	bool resizes, internal_md;
-	bool peers_leave, traps, replaces;
+	bool peers_leave, slots_grow, traps, replaces;
 	unsigned more_faults;     /* which (bit 0 is FAULT_KINDS) */
 	uint32_t al_extents;
 	uint8_t protocol[SIM_NODES_MAX][SIM_NODES_MAX]; /* of each connection */
@@ -206,15 +206,13 @@ struct disk_log_entry {
 
 enum power_mode { POWER_ALL_LOST, POWER_NONE_LOST, POWER_RANDOM, POWER_PREFIX, POWER_MODES };
 
-enum md_op_kind {
-	MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH, MOP_MEASURE, MOP_MOVE, MOP_KINDS,
-};
+enum md_op_kind { MOP_SUPER, MOP_AL, MOP_BITMAP, MOP_FLUSH, MOP_MEASURE, MOP_MOVE, MOP_KINDS };
 
 struct md_op {
 	enum md_op_kind kind;
-	uint64_t tag;
-	uint64_t byte;       /* position in the image */
+	uint64_t tag, byte;  /* and the position in the image */
 	uint8_t block[MD_PAGE_BYTES];
+	uint64_t slots, sectors; /* MOP_MOVE: so many, for a volume of that size */
 };
 
 #define MD_OPS_MAX 1024
@@ -227,6 +225,9 @@ struct md_image {
 	unsigned dirty_count;
 	uint64_t bytes;
 	struct meta_layout layout;
+	uint32_t max_peers;
+	uint64_t room_bits;        /* of every slot */
+	bool full;                 /* no room for more slots */
 	uint64_t store_sectors;    /* present size of the volume's store without metadata */
 	uint64_t capacity_sectors; /* what the metadata were laid out for, or the attach found */
 	struct md_op *ops;   /* ring; the first one runs */
@@ -658,7 +659,6 @@ void hang_heal(struct world *w);
 /* One life in four: nodes forget a peer, and get it back. */
 void peers_params_draw(struct world *w, uint64_t seed);
 void peers_at_random(struct world *w);
-/* Healing, from time to time: all are there. */
 void peers_look_after(struct world *w);
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
@@ -763,7 +763,7 @@ struct world {
 	bool split_brain_ok;
 	unsigned verify_source, verify_target;
 	bool verify_started;
-	struct prng peers_rng, volumes_rng;
+	struct prng peers_rng, slots_rng, volumes_rng;
 	struct prng hang_rng;
 	struct prng fault_rng;
 	struct replaced replaced;

@@ -2,6 +2,7 @@
 /* Metadata of a node: real bytes through the codec,
  * on a cached image; attach as the daemon does it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "meta/meta_al.h"
@@ -71,6 +72,9 @@ static void create_md(struct world *w, unsigned vnr, struct md_image *m)
 	memset(m->durable, 0, m->bytes);
 	memset(m->dirty, 0, m->bytes / SECTOR_BYTES * sizeof(*m->dirty));
 	m->dirty_count = 0;
+	m->max_peers = super.max_peers;
+	m->room_bits = md_bits(w, vnr);
+	m->full = false;
 	meta_super_encode(&super, block);
 	put(m, m->layout.super_byte, block, MD_PAGE_BYTES, true);
 	meta_al_encode_initialised(block);
@@ -111,7 +115,62 @@ static uint64_t key_of(unsigned node, unsigned vnr)
 
 static void run_next(struct world *w, unsigned node, unsigned vnr);
 
-static void md_apply(struct disk *d, unsigned vnr, const struct md_op *op)
+static void make_room(struct md_image *m, uint64_t pages)
+{
+	uint64_t bytes = m->layout.bitmap_byte + pages * MD_PAGE_BYTES;
+
+	ASSERT(bytes <= MD_IMAGE_MAX);
+	if (pages <= m->layout.bitmap_pages)
+		return;
+	memset(m->now + m->bytes, 0, bytes - m->bytes);
+	memset(m->durable + m->bytes, 0, bytes - m->bytes);
+	memset(m->dirty + m->bytes / SECTOR_BYTES, 0,
+	       (bytes - m->bytes) / SECTOR_BYTES * sizeof(*m->dirty));
+	m->bytes = bytes;
+	m->layout.bitmap_pages = pages;
+}
+
+/* The bitmap for more slots, and the superblock that says so; the store is as large as it takes. */
+static void widen(struct md_image *m, const struct md_op *op)
+{
+	uint64_t bits = (op->sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS, first, end;
+	uint8_t block[MD_PAGE_BYTES], *old = malloc(m->bytes);
+	uint32_t slots = (uint32_t)op->slots;
+	struct md_super super;
+
+	if (!old || meta_super_decode(m->now + m->layout.super_byte, &super) != META_OK)
+		abort();
+	memcpy(old, m->now, m->bytes);
+	make_room(m, meta_bitmap_pages(m->room_bits, slots));
+	for (uint64_t page = 0; page < meta_bitmap_pages(bits, slots); page++) {
+		uint64_t byte = m->layout.bitmap_byte + page * MD_PAGE_BYTES;
+
+		meta_bitmap_wider_needs(page, slots, super.max_peers, &first, &end);
+		meta_bitmap_wider_page(page, slots, super.max_peers, bits,
+				       old + m->layout.bitmap_byte + first * MD_PAGE_BYTES, first,
+				       block);
+		put(m, byte, block, MD_PAGE_BYTES, true);
+	}
+	free(old);
+	super.max_peers = m->max_peers = slots;
+	super.md_size_sectors = (uint32_t)(m->bytes / SECTOR_BYTES);
+	meta_super_encode(&super, block);
+	put(m, m->layout.super_byte, block, MD_PAGE_BYTES, true);
+}
+
+/* Where things lie is the driver's to know: this one may be older than that. */
+static void place_super(const struct md_image *m, struct md_op *op)
+{
+	struct md_super super;
+
+	if (meta_super_decode(op->block, &super) != META_OK || super.max_peers == m->max_peers)
+		return;
+	super.max_peers = m->max_peers;
+	super.md_size_sectors = (uint32_t)(m->bytes / SECTOR_BYTES);
+	meta_super_encode(&super, op->block);
+}
+
+static void md_apply(struct disk *d, unsigned vnr, struct md_op *op)
 {
 	struct md_image *m = &d->md[vnr];
 
@@ -119,6 +178,7 @@ static void md_apply(struct disk *d, unsigned vnr, const struct md_op *op)
 	case MOP_SUPER:
 		disk_flush_to(d, vnr, m->data_seq);
 		flush(m);
+		place_super(m, op);
 		put(m, op->byte, op->block, MD_PAGE_BYTES, true);
 		break;
 	case MOP_AL:
@@ -136,9 +196,32 @@ static void md_apply(struct disk *d, unsigned vnr, const struct md_op *op)
 	case MOP_MOVE:
 		flush(m);
 		m->capacity_sectors = m->store_sectors;
+		if (op->slots)
+			widen(m, op);
 		break;
 	case MOP_MEASURE:
 		break;
+	}
+}
+
+/* More memory for the bitmap: the core looks into it again when it has been told. */
+static void more_slots(struct node *n, unsigned vnr, uint32_t slots)
+{
+	struct bm_store *bm = &n->bm[vnr];
+	uint64_t words = bm->words_per_slot;
+	uint32_t had = 0;
+
+	while (had < NODES_MAX && bm->slot[had])
+		had++;
+	if (n->bm_cap_words[vnr] < words * slots) {
+		n->bm_cap_words[vnr] = words * slots;
+		n->bm_words[vnr] = realloc(n->bm_words[vnr], words * slots * sizeof(uint64_t));
+		ASSERT(n->bm_words[vnr]);
+	}
+	for (uint32_t s = 0; s < slots; s++) {
+		bm->slot[s] = n->bm_words[vnr] + s * words;
+		if (s >= had)
+			memset(bm->slot[s], 0, words * sizeof(uint64_t));
 	}
 }
 
@@ -148,10 +231,12 @@ static void resized(struct node *n, unsigned vnr, const struct md_op *op, struct
 	struct md_super super;
 	int error = ev->u.done.error;
 
+	if (op->slots && !error)
+		more_slots(n, vnr, (uint32_t)op->slots);
 	*ev = (struct core_event){ .kind = EV_RESIZED };
 	ev->u.resized = (struct ev_resized){
 		.vnr = (uint16_t)vnr, .moved = op->kind == MOP_MOVE, .error = error,
-		.reason = error ? "input/output error" : NULL,
+		.reason = error == -ENOSPC ? "no room" : error ? "input/output error" : NULL,
 		.data_sectors = m->store_sectors,
 		.backing_sectors = m->store_sectors, .bitmap = n->bm[vnr],
 	};
@@ -207,6 +292,8 @@ static void md_event(struct world *w, uint64_t key, uint64_t gen)
 		d->fail_meta -= d->fail_meta > 0;
 		if (d->forgets)
 			md_forget(w, node, vnr, op);
+	} else if (op->kind == MOP_MOVE && op->slots && m->full) {
+		ev.u.done.error = -ENOSPC;
 	} else {
 		md_apply(d, vnr, op);
 	}
@@ -237,6 +324,8 @@ void disk_resize(struct world *w, unsigned node, const struct ac_resize *ac)
 	if (!(w->nodes[node].attached >> ac->vnr & 1))
 		sim_fail(w, "node %u: AC_RESIZE while detached", node);
 	op->kind = ac->move ? MOP_MOVE : MOP_MEASURE;
+	op->slots = ac->slots;
+	op->sectors = ac->sectors;
 	if (m->count++ == 0)
 		run_next(w, node, ac->vnr);
 }
@@ -295,7 +384,7 @@ void md_submit(struct world *w, unsigned node, enum core_action_kind kind,
 				 (unsigned long long)ac->page);
 		op->byte = m->layout.bitmap_byte + MD_PAGE_BYTES * ac->page;
 		meta_bitmap_page_encode(n->bm[ac->vnr].slot, n->bm[ac->vnr].words_per_slot,
-					w->params.nodes - 1, ac->page, op->block);
+					m->max_peers, ac->page, op->block);
 		break;
 	default:
 		op->kind = MOP_FLUSH;
@@ -454,6 +543,8 @@ static void attach_event(struct world *w, uint64_t key, uint64_t life)
 		sim_fail(w, "node %u: the superblock cannot be read at attach", n->id);
 	if (at->super.node_id == -1)
 		at->super.node_id = n->id;
+	if (!n->bm[vnr].slot[at->super.max_peers - 1])
+		more_slots(n, vnr, at->super.max_peers);
 	disk_load_bitmap(w, n->id, vnr, &at->super, &n->bm[vnr], &replayed);
 	at->super.flags |= MDF_AL_CLEAN;
 	if (replayed)

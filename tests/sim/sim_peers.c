@@ -98,3 +98,52 @@ void peers_look_after(struct world *w)
 	for (unsigned i = 0; w->params.peers_leave && i < w->node_count; i++)
 		adjust(w, i);
 }
+
+/* ---- bitmap slots ---- */
+
+#define SLOTS_MAX 31U
+
+void slots_params_draw(struct world *w, uint64_t seed)
+{
+	w->params.slots_grow = life_is(w, LIFE_SLOTS, seed, &w->slots_rng);
+}
+
+/* For some more nodes that nobody has heard of than there are slots, up to the largest number. */
+static struct ev_command reserve(struct world *w, unsigned node, uint16_t vnr)
+{
+	struct ev_command cmd = { .cmd = CMD_RESERVE_SLOTS, .vnr = vnr };
+	uint32_t has = w->nodes[node].disk.md[vnr].max_peers;
+	unsigned more = has + (unsigned)prng_range(&w->slots_rng, 1, 6);
+
+	for (unsigned n = w->node_count; n < NODES_MAX && more > 0 && has < SLOTS_MAX; n++, more--)
+		cmd.nodes |= UINT64_C(1) << n;
+	while (__builtin_popcountll(cmd.nodes) + w->node_count - 1 > SLOTS_MAX)
+		cmd.nodes &= cmd.nodes - 1;
+	return cmd;
+}
+
+static void slots_event(struct world *w, uint64_t a, uint64_t b)
+{
+	unsigned node = (unsigned)prng_below(&w->slots_rng, w->node_count);
+	uint16_t vnr = (uint16_t)prng_below(&w->slots_rng, w->params.volumes);
+	struct node *n = &w->nodes[node];
+
+	(void)a;
+	(void)b;
+	if (!w->faults_on)
+		return;
+	if (n->up && n->attached >> vnr & 1) {
+		if (prng_chance(&w->slots_rng, 1, 4)) {
+			n->die_after_actions = (unsigned)prng_range(&w->slots_rng, 1, 12);
+			n->die_power = prng_chance(&w->slots_rng, 1, 2);
+		}
+		node_command(w, node, reserve(w, node, vnr), NULL, 0);
+	}
+	world_at(w, prng_exp(&w->slots_rng, 5 * NS_SEC), slots_event, 0, 0);
+}
+
+void slots_at_random(struct world *w)
+{
+	if (w->params.slots_grow)
+		world_at(w, prng_exp(&w->slots_rng, 3 * NS_SEC), slots_event, 0, 0);
+}
