@@ -254,8 +254,10 @@ static void end_states(struct core *core, struct peer_device *pd, enum disk_stat
 	FOR_EACH_PEER(core, other) {
 		struct state_peer_device *spd = &next->pd[other->id][v];
 
+		/* Who was told of the new one may be part of it by now: it is heard first. */
 		if (other->id == pd->p || !repl_is_settled(spd->repl) ||
-		    spd->pdsk <= DISK_OUTDATED || !is_behind(core->vol[v], &other->pd[v]))
+		    spd->pdsk <= DISK_OUTDATED || !is_behind(core->vol[v], &other->pd[v]) ||
+		    source_is_behind_promise(core, &other->pd[v]))
 			continue;
 		other->pd[v].left_behind = true;
 		spd->pdsk = DISK_OUTDATED;
