@@ -37,7 +37,7 @@ static const struct {
 	[LIFE_ONE_THING] = { "one-thing", "one thing goes wrong at a time: the rest is prompt",
 			     UINT64_C(0x6f6e65), { 1, 10 }, false },
 	[LIFE_GENERATIONS] = { "generations", "new disks, peers that are not configured",
-			       UINT64_C(0x67656e73), { 1, 10 }, true },
+			       UINT64_C(0x67656e73), { 1, 10 }, false },
 	[LIFE_SLOTS] = { "slots", "metadata get bitmap slots for more peers",
 			 UINT64_C(0x736c6f7473), { 1, 8 }, false },
 	[LIFE_DISK_TIMEOUT] = { "disk-timeout", "disks hang, and are given up",
