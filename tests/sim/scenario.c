@@ -12,7 +12,7 @@ static const struct scenario *const groups[] = {
 	scenarios_slots,
 	scenarios_forks,       scenarios_drbd8,    scenarios_volumes,
 	scenarios_no_disk,     scenarios_unreplicated,
-	scenarios_hung,        scenarios_fencing,
+	scenarios_hung,        scenarios_fencing, scenarios_two_primaries,
 	scenarios_faults,
 	scenarios_shapes,
 };

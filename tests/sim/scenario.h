@@ -34,6 +34,7 @@ extern const struct scenario scenarios_unreplicated[];
 extern const struct scenario scenarios_no_disk[];
 extern const struct scenario scenarios_hung[];
 extern const struct scenario scenarios_fencing[];
+extern const struct scenario scenarios_two_primaries[];
 extern const struct scenario scenarios_faults[];
 extern const struct scenario scenarios_shapes[];
 
@@ -59,6 +60,8 @@ void sc_write_async(struct world *w, uint64_t block);
 bool sc_try(struct world *w, enum request_op op, uint64_t block);
 /* A write of somebody else, for which the node becomes Primary; its content does not count. */
 void sc_write_elsewhere(struct world *w, unsigned node, uint64_t block);
+/* The same on a node that is Primary, and not waited for. */
+void sc_submit_elsewhere(struct world *w, unsigned node, uint64_t block);
 void sc_command(struct world *w, unsigned node, struct ev_command cmd, int least_rc);
 void sc_attach(struct world *w, unsigned node);
 void sc_detach(struct world *w, unsigned node);

@@ -158,7 +158,7 @@ static bool foreign_done(struct world *w)
 	return w->app.foreign_done >= wait.done;
 }
 
-static void foreign_write(struct world *w, unsigned node, uint64_t block)
+void sc_submit_elsewhere(struct world *w, unsigned node, uint64_t block)
 {
 	struct core_event ev = { .kind = EV_SUBMIT };
 	unsigned op = oracle_issue(w, block * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS, false);
@@ -176,13 +176,13 @@ static void foreign_write(struct world *w, unsigned node, uint64_t block)
 		tags[i] = oracle_value(w, op, block * BM_BLOCK_SECTORS + i);
 	oracle_fail(w, op);
 	node_step(w, node, &ev);
-	until(w, foreign_done, "second Primary's write");
 }
 
 void sc_write_elsewhere(struct world *w, unsigned node, uint64_t block)
 {
 	sc_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
-	foreign_write(w, node, block);
+	sc_submit_elsewhere(w, node, block);
+	until(w, foreign_done, "second Primary's write");
 	sc_command(w, node, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
 }
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Both of two nodes are Primary, and write to the same blocks at once. */
+#include "scenario.h"
+
+static bool is_decided(struct world *w)
+{
+	return simnet_in_flight(w, P_SUPERSEDED) || simnet_in_flight(w, P_RETRY_WRITE);
+}
+
+static bool is_over(struct world *w)
+{
+	return w->app.in_flight == 0 && w->app.foreign_done > 0;
+}
+
+/* Their writes cross: neither has got the other one's when it sends its own. */
+static void cross(struct world *w, uint32_t blocks_here)
+{
+	bool decided = false;
+
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	simnet_hold_type(w, A, B, P_DATA, 100 * NS_MS);
+	simnet_hold_type(w, B, A, P_DATA, 100 * NS_MS);
+	app_do(w, OP_WRITE, 4 * BM_BLOCK_SECTORS, blocks_here * BM_BLOCK_BYTES);
+	sc_submit_elsewhere(w, B, 4);
+	for (unsigned i = 0; i < 10000 && !is_over(w); i++) {
+		decided |= is_decided(w);
+		world_step(w);
+	}
+	sc_expect(w, decided, "one of the two gives way");
+	sc_expect(w, is_over(w) && w->app.errors == 0, "both are answered");
+	sc_write(w, 900);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
+/* The same block: the decider's write stays, the other one counts as written before. */
+static void same_block(struct world *w)
+{
+	cross(w, 1);
+}
+
+/* One lies within the other: whoever decides, the two copies are the same. */
+static void within(struct world *w)
+{
+	cross(w, 3);
+}
+
+/* Cut off while one waits for the other: the copies are made the same again. */
+static void cut_in_between(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	simnet_hold_type(w, A, B, P_DATA, 5 * NS_SEC);
+	simnet_hold_type(w, B, A, P_DATA, 5 * NS_SEC);
+	sc_write_async(w, 4);
+	sc_submit_elsewhere(w, B, 4);
+	sc_kill_noticed(w, B, A);
+	sc_write(w, 5);
+	sc_start(w, B);
+	life_expect_converged(w);
+}
+
+const struct scenario scenarios_two_primaries[] = {
+	{ "two-primaries-same-block", same_block },
+	{ "two-primaries-within", within },
+	{ "two-primaries-cut-in-between", cut_in_between },
+	{ NULL, NULL },
+};
