@@ -160,7 +160,7 @@ void plan_one_thing(struct world *w)
 
 	app_kick(w);
 	while (left-- > 0) {
-		unsigned primary;
+		unsigned primary, other;
 
 		w->app.stop = w->app.quiet = false;
 		app_kick(w);
@@ -170,7 +170,8 @@ void plan_one_thing(struct world *w)
 		if (w->app.phase != APP_OPEN || !w->nodes[w->app.node].up)
 			continue;
 		primary = (unsigned)w->app.node;
-		things[plan_below(w, ARRAY_LEN(things))](w, primary, plan_other(w, primary));
+		other = plan_other(w, primary);
+		things[plan_below(w, ARRAY_LEN(things))](w, primary, other);
 		plan_all_return(w);
 	}
 }

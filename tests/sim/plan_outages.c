@@ -68,7 +68,10 @@ static void away_step(struct world *w)
 			node = (node + 1) % w->node_count;
 		plan_return(w, node);
 	} else if (dice < 10) {
-		plan_link(w, node, plan_other(w, node), plan_below(w, 2));
+		/* The order of two draws in one call is the compiler's. */
+		bool up = plan_below(w, 2);
+
+		plan_link(w, node, plan_other(w, node), up);
 	} else if (dice < 11) {
 		last_disk(w);
 	} else if (dice < 13) {
@@ -162,6 +165,7 @@ void plan_halves(struct world *w)
 	app_kick(w);
 	while (steps-- > 0) {
 		unsigned primary = plan_primary(w);
+		bool up;
 
 		switch (plan_below(w, 8)) {
 		case 0:
@@ -183,7 +187,8 @@ void plan_halves(struct world *w)
 							.peer = (uint8_t)plan_other(w, primary) });
 			break;
 		case 4:
-			plan_link(w, primary, plan_other(w, primary), plan_below(w, 2));
+			up = plan_below(w, 2);
+			plan_link(w, primary, plan_other(w, primary), up);
 			break;
 		default:
 			plan_all_return(w);
@@ -215,9 +220,10 @@ static void hold_transaction(struct world *w)
 					 P_TWOPC_NO, P_DISCONNECT, P_STATE, P_UUIDS110,
 					 P_COMPRESSED_BITMAP, P_CURRENT_UUID };
 	unsigned a = plan_below(w, w->node_count);
+	uint64_t ns = prng_exp(&w->plan.rng, 600 * NS_MS);
+	uint16_t type = held[plan_below(w, ARRAY_LEN(held))];
 
-	simnet_hold_type(w, a, plan_other(w, a), held[plan_below(w, ARRAY_LEN(held))],
-			 prng_exp(&w->plan.rng, 600 * NS_MS));
+	simnet_hold_type(w, a, plan_other(w, a), type, ns);
 }
 
 /* Its last writes are on some survivors only. */
