@@ -195,14 +195,29 @@ int md_store_widen(struct md_store *store, const struct md_plan *plan)
 	return md_store_put_super(store, &store->super);
 }
 
+/* A note is followed only to what there is of the store. */
+static int check_note(const struct md_store *store, const struct meta_relayout *note)
+{
+	uint64_t size, room;
+	int rc = backing_measure(store->meta, &size);
+
+	if (rc)
+		return rc;
+	room = note->copy_byte < size ? (size - note->copy_byte) / MD_PAGE_BYTES : 0;
+	return note->copy_byte % MD_PAGE_BYTES || note->pages > room ? -EINVAL : 0;
+}
+
 int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES])
 {
 	struct meta_relayout note;
 	bool is_new;
-	int rc = 0;
+	int rc;
 
 	if (!meta_relayout_decode(block, &store->super, &note))
 		return 0;
+	rc = check_note(store, &note);
+	if (rc)
+		return rc;
 	is_new = store->super.max_peers == note.max_peers;
 	unguard(&store->super, note.full_sync);
 	if (store->read_only) {
