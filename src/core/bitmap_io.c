@@ -24,6 +24,12 @@ static uint32_t granule_of(const struct bitmap *bm, uint64_t bit, unsigned slot)
 	return (uint32_t)(bm_disk_page(bit, slot, bm->slots) >> bm->granule_shift);
 }
 
+/* The last one with a bit: the store rounds up in memory, what lies behind is not on the disk. */
+static uint64_t last_page(const struct bitmap *bm)
+{
+	return bm->bits ? bm_disk_page(bm->bits - 1, bm->slots - 1, bm->slots) : 0;
+}
+
 static void set_dirty(struct bitmap *bm, uint32_t g, bool dirty)
 {
 	if (bits_test(bm->dirty, g) == dirty)
@@ -134,7 +140,9 @@ void bitmap_io_widen(struct bitmap *bm, unsigned old)
 		uint8_t state = bm->state[g];
 
 		bm->state[g] = 0;
-		for (uint64_t to = first; state && to <= last && to < bm->granules; to++)
+		if (last > last_page(bm) >> bm->granule_shift)
+			last = last_page(bm) >> bm->granule_shift;
+		for (uint64_t to = first; state && to <= last; to++)
 			bm->state[to] |= state;
 	}
 	for (uint32_t g = 0; g < bm->granules; g++)
@@ -457,7 +465,7 @@ void bitmap_meta_done(struct core *core, const struct ev_done *done)
 		failed(core, vol, done->error, "write of the bitmap");
 		return;
 	}
-	if (w->page + 1 < vol->bm.pages && (w->page + 1) >> vol->bm.granule_shift == w->granule) {
+	if (w->page < last_page(&vol->bm) && (w->page + 1) >> vol->bm.granule_shift == w->granule) {
 		w->page++;
 		write_page(core, vol, (unsigned)(rest & 0xff));
 		return;

@@ -195,6 +195,27 @@ SlotsTest(bits_that_the_disk_lacks_are_not_forgotten)
 	}
 }
 
+/* In memory a slot is rounded up; what lies behind the last bit is not on the disk. */
+SlotsTest(no_page_behind_the_last_bit_is_written)
+{
+	uint64_t last = NODE_SECTORS / BM_BLOCK_SECTORS - 3 * BM_BLOCK_SECTORS * 64, end;
+
+	for (unsigned slots = NODE_SLOTS + 1; slots <= 31; slots++) {
+		node_open(&n, ROLE_SECONDARY, 2, PROTOCOL_C);
+		n.vol->size_sectors = (last + 1) * BM_BLOCK_SECTORS;
+		bitmap_size_changed(n.core, n.vol);
+		bitmap_set(n.core, n.vol, 1, last * BM_BLOCK_SECTORS, BM_BLOCK_SECTORS);
+		cr_assert_null(reserve(ALL(1, slots)));
+		cr_assert_eq(widened(slots, NULL)->rc, SS_SUCCESS);
+		cr_assert(bit_is_dirty(0, last));
+		end = bm_disk_page(last, slots - 1, slots);
+		for (uint64_t g = n.vol->bm.pages - 1; g > end; g--)
+			cr_assert(!bits_test(n.vol->bm.dirty, g), "%u slots", slots);
+		if (slots < 31)
+			node_close(&n);
+	}
+}
+
 SlotsTest(a_page_that_is_being_written_comes_first)
 {
 	struct core_event ev;
