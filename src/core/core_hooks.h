@@ -255,6 +255,12 @@ void uuid_settle_crash(struct core *core, struct volume *vol);
 void uuid_update_exposed(struct core *core, struct volume *vol);
 /* The disk is at the generation that this node shows its users, if it is Primary. */
 bool uuid_disk_is_shown(const struct volume *vol, enum role role);
+/* A generation is made here, on the own disk, after that one; the peer may take it over. */
+void uuid_made(struct volume *vol, uint64_t before);
+void uuid_made_told(struct volume *vol, const struct peer *peer, uint64_t uuid);
+/* What this node has made last as Primary got onto no disk, not even its own, which is where it was
+ * before: nothing was answered in it, and what counts is on that disk. */
+bool uuid_take_back_made(const struct core *core, struct volume *vol);
 /*
  * A Primary loses its disk, and peers that it has lost before lag behind it, for it has made no
  * generation without them: without quorum it makes none. From now on it counts on none of them.

@@ -266,6 +266,9 @@ struct volume {
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */
 	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */
+	/* uuid_attach.c: one that is being made here, or did not get onto the disk, 0 = none; who
+	 * may have taken it over; and the one before it */
+	uint64_t made_uuid, made_told, made_before;
 	bool awaits_disk;           /* made without a good disk: no peer has it on its disk yet */
 	uint64_t exposed_before;    /* then: the last generation that is on a disk */
 	bool before_lags;           /* who has that one lacks what was answered in it */

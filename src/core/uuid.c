@@ -187,6 +187,7 @@ static void bump_disk(struct core *core, struct volume *vol, uint64_t rotate_wea
 	if (!uuid_rotate(core, vol, rotate_weak, request_own_dagtag(core)) && !day_0 && !always)
 		return;
 	uuid_set_current(core, vol, uuid_random(core));
+	uuid_made(vol, old);
 	/* Where no reference that is told has it, the history keeps it; the first generation
 	 * always: all others come from it. */
 	uuid_push_history(vol, old, NODES_MAX);
@@ -440,7 +441,7 @@ void uuid_md_durable(struct core *core, struct volume *vol)
 	tell_adopted(core, vol);
 	if (!vol->bump_seq || vol->md_durable_seq < vol->bump_seq)
 		return;
-	vol->bump_seq = 0;
+	vol->bump_seq = vol->made_uuid = 0;
 	request_new_epoch(core);
 	uuid_send_all(core, vol->v, vol->bump_flags, vol->bump_weak);
 	core_work(core, WORK_REQUESTS | WORK_COMMAND);

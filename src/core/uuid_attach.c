@@ -60,6 +60,55 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	return 0;
 }
 
+void uuid_made(struct volume *vol, uint64_t before)
+{
+	vol->made_uuid = vol->md.current_uuid;
+	vol->made_before = before;
+	vol->made_told = 0;
+}
+
+void uuid_made_told(struct volume *vol, const struct peer *peer, uint64_t uuid)
+{
+	if (vol->made_uuid && uuid_eq(uuid, vol->made_uuid))
+		vol->made_told |= node_bit(peer->id);
+}
+
+static bool has_had(const struct peer_device *pd, uint64_t uuid)
+{
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		if (uuid_eq(pd->uuids.history[i], uuid))
+			return true;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		if (uuid_eq(pd->uuids.bitmap[n], uuid))
+			return true;
+	return uuid_eq(pd->uuids.current, uuid);
+}
+
+/* Who has got it from one of these after it was told, here or far away, has it from its disk. */
+static bool nobody_took_over(const struct core *core, const struct volume *vol)
+{
+	for (uint64_t told = vol->made_told; told; told &= told - 1) {
+		const struct peer *peer = core->peer[__builtin_ctzll(told)];
+		const struct peer_device *pd = peer ? &peer->pd[vol->v] : NULL;
+
+		if (!pd || repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
+		    has_had(pd, vol->made_uuid))
+			return false;
+	}
+	return true;
+}
+
+bool uuid_take_back_made(const struct core *core, struct volume *vol)
+{
+	if (!vol->made_uuid || !uuid_eq(vol->made_uuid, vol->exposed_uuid) ||
+	    !uuid_eq(vol->made_before, vol->md.current_uuid) || vol->lost_uuids ||
+	    !nobody_took_over(core, vol))
+		return false;
+	vol->exposed_uuid = vol->md.current_uuid;
+	vol->made_uuid = 0;
+	return true;
+}
+
 bool uuid_disk_is_shown(const struct volume *vol, enum role role)
 {
 	return role != ROLE_PRIMARY || !vol->exposed_uuid ||

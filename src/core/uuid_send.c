@@ -16,6 +16,8 @@ void uuid_send_current(struct core *core, struct peer *peer, unsigned v)
 
 	pkt.u.current_uuid.uuid = vol->exposed_uuid;
 	pkt.u.current_uuid.weak_nodes = cluster_weak_nodes(core, v);
+	if (!(pkt.u.current_uuid.weak_nodes & node_bit(peer->id)))
+		uuid_made_told(vol, peer, vol->exposed_uuid);
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
@@ -207,6 +209,7 @@ static void send_uuids(struct core *core, struct peer *peer, unsigned v, uint64_
 
 	uuids = core_scratch(core, sizeof(*uuids));
 	uuid_fill(core, peer, vol, flags, node_mask, uuids);
+	uuid_made_told(vol, peer, uuids->current);
 	peer->pd[v].sent = *uuids;
 	peer->pd[v].sent_bitmap = lost_source_reference(core, peer, vol);
 	peer->pd[v].sent_valid = true;

@@ -270,6 +270,34 @@ static void target_of_a_generation_on_no_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A is alone, and the superblock with its next generation cannot be written. Nobody has heard of
+ * that one: what counts is what A's disk has, also as long as nobody else is in sight.
+ */
+static void generation_on_no_disk_alone(struct world *w)
+{
+	uint64_t before;
+
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_write(w, 2);
+	before = sc_uuid(w, A);
+	sc_part(w, A, C);
+	w->nodes[A].disk.fail_meta = 1;
+	sc_write_async(w, 3);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_expect(w, sc_uuid(w, A) != before, "another one leaves C behind");
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 /* The disk is attached after the node has told its peer, inside the handshake, that it has none. */
 static void attached_in_handshake(struct world *w)
 {
@@ -585,6 +613,7 @@ const struct scenario scenarios_generations[] = {
 	{ "survivor-loses-disk", survivor_loses_disk },
 	{ "attached-in-handshake", attached_in_handshake },
 	{ "target-of-a-generation-on-no-disk", target_of_a_generation_on_no_disk },
+	{ "generation-on-no-disk-alone", generation_on_no_disk_alone },
 	{ "one-primary", one_primary },
 	{ "switch-over", switch_over },
 	{ "source-lost-in-resync", source_lost_in_resync },
