@@ -275,6 +275,16 @@ static void bump_diskless(struct core *core, struct volume *vol)
 	finish_promised(core, vol, core->self, vol->exposed_uuid, not_good);
 }
 
+/*
+ * It does not take over what this Primary names: by its own word it is Outdated, or Consistent, as
+ * one that has met a Primary without a disk whose generation it does not have.
+ */
+static bool keeps_its_generation(const struct state_peer_device *pd)
+{
+	return pd->pdsk == DISK_OUTDATED ||
+	       (pd->pdsk == DISK_CONSISTENT && !pd->untrusted && !pd->behind);
+}
+
 /* All disks are in sight, none has the last generation, and none will take it over. */
 static bool is_on_no_disk(const struct core *core, const struct volume *vol)
 {
@@ -285,7 +295,7 @@ static bool is_on_no_disk(const struct core *core, const struct volume *vol)
 
 		if (peer->conf->has_disk[vol->v] &&
 		    (repl_of(core, pd) != REPL_ESTABLISHED || !pd->uuids_valid ||
-		     pdsk_of(core, pd) != DISK_OUTDATED ||
+		     !keeps_its_generation(&core->st.pd[peer->id][vol->v]) ||
 		     uuid_eq(pd->uuids.current, vol->exposed_uuid)))
 			return false;
 	}

@@ -204,6 +204,34 @@ static void told_by_target(struct world *w)
 		told_once(w, i);
 }
 
+/*
+ * Both disks have lost the Primary, which learns it from one of them and makes a generation for the
+ * other one. Nobody has it: what they have is what counts.
+ */
+static void client_lost_by_both(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << C;
+	p->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_unplug(w, C, A);
+	sc_unplug(w, C, B);
+	sc_write_async(w, 2);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_join(w, C, A);
+	sc_wait_conn(w, C, A, CONN_CONNECTED);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_join(w, C, B);
+	life_expect_converged(w);
+	sc_read(w, 1);
+	sc_read(w, 2);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
@@ -212,6 +240,7 @@ const struct scenario scenarios_no_disk[] = {
 	{ "only-disk", only_disk },
 	{ "told-by-target", told_by_target },
 	{ "client-between-generations", client_between_generations },
+	{ "client-lost-by-both", client_lost_by_both },
 	{ "fork-beside-client", fork_beside_client },
 	{ NULL, NULL },
 };
