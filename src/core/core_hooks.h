@@ -272,6 +272,11 @@ void uuid_twopc_over(struct core *core);
 void uuid_tell_exposed(struct core *core, struct volume *vol);
 /* What this node shows, to all who are connected. */
 void uuid_send_exposed(struct core *core, struct volume *vol);
+/* A new generation of a Primary without a good disk. */
+void uuid_bump_exposed(struct core *core, struct volume *vol);
+/* After a change of states: what follows for such a generation that is on no disk yet. */
+void uuid_note_lagging(const struct core *core, const struct state *old, struct volume *vol);
+void uuid_take_back_exposed(struct core *core, struct volume *vol);
 /* This Primary made it without a disk, answered nothing in it and went on from the one before,
  * for it has not heard that a disk has it. */
 bool uuid_was_lost(const struct volume *vol, uint64_t uuid);

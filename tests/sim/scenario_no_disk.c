@@ -232,6 +232,37 @@ static void client_lost_by_both(struct world *w)
 	sc_read(w, 2);
 }
 
+/*
+ * A resyncs from B, which the Primary has lost without knowing it: what that makes for B nobody
+ * gets, and A does not wait for it.
+ */
+static void client_counts_on_lost(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << C;
+	p->quorum = QUORUM_MAJORITY;
+	p->on_no_quorum = NO_QUORUM_SUSPEND;
+	p->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	simnet_hold_type(w, C, B, P_PEER_ACK, 30 * NS_SEC);
+	sc_write(w, 2);
+	sc_unplug(w, C, B);
+	sc_part(w, A, B);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	simnet_hold_type(w, B, A, P_RS_DATA_REPLY, 5 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_repl(w, A, B, REPL_SYNC_TARGET);
+	sc_write_async(w, 3);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_join(w, C, B);
+	life_expect_converged(w);
+	sc_read(w, 2);
+	sc_read(w, 3);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
@@ -241,6 +272,7 @@ const struct scenario scenarios_no_disk[] = {
 	{ "told-by-target", told_by_target },
 	{ "client-between-generations", client_between_generations },
 	{ "client-lost-by-both", client_lost_by_both },
+	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
 	{ NULL, NULL },
 };

@@ -1,3 +1,3 @@
-# src/core/uuid.c: a Primary without a disk makes no generation
+# src/core/uuid_exposed.c: a Primary without a disk makes no generation
 # scenario H6-second-client
-/^static void bump_diskless/,/^}/s/if (!somebody_is_missing(core, vol))/if (vol)/
+/^void uuid_bump_exposed/,/^}/s/if (!somebody_is_missing(core, vol))/if (vol)/
