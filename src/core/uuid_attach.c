@@ -152,10 +152,13 @@ void uuid_tell_exposed(struct core *core, struct volume *vol)
 
 void uuid_disk_lost(struct core *core, const struct state *old, struct volume *vol)
 {
-	if (core->st.role != ROLE_PRIMARY || old->vol[vol->v].disk <= DISK_FAILED ||
-	    disk_of(core, vol) > DISK_FAILED)
+	enum disk_state was = old->vol[vol->v].disk;
+
+	if (core->st.role != ROLE_PRIMARY || was <= DISK_FAILED || disk_of(core, vol) > DISK_FAILED)
 		return;
-	leave_lagging(core, vol);
+	/* What it has answered beside a disk that was not good is on the disks of others. */
+	if (was == DISK_UP_TO_DATE)
+		leave_lagging(core, vol);
 	uuid_tell_exposed(core, vol);
 }
 

@@ -146,6 +146,26 @@ static void attached_in_time(struct world *w)
 	sc_read(w, 1);
 }
 
+/* What it has answered since its first disk failed is on B's disk: the one that fails in the middle
+ * of its resync had nothing that B may lack. */
+static void lost_in_resync(struct world *w)
+{
+	begin(w, 2, PROTOCOL_A);
+	sc_detach_forced(w, A);
+	sc_write_scattered(w, 0, 20);
+	node_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	sc_wait_repl(w, A, B, REPL_SYNC_TARGET);
+	sc_unplug(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_write(w, 1);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
 /* What has arrived by protocol B survives the Primary, by A only what was written. */
 static void survivor(struct world *w, enum wire_protocol protocol)
 {
@@ -205,6 +225,7 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-lagging-peers", lagging_peers },
 	{ "protocol-a-lagging-without-quorum", lagging_without_quorum },
 	{ "protocol-a-attached-in-time", attached_in_time },
+	{ "protocol-a-lost-in-resync", lost_in_resync },
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
 	{ "protocols-mixed-survivors", mixed_survivors },
