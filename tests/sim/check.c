@@ -76,30 +76,53 @@ static void load_view(struct world *w, unsigned node, unsigned vnr)
 	disk_load_bitmap(w, node, vnr, &v->super, &v->bm, &replayed);
 }
 
-static bool bit_of(const struct view *v, unsigned peer, uint64_t bit)
+static uint32_t slot_of(const struct view *v, unsigned peer)
 {
 	int32_t slot = v->super.peers[peer].bitmap_index;
 
-	return slot >= 0 && (v->bm.slot[slot][bit / 64] >> (bit % 64) & 1);
+	return slot >= 0 ? UINT32_C(1) << slot : 0;
 }
 
-/* The handshake of a against b would use a bitmap of a: its own slot for b or another one. */
-static unsigned usable_slots(const struct view *a, unsigned b_id, const struct view *b)
+/* The one that serves a reference towards a node that has none of its own, if any is left. */
+static uint32_t slot_of_nobody(const struct view *v)
 {
-	unsigned nodes = 0;
+	uint32_t used = 0;
+
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		used |= slot_of(v, i);
+	for (unsigned s = 0; s < v->super.max_peers; s++) {
+		if (!(used >> s & 1))
+			return UINT32_C(1) << s;
+	}
+	return 0;
+}
+
+/*
+ * The handshake of a against b would use a bitmap of a: its own slot for b or another one. A
+ * reference of the first day towards a node that has no slot serves as long as one is free, which
+ * has marked everything since; when all are given away the two resync in full.
+ */
+static uint32_t usable_slots(const struct view *a, unsigned b_id, const struct view *b)
+{
+	uint32_t slots = 0;
 
 	for (unsigned i = 0; i < NODES_MAX; i++) {
-		if (a->super.peers[i].bitmap_uuid != 0 &&
-		    uuid_eq(a->super.peers[i].bitmap_uuid, b->super.current_uuid))
-			nodes |= 1U << i;
+		uint64_t reference = a->super.peers[i].bitmap_uuid;
+		uint32_t slot = slot_of(a, i);
+
+		if (reference == 0 || !uuid_eq(reference, b->super.current_uuid))
+			continue;
+		if (i == b_id)
+			return slot;
+		slots |= slot ? slot : slot_of_nobody(a);
 	}
-	return nodes & 1U << b_id ? 1U << b_id : nodes;
+	return slots;
 }
 
-static bool any_bit(const struct view *v, unsigned nodes, uint64_t bit)
+static bool any_bit(const struct view *v, uint32_t slots, uint64_t bit)
 {
-	for (unsigned p = 0; p < NODES_MAX; p++) {
-		if ((nodes >> p & 1) && bit_of(v, p, bit))
+	for (unsigned s = 0; s < NODES_MAX; s++) {
+		if ((slots >> s & 1) && (v->bm.slot[s][bit / 64] >> (bit % 64) & 1))
 			return true;
 	}
 	return false;
@@ -123,7 +146,7 @@ static bool same_block(const struct disk *a, const struct disk *b, uint64_t bloc
 
 struct pair {
 	unsigned a, b, vnr;
-	unsigned slots_a, slots_b; /* node masks whose slots count */
+	uint32_t slots_a, slots_b; /* which count */
 };
 
 static bool is_beyond(const struct view *v, uint64_t block)
@@ -167,8 +190,8 @@ static bool pair_slots(struct pair *p)
 
 	if (!va->valid || !vb->valid || full_sync_due(va, p->b) || full_sync_due(vb, p->a))
 		return false;
-	p->slots_a = 1U << p->b;
-	p->slots_b = 1U << p->a;
+	p->slots_a = slot_of(va, p->b);
+	p->slots_b = slot_of(vb, p->a);
 	if (uuid_eq(va->super.current_uuid, vb->super.current_uuid))
 		return true;
 	p->slots_a = usable_slots(va, p->b, vb);
@@ -177,8 +200,8 @@ static bool pair_slots(struct pair *p)
 	if (p->slots_a == 0 && p->slots_b == 0)
 		return false;
 	/* The union of both sides' slots is resynced. */
-	p->slots_a |= 1U << p->b;
-	p->slots_b |= 1U << p->a;
+	p->slots_a |= slot_of(va, p->b);
+	p->slots_b |= slot_of(vb, p->a);
 	return true;
 }
 

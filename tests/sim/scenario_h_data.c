@@ -80,6 +80,38 @@ static void h11_day_0(struct world *w)
 }
 
 /*
+ * The same when all slots are given away: the reference of the first day that every other node id
+ * has stands for no bitmap, and the disk is resynced in full.
+ */
+static void first_day_without_slot(struct world *w)
+{
+	sc_begin(w, 3);
+	for (unsigned n = A; n <= C; n++) {
+		sc_kill(w, n);
+		sc_day_0(w, n);
+	}
+	sc_keep_disk(w, C);
+	for (unsigned n = A; n <= C; n++)
+		sc_start(w, n);
+	life_expect_converged(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_close(w);
+	/* The activity log names no extent any more. */
+	for (unsigned n = A; n <= B; n++) {
+		sc_restart(w, n);
+		life_expect_converged(w);
+	}
+	sc_kill(w, C);
+	sc_old_disk(w, C);
+	check_difference_covered(w, "a disk of the first day is here");
+	sc_start(w, C);
+	life_expect_converged(w);
+	sc_expect(w, disk_peek(&w->nodes[C].disk, 8) == disk_peek(&w->nodes[A].disk, 8),
+		  "C has the block");
+}
+
+/*
  * H14: the target has all by checksums while the word of a write is still on its way to it. A
  * drbdfs source says behind that word that it has begun; with a kernel only the flush tells.
  */
@@ -349,6 +381,7 @@ const struct scenario scenarios_h_data[] = {
 	{ "H1-bits-left", h1_bits_left },
 	{ "H8-unconfigured", h8_unconfigured },
 	{ "H11-day-0", h11_day_0 },
+	{ "first-day-without-slot", first_day_without_slot },
 	{ "H14-out-of-sync-on-its-way", h14_out_of_sync_on_its_way },
 	{ "H16-third-node", h16_third_node },
 	{ "H16-thin", h16_thin },
