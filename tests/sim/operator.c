@@ -117,8 +117,9 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)
 
 	if (rc >= SS_SUCCESS || !(w->split_brain_ok || w->params.resizes))
 		return;
-	/* It is to be attached alone and enlarged, and nobody can use the volume meanwhile. */
-	if (w->app.node == (int)node &&
+	/* It is to be attached alone and enlarged, and nobody can use the volume meanwhile: neither
+	 * the application nor its rival, which is not open for long, but waits for quorum, too. */
+	if ((w->app.node == (int)node || w->rival.node == (int)node) &&
 	    w->nodes[node].disk.md[vnr].capacity_sectors < w->nodes[node].size_sectors[vnr]) {
 		w->app.stop = true;
 		app_kick(w);
