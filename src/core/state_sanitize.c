@@ -251,6 +251,15 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 		*disk = DISK_UP_TO_DATE;
 }
 
+static bool is_among(const uint64_t *uuids, unsigned count, uint64_t uuid)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (uuids[i] && uuids[i] != UUID_UNKNOWN && uuid_eq(uuids[i], uuid))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly
  * that; a Secondary may go on from any later generation.
@@ -263,15 +272,8 @@ static bool is_shown(const struct volume *vol, const struct peer_device *info, e
 		return true;
 	if (role == ROLE_PRIMARY)
 		return false;
-	for (unsigned n = 0; n < NODES_MAX; n++) {
-		if (info->uuids.bitmap[n] != UUID_UNKNOWN && uuid_eq(info->uuids.bitmap[n], shown))
-			return true;
-	}
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
-		if (uuid_eq(info->uuids.history[i], shown))
-			return true;
-	}
-	return false;
+	return is_among(info->uuids.bitmap, NODES_MAX, shown) ||
+	       is_among(info->uuids.history, HISTORY_UUIDS, shown);
 }
 
 /*
@@ -297,6 +299,19 @@ static bool is_beside_survivor(const struct core *core, const struct state *st,
 	return false;
 }
 
+/*
+ * The disk has gone on from this generation of that node: its reference towards the node says so,
+ * and any other one if the node has missed generations since. But while this node is Primary its
+ * peers take its own generations over one after the other.
+ */
+static bool has_left(const struct state *st, const struct peer_device *pd, unsigned node,
+		     uint64_t uuid)
+{
+	return is_among(&pd->uuids.bitmap[node], 1, uuid) ||
+	       (st->role != ROLE_PRIMARY && (is_among(pd->uuids.bitmap, NODES_MAX, uuid) ||
+					     is_among(pd->uuids.history, HISTORY_UUIDS, uuid)));
+}
+
 /* Another good disk has gone on from where this one still is. */
 static bool is_left(const struct core *core, const struct state *st, const struct volume *vol,
 		    const struct peer_device *info)
@@ -305,11 +320,10 @@ static bool is_left(const struct core *core, const struct state *st, const struc
 		return false;
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[vol->v];
-		uint64_t left = pd->uuids.bitmap[info->p];
 
 		if (pd != info && st->pd[other->id][vol->v].repl >= REPL_ESTABLISHED &&
-		    st->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE && pd->uuids_valid && left &&
-		    left != UUID_UNKNOWN && uuid_eq(left, info->uuids.current) &&
+		    st->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE && pd->uuids_valid &&
+		    has_left(st, pd, info->p, info->uuids.current) &&
 		    !uuid_eq(pd->uuids.current, info->uuids.current))
 			return true;
 	}

@@ -263,6 +263,34 @@ static void client_counts_on_lost(struct world *w)
 	sc_read(w, 3);
 }
 
+/*
+ * B, Primary, lost C and then D, which it took for a part of the generation in between. A meets it
+ * again before they do: neither of the two has what was written.
+ */
+static void client_beside_older(struct world *w)
+{
+	begin(w, 4);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_part(w, B, A);
+	sc_part(w, B, C);
+	sc_unplug(w, B, D);
+	sc_write_async(w, 2);
+	sc_wait_conn(w, B, D, CONN_CONNECTING);
+	sc_write(w, 3);
+	sc_close(w);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait_disk(w, D, DISK_UP_TO_DATE);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_open(w, A);
+	sc_read(w, 3);
+	sc_write(w, 4);
+	sc_join(w, B, C);
+	sc_join(w, B, D);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
@@ -272,6 +300,7 @@ const struct scenario scenarios_no_disk[] = {
 	{ "told-by-target", told_by_target },
 	{ "client-between-generations", client_between_generations },
 	{ "client-lost-by-both", client_lost_by_both },
+	{ "client-beside-older", client_beside_older },
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
 	{ NULL, NULL },
