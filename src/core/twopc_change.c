@@ -385,6 +385,22 @@ static void members_set(struct core *core, uint64_t members)
 	state_end(core, STATE_HARD);
 }
 
+/*
+ * A Primary tells its neighbours of its role first. One that others name, and that passes for a
+ * Secondary here, has no connection to this node any more, whatever ours to it looks like.
+ */
+static void drop_unheard_primaries(struct core *core, const struct twopc_change *c,
+				   uint64_t primary)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (c->initiator != core->self && c->initiator != peer->id &&
+		    primary & node_bit(peer->id) && peer_connected(core, peer) &&
+		    core->st.peer[peer->id].role != ROLE_PRIMARY)
+			peer_fail(core, peer, CONN_NETWORK_FAILURE,
+				  "it is Primary, and has not told us: the connection is dead");
+	}
+}
+
 enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *change,
 				  uint64_t primary, uint64_t reachable, uint32_t flags)
 {
@@ -394,6 +410,7 @@ enum state_rv twopc_change_commit(struct core *core, const struct twopc_change *
 	/* Says nothing about who is where. */
 	if (change->kind == TWOPC_RESIZE)
 		return SS_SUCCESS;
+	drop_unheard_primaries(core, change, primary);
 	if (change->kind == TWOPC_CONNECT)
 		members_set(core, core->members | node_bit((unsigned)change->initiator) |
 					  node_bit((unsigned)change->target));

@@ -291,6 +291,39 @@ static void client_beside_older(struct world *w)
 	life_expect_converged(w);
 }
 
+/* One disk takes the other for connected, which is not so, and learns from A that it is Primary. */
+static void client_tells_of_primary(struct world *w)
+{
+	unsigned primary, stale;
+
+	begin(w, 3);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_unplug(w, B, C);
+	simnet_cut(w, B, C, true);
+	sc_wait(w, 300);
+	primary = status_peer(node_status(w, B), C)->conn == CONN_CONNECTED ? C : B;
+	stale = primary == B ? C : B;
+	sc_join(w, A, primary);
+	sc_wait_conn(w, A, primary, CONN_CONNECTED);
+	sc_open(w, primary);
+	sc_expect(w, status_peer(node_status(w, stale), primary)->conn == CONN_CONNECTED,
+		  "one side has not noticed");
+	sc_join(w, A, stale);
+	sc_wait_conn(w, stale, A, CONN_CONNECTED);
+	sc_expect(w, status_peer(node_status(w, stale), primary)->conn != CONN_CONNECTED,
+		  "the connection is given up");
+	sc_expect(w, node_status(w, stale)->volumes[0].disk == DISK_OUTDATED,
+		  "what is not written to is Outdated");
+	sc_write(w, 1);
+	sc_wait(w, 3000);
+	sc_expect(w, node_status(w, stale)->volumes[0].disk == DISK_OUTDATED,
+		  "and stays so");
+	sc_close(w);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
@@ -300,6 +333,7 @@ const struct scenario scenarios_no_disk[] = {
 	{ "told-by-target", told_by_target },
 	{ "client-between-generations", client_between_generations },
 	{ "client-lost-by-both", client_lost_by_both },
+	{ "client-tells-of-primary", client_tells_of_primary },
 	{ "client-beside-older", client_beside_older },
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
