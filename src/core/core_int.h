@@ -262,6 +262,7 @@ struct volume {
 	/* uuid.c */
 	bool new_uuid_wanted;       /* make a new generation before the next write */
 	bool absent_forgotten;      /* as Primary: a new generation was made for that */
+	uint8_t origin;             /* whose data resyncs at this generation have brought */
 	bool uuid_given_away;       /* a node out of sight may have taken over this generation */
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */

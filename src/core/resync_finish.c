@@ -443,6 +443,7 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	vol->md.peers[pd->p].bitmap_uuid = 0;
 	vol->md.peers[pd->p].bitmap_dagtag = 0;
 	uuid_set_current(core, vol, uuids->current);
+	vol->origin = uuid_origin(uuids->flags, pd->p);
 	uuid_told_given_away(core, vol, pd);
 	uuid_push_history(vol, old, NODES_MAX);
 	refer_to_older(core, vol, pd);

@@ -138,11 +138,11 @@ static int by_bits(const struct sync_input *in)
 	 * them differs from pair to pair, and resyncs in a ring would never end: an order of the
 	 * nodes leads to one source of all. That needs a connection between any two: else several
 	 * nodes would be sources that know of no other, and the one between them would resync from
-	 * each in turn. There who has just been a target is the next source.
+	 * each in turn. There each passes on whose data it has got.
 	 */
 	if (in->again && (me->flags | peer->flags) & UUID_FLAG_SEES_NOT_ALL &&
-	    (me->flags ^ peer->flags) & UUID_FLAG_RESYNCED)
-		return me->flags & UUID_FLAG_RESYNCED ? 1 : -1;
+	    me->origin != peer->origin)
+		return me->origin < peer->origin ? 1 : -1;
 	if (in->again)
 		return me->node_id < peer->node_id ? 1 : -1;
 	/* Who went on without a break has all that was

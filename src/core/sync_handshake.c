@@ -44,6 +44,7 @@ static void fill_me(const struct core *core, const struct peer *peer, const stru
 	me->role = core->st.role;
 	me->no_quorum = !(peer->pd[vol->v].state_word_sent & SW_QUORUM);
 	me->node_id = core->self;
+	me->origin = uuid_origin(own->flags, core->self);
 	me->rc = peer->resolve_conflicts;
 	me->named_lost = rc->sent_node[peer->id] < NODES_MAX &&
 			 rc->sent_node[peer->id] == peer->lost_primary_node;
@@ -64,6 +65,7 @@ static void fill_peer(const struct core *core, const struct peer *peer,
 	side->role = (enum role)(pd->state_word & SW_ROLE_MASK);
 	side->no_quorum = !(pd->state_word & SW_QUORUM);
 	side->node_id = peer->id;
+	side->origin = uuid_origin(pd->uuids.flags, peer->id);
 	side->rc = !peer->resolve_conflicts;
 	side->named_lost = named_lost;
 	side->lost_dagtag = peer->lost_primary_dagtag;
@@ -79,7 +81,8 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	const struct peer_device *pd = &peer->pd[vol->v];
 	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
 	/* Do not count while connecting. */
-	const uint64_t shape = UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED;
+	const uint64_t shape = UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED |
+			       UINT64_C(31) << UUID_FLAG_ORIGIN_SHIFT;
 	struct pkt_uuids own;
 
 	/* Whatever it was told while it is not connected it is not told again. */

@@ -61,8 +61,10 @@ void uuid_put_current(struct core *core, struct volume *vol, uint64_t value)
 	value &= ~UUID_PRIMARY;
 	if (core->st.role == ROLE_PRIMARY)
 		value |= UUID_PRIMARY;
-	if (!uuid_eq(value, vol->md.current_uuid))
+	if (!uuid_eq(value, vol->md.current_uuid)) {
 		vol->uuid_given_away = false;
+		vol->origin = core->self;
+	}
 	vol->md.current_uuid = value;
 	core_work(core, WORK_SYNC);
 }
@@ -441,16 +443,6 @@ static void note_given_away(struct core *core, const struct state *old, struct v
 		if (!known && vol_has_md(vol) && repl_is_settled(repl_of(core, &peer->pd[vol->v])))
 			uuid_send(core, peer, vol->v, 0, 0);
 	}
-}
-
-void uuid_told_given_away(struct core *core, struct volume *vol, const struct peer_device *pd)
-{
-	if (vol->uuid_given_away || !(pd->uuids.flags & UUID_FLAG_GIVEN_AWAY) ||
-	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
-		return;
-	vol->uuid_given_away = true;
-	if (core->st.role == ROLE_PRIMARY)
-		vol->new_uuid_wanted = true;
 }
 
 /* Peers must know whether what we have is being changed behind their back. */

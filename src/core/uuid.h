@@ -75,6 +75,7 @@ struct uuid_side {
 	enum disk_state disk;         /* Negotiating already replaced by what the metadata says */
 	enum role role;
 	uint8_t node_id;
+	uint8_t origin;               /* uuid_origin() */
 	bool no_quorum;               /* never without one configured */
 	bool attaching;               /* `disk` is what its metadata says, nobody uses it yet */
 	bool rc;                      /* holds RESOLVE_CONFLICTS: exactly one side */
@@ -110,6 +111,9 @@ struct sync_decision {
 	bool pri_lost;                /* DISCONNECT: rr-conflict call-pri-lost */
 	const char *reason;           /* DISCONNECT, RETRY */
 };
+
+/* Whose data a node has, as far as resyncs at one generation have given it those of another one. */
+uint8_t uuid_origin(uint64_t flags, uint8_t node_id);
 
 /* The table of 2.3 alone. */
 struct sync_decision uuid_compare(const struct sync_input *in);

@@ -39,6 +39,16 @@ static bool missed_generation(const struct core *core, const struct volume *vol,
 	       !uuid_known(vol, before) && !uuid_sync_source(core, vol, NODES_MAX);
 }
 
+void uuid_told_given_away(struct core *core, struct volume *vol, const struct peer_device *pd)
+{
+	if (vol->uuid_given_away || !(pd->uuids.flags & UUID_FLAG_GIVEN_AWAY) ||
+	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return;
+	vol->uuid_given_away = true;
+	if (core->st.role == ROLE_PRIMARY)
+		vol->new_uuid_wanted = true;
+}
+
 /* ---- a new generation ---- */
 
 static void remember_for_target(struct core *core, struct volume *vol, const struct peer *sender,

@@ -91,23 +91,27 @@ static bool in_live_group(const struct core *core, const struct peer *but, const
 	return false;
 }
 
+uint8_t uuid_origin(uint64_t flags, uint8_t node_id)
+{
+	return flags & UUID_FLAG_RESYNCED ? flags >> UUID_FLAG_ORIGIN_SHIFT & 31 : node_id;
+}
+
 /*
  * Some node is known that is no peer here. Where that is so, who passes on what a resync has
- * brought says so, and does not get it back.
+ * brought says whose data these are.
  */
 static uint64_t flags_of_shape(const struct core *core, const struct peer_device *pd,
 			       const struct volume *vol)
 {
-	uint64_t flags = 0;
+	uint64_t flags = 0, its = pd->uuids_valid ? pd->uuids.flags : 0;
 
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		if (n != core->self && !core->peer[n] &&
 		    vol->md.peers[n].flags & MDF_PEER_NODE_EXISTS)
 			flags = UUID_FLAG_SEES_NOT_ALL;
 	}
-	if (pd->fence.resync_marks && pd->uuids_valid &&
-	    (flags | pd->uuids.flags) & UUID_FLAG_SEES_NOT_ALL)
-		flags |= UUID_FLAG_RESYNCED;
+	if (vol->origin != core->self && (flags | its) & UUID_FLAG_SEES_NOT_ALL)
+		flags |= UUID_FLAG_RESYNCED | (uint64_t)vol->origin << UUID_FLAG_ORIGIN_SHIFT;
 	return flags;
 }
 

@@ -230,9 +230,10 @@ enum packet {
 #define UUID_FLAG_GIVEN_AWAY (UINT64_C(1) << 44)
 /* The sender has no connection to some node: not everybody will be compared with everybody. */
 #define UUID_FLAG_SEES_NOT_ALL (UINT64_C(1) << 45)
-/* Only beside that, by either of the two: a resync has changed the sender's data, which marked
- * blocks towards the receiver. */
+/* Only beside that, by either of the two: a resync has given the sender what another node had,
+ * whose id follows. */
 #define UUID_FLAG_RESYNCED (UINT64_C(1) << 46)
+#define UUID_FLAG_ORIGIN_SHIFT 47 /* 5 bits */
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

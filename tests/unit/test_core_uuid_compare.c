@@ -319,6 +319,66 @@ Test(sync_decide, once_connected_leftover_bits_go_by_the_order_of_nodes)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+#define RING 5
+
+/* Nodes in a ring, of which none sees all; what is written marks the block towards the next. */
+struct ring {
+	unsigned content[RING];
+	uint8_t origin[RING];
+	bool marked[RING][RING];
+};
+
+static void resync(struct ring *r, unsigned source, unsigned target)
+{
+	for (unsigned n = 0; n < RING; n++) {
+		bool next = n == (target + 1) % RING || target == (n + 1) % RING;
+
+		r->marked[target][n] |= next && r->content[target] != r->content[source];
+	}
+	r->marked[target][source] = r->marked[source][target] = false;
+	r->content[target] = r->content[source];
+	r->origin[target] = r->origin[source];
+}
+
+static bool settle_pair(struct ring *r, unsigned a, unsigned b)
+{
+	in.me.node_id = (uint8_t)a;
+	in.peer.node_id = (uint8_t)b;
+	in.me.origin = r->origin[a];
+	in.peer.origin = r->origin[b];
+	in.me.dirty_bits = r->marked[a][b];
+	in.peer.dirty_bits = r->marked[b][a];
+	if (!in.me.dirty_bits && !in.peer.dirty_bits)
+		return false;
+	if (sync_decide(&in).strategy == SYNC_SOURCE_USE_BITMAP)
+		resync(r, a, b);
+	else
+		resync(r, b, a);
+	return true;
+}
+
+/* Each would be overwritten by the one behind it, and overwrite the one before it. */
+Test(sync_decide, two_that_differ_do_not_chase_each_other_round_a_ring)
+{
+	struct ring r = { .content = { 1, 1, 2, 2, 2 }, .origin = { 0, 1, 2, 3, 4 } };
+	unsigned rounds = 0;
+	bool any = true;
+
+	in.peer.current = X;
+	in.again = true;
+	in.me.flags |= UUID_FLAG_SEES_NOT_ALL;
+	in.peer.flags |= UUID_FLAG_SEES_NOT_ALL;
+	r.marked[1][2] = r.marked[4][0] = true;
+	for (; any; rounds++) {
+		any = false;
+		cr_assert_lt(rounds, 3 * RING);
+		for (unsigned n = RING; n-- > 0;)
+			any |= settle_pair(&r, n, (n + 1) % RING);
+	}
+	for (unsigned n = 1; n < RING; n++)
+		cr_assert_eq(r.content[n], r.content[0], "node %u", n);
+}
+
 Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attached)
 {
 	in.peer.current = X;
