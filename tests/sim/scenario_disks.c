@@ -36,6 +36,8 @@ static struct {
 	unsigned count, cap;
 	uint8_t *md;
 	uint64_t md_bytes;
+	struct meta_layout layout;
+	uint32_t max_peers;
 } kept;
 
 void sc_keep_disk(struct world *w, unsigned node)
@@ -56,6 +58,8 @@ void sc_keep_disk(struct world *w, unsigned node)
 		kept.content[i] = d->blocks[d->touched[i]];
 	}
 	kept.md_bytes = m->bytes;
+	kept.layout = m->layout;
+	kept.max_peers = m->max_peers;
 	memcpy(kept.md, m->now, m->bytes);
 }
 
@@ -75,7 +79,7 @@ void sc_old_disk(struct world *w, unsigned node)
 	struct disk *d = &w->nodes[node].disk;
 	struct md_image *m = &d->md[SIM_VNR];
 
-	ASSERT(!w->nodes[node].up && kept.md_bytes == m->bytes);
+	ASSERT(!w->nodes[node].up);
 	empty(d);
 	for (unsigned i = 0; i < kept.count; i++) {
 		struct disk_block *b = disk_block(d, kept.block[i]);
@@ -83,6 +87,10 @@ void sc_old_disk(struct world *w, unsigned node)
 		*b = kept.content[i];
 		memcpy(b->durable, b->now, sizeof(b->durable));
 	}
+	/* The present one may have got more bitmap slots since. */
+	m->bytes = kept.md_bytes;
+	m->layout = kept.layout;
+	m->max_peers = kept.max_peers;
 	memcpy(m->now, kept.md, kept.md_bytes);
 	memcpy(m->durable, kept.md, kept.md_bytes);
 	memset(m->dirty, 0, m->bytes / SECTOR_BYTES * sizeof(*m->dirty));

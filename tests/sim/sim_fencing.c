@@ -250,6 +250,7 @@ static void acts(struct world *w, uint64_t run, uint64_t node)
 {
 	const struct sim_handler_run *r = handler_run(w, run);
 
+	w->fencing.to_act--;
 	if (!r || (r->life != w->nodes[node].life && !r->orphan))
 		return;
 	switch ((enum fence_way)r->way) {
@@ -298,8 +299,14 @@ bool fencing_plays(struct world *w, unsigned node, uint64_t run)
 		delay_ns += prng_below(&f->rng, KILLED_NS);
 	r->way = (uint8_t)draw_way(w);
 	r->orphan = prng_chance(&f->rng, 1, 2);
+	w->fencing.to_act++;
 	world_at(w, delay_ns, acts, run, node);
 	return true;
+}
+
+bool fencing_is_over(struct world *w)
+{
+	return w->fencing.to_act == 0;
 }
 
 /* ---- the other network ---- */

@@ -27,6 +27,7 @@ struct sim_fencing {
 	bool late;       /* now and then a handler takes as long as it may */
 	bool lan_down;   /* no other network */
 	uint32_t only;   /* nodes that may be used, 0 = all */
+	unsigned to_act; /* calls that have not done anything yet */
 	struct prng rng;
 };
 
@@ -36,6 +37,8 @@ void fencing_at_random(struct world *w);
 void fencing_heal(struct world *w);
 /* True: a call that is played here; handler_says() tells its end. */
 bool fencing_plays(struct world *w, unsigned node, uint64_t run);
+/* No call is under way that may still switch somebody off. */
+bool fencing_is_over(struct world *w);
 bool fencing_allows(const struct world *w, unsigned node);
 /* Only fencing keeps two applications from each other, or quorum and that. */
 bool fencing_rules(const struct world *w);

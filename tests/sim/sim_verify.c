@@ -248,6 +248,16 @@ static bool is_quiet(struct world *w)
 	return true;
 }
 
+/* A fence-peer that is late may switch off one that has been back for long. */
+static void await_fencing(struct world *w)
+{
+	if (fencing_is_over(w))
+		return;
+	if (!world_run_until(w, fencing_is_over, 120 * NS_SEC))
+		sim_fail(w, "a handler does nothing");
+	life_expect_converged(w);
+}
+
 void verify_phase(struct world *w)
 {
 	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .has_start = true };
@@ -256,6 +266,7 @@ void verify_phase(struct world *w)
 	/* Who uses the data must be a neighbour of all. */
 	if (!w->params.verifies || disks < 2 || !sim_is_mesh(&w->params))
 		return;
+	await_fencing(w);
 	from = (unsigned)prng_below(&w->rng, disks);
 	node = shape_disk(w, from);
 	w->verify_source = node;
