@@ -153,6 +153,21 @@ static bool knows_the_last(const struct core *core)
 
 /* ---- I/O that waits ---- */
 
+/*
+ * It is back as a target, and has not said yet that its disk is behind: should this node die now
+ * it may not have heard of that, and is as good as it was.
+ */
+static bool is_unaware(const struct core *core, const struct state *st, const struct peer *peer)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		const struct state_peer_device *pd = &st->pd[peer->id][vol->v];
+
+		if (!vol_is_aside(vol) && pd->repl == REPL_WF_BITMAP_S && pd->pdsk > DISK_OUTDATED)
+			return true;
+	}
+	return false;
+}
+
 void fencing_sanitize(const struct core *core, const struct state *old, struct state *next)
 {
 	bool promoted = old->role != ROLE_PRIMARY;
@@ -163,8 +178,10 @@ void fencing_sanitize(const struct core *core, const struct state *old, struct s
 		return;
 	}
 	FOR_EACH_PEER(core, peer) {
+		bool unseen = any_unseen(core, next, peer) || is_unaware(core, next, peer);
+
 		peers |= (uint32_t)node_bit(peer->id);
-		if (!any_unseen(core, next, peer) || peer->conf->net.fencing != FENCING_STONITH)
+		if (!unseen || peer->conf->net.fencing != FENCING_STONITH)
 			next->susp_fen &= ~(uint32_t)node_bit(peer->id);
 		else if ((promoted || !needs_fencing(core, old, peer)) &&
 			 needs_fencing(core, next, peer))

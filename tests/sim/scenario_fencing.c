@@ -327,6 +327,29 @@ static void without_its_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B is back before it was fenced. A sees it as the target of a resync, dies, and B has not heard
+ * of that: it is as good as it was. What A has written without it must not have been answered.
+ */
+static void back_and_unaware(struct world *w)
+{
+	stonith(w, 2, FENCE_OUTDATE);
+	w->fencing.lan_down = true;
+	parted(w);
+	sc_wait(w, 3000);
+	simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 20 * NS_SEC);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_wait(w, 300);
+	sc_expect(w, w->app.in_flight == 1, "B does not know yet that it is behind");
+	sc_kill_noticed(w, A, B);
+	w->fencing.lan_down = false;
+	sc_open(w, B);
+	sc_write(w, 3);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },
@@ -341,5 +364,6 @@ const struct scenario scenarios_fencing[] = {
 	{ "fencing-gives-quorum", fencing_gives_quorum },
 	{ "fencing-majority-shoots", majority_shoots },
 	{ "fencing-without-its-disk", without_its_disk },
+	{ "fencing-back-and-unaware", back_and_unaware },
 	{ NULL, NULL },
 };
