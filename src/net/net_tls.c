@@ -31,7 +31,7 @@ struct net_tls {
 	uint8_t peer_fingerprint[NET_FINGERPRINT_BYTES];
 	bool by_fingerprint;
 	BIO_METHOD *records;
-	bool heard;                 /* a first byte has come, and it was TLS */
+	bool heard, heard_tls;      /* a first byte has come; it begins a record */
 	bool kernel_tx;
 	bool read_more;             /* the last read did not come to an end */
 	bool drained, ended;        /* the socket had no more at present, or for ever */
@@ -202,6 +202,7 @@ static bool take_records(struct net_tls *t)
 	bool kernel_rx = BIO_get_ktls_recv(SSL_get_rbio(t->ssl));
 	BIO *bio = BIO_new(t->records);
 
+	BIO_set_callback_ex(SSL_get_rbio(t->ssl), NULL);
 	t->kernel_tx = BIO_get_ktls_send(SSL_get_wbio(t->ssl));
 	if (!t->kernel_tx)
 		t->out = malloc(OUT_BYTES);
@@ -241,6 +242,27 @@ static int send_records(struct net_tls *t)
 }
 
 /* ---- life ---- */
+
+/*
+ * Sees what OpenSSL takes out of the socket: the very first byte tells a peer without TLS. To peek
+ * before does not: bytes that arrive in between are gone from the socket, and what is seen at the
+ * next step is the middle of a record.
+ */
+static long hear(BIO *bio, int operation, const char *bytes, size_t room, int argi, long argl,
+		 int result, size_t *count)
+{
+	struct net_tls *t = (struct net_tls *)(void *)BIO_get_callback_arg(bio);
+
+	(void)room;
+	(void)argi;
+	(void)argl;
+	if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && *count > 0 && !t->heard) {
+		t->heard = true;
+		t->heard_tls = bytes[0] >= SSL3_RT_CHANGE_CIPHER_SPEC &&
+			       bytes[0] <= SSL3_RT_APPLICATION_DATA;
+	}
+	return result;
+}
 
 static BIO_METHOD *records_method(struct net *net)
 {
@@ -282,6 +304,8 @@ struct net_tls *net_tls_new(const struct net_conn *conn, int fd, bool accepted)
 		return NULL;
 	}
 	SSL_set_app_data(t->ssl, t);
+	BIO_set_callback_ex(SSL_get_rbio(t->ssl), hear);
+	BIO_set_callback_arg(SSL_get_rbio(t->ssl), (char *)t);
 	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_WILDCARDS);
 	if (accepted)
 		SSL_set_accept_state(t->ssl);
@@ -301,37 +325,30 @@ void net_tls_free(struct net_tls *t)
 
 /* ---- handshake ---- */
 
-/* A peer that speaks without TLS sends what no record begins with. False: it does. */
-static bool hear(struct net_tls *t)
+/* It shall be able to tell its user that this is TLS here. */
+static void tell_plain_peer(const struct net_tls *t)
 {
 	static const uint8_t alert[] = { SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL,
 					 SSL3_AD_UNEXPECTED_MESSAGE };
-	uint8_t first;
 
-	if (t->heard || recv(t->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
-		return true;
-	t->heard = first >= SSL3_RT_CHANGE_CIPHER_SPEC && first <= SSL3_RT_APPLICATION_DATA;
-	/* It shall be able to tell its user that this is TLS here. */
-	if (!t->heard)
-		(void)!send(t->fd, alert, sizeof(alert), MSG_NOSIGNAL | MSG_DONTWAIT);
-	return t->heard;
+	(void)!send(t->fd, alert, sizeof(alert), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 enum net_tls_step net_tls_handshake(struct net_tls *t, char why[ERR_TEXT_MAX])
 {
-	int rc;
+	int rc, error;
 
-	if (!hear(t)) {
+	ERR_clear_error();
+	errno = 0;
+	rc = SSL_do_handshake(t->ssl);
+	error = errno;
+	if (t->heard && !t->heard_tls) {
+		tell_plain_peer(t);
 		str_copy(why, ERR_TEXT_MAX, "the peer speaks without TLS; tls must be set on both "
 			 "nodes, or on none");
 		return NET_TLS_FAILED;
 	}
-	ERR_clear_error();
-	errno = 0;
-	rc = SSL_do_handshake(t->ssl);
 	if (rc != 1) {
-		int error = errno;
-
 		rc = SSL_get_error(t->ssl, rc);
 		if (rc == SSL_ERROR_WANT_READ)
 			return NET_TLS_WANTS_READ;

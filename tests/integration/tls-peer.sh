@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A node with TLS against a peer that shares no code with it: in both roles on both streams, and everything that must be refused.
-# Runs alone: beside other tests one of its modes (bytewise) was refused once in ten runs, by connections that crossed.
 . "$(dirname "$0")/functions.sh"
 . tests/lib/tls.sh
 need jq openssl python3

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "../lib/certs.h"
 #include "../lib/net_world.h"
 #include "../lib/scratch.h"
+#include "net/net_int.h"
 
 #define DAY_S (24L * 3600)
 
@@ -117,10 +119,11 @@ Test(net_tls, only_one_has_it)
 	end();
 }
 
-/* Somebody at the peer's address who opens the data stream and says nothing more. */
-static int open_silently(void)
+/* Somebody at the peer's address who opens a stream and says nothing more. */
+static int open_stream(uint16_t kind)
 {
-	static const uint8_t first[] = { 0x83, 0x74, 0x02, 0x67, 0xff, 0xf2, 0, 0 };
+	const uint8_t first[] = { 0x83, 0x74, 0x02, 0x67, (uint8_t)(kind >> 8), (uint8_t)kind,
+				  0, 0 };
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(w.ports[0]) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -145,11 +148,11 @@ Test(net_tls, silence)
 	world_link(&w, 0, 1);
 	conn = w.ends[0][1].conn;
 	net_conn_connect(conn);
-	fds[0] = open_silently();
+	fds[0] = open_stream(P_INITIAL_DATA);
 	cr_assert(world_run(&w, has_problem, conn));
 	cr_assert(strstr(net_conn_tls_problem(conn), "no handshake within 1000 ms"), "%s",
 		  net_conn_tls_problem(conn));
-	fds[1] = open_silently();
+	fds[1] = open_stream(P_INITIAL_DATA);
 	world_idle(&w, 700);
 	net_conn_disconnect(conn);
 	cr_assert_str_empty(net_conn_tls_problem(conn));
@@ -159,6 +162,67 @@ Test(net_tls, silence)
 	close(fds[0]);
 	close(fds[1]);
 	end();
+}
+
+static int late_fd;
+static const uint8_t *late_byte;
+
+/* Called when OpenSSL begins with a handshake, before it reads. */
+static void send_late(const SSL *ssl, int where, int result)
+{
+	(void)ssl;
+	(void)result;
+	if (!(where & SSL_CB_HANDSHAKE_START) || !late_byte)
+		return;
+	cr_assert_eq(send(late_fd, late_byte, 1, 0), 1);
+	late_byte = NULL;
+}
+
+static bool late_sent(void *ctx)
+{
+	(void)ctx;
+	return !late_byte;
+}
+
+/* What node 0 says of a peer whose first byte comes only then, the others later, one by one. */
+static void first_byte_late(const uint8_t *bytes, size_t count, const char *text)
+{
+	struct net_conn *conn;
+	int data_fd;
+
+	begin();
+	world_link(&w, 0, 1);
+	conn = w.ends[0][1].conn;
+	net_conn_connect(conn);
+	SSL_CTX_set_info_callback(w.nets[0]->identity->ctx, send_late);
+	late_byte = bytes;
+	late_fd = open_stream(P_INITIAL_META);
+	data_fd = open_stream(P_INITIAL_DATA);
+	cr_assert(world_run(&w, late_sent, NULL));
+	for (size_t i = 1; i < count && !has_problem(conn); i++) {
+		cr_assert_eq(send(late_fd, bytes + i, 1, 0), 1);
+		world_idle(&w, 10);
+	}
+	cr_assert(world_run(&w, has_problem, conn));
+	cr_assert(strstr(net_conn_tls_problem(conn), text), "%s", net_conn_tls_problem(conn));
+	close(late_fd);
+	close(data_fd);
+	end();
+}
+
+/* The beginning of a record is one, also when its bytes come one at a time at any moment. */
+Test(net_tls, record_in_pieces)
+{
+	static const uint8_t record[] = { 0x16, 3, 1, 0, 200, 1, 0, 0, 196 };
+
+	first_byte_late(record, sizeof(record), "no handshake within 1000 ms");
+}
+
+Test(net_tls, packet_in_pieces)
+{
+	static const uint8_t packet[] = { 0x83 };
+
+	first_byte_late(packet, sizeof(packet), "speaks without TLS; tls must be set on both");
 }
 
 Test(net_tls, fingerprints)
