@@ -127,11 +127,14 @@ out_of_sync_kib() { peer_field "$1" "$2" '.peer_devices[0]."out-of-sync"'; }
 # KiB of data (application and resync) sent to PEER since the resource is up.
 sent_kib() { peer_field "$1" "$2" '.peer_devices[0].sent'; }
 
-# Random data into NODE's file: OFFSET and LENGTH in KiB; synced. The same bytes go into the model file if there is one.
+# Random data into NODE's file: OFFSET and LENGTH in KiB; synced. The same bytes go into the model file if there is one, the last ones
+# are in $WORK/put.tmp. Several may run at once: each has a source of its own, that no other one truncates while it is read.
 put_random() { # NODE OFFSET_KIB LENGTH_KIB
-	head -c $(($3 * 1024)) /dev/urandom >"$WORK/put.tmp"
-	dd if="$WORK/put.tmp" of="$(node_file "$1")" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc,nocreat,fsync status=none || return 1
-	[ ! -e "$WORK/model" ] || dd if="$WORK/put.tmp" of="$WORK/model" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc status=none
+	local source=$WORK/put.$BASHPID
+	head -c $(($3 * 1024)) /dev/urandom >"$source"
+	dd if="$source" of="$(node_file "$1")" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc,nocreat,fsync status=none || return 1
+	[ ! -e "$WORK/model" ] || dd if="$source" of="$WORK/model" bs=64k oflag=seek_bytes seek=$(($2 * 1024)) conv=notrunc status=none || return 1
+	mv "$source" "$WORK/put.tmp"
 }
 # A file that shall be equal to the volume: zeroes at first.
 model_new() { truncate -s "$(stat -c %s "$(node_file "$1")")" "$WORK/model"; }

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A disk that hangs, with more requests than there are threads: the disk of another volume goes on.
-# Runs alone: with others at the same time not all of its writes are under way when the disk hangs, and it waits for them in vain.
 . "$(dirname "$0")/functions.sh"
 need jq
 [ -x "$B/volatile_disk" ] || skip "needs $B/volatile_disk (make tests)"
