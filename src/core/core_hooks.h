@@ -409,6 +409,9 @@ void rx_flush_requests_ack(struct core *core, struct peer *peer, const struct pk
 bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag *out);
 /* A Primary was lost: notice to the other survivors, hold at Consistent until settled (5.6). */
 void reconcile_primary_lost(struct core *core, struct peer *peer);
+/* The peer has just lost the Primary that this node lost before it, and will tell how much of its
+ * stream it has got: that goes before what the disk states say. */
+bool reconcile_awaits(const struct core *core, const struct peer *peer, const struct volume *vol);
 void reconcile_run(struct core *core);
 /* Own disk must not become UpToDate yet. */
 bool reconcile_holds(const struct core *core);

@@ -69,6 +69,28 @@ void reconcile_forget(struct core *core, const struct peer *lost)
 	rc->lost = NODES_MAX;
 }
 
+/*
+ * Who lost the Primary first is Outdated, for this node had it still: now that it is lost here,
+ * too, that one may have more of its stream, and nothing was answered that neither of the two has.
+ */
+static bool was_left(const struct core *core, const struct peer *peer, const struct volume *vol,
+		     enum disk_state disk)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	return disk == DISK_OUTDATED && core->reconcile.noticed[peer->id] &&
+	       core->reconcile.notice_node[peer->id] == core->reconcile.lost && pd->uuids_valid &&
+	       vol_has_md(vol) && uuid_eq(pd->uuids.current, vol->md.current_uuid);
+}
+
+static bool is_survivor(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, &peer->pd[vol->v]);
+
+	return (disk >= DISK_CONSISTENT || was_left(core, peer, vol, disk)) &&
+	       (pdsk >= DISK_CONSISTENT || was_left(core, peer, vol, pdsk));
+}
+
 void reconcile_primary_lost(struct core *core, struct peer *peer)
 {
 	struct reconcile *rc = &core->reconcile;
@@ -76,16 +98,16 @@ void reconcile_primary_lost(struct core *core, struct peer *peer)
 	if (core->st.role == ROLE_PRIMARY)
 		return;
 	rc->survivors = 0;
+	rc->lost = peer->id;
 	FOR_EACH_PEER(core, other) {
 		FOR_EACH_VOLUME(core, vol) {
 			enum disk_state pdsk = pdsk_of(core, &other->pd[vol->v]);
 
 			if (other != peer && peer_connected(core, other) && vol_has_md(vol) &&
-			    pdsk >= DISK_CONSISTENT)
+			    (pdsk >= DISK_CONSISTENT || was_left(core, other, vol, pdsk)))
 				rc->survivors |= node_bit(other->id);
 		}
 	}
-	rc->lost = peer->id;
 	rc->told = false;
 	rc->settled = 0;
 	rc->pending = rc->survivors != 0;
@@ -196,8 +218,7 @@ static void compare(struct core *core, struct peer *peer)
 
 		repl[vol->v] = repl_of(core, pd);
 		if (repl_of(core, pd) == REPL_ESTABLISHED && vol_has_md(vol) &&
-		    disk_of(core, vol) >= DISK_CONSISTENT &&
-		    pdsk_of(core, pd) >= DISK_CONSISTENT)
+		    is_survivor(core, peer, vol))
 			repl[vol->v] = direction(core, peer, vol, mine, its);
 		if (vol_has_md(vol) && mine >= its)
 			settle_lag(core, peer, vol);
@@ -209,6 +230,11 @@ static void compare(struct core *core, struct peer *peer)
 	next = state_begin(core);
 	FOR_EACH_VOLUME(core, vol) {
 		next->pd[peer->id][vol->v].repl = repl[vol->v];
+		if (repl[vol->v] == REPL_WF_BITMAP_S &&
+		    was_left(core, peer, vol, disk_of(core, vol))) {
+			next->vol[vol->v].disk = pdsk_of(core, &peer->pd[vol->v]);
+			twopc_request_empty(core);
+		}
 	}
 	state_end(core, STATE_HARD);
 }
@@ -275,12 +301,44 @@ void reconcile_resynced(struct core *core, const struct peer_device *pd)
 	struct peer *lost;
 
 	core_work(core, WORK_RECONCILE);
+	/* What was told of the lost stream is not what is here any more. */
+	if (!rc->pending)
+		rc->settled |= node_bit(pd->p);
 	if (!rc->noticed[pd->p] || rc->notice_node[pd->p] != rc->lost || rc->lost >= NODES_MAX)
 		return;
 	lost = core->peer[rc->lost];
 	/* What the source had of that stream is here too now. */
 	if (!peer_connected(core, lost) && lost->rx.dagtag < rc->notice_dagtag[pd->p])
 		lost->rx.dagtag = rc->notice_dagtag[pd->p];
+}
+
+bool reconcile_awaits(const struct core *core, const struct peer *peer, const struct volume *vol)
+{
+	const struct reconcile *rc = &core->reconcile;
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	return peer->features & FEATURE_DRBDFS && rc->told && rc->lost < NODES_MAX &&
+	       !peer_connected(core, core->peer[rc->lost]) &&
+	       !(rc->settled & node_bit(peer->id)) && vol_has_md(vol) &&
+	       disk_of(core, vol) == DISK_OUTDATED &&
+	       uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+	       (pd->uuids.dirty_bits || bitmap_weight(vol, peer->id));
+}
+
+/* This node lost the Primary before, was left behind, and waits for nobody any more. */
+static bool left_alone(const struct core *core, const struct peer *peer)
+{
+	const struct reconcile *rc = &core->reconcile;
+
+	if (rc->pending || !rc->told || rc->lost != rc->notice_node[peer->id] ||
+	    peer_connected(core, core->peer[rc->lost]) || rc->settled & node_bit(peer->id) ||
+	    core->st.role == ROLE_PRIMARY)
+		return false;
+	FOR_EACH_VOLUME(core, vol) {
+		if (was_left(core, peer, vol, disk_of(core, vol)))
+			return true;
+	}
+	return false;
 }
 
 void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
@@ -299,5 +357,10 @@ void rx_peer_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
 	rc->noticed[peer->id] = true;
 	rc->notice_node[peer->id] = (uint8_t)node;
 	rc->notice_dagtag[peer->id] = pkt->u.dagtag.dagtag;
+	if (left_alone(core, peer)) {
+		rc->pending = true;
+		rc->survivors = node_bit(peer->id);
+		rc->deadline_ns = core->now_ns + NOTICE_WAIT_NS;
+	}
 	core_work(core, WORK_RECONCILE);
 }

@@ -377,6 +377,8 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	leave_weak_source(core, vol, peer, primary_weak);
 	if (stable_now && repl_of(core, pd) == REPL_ESTABLISHED &&
 	    state_is_stable(core, &core->st)) {
+		if (reconcile_awaits(core, peer, vol))
+			return;
 		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
 	} else if (uuids->flags & UUID_FLAG_RESYNC || missed || am_left_behind(core, vol, pd)) {

@@ -216,6 +216,29 @@ static void mixed_survivors(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B loses the Primary first, with more of its stream than C has got when that loses it, too: C does
+ * not lead because it had the Primary a moment longer. */
+static void left_with_more(struct world *w)
+{
+	uint64_t received;
+
+	begin(w, 3, PROTOCOL_A);
+	simnet_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	sc_write(w, 1);
+	sc_wait(w, 100);
+	received = sc_received(w, B, C);
+	sc_part(w, A, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_part(w, A, C);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait(w, 1000);
+	sc_expect(w, sc_received(w, B, C) == received, "B takes nothing from C");
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
 	{ "protocol-b-no-copy", no_copy },
 	{ "protocol-a-failed-everywhere", failed_everywhere },
@@ -229,5 +252,6 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-survivor", survivor_a },
 	{ "protocol-b-survivor", survivor_b },
 	{ "protocols-mixed-survivors", mixed_survivors },
+	{ "protocol-a-left-with-more", left_with_more },
 	{ NULL, NULL },
 };
