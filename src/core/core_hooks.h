@@ -145,6 +145,9 @@ bool actlog_extent_busy(const struct volume *vol, uint32_t extent);
 bool actlog_is_idle(const struct volume *vol);
 /* All data writes that ended are on stable storage here. */
 bool local_flush_is_clean(const struct volume *vol);
+/* A disk is attached, or the generation leaves it behind. True: it had failed with writes that were
+ * not flushed: it may lack some, as after a power loss, though this node went on. */
+bool local_flush_forget(struct volume *vol);
 /* A resync brings what its source has: peer acks of the writes received
  * before say no more that what is here is what others have. */
 void peer_writes_overwritten(struct core *core, const struct volume *vol, uint64_t sector,

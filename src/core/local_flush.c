@@ -46,6 +46,14 @@ void local_flush_done(struct core *core, struct volume *vol, const struct ev_don
 	local_flush_ended(core, vol, tag_rest(done->tag), done->error);
 }
 
+bool local_flush_forget(struct volume *vol)
+{
+	bool lost = !local_flush_is_clean(vol);
+
+	vol->al.flushed = vol->al.written;
+	return lost;
+}
+
 bool local_flush_is_clean(const struct volume *vol)
 {
 	return vol->al.written == vol->al.flushed;

@@ -194,8 +194,12 @@ void read_local_done(struct core *core, struct request *req, const struct ev_don
 	struct payload payload = done->payload;
 
 	ASSERT(req->stage == REQ_READING && req->server == NODES_MAX);
-	if (!done->error) {
+	if (!done->error && !vol->io_failed) {
 		complete(core, req, 0, payload);
+	} else if (!done->error) {
+		/* What a disk has lost in a flush that failed, it reads as before. */
+		core_payload_put(core, &payload);
+		read_start(core, req);
 	} else {
 		core_payload_put(core, &payload);
 		req->tried |= UINT32_C(1) << core->self;

@@ -243,6 +243,8 @@ bool uuid_bump_if_wanted(struct core *core)
 			bump_disk(core, vol, 0, false, UUID_FLAG_NEW_DATAGEN);
 		else
 			uuid_bump_exposed(core, vol);
+		if (disk_of(core, vol) <= DISK_FAILED)
+			local_flush_forget(vol);
 	}
 	return wait || uuid_bump_running(core);
 }
@@ -565,11 +567,15 @@ static bool bump_is_due(const struct core *core)
 {
 	bool busy = false;
 
-	/* Another Primary goes on with the generation that it is told. */
+	/*
+	 * Another Primary goes on with the generation that it is told. What a disk that has failed
+	 * had not flushed may be gone from it, and has been answered: it is not what peers have.
+	 */
 	FOR_EACH_VOLUME(core, vol)
 		busy |= vol->new_uuid_wanted &&
 			(vol->lost_uuids || !request_volume_idle(core, vol) ||
-			 request_volume_logged(core, vol) || cluster_other_primary(core));
+			 request_volume_logged(core, vol) || cluster_other_primary(core) ||
+			 (disk_of(core, vol) <= DISK_FAILED && !local_flush_is_clean(vol)));
 	return busy;
 }
 

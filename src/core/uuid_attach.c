@@ -39,6 +39,10 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	vol->crashed_primary = vol->md.flags & MDF_CRASHED_PRIMARY;
 	vol->lagged = !vol->crashed_primary && has_async_peer(core, vol);
 	vol->just_attached = vol->unproved = true;
+	if (local_flush_forget(vol)) {
+		FOR_EACH_PEER(core, peer)
+			peer->pd[vol->v].was_connected = false;
+	}
 	vol->lost_quorum = vol->md.flags & MDF_PRIMARY_LOST_QUORUM;
 	vol->restore_quorum = vol->md.flags & MDF_HAVE_QUORUM &&
 			      vol->md.flags & MDF_WAS_UP_TO_DATE &&

@@ -18,12 +18,15 @@ static void demote_event(struct world *w, uint64_t node, uint64_t life)
 {
 	const struct node *n = &w->nodes[node];
 
-	if (n->life != life || node_status(w, (unsigned)node)->role != ROLE_PRIMARY) {
+	bool waits = w->op_waits && n->life == life;
+
+	if (!waits && (n->life != life || node_status(w, (unsigned)node)->role != ROLE_PRIMARY)) {
 		w->op_primary = -1;
 		return;
 	}
 	/* It is refused as long as the application has the volume open. */
-	give(w, (unsigned)node, (struct ev_command){ .cmd = CMD_SECONDARY });
+	if (!waits)
+		give(w, (unsigned)node, (struct ev_command){ .cmd = CMD_SECONDARY });
 	world_at(w, 2 * NS_SEC, demote_event, node, life);
 }
 
@@ -43,12 +46,21 @@ static bool may_promote(struct world *w, unsigned node)
 	return app_lineage_ok(w, node) && app_is_current(w, node);
 }
 
+static void promoted(struct world *w, unsigned node, int rc, uint64_t life)
+{
+	(void)rc;
+	if (w->nodes[node].life == life)
+		w->op_waits = false;
+}
+
 static void promote(struct world *w, unsigned node)
 {
 	if (!w->nodes[node].up || !may_promote(w, node))
 		return;
 	w->op_primary = (int)node;
-	give(w, node, (struct ev_command){ .cmd = CMD_PRIMARY });
+	w->op_waits = true;
+	node_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, promoted,
+		     w->nodes[node].life);
 	world_at(w, prng_range(&w->fault_rng, NS_SEC, 4 * NS_SEC), demote_event, node,
 		 w->nodes[node].life);
 }

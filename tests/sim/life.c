@@ -340,6 +340,7 @@ struct sim_params *life_plain(struct world *w, uint64_t seed, unsigned nodes)
 	struct sim_params *p = &w->params;
 
 	world_reset(w, seed);
+	prng_seed(&w->fault_rng, seed);
 	memset(p, 0, sizeof(*p));
 	p->nodes = nodes;
 	p->volumes = 1;

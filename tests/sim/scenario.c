@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct scenario *const groups[] = {
-	scenarios_generations, scenarios_resync,   scenarios_history, scenarios_h_data,
+	scenarios_generations, scenarios_resync,   scenarios_io_error,
+	scenarios_history, scenarios_h_data,
 	scenarios_h_no_disk,   scenarios_h_decide, scenarios_h_hang,    scenarios_quorum,
 	scenarios_operator,    scenarios_resize,   scenarios_peers,   scenarios_protocols,
 	scenarios_slots,

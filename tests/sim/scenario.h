@@ -16,6 +16,7 @@ struct scenario {
 /* Each ends with an entry without name. */
 extern const struct scenario scenarios_generations[];
 extern const struct scenario scenarios_resync[];
+extern const struct scenario scenarios_io_error[];
 extern const struct scenario scenarios_history[];
 extern const struct scenario scenarios_h_data[];
 extern const struct scenario scenarios_h_no_disk[];

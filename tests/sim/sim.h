@@ -764,10 +764,10 @@ struct world {
 	unsigned verify_source, verify_target;
 	bool verify_started;
 	struct prng peers_rng, slots_rng, volumes_rng;
-	struct prng hang_rng;
-	struct prng fault_rng;
+	struct prng hang_rng, fault_rng;
 	struct replaced replaced;
 	int op_primary;           /* by command, for a while; -1 = none */
+	bool op_waits;            /* for the answer of that command */
 	struct prng resize_rng;   /* apart, so that other lives stay what they are */
 	bool damaged;             /* a disk was changed behind its node's back */
 	struct sim_damage damage;

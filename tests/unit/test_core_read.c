@@ -57,6 +57,25 @@ ReadTest(inconsistent_disk_serves_clean_ranges)
 	cr_assert(node_act(&n, AC_DISK_READ, 0));
 }
 
+/* A flush that fails may cost what it should have written; what was there before is read again. */
+ReadTest(what_a_disk_reads_that_has_failed_does_not_count)
+{
+	struct core_event ev;
+	struct core_action read;
+
+	node_open(&n, ROLE_PRIMARY, 1, PROTOCOL_C);
+	node_submit(&n, OP_READ, 9, 80, 4096);
+	read = *node_act(&n, AC_DISK_READ, 0);
+	volume_store_error(n.core, n.vol, -EIO, "flush");
+	node_pull(&n);
+	ev = node_event(&n, EV_DISK_DONE);
+	ev.u.done.tag = read.u.disk.tag;
+	ev.u.done.payload = (struct payload){ 55, 4096 };
+	node_step(&n, &ev);
+	cr_assert_null(node_act(&n, AC_COMPLETE, 0));
+	cr_assert(node_sent(&n, 1, P_DATA_REQUEST, 0));
+}
+
 /* It comes back, and is asked once more when the other one fails, too. */
 ReadTest(a_lost_connection_does_not_count_against_a_peer)
 {
