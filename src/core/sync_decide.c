@@ -92,15 +92,35 @@ static void disk_states_override(const struct sync_input *in, struct sync_decisi
 		d->strategy = strategy_full(d->strategy);
 }
 
-/*
- * A target names its source's generation, and does not have all of it: what another slot has marked
- * since then is not enough. DRBD takes it for enough; the union of both bitmaps is resynced.
- */
-static void copied_slot_must_reach_back(const struct sync_input *in, struct sync_decision *d)
+/* The target's reference says where it is itself: is that where its slot begins? */
+static bool own_slot_reaches_back(const struct uuid_side *source, const struct uuid_side *target)
 {
-	if (d->strategy == SYNC_SOURCE_COPY_BITMAP && in->peer.flags & UUID_FLAG_SYNC_TARGET)
+	uint64_t its = target->bitmap[source->node_id];
+
+	return !its || its == UUID_UNKNOWN || uuid_eq(its, source->current) ||
+	       uuid_eq(its, source->bitmap[target->node_id]);
+}
+
+static bool marks_reach_back(const struct sync_decision *d, const struct uuid_side *source,
+			     const struct uuid_side *target)
+{
+	if (!(target->flags & UUID_FLAG_SYNC_TARGET))
+		return true;
+	if (d->rule == RULE_BITMAP_SELF || d->rule == RULE_BITMAP_PEER)
+		return own_slot_reaches_back(source, target);
+	return d->strategy != SYNC_SOURCE_COPY_BITMAP && d->strategy != SYNC_TARGET_CLEAR_BITMAP;
+}
+
+/*
+ * A target names its source's generation, and does not have all of it: what has been marked since
+ * then is not enough, in another one's slot, or in its own when it has had that generation before
+ * and then got an older disk. DRBD takes it for enough; the union of both bitmaps is resynced.
+ */
+static void marks_must_reach_back(const struct sync_input *in, struct sync_decision *d)
+{
+	if (strategy_is_source(d->strategy) && !marks_reach_back(d, &in->me, &in->peer))
 		d->strategy = override_source(&in->me, &in->peer, &d->copy_from);
-	else if (d->strategy == SYNC_TARGET_CLEAR_BITMAP && in->me.flags & UUID_FLAG_SYNC_TARGET)
+	else if (strategy_is_target(d->strategy) && !marks_reach_back(d, &in->peer, &in->me))
 		d->strategy = strategy_mirror(
 			override_source(&in->peer, &in->me, &d->copy_from));
 }
@@ -509,7 +529,7 @@ struct sync_decision sync_decide(const struct sync_input *in)
 	if (needs_newer_peer(in, &d))
 		return d;
 	disk_states_override(in, &d);
-	copied_slot_must_reach_back(in, &d);
+	marks_must_reach_back(in, &d);
 	if (d.strategy == SYNC_SPLIT_BRAIN_AUTO_RECOVER && unstable) {
 		/* Settled by the third node that makes one of us unstable. */
 		d.strategy = SYNC_NONE;

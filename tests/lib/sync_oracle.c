@@ -130,6 +130,15 @@ static bool reach_back(const struct uuid_side *a, const struct uuid_side *b)
 	       is_reference(a, b, b->bitmap[a->node_id]);
 }
 
+/* The target has not all of what it names, and its slot begins later than where it is itself. */
+static bool is_between(const struct uuid_side *source, const struct uuid_side *target)
+{
+	uint64_t its = target->bitmap[source->node_id];
+
+	return target->flags & UUID_FLAG_SYNC_TARGET && its && its != UUID_UNKNOWN &&
+	       !uuid_eq(its, source->current) && !uuid_eq(its, source->bitmap[target->node_id]);
+}
+
 /* Which bits serve: those that are set since the generation that the target has, or all. */
 static const char *wrong_bits(const struct sync_input *in, const struct sync_decision *d,
 			      const struct uuid_side *source, const struct uuid_side *target)
@@ -150,8 +159,10 @@ static const char *wrong_bits(const struct sync_input *in, const struct sync_dec
 		return NULL;
 	if (d->strategy == SYNC_SOURCE_USE_BITMAP && !reach_back(source, target))
 		return "bits that do not go back to a common generation";
+	if (d->strategy == SYNC_SOURCE_USE_BITMAP && is_between(source, target))
+		return "bits that do not go back to where the target is";
 	if (d->strategy == SYNC_SOURCE_SET_BITMAP && is_newer(source, target) &&
-	    is_reference(source, target, target->current))
+	    is_reference(source, target, target->current) && !is_between(source, target))
 		return "a full resync where bits are enough";
 	return NULL;
 }

@@ -480,6 +480,20 @@ Test(sync_decide, an_interrupted_target_lacks_more_than_its_sources_slot_has_mar
 	cr_assert_eq(decide(SYNC_TARGET_CLEAR_BITMAP, REPL_WF_BITMAP_T).copy_from, 5);
 }
 
+Test(sync_decide, an_interrupted_target_lacks_more_than_its_own_slot_has_marked)
+{
+	/* I had X when the peer went on to Y; now I have an older disk, and not all of X yet. */
+	in.peer.bitmap[0] = X;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.disk = DISK_INCONSISTENT;
+	in.me.flags |= UUID_FLAG_SYNC_TARGET;
+	in.me.bitmap[1] = Z;
+	decide(SYNC_TARGET_SET_BITMAP, REPL_WF_BITMAP_T);
+	/* One that has got no older disk has stayed at X when its resync began. */
+	in.me.bitmap[1] = X;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, an_inconsistent_disk_is_no_source)
 {
 	struct sync_input swapped;
