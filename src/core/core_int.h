@@ -353,6 +353,8 @@ struct core {
 	uint64_t members;           /* nodes of the last set that had quorum */
 	/* quorum.c: a peer was lost; whether the others are still here is being asked */
 	bool quorum_unproved, quorum_asked;
+	/* It is back, and not everything that shows it is known to be there. */
+	bool quorum_regained;
 	uint64_t far_primaries;     /* named by the last transactions, not connected to us */
 	/* command.c: promote, demote, open, ... */
 	struct commands commands;

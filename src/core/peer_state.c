@@ -281,6 +281,9 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	spd->behind &= disk == DISK_UP_TO_DATE;
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
+	/* Answers may wait until it has heard of the connection. */
+	if (!pd->conn_rx)
+		core_work(core, WORK_REQUESTS);
 	pd->conn_rx = (uint8_t)r->conn;
 	pd->disk_rx = (uint8_t)r->disk;
 	if (is_target_side(r->conn))

@@ -298,6 +298,29 @@ bool quorum_all(const struct core *core, const struct state *st)
 /* ---- I/O ---- */
 
 /*
+ * Quorum came back by a node that connects, lacks what is kept here, and calls its data good until
+ * it hears that. And after a crash this disk would be the one of a Primary without quorum, as long
+ * as it says so. Lost now, what is answered would be missing on both.
+ */
+static bool is_regained(const struct core *core)
+{
+	if (!core->quorum_regained)
+		return false;
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol_has_disk(core, vol) && vol->md_durable_seq < vol->md_mark_seq)
+			return true;
+		FOR_EACH_PEER(core, peer) {
+			const struct peer_device *pd = &peer->pd[vol->v];
+
+			if (repl_of(core, pd) >= REPL_ESTABLISHED && !pd->conn_rx &&
+			    pdsk_of(core, pd) >= DISK_INCONSISTENT)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
  * The one that is lost first may not be the only one: a majority on the other side would go on
  * without us. Nothing is answered before all who are left have agreed to an empty change, which
  * makes the data of a node Outdated that only they see.
@@ -307,9 +330,11 @@ void quorum_state_changed(struct core *core, const struct state *old)
 	bool lost = false;
 
 	if (core->conf.quorum == QUORUM_OFF || core->st.role != ROLE_PRIMARY) {
-		core->quorum_unproved = false;
+		core->quorum_unproved = core->quorum_regained = false;
 		return;
 	}
+	core->quorum_regained = !quorum_all(core, old) ? quorum_all(core, &core->st) :
+							 is_regained(core);
 	FOR_EACH_PEER(core, peer)
 		lost |= old->peer[peer->id].conn == CONN_CONNECTED && !peer_connected(core, peer);
 	if (!lost)
@@ -331,7 +356,8 @@ void quorum_proved(struct core *core)
 
 bool quorum_holds_answers(const struct core *core)
 {
-	return core->st.susp_quorum || core->quorum_unproved || fencing_holds_io(&core->st);
+	return core->st.susp_quorum || core->quorum_unproved || is_regained(core) ||
+	       fencing_holds_io(&core->st);
 }
 
 bool quorum_waits_for_io(const struct core *core)

@@ -55,8 +55,8 @@ bool quorum_all(const struct core *core, const struct state *st);
 
 /* After a change: a Primary that has lost a peer asks the others whether they are still here. */
 void quorum_state_changed(struct core *core, const struct state *old);
-/* Answers of writes and flushes wait: for quorum, or for the proof that it is still there after a
- * peer was lost; or until that one is fenced. */
+/* Answers of writes and flushes wait: for quorum, until those who bring it back know of it, or for
+ * the proof that it is still there after a peer was lost; or until that one is fenced. */
 bool quorum_holds_answers(const struct core *core);
 /* What is begun without quorum, or is lost with it, waits for it. */
 bool quorum_waits_for_io(const struct core *core);

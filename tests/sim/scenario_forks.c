@@ -62,7 +62,42 @@ static void far_node_without_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has lost quorum with a write under way, and gets it back by B, which is going to be resynced.
+ * Before B has heard that, and A's disk says that there is quorum again, nothing is answered: A may
+ * be lost in that moment, and others go on without the write.
+ */
+static void quorum_returns_at_the_end(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		begin(w);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_unplug(w, A, B);
+		sc_unplug(w, A, C);
+		sc_write_async(w, 2);
+		sc_wait_conn(w, A, B, CONN_CONNECTING);
+		sc_wait_conn(w, A, C, CONN_CONNECTING);
+		if (i == 0)
+			simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 10 * NS_SEC);
+		w->nodes[A].disk.stall_until_ns = i ? w->now_ns + 30 * NS_SEC : 0;
+		sc_join(w, A, B);
+		sc_wait_conn(w, A, B, CONN_CONNECTED);
+		sc_wait(w, 100);
+		sc_expect(w, w->app.in_flight == 1, "it is not answered yet");
+		sc_kill(w, A);
+		sc_wait_disk(w, B, DISK_UP_TO_DATE);
+		sc_open(w, B);
+		sc_write(w, 3);
+		sc_close(w);
+		sc_start(w, A);
+		sc_join(w, A, C);
+		life_expect_converged(w);
+	}
+}
+
 const struct scenario scenarios_forks[] = {
+	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
 	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
 	{ "far-node-without-disk", far_node_without_disk },
 	{ NULL, NULL },
