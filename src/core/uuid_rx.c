@@ -44,6 +44,9 @@ void uuid_told_given_away(struct core *core, struct volume *vol, const struct pe
 	if (vol->uuid_given_away || !(pd->uuids.flags & UUID_FLAG_GIVEN_AWAY) ||
 	    !uuid_eq(pd->uuids.current, vol->md.current_uuid))
 		return;
+	/* A target names its source's generation, and says this of its own. */
+	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET)
+		return;
 	vol->uuid_given_away = true;
 	if (core->st.role == ROLE_PRIMARY)
 		vol->new_uuid_wanted = true;

@@ -307,6 +307,35 @@ static void left_behind_unheard(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C has lost the Primary A, and resyncs from B. That somebody may have what it had then says
+ * nothing about the generation that it names now, its source's: A makes no new one because of that,
+ * each time the two try to connect.
+ */
+static void target_returns_to_primary(struct world *w)
+{
+	uint64_t generation;
+
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write_scattered(w, 0, 40);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_write_scattered(w, 0, 40);
+	sc_join(w, B, C);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 60 * NS_SEC);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	generation = sc_uuid(w, A);
+	sc_join(w, A, C);
+	for (unsigned i = 0; i < 6; i++) {
+		sc_wait(w, 1000);
+		sc_write(w, 50 + i);
+	}
+	sc_expect(w, status_peer(node_status(w, A), C)->conn == CONN_CONNECTED, "A has C");
+	sc_expect(w, sc_uuid(w, A) == generation, "no new generation");
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_history[] = {
 	{ "H2-stream-points", h2_stream_points },
 	{ "H5-promote-at-once", h5_promote_at_once },
@@ -321,5 +350,6 @@ const struct scenario scenarios_history[] = {
 	{ "blind-survivor", blind_survivor },
 	{ "left-behind-by-target", left_behind_by_target },
 	{ "left-behind-unheard", left_behind_unheard },
+	{ "target-returns-to-primary", target_returns_to_primary },
 	{ NULL, NULL },
 };
