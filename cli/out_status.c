@@ -436,6 +436,8 @@ static void resource_put(struct printer *p, const json_t *r)
 	suspended_text(r, suspended, sizeof(suspended));
 	if (verbose || !str_eq(suspended, "no"))
 		field(p, "suspended", suspended, str_eq(suspended, "no") ? PLAIN : BAD, true);
+	if (verbose || get_bool(r, "force-io-failures"))
+		field_bool(p, "force-io-failures", get_bool(r, "force-io-failures"), BAD, PLAIN);
 	line_end(p);
 	if (verbose && p->style->statistics)
 		(void)fprintf(p->out, "    write-ordering:%s\n", get_text(r, "write-ordering"));

@@ -315,6 +315,16 @@ static json_t *connections_json(const struct resource_status *s, const struct ap
 	return out;
 }
 
+/* Demoted by force: who has it open for writing gets errors until it is closed. */
+static bool fails_io(const struct resource_status *s)
+{
+	bool fails = false;
+
+	for (unsigned i = 0; i < s->volume_count; i++)
+		fails |= s->role != ROLE_PRIMARY && s->volumes[i].open_rw;
+	return fails;
+}
+
 json_t *api_resource_json(const struct resource_status *s, const struct api_backing *backing,
 			  const struct api_paths *paths)
 {
@@ -332,7 +342,7 @@ json_t *api_resource_json(const struct resource_status *s, const struct api_back
 			 (int)s->susp_user, "suspended-no-data", (int)s->susp_no_data,
 			 "suspended-fencing", (int)s->susp_fencing, "suspended-quorum",
 			 (int)s->susp_quorum,
-			 "force-io-failures", 0,
+			 "force-io-failures", (int)fails_io(s),
 			 "write-ordering", "flush",
 			 "devices", devices, "connections", connections_json(s, paths), "verdict",
 			 api_verdict_name(v.word), "reason", api_text(v.reason), "percent",

@@ -52,14 +52,28 @@ must ctl alpha new-current-uuid r0/0 --clear-bitmap
 must wait_for 60 "both nodes settled" cluster_settled
 must put_random alpha 0 1024
 
-# The command in whose middle it hangs is answered by nobody, and keeps the end waiting no longer.
+# The command in whose middle it hangs keeps neither a detach by force nor the end waiting.
 must wait_for 30 "alpha to demote" role_is alpha Secondary
 must ctl alpha detach r0
-stop_below
-ctl alpha attach r0 >"$WORK/attach" 2>&1 &
-attach=$!
-on_exit 'kill_jobs TERM $attach'
-must wait_for 60 "the attach to hang" disk_is alpha Attaching
+hang_in_attach() {
+	stop_below
+	ctl alpha attach r0 >"$WORK/attach" 2>&1 &
+	attach=$!
+	on_exit 'kill_jobs TERM $attach'
+	must wait_for 60 "the attach to hang" disk_is alpha Attaching
+}
+hang_in_attach
+must timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" detach r0 --force
+disk_is alpha Diskless || fail "the disk is $(ctl alpha dstate r0)"
+! wait "$attach" || fail "an attach that was given up succeeded: $(cat "$WORK/attach")"
+grep -q 'no answer for .* attach given up' "$WORK/attach" || fail "attach says: $(cat "$WORK/attach")"
+must_fail 10 timeout 10 "$B/drbdctl" -s "$WORK/alpha/control.sock" attach r0/0
+said 'its disk has not answered 1 requests from before it was given up.*try again'
+kill -CONT "$below_pid"
+must wait_for 60 "the disk to be attached again" ctl alpha attach r0
+must wait_for 60 "both nodes settled" cluster_settled
+must ctl alpha detach r0
+hang_in_attach
 ends_in_time "its disk is being attached"
 must wait_for 60 "the command to fail" node_gone "$attach"
 ! wait "$attach" || fail "an attach that never ended succeeded: $(cat "$WORK/attach")"

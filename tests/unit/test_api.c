@@ -226,6 +226,25 @@ static void start_sync(struct resource_status *s)
 					    .limit = LIMIT_MAX_RATE };
 }
 
+/* Who had it open when it was demoted by force gets errors until it is closed. */
+Test(api, io_fails_after_a_demotion_by_force)
+{
+	struct api_backing backing = { .path = "" };
+	struct resource_status s;
+
+	fill(&s);
+	for (unsigned step = 0; step < 3; step++) {
+		struct api_paths paths[NODES_MAX] = { 0 };
+		json_t *j = api_resource_json(&s, &backing, paths);
+
+		cr_assert_eq(json_boolean_value(json_object_get(j, "force-io-failures")),
+			     step == 1);
+		json_decref(j);
+		s.role = ROLE_SECONDARY;
+		s.volumes[0].open_rw = step == 0;
+	}
+}
+
 /* ---- binding and results ---- */
 
 Test(api, binding)

@@ -255,7 +255,7 @@ Test(cli, status_verbose_with_statistics)
 	expect_text(
 		golden, &style,
 		"r0: SYNCING 37 % eta 10 s, volume 0 to beta\n"
-		"r0 node-id:0 role:Primary suspended:no\n"
+		"r0 node-id:0 role:Primary suspended:no force-io-failures:no\n"
 		"    write-ordering:flush\n"
 		"  volume:0 disk:UpToDate backing_dev:/dev/vg/r0 io:direct quorum:yes open:yes\n"
 		"      size:262144 read:10 written:20 al-writes:3 bm-writes:0 upper-pending:0 "
