@@ -230,6 +230,15 @@ static enum promotion promote(struct core *core, bool force)
 	}
 }
 
+static struct volume *open_volume(const struct core *core)
+{
+	FOR_EACH_VOLUME(core, vol) {
+		if (vol->open_rw)
+			return vol;
+	}
+	return NULL;
+}
+
 /* Why there cannot be a second Primary beside this one. */
 static const char *why_not_two(const struct core *core, const struct peer *peer)
 {
@@ -245,6 +254,13 @@ static const char *why_not_two(const struct core *core, const struct peer *peer)
 /* Who prevents a promotion, in the words of the user's problem. */
 static void reply_not_promoted(struct core *core, enum state_rv rv)
 {
+	if (rv == SS_DEVICE_IN_USE && open_volume(core)) {
+		command_reply(core, rv,
+			      "cannot become Primary: volume %u is still open for writing by who "
+			      "had it when it was demoted by force",
+			      open_volume(core)->vnr);
+		return;
+	}
 	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY) {
 			command_reply(core, rv, "cannot become Primary: %s is Primary%s",
@@ -302,15 +318,6 @@ bool command_io_settled(struct core *core)
 			return false;
 	}
 	return request_settle(core);
-}
-
-static struct volume *open_volume(struct core *core)
-{
-	FOR_EACH_VOLUME(core, vol) {
-		if (vol->open_rw)
-			return vol;
-	}
-	return NULL;
 }
 
 static enum command_progress demote_begin(struct core *core, const struct ev_command *ev)
@@ -485,6 +492,9 @@ enum command_progress command_open(struct core *core, const struct ev_command *e
 
 	if (!vol)
 		return open_failed(core, -ENOENT, "no such volume");
+	if (core->st.role != ROLE_PRIMARY && open_volume(core))
+		return open_failed(core, -ENOTRECOVERABLE,
+				   "demoted by force, and not closed since by all who had it open");
 	return ev->write ? open_write(core, vol, ev) : open_read(core, vol, ev);
 }
 

@@ -147,8 +147,9 @@ static enum state_rv check_volume(const struct core *core, const struct volume *
 	bool primary = next->role == ROLE_PRIMARY && !vol_is_aside(vol);
 	unsigned negotiating = is == DISK_NEGOTIATING;
 
-	if (old->role == ROLE_PRIMARY && next->role == ROLE_SECONDARY && vol->open_rw &&
-	    !core->commands.ignore_openers)
+	/* Who has it open since before a demotion by force holds what may be written over. */
+	if (old->role != next->role && vol->open_rw &&
+	    (next->role == ROLE_PRIMARY || !core->commands.ignore_openers))
 		return SS_DEVICE_IN_USE;
 	if (was == DISK_DISKLESS && is > DISK_ATTACHING)
 		return SS_IS_DISKLESS;

@@ -24,6 +24,22 @@ said 'open for writing' 'close or unmount'
 exec 4>&-
 must wait_for 30 "the last close to demote" role_is alpha Secondary
 
+# Demoted by force nobody goes on here until all have closed it.
+exec 3<>"$(node_file alpha)"
+must wait_for 30 "alpha to promote" role_is alpha Primary
+must ctl alpha secondary r0 --force
+must status_shows alpha 'force-io-failures:yes'
+! dd if=/dev/zero bs=4k count=1 oflag=direct conv=notrunc status=none >&3 2>/dev/null || fail "a write after the demotion succeeded"
+! opens alpha || fail "opened beside those who were demoted by force"
+said 'State not recoverable'
+must_fail 11 ctl alpha primary r0
+said 'still open for writing' 'close or unmount'
+must opens beta
+must wait_for 30 "beta to demote" role_is beta Secondary
+exec 3>&-
+must wait_for 30 "alpha to be free again" opens alpha
+must wait_for 30 "alpha to demote" role_is alpha Secondary
+
 # Now beta may; what it wrote is read on gamma once it closed.
 must put_random beta 128 64
 must wait_for 30 "beta to demote" role_is beta Secondary

@@ -64,6 +64,25 @@ Test(role, second_primary_is_refused_by_name)
 	pair_free(p);
 }
 
+/* What they hold may be written over meanwhile: nobody goes on behind their back. */
+Test(role, who_was_demoted_by_force_closes_first)
+{
+	struct pair *p = two();
+
+	cr_assert_eq(open_file(p, 0, true, false), 0);
+	cr_assert_eq(forced(p, 0, CMD_SECONDARY), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert_lt(pair_write(p, 0, 0, 8, 100), 0);
+	cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_DEVICE_IN_USE);
+	cr_assert(strstr(pair_text(p), "demoted by force"), "%s", pair_text(p));
+	cr_assert_eq(forced(p, 0, CMD_PRIMARY), SS_DEVICE_IN_USE);
+	cr_assert_eq(open_file(p, 0, true, false), -ENOTRECOVERABLE);
+	cr_assert_eq(open_file(p, 0, false, false), -ENOTRECOVERABLE);
+	cr_assert_eq(pair_role(p, 0), ROLE_SECONDARY);
+	cr_assert_eq(close_file(p, 0, true), 0);
+	cr_assert_eq(open_file(p, 0, true, false), 0);
+	pair_free(p);
+}
+
 Test(role, demotion_is_refused_while_open)
 {
 	struct pair *p = two();
