@@ -250,11 +250,14 @@ static void attach_in_handshake(struct world *w)
 					 P_TWOPC_COMMIT };
 	unsigned a = plan_below(w, w->node_count), b = plan_other(w, a);
 	bool back = plan_below(w, 2);
+	uint64_t ns;
+	uint16_t type;
 
 	plan_order(w, a, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR });
 	plan_pass_ms(w, 100, 600);
-	simnet_hold_type(w, back ? b : a, back ? a : b, held[plan_below(w, ARRAY_LEN(held))],
-			 prng_exp(&w->plan.rng, 500 * NS_MS));
+	ns = prng_exp(&w->plan.rng, 500 * NS_MS);
+	type = held[plan_below(w, ARRAY_LEN(held))];
+	simnet_hold_type(w, back ? b : a, back ? a : b, type, ns);
 	simnet_cut(w, a, b, false);
 	plan_pass(w, prng_exp(&w->plan.rng, 600 * NS_MS));
 	plan_order(w, a, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR });
