@@ -522,6 +522,8 @@ bool core_peer_room(struct core *core, uint8_t peer, uint16_t type);
 void core_resync(const struct core *core, uint16_t vnr, bool *busy, bool *wants, bool *runs);
 /* Fills *status, as many entries as its counts say; cheap enough for ten calls a second. */
 void core_status(const struct core *core, struct resource_status *status);
+/* Without the peers. */
+void core_status_own(const struct core *core, struct resource_status *status);
 /* For the simulator's checkers: in-core metadata and bitmap of a volume, NULL if diskless. */
 const struct md_super *core_md(const struct core *core, uint16_t vnr);
 const struct bm_store *core_bitmap(const struct core *core, uint16_t vnr);

@@ -106,31 +106,13 @@ static bool crash_divides(const struct volume *vol, const struct peer_device *pd
 	return vol->crashed_primary != !!(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
-/*
- * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync
- * settles it. Bits between equal disks wait longest: third nodes may tell that the blocks are
- * equal.
- */
-static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
-			      const struct peer_device *pd)
+/* Of two that nothing resyncs, 0 = they are equal. Bits between equal disks wait longest: third
+ * nodes may tell that the blocks are equal. */
+static uint64_t differ_for(const struct core *core, const struct volume *vol,
+			   const struct peer_device *pd)
 {
-	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
-
-	if (!vol_has_md(vol) || disk < DISK_INCONSISTENT || repl_of(core, pd) != REPL_ESTABLISHED ||
-	    pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
-		return 0;
-	/* Its disk was attached while the connection was made. */
-	if (!pd->uuids_valid)
-		return UNSETTLED_NS;
-	if (pd->uuids.flags & UUID_FLAG_SYNC_TARGET || uuid_sync_source(core, vol, NODES_MAX) ||
-	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT) ||
-	    !resync_same_primaries(core, pd))
-		return 0;
-	/* One of them waits for a node out of sight, which may have fenced it. */
-	if (uuid_eq(pd->uuids.current, vol->md.current_uuid) && !bitmap_weight(vol, pd->p) &&
-	    !pd->uuids.dirty_bits && fencing_keeps_back(core, &core->st, vol->v))
-		return 0;
-	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) || disk != pdsk)
+	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) ||
+	    disk_of(core, vol) != pdsk_of(core, pd))
 		return UNSETTLED_NS;
 	if (!bitmap_weight(vol, pd->p) || pd->ov.found)
 		return 0;
@@ -138,6 +120,35 @@ static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
 		return LEFTOVER_NS;
 	/* What a lost Primary has sent says more. */
 	return core->reconcile.pending ? 0 : AFTER_CRASH_NS;
+}
+
+/*
+ * How long to wait before the peer is asked to decide again, 0 = all is settled, or a resync
+ * settles it. This is asked of every peer whenever something has changed: first what looks at
+ * that peer alone.
+ */
+static uint64_t unsettled_for(const struct core *core, const struct volume *vol,
+			      const struct peer_device *pd)
+{
+	enum disk_state disk = disk_of(core, vol), pdsk = pdsk_of(core, pd);
+	uint64_t wait;
+
+	if (!vol_has_md(vol) || disk < DISK_INCONSISTENT || repl_of(core, pd) != REPL_ESTABLISHED ||
+	    pdsk < DISK_INCONSISTENT || pdsk == DISK_UNKNOWN)
+		return 0;
+	/* Its disk was attached while the connection was made. */
+	if (!pd->uuids_valid)
+		return UNSETTLED_NS;
+	wait = differ_for(core, vol, pd);
+	if (!wait || pd->uuids.flags & UUID_FLAG_SYNC_TARGET ||
+	    (disk == DISK_INCONSISTENT && pdsk == DISK_INCONSISTENT) ||
+	    uuid_sync_source(core, vol, NODES_MAX) || !resync_same_primaries(core, pd))
+		return 0;
+	/* One of them waits for a node out of sight, which may have fenced it. */
+	if (uuid_eq(pd->uuids.current, vol->md.current_uuid) && !bitmap_weight(vol, pd->p) &&
+	    !pd->uuids.dirty_bits && fencing_keeps_back(core, &core->st, vol->v))
+		return 0;
+	return wait;
 }
 
 /* Or Consistent: a diskless Primary that knew better is gone, and nobody is left to ask. */

@@ -235,6 +235,8 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 	bool stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_STABLE);
 	bool got_stable = info->uuids_valid && (info->uuids.flags & UUID_FLAG_GOT_STABLE);
 
+	if (*disk != DISK_OUTDATED && *disk != DISK_CONSISTENT)
+		return;
 	/* Equal to one that a Primary out of sight may be about to have fenced, too. */
 	if (next->peer[peer->id].role != ROLE_PRIMARY && fencing_keeps_back(core, next, vol->v))
 		return;

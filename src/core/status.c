@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fills the read model: facts and reasons, no verdicts. */
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/resync_int.h"
-
-static void copy_text(char *dst, size_t dst_bytes, const char *src)
-{
-	snprintf(dst, dst_bytes, "%s", src);
-}
 
 /* Over the span of the marks that exist. */
 static uint64_t rate_of(const struct core *core, const struct resync *rs, uint64_t left)
@@ -134,7 +129,7 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 
 	memset(out, 0, offsetof(struct status_peer, devices));
 	out->node_id = peer->id;
-	copy_text(out->name, sizeof(out->name), peer->conf->name);
+	str_copy(out->name, sizeof(out->name), peer->conf->name);
 	out->conn = core->st.peer[peer->id].conn;
 	out->role = core->st.peer[peer->id].role;
 	out->apv = peer->apv;
@@ -151,7 +146,7 @@ static void fill_peer(const struct core *core, const struct peer *peer, struct s
 	out->sent_bytes = peer->sent_bytes;
 	out->received_bytes = peer->received_bytes;
 	if (!peer_connected(core, peer))
-		copy_text(out->reason, sizeof(out->reason), peer->reason);
+		str_copy(out->reason, sizeof(out->reason), peer->reason);
 	out->device_count = by_vnr(core, vols);
 	for (unsigned i = 0; i < out->device_count; i++) {
 		fill_peer_device(core, peer, vols[i], &out->devices[i]);
@@ -179,15 +174,15 @@ static void fill_volume(const struct core *core, const struct volume *vol,
 	out->lower_pending = vol->local_pending;
 	out->unanswered = local_io_unanswered(&vol->io);
 	out->current_uuid = vol_has_md(vol) ? vol->md.current_uuid : vol->exposed_uuid;
-	copy_text(out->reason, sizeof(out->reason), vol->reason);
+	str_copy(out->reason, sizeof(out->reason), vol->reason);
 }
 
-void core_status(const struct core *core, struct resource_status *status)
+void core_status_own(const struct core *core, struct resource_status *status)
 {
 	const struct volume *vols[VOLUMES_MAX];
 
 	memset(status, 0, offsetof(struct resource_status, volumes));
-	copy_text(status->name, sizeof(status->name), core->conf.name);
+	str_copy(status->name, sizeof(status->name), core->conf.name);
 	status->node_id = core->self;
 	status->role = core->st.role;
 	status->susp_user = core->st.susp_user;
@@ -196,9 +191,14 @@ void core_status(const struct core *core, struct resource_status *status)
 	status->susp_fencing = core->st.susp_fen != 0;
 	status->now_ns = core->now_ns;
 	status->volume_count = by_vnr(core, vols);
-	status->peer_count = core->peer_count;
 	for (unsigned i = 0; i < status->volume_count; i++)
 		fill_volume(core, vols[i], &status->volumes[i]);
+}
+
+void core_status(const struct core *core, struct resource_status *status)
+{
+	core_status_own(core, status);
+	status->peer_count = core->peer_count;
 	for (unsigned i = 0; i < core->peer_count; i++)
 		fill_peer(core, core->peer[core->peer_ids[i]], &status->peers[i]);
 }

@@ -599,12 +599,10 @@ const struct md_super *node_md(const struct world *w, unsigned node, unsigned vn
 }
 
 /* Volumes that are not there now count as without their disk; the others are where they belong. */
-static void fill_status(const struct world *w, const struct core *core, struct resource_status *st)
+static void order_volumes(const struct world *w, struct resource_status *st)
 {
-	unsigned from;
+	unsigned from = st->volume_count;
 
-	core_status(core, st);
-	from = st->volume_count;
 	for (unsigned v = w->params.volumes; v-- > 0;) {
 		bool there = from > 0 && st->volumes[from - 1].vnr == v;
 
@@ -631,10 +629,21 @@ const struct resource_status *node_status(struct world *w, unsigned node)
 {
 	ASSERT(w->nodes[node].up);
 	if (w->status_step[node] != w->step) {
-		fill_status(w, w->nodes[node].core, &w->status[node]);
+		core_status(w->nodes[node].core, &w->status[node]);
+		order_volumes(w, &w->status[node]);
 		w->status_step[node] = w->step;
 	}
 	return &w->status[node];
+}
+
+const struct resource_status *node_own_status(struct world *w, unsigned node)
+{
+	static struct resource_status own;
+
+	ASSERT(w->nodes[node].up);
+	core_status_own(w->nodes[node].core, &own);
+	order_volumes(w, &own);
+	return &own;
 }
 
 const struct status_peer *status_peer(const struct resource_status *st, unsigned peer)

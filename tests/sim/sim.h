@@ -477,6 +477,8 @@ void node_command(struct world *w, unsigned node, struct ev_command cmd, sim_rep
 const struct md_super *node_md(const struct world *w, unsigned node, unsigned vnr);
 /* As of this step; valid until the next call for the node. */
 const struct resource_status *node_status(struct world *w, unsigned node);
+/* Without peers; for what looks at a node before each of its steps. */
+const struct resource_status *node_own_status(struct world *w, unsigned node);
 
 /* Short forms over a status; peer by node id. */
 const struct status_peer *status_peer(const struct resource_status *st, unsigned peer);
@@ -757,14 +759,12 @@ struct world {
 	struct resource_status status[SIM_NODES_MAX];
 	uint64_t status_step[SIM_NODES_MAX];
 	bool faults_on;
-	unsigned faults_left;
-	unsigned fault_count[FAULT_ALL];
+	unsigned faults_left, fault_count[FAULT_ALL];
 	struct sim_schedule schedule;
 	bool split_brain_ok;
 	unsigned verify_source, verify_target;
 	bool verify_started;
-	struct prng peers_rng, slots_rng, volumes_rng;
-	struct prng hang_rng, fault_rng;
+	struct prng peers_rng, slots_rng, volumes_rng, hang_rng, fault_rng;
 	struct replaced replaced;
 	int op_primary;           /* by command, for a while; -1 = none */
 	bool op_waits;            /* for the answer of that command */

@@ -41,7 +41,7 @@ void quorum_step_begins(struct world *w, unsigned node, const struct core_event 
 
 	if (w->params.quorum == QUORUM_OFF)
 		return;
-	st = node_status(w, node);
+	st = node_own_status(w, node);
 	n->lacked_quorum = n->had_disk = 0;
 	for (unsigned v = 0; v < w->params.volumes; v++) {
 		n->lacked_quorum |= (uint32_t)!st->volumes[v].quorum << v;
