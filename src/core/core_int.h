@@ -264,6 +264,7 @@ struct volume {
 	bool absent_forgotten;      /* as Primary: a new generation was made for that */
 	uint8_t origin;             /* whose data resyncs at this generation have brought */
 	bool uuid_given_away;       /* a node out of sight may have taken over this generation */
+	uint64_t lost_primaries;    /* in it, and not seen since */
 	uint64_t bump_seq;          /* md_seq that must be durable before writes go on, 0 = none */
 	uint64_t bump_weak;         /* nodes that do not take part in the new generation */
 	uint64_t bump_flags;        /* UUID_FLAG_* it is announced with */

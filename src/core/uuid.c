@@ -64,6 +64,7 @@ void uuid_put_current(struct core *core, struct volume *vol, uint64_t value)
 	if (!uuid_eq(value, vol->md.current_uuid)) {
 		vol->uuid_given_away = false;
 		vol->origin = core->self;
+		vol->lost_primaries = 0;
 	}
 	vol->md.current_uuid = value;
 	core_work(core, WORK_SYNC);
@@ -167,9 +168,12 @@ static bool may_be_shared(const struct core *core, const struct volume *vol)
 	if (!vol->uuid_given_away)
 		return false;
 	for (unsigned n = 0; n < NODES_MAX; n++) {
+		const struct md_peer *mp = &vol->md.peers[n];
 		const struct peer *peer = core->peer[n];
+		bool is_node = mp->bitmap_uuid && (peer || mp->bitmap_index >= 0);
 
-		if (vol->md.peers[n].bitmap_uuid && (peer || vol->md.peers[n].bitmap_index >= 0) &&
+		/* Also a Primary that is no peer any more. */
+		if ((is_node || vol->lost_primaries & node_bit(n)) &&
 		    !(peer && repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED))
 			return true;
 	}
@@ -432,11 +436,15 @@ static void note_given_away(struct core *core, const struct state *old, struct v
 	bool target_lost = false, known = vol->uuid_given_away;
 
 	FOR_EACH_PEER(core, peer) {
-		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED)
+		if (repl_of(core, &peer->pd[vol->v]) >= REPL_ESTABLISHED) {
+			vol->lost_primaries &= ~node_bit(peer->id);
 			continue;
+		}
 		target_lost |= may_end_unheard(old->pd[peer->id][vol->v].repl);
-		if (old->peer[peer->id].role == ROLE_PRIMARY)
-			vol->uuid_given_away = true;
+		if (old->peer[peer->id].role != ROLE_PRIMARY)
+			continue;
+		vol->uuid_given_away = true;
+		vol->lost_primaries |= node_bit(peer->id);
 	}
 	if (!target_lost)
 		return;

@@ -53,6 +53,7 @@ int uuid_attach(struct core *core, struct volume *vol, const char **reason)
 	vol->returns_seq = 0;
 	vol->uuid_given_away = false;
 	vol->origin = core->self;
+	vol->lost_primaries = 0;
 	for (unsigned n = 0; n < NODES_MAX; n++) {
 		/* A resync to it may have ended since that reference was made. */
 		vol->uuid_given_away |= vol->md.peers[n].bitmap_uuid != 0;

@@ -42,6 +42,9 @@ static bool somebody_is_missing(const struct core *core, const struct volume *vo
 			return false;
 		missing |= peer->conf->has_disk[vol->v] && pdsk != DISK_UP_TO_DATE &&
 			   repl_of(core, &peer->pd[vol->v]) < REPL_WF_BITMAP_S;
+		/* A Primary without a disk waits to go on from the present one. */
+		missing |= !peer->conf->has_disk[vol->v] &&
+			   repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
 	}
 	return missing;
 }

@@ -324,6 +324,56 @@ static void client_tells_of_primary(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A Primary without a disk is lost. Who is the next one makes a generation: it may come back. */
+static void client_lost_as_primary(struct world *w)
+{
+	uint64_t uuid;
+
+	life_plain(w, w->scenario_seed, 3)->no_disk = 1U << A | 1U << C;
+	life_set_up(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_part(w, C, A);
+	sc_part(w, C, B);
+	uuid = sc_uuid(w, B);
+	sc_write_elsewhere(w, A, 2);
+	sc_expect(w, sc_uuid(w, B) != uuid, "a new generation");
+	sc_close(w);
+	sc_join(w, C, A);
+	sc_join(w, C, B);
+	life_expect_converged(w);
+}
+
+/* The same, and it is no peer any more. */
+static void client_lost_and_forgotten(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_DEL_PEER, .peer = A, .force = true };
+	uint64_t uuid;
+
+	begin(w, 3);
+	sc_part(w, A, B);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+	sc_open(w, A);
+	sc_write(w, 2);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_command(w, B, cmd, SS_SUCCESS);
+	sc_command(w, C, cmd, SS_SUCCESS);
+	uuid = sc_uuid(w, B);
+	sc_write_elsewhere(w, B, 3);
+	sc_expect(w, sc_uuid(w, B) != uuid, "a new generation");
+	sc_close(w);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	node_adjust(w, B);
+	node_adjust(w, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-promoted-again", client_promoted_again },
@@ -334,6 +384,8 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-between-generations", client_between_generations },
 	{ "client-lost-by-both", client_lost_by_both },
 	{ "client-tells-of-primary", client_tells_of_primary },
+	{ "client-lost-as-primary", client_lost_as_primary },
+	{ "client-lost-and-forgotten", client_lost_and_forgotten },
 	{ "client-beside-older", client_beside_older },
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
