@@ -19,7 +19,7 @@ enum packet_fate {
 	PACKET_FATES,
 };
 
-#define SIM_TRAPS 16U
+#define SIM_TRAPS 32U
 
 struct sim_trap {
 	bool set;
