@@ -103,6 +103,13 @@ bool request_volume_idle(const struct core *core, const struct volume *vol);
 bool request_volume_logged(const struct core *core, const struct volume *vol);
 /* two_primaries.c: the other Primary makes a generation when one is due. */
 bool two_primaries_other_bumps(const struct core *core, const struct volume *vol);
+/* After a state change: the other one is lost, and may go on. */
+void two_primaries_parted(const struct core *core, const struct state *old, struct volume *vol);
+/* A disk of ours alone is not what the two had when the other one was lost. */
+bool two_primaries_left_behind(const struct core *core, const struct volume *vol);
+/* It is back, and has told its generations. */
+void two_primaries_follow(const struct core *core, struct volume *vol,
+			  const struct peer_device *pd);
 /* An ack has come; writes may wait for it. */
 void two_primaries_acked(struct core *core, struct peer *peer, uint16_t vnr);
 uint64_t two_primaries_deadline(const struct core *core);

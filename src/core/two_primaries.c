@@ -293,6 +293,58 @@ bool two_primaries_other_bumps(const struct core *core, const struct volume *vol
 	return disk_of(core, vol) != DISK_UP_TO_DATE || peer->id < core->self;
 }
 
+/*
+ * The other one is lost. If it has a good disk it makes a generation from what both had, and this
+ * node could not be told of it any more.
+ */
+void two_primaries_parted(const struct core *core, const struct state *old, struct volume *vol)
+{
+	bool good = disk_of(core, vol) == DISK_UP_TO_DATE;
+	bool both = core->st.role == ROLE_PRIMARY && old->role == ROLE_PRIMARY;
+
+	FOR_EACH_PEER(core, peer) {
+		struct peer_device *pd = &peer->pd[vol->v];
+		const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+		bool lost = was->repl >= REPL_ESTABLISHED &&
+			    repl_of(core, pd) < REPL_ESTABLISHED;
+
+		if (lost) {
+			pd->may_go_on = both && old->peer[peer->id].role == ROLE_PRIMARY &&
+					was->pdsk == DISK_UP_TO_DATE;
+			pd->goes_on = true;
+		}
+		pd->may_go_on &= core->st.role == ROLE_PRIMARY;
+		pd->goes_on &= pd->may_go_on && !good;
+	}
+}
+
+bool two_primaries_left_behind(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (pd->goes_on && repl_of(core, pd) < REPL_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * It has gone on from what this node had shown last, and no good disk here has gone on, too: then
+ * nothing that was answered here is missing there. This node follows, as if it had been told then.
+ */
+void two_primaries_follow(const struct core *core, struct volume *vol,
+			  const struct peer_device *pd)
+{
+	uint64_t from = pd->uuids.bitmap[core->self];
+
+	if (!pd->may_go_on || disk_of(core, vol) == DISK_UP_TO_DATE || vol->awaits_disk ||
+	    pd->uuids.flags & (UUID_FLAG_NOT_DURABLE | UUID_FLAG_SYNC_TARGET) || !from ||
+	    from == UUID_UNKNOWN || !uuid_eq(from, vol->exposed_uuid))
+		return;
+	vol->exposed_uuid = pd->uuids.current;
+}
+
 /* ---- the activity log of both ---- */
 
 /*

@@ -626,6 +626,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
 		}
+		two_primaries_parted(core, old, vol);
 		uuid_disk_lost(core, old, vol);
 		uuid_note_lagging(core, old, vol);
 		uuid_take_back_exposed(core, vol);

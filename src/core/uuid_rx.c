@@ -425,6 +425,7 @@ void rx_uuids(struct core *core, struct peer *peer, const struct pkt *pkt)
 		vol->lost_uuids = 0;
 		uuid_send_exposed(core, vol);
 	}
+	two_primaries_follow(core, vol, pd);
 	if (uuid_peer_follows(pd, vol)) {
 		/* Not yet where a Primary will make one after them. */
 		if (vol->awaits_disk || core->st.role != ROLE_PRIMARY)

@@ -81,6 +81,8 @@ const char *volume_refuses_disk(const struct core *core, struct volume *vol)
 	bool own = uuid_eq(vol->exposed_uuid, vol->md.current_uuid);
 	bool all = !cluster_lost_a_disk(core, vol);
 
+	if (two_primaries_left_behind(core, vol))
+		return "the other Primary has gone on without this disk: it has to be in sight";
 	if (uuid_take_back_made(core, vol) || core->st.role != ROLE_PRIMARY ||
 	    !vol->exposed_uuid || (own && !vol->lost_uuids))
 		return NULL;

@@ -68,9 +68,56 @@ static void cut_in_between(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A loses its disk, and with that the connection; B goes on. */
+static void without_disk_and_peer(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	w->nodes[A].disk.fail_flushes = 1;
+	w->nodes[A].disk.forgets = true;
+	sc_submit_elsewhere(w, B, 4);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_unplug(w, A, B);
+	w->nodes[A].disk.forgets = false;
+	sc_wait(w, 1000);
+}
+
+/* What B has made of what both had is not another lineage. */
+static void other_goes_on(struct world *w)
+{
+	without_disk_and_peer(w);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_read(w, 4);
+	sc_attach(w, A);
+	sc_write(w, 5);
+	life_expect_converged(w);
+}
+
+/* A's disk lacks what B has written meanwhile, and what the flush has lost. */
+static void disk_comes_back_alone(struct world *w)
+{
+	without_disk_and_peer(w);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, -1000);
+	sc_expect(w, node_status(w, A)->volumes[0].disk != DISK_UP_TO_DATE, "it is behind");
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_attach(w, A);
+	sc_read(w, 4);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-same-block", same_block },
 	{ "two-primaries-within", within },
 	{ "two-primaries-cut-in-between", cut_in_between },
+	{ "two-primaries-other-goes-on", other_goes_on },
+	{ "two-primaries-disk-comes-back-alone", disk_comes_back_alone },
 	{ NULL, NULL },
 };
