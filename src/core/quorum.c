@@ -43,6 +43,16 @@ static bool counts_as_absent(const struct quorum_input *in, const struct quorum_
 	return peer->knows_more || (peer->disk < DISK_INCONSISTENT && !in->had);
 }
 
+/*
+ * Where it would never have quorum with its disk, whoever is in sight, it does not get it by
+ * another one's word without: it would lose it when the disk is attached, and its writes would wait
+ * for ever.
+ */
+static bool may_not_gain(const struct quorum_input *in)
+{
+	return in->too_far && !in->client && !in->had;
+}
+
 static void count_connected(const struct quorum_input *in, const struct quorum_peer *peer,
 			    struct votes *n)
 {
@@ -52,7 +62,7 @@ static void count_connected(const struct quorum_input *in, const struct quorum_p
 		n->unknown++;
 	} else if (peer->disk == DISK_UP_TO_DATE) {
 		n->up_to_date++;
-		n->quorate += peer->quorate && !in->with_disk;
+		n->quorate += peer->quorate && !in->with_disk && !may_not_gain(in);
 	} else {
 		n->present++;
 	}
@@ -129,7 +139,13 @@ bool quorum_compute(const struct quorum_input *in)
  */
 static void add_far(const struct core *core, const struct volume *vol, struct quorum_input *in)
 {
-	for (uint32_t far = cluster_far_disks(core, vol); far; far &= far - 1) {
+	uint32_t far_disks = cluster_far_disks(core, vol);
+	unsigned near = 1;
+
+	for (unsigned i = 0; i < in->peer_count; i++)
+		near += !in->peers[i].client;
+	in->too_far = near < needed(in->quorum, near + (unsigned)__builtin_popcount(far_disks));
+	for (uint32_t far = far_disks; far; far &= far - 1) {
 		unsigned n = (unsigned)__builtin_ctz(far);
 
 		in->peers[in->peer_count++] = (struct quorum_peer){

@@ -32,6 +32,7 @@ struct quorum_input {
 	bool client;             /* this node is intentionally diskless */
 	enum disk_state disk;
 	bool had;                /* there was quorum before */
+	bool too_far;            /* with its disk it never has it: too many are no peers */
 	unsigned peer_count;
 	struct quorum_peer peers[NODES_MAX];
 };

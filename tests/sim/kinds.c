@@ -45,7 +45,7 @@ static const struct {
 	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",
 			   UINT64_C(0x66656e6365), { 1, 6 }, false },
 	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
-			  UINT64_C(0x736861706573), { 1, 4 }, false },
+			  UINT64_C(0x736861706573), { 3, 8 }, false },
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
 				 UINT64_C(0x74776f707269), { 1, 16 }, false },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",

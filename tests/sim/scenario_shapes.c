@@ -293,6 +293,27 @@ static void star(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * Of four disks an end of a star sees two: without its own, it is not promoted by the word of the
+ * middle, which sees all. It would be without quorum for good when its disk is back.
+ */
+static void star_end_without_disk(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->quorum = QUORUM_MAJORITY;
+	sim_shape(p, SHAPE_STAR);
+	life_set_up(w);
+	sc_detach(w, B);
+	sc_wait(w, 1000);
+	expect_no_promotion(w, B);
+	sc_attach(w, B);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
 /* A - B - C - D - A: when the link to B is cut, B still reaches A, and knows that it goes on. */
 static void ring_with_a_cut(struct world *w)
 {
@@ -325,6 +346,7 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-first-sync", chain_first_sync },
 	{ "shapes-chain-middle-invalidated", chain_middle_invalidated },
 	{ "shapes-star", star },
+	{ "shapes-star-end-without-disk", star_end_without_disk },
 	{ "shapes-ring-with-a-cut", ring_with_a_cut },
 	{ NULL, NULL },
 };

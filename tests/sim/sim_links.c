@@ -108,7 +108,7 @@ void shapes_params_draw(struct world *w, uint64_t seed)
 	struct sim_params *p = &w->params;
 	struct prng rng;
 
-	if (!life_is(w, LIFE_SHAPES, seed, &rng))
+	if (!life_is(w, LIFE_SHAPES, seed, &rng) || p->two_primaries)
 		return;
 	if (p->nodes == 2 && w->force_nodes == 0)
 		p->nodes = (unsigned)prng_range(&rng, 3, 5);
