@@ -89,11 +89,15 @@ static void expand_one(const struct view *v, char what, char *out, size_t bytes)
 static void expand(const struct view *v, const char *text, char *out, size_t bytes)
 {
 	out[0] = '\0';
-	for (const char *p = text; *p; p++) {
-		if (*p == '$')
-			expand_one(v, *++p, out, bytes);
-		else
-			(void)str_append(out, bytes, "%c", *p);
+	for (const char *p = text; *p;) {
+		int plain = (int)strcspn(p, "$");
+
+		(void)str_append(out, bytes, "%.*s", plain, p);
+		p += plain;
+		if (*p == '$') {
+			expand_one(v, p[1], out, bytes);
+			p += 2;
+		}
 	}
 }
 
