@@ -8,7 +8,14 @@ build=$1
 what=${2:-all}
 passed=0 failed=0 skipped=0
 log=$(mktemp -d)
-trap 'rm -rf "$log"' EXIT
+integration=
+end() {
+	[ -z "$integration" ] || kill -TERM -- "-$integration" 2>/dev/null
+	rm -rf "$log"
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export DRBDFS_CAPTURES=${DRBDFS_CAPTURES:-$(cd ../shared/captures 2>/dev/null && pwd)}
@@ -28,7 +35,7 @@ show_failure() { # LABEL OUTPUT
 # reported by the test itself as a line "SKIP: reason".
 run_criterion() { # LABEL PROGRAM
 	local out=$log/out rc=0 pass fail skips since=$SECONDS
-	timeout 300 "$2" --jobs 2 --short-filename >"$out" 2>&1 || rc=$?
+	timeout 900 "$2" --jobs 2 --short-filename >"$out" 2>&1 || rc=$?
 	took "$1" "$since"
 	pass=$(sed -nE 's/.*Passing: [^0-9]*([0-9]+).*/\1/p' "$out" | tail -n 1)
 	fail=$(sed -nE 's/.*Failing: [^0-9]*([0-9]+).*Crashing: [^0-9]*([0-9]+).*/\1 \2/p' "$out" | tail -n 1 | awk '{print $1 + $2}')
@@ -62,11 +69,11 @@ run_unit() { # LABEL-SUFFIX BUILDDIR
 	done
 	for t in tests/property/*.c; do
 		t=$(basename "$t" .c)
-		run_plain "property/$t$1" 300 "$2/tests/property/$t"
+		run_plain "property/$t$1" 900 "$2/tests/property/$t"
 	done
 }
 
-if [ "$what" = all ] || [ "$what" = unit ]; then
+run_units() {
 	echo "unit and property tests"
 	run_unit "" "$build"
 	echo "the same under ASan and UBSan"
@@ -74,23 +81,22 @@ if [ "$what" = all ] || [ "$what" = unit ]; then
 	echo "threads (plain, ASan, TSan)"
 	for t in tests/threads/*.c; do
 		t=$(basename "$t" .c)
-		run_plain "threads/$t" 120 "$build/tests/threads/$t"
-		run_plain "threads/$t (asan)" 120 "$build/asan/tests/threads/$t"
-		run_plain "threads/$t (tsan)" 120 "$build/tsan/tests/threads/$t"
+		run_plain "threads/$t" 900 "$build/tests/threads/$t"
+		run_plain "threads/$t (asan)" 900 "$build/asan/tests/threads/$t"
+		run_plain "threads/$t (tsan)" 900 "$build/tsan/tests/threads/$t"
 	done
 	echo "simulator"
-	run_plain "sim: its models" 60 "$build/sim" --self-test
-	run_plain "sim: named scenarios" 300 "$build/sim" --scenarios
-	run_plain "sim: mutants are found" 300 tests/sim/mutants.sh "$build" test
-	run_plain "sim: mutants are found by random lives" 300 tests/sim/mutants.sh "$build" lives 1000 default H16 H20 H28
-	run_plain "sim: what fails is made shorter" 300 tests/sim/shorter.sh "$build" H16 H20 H28
-	run_plain "sim: one trace, whatever built it" 300 tests/sim/one_trace.sh "$build"
-	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 600 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
-	run_plain "sim: 100 schedules (asan)" 600 "$build/asan/sim" --seeds 100
-fi
+	run_plain "sim: its models" 900 "$build/sim" --self-test
+	run_plain "sim: named scenarios" 900 "$build/sim" --scenarios
+	run_plain "sim: mutants are found" 900 tests/sim/mutants.sh "$build" test
+	run_plain "sim: mutants are found by random lives" 900 tests/sim/mutants.sh "$build" lives 1000 default H16 H20 H28
+	run_plain "sim: what fails is made shorter" 900 tests/sim/shorter.sh "$build" H16 H20 H28
+	run_plain "sim: one trace, whatever built it" 900 tests/sim/one_trace.sh "$build"
+	run_plain "sim: ${SIM_SEEDS:-2000} schedules" 900 "$build/sim" --seeds "${SIM_SEEDS:-2000}"
+	run_plain "sim: 100 schedules (asan)" 900 "$build/asan/sim" --seeds 100
+}
 
 time_limit() { sed -nE 's/^# Time limit: ([0-9]+) s$/\1/p' "$1" | grep . || echo 300; } # TEST
-alone() { grep -q '^# Runs alone' "$1"; } # TEST
 integration_tests() { # the long ones first
 	local t
 	for t in tests/integration/*.sh; do [ "$t" = tests/integration/functions.sh ] || echo "$(time_limit "$t") $t"; done |
@@ -106,21 +112,29 @@ fi
 run_at_once() { # HOW-MANY: the tests of stdin; SLOT, which xargs sets, keeps their ports apart
 	xargs -r -P "$1" --process-slot-var=SLOT -I TEST tests/run.sh "$build" one TEST "$log/results"
 }
-# Several at once, and then those that the load of others would disturb.
-run_integration() {
-	local p f s ended=0
+begin_integration() {
 	: >"$log/results"
-	integration_tests | while read -r t; do alone "$t" || echo "$t"; done | run_at_once "${JOBS:-$(nproc)}"
-	integration_tests | while read -r t; do ! alone "$t" || echo "$t"; done | run_at_once 1
+	set -m # a group of its own, for `end`
+	(integration_tests | run_at_once "${JOBS:-$(nproc)}") >"$log/integration" &
+	integration=$!
+	set +m
+}
+end_integration() {
+	local p f s ended=0
+	echo "integration: real daemons"
+	tail -n +1 -f --pid="$integration" "$log/integration"
+	wait "$integration"
+	integration=
 	while read -r p f s; do
 		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s)) ended=$((ended + 1))
 	done <"$log/results"
 	failed=$((failed + $(integration_tests | wc -l) - ended))
 }
-if [ "$what" = all ] || [ "$what" = integration ]; then
-	echo "integration: real daemons"
-	run_integration
-fi
+
+# Real daemons mostly wait, for each other and for time to pass: the others compute meanwhile.
+[ "$what" = unit ] || begin_integration
+[ "$what" = integration ] || run_units
+[ "$what" = unit ] || end_integration
 
 echo "in $SECONDS s, of which"
 sort -nr "$DURATIONS" | head -n 15 | sed 's/^/  /'

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # `make lint` finds the source as it should be, and finds what it is there for: a clock in the core, by its header
 # and by what the archive asks for; a scenario in the table of DRBD's bugs that does not exist, and one that it leaves out.
+# Time limit: 900 s
 . "$(dirname "$0")/functions.sh"
 need gcc ar nm
 nm "$B/libcore.a" 2>/dev/null | grep -q '__asan\|__tsan' && skip "needs a build without sanitizers"

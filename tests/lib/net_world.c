@@ -15,7 +15,7 @@
 #include "certs.h"
 #include "scratch.h"
 
-#define LIMIT_MS 5000
+#define LIMIT_MS 60000
 
 static void on_up(void *ctx, bool resolve_conflicts)
 {
@@ -65,8 +65,9 @@ static const struct net_callbacks callbacks = {
 /* Free ports in ascending order: the order of addresses is then that of the nodes. */
 static void choose_ports(struct world *w)
 {
-	/* Tests that run beside this one have the next process numbers: they start elsewhere. */
-	uint16_t port = (uint16_t)(21000 + getpid() % 1000 * 8);
+	/* Tests that run beside this one have the next process numbers: they start elsewhere.
+	 * Those of tests/lib/cluster.sh begin with 20000. */
+	uint16_t port = (uint16_t)(11000 + getpid() % 1000 * 8);
 
 	for (unsigned i = 0; i < w->node_count; i++) {
 		for (;; port++) {

@@ -55,7 +55,7 @@ void world_use_tls(struct world *w);
 void world_identity(struct world *w, uint8_t node, const char *stem, const char *ca);
 /* Creates the two ends (listeners exist then); nothing connects yet. */
 void world_link(struct world *w, uint8_t a, uint8_t b);
-/* Runs turns until cond(ctx); false after five seconds. */
+/* Runs turns until cond(ctx); false after a minute. */
 bool world_run(struct world *w, bool (*cond)(void *ctx), void *ctx);
 /* Runs turns for this long; for what must not happen. */
 void world_idle(struct world *w, unsigned ms);
