@@ -88,14 +88,14 @@ void uuid_bump_exposed(struct core *core, struct volume *vol)
 }
 
 /*
- * It does not take over what this Primary names: by its own word it is Outdated, or Consistent, as
- * one that has met a Primary without a disk whose generation it does not have; or it is being
- * resynced, and will have what its source has.
+ * It does not take over what this Primary names: it is Outdated, or Consistent, as one that has met
+ * a Primary without a disk whose generation it does not have; or it is being resynced, and will
+ * have what its source has; or it is good, and not counted on, for it became so elsewhere.
  */
 static bool keeps_its_generation(const struct state_peer_device *pd)
 {
 	return pd->pdsk == DISK_OUTDATED || pd->pdsk == DISK_INCONSISTENT ||
-	       (pd->pdsk == DISK_CONSISTENT && !pd->untrusted && !pd->behind);
+	       (pd->pdsk == DISK_CONSISTENT && !pd->behind);
 }
 
 /* All disks are in sight, none has the last generation, and none will take it over. */
@@ -113,6 +113,15 @@ static bool is_on_no_disk(const struct core *core, const struct volume *vol)
 			return false;
 	}
 	return true;
+}
+
+static bool any_untrusted(const struct core *core, const struct volume *vol)
+{
+	bool any = false;
+
+	FOR_EACH_PEER(core, peer)
+		any |= core->st.pd[peer->id][vol->v].untrusted;
+	return any;
 }
 
 /* By protocol A or B writes may have been answered in the generation before that nobody has who is
@@ -170,7 +179,8 @@ void uuid_take_back_exposed(struct core *core, struct volume *vol)
 	vol->new_uuid_wanted = core->st.role == ROLE_PRIMARY;
 	if (alone)
 		return;
-	if (none)
+	/* A good one may yet tell that it was named while it was taken for another. */
+	if (none && !any_untrusted(core, vol))
 		vol->lost_uuids = 0;
 	uuid_send_exposed(core, vol);
 }
