@@ -291,6 +291,7 @@ struct volume {
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
 	bool lagged;                /* behind a lost Primary of protocol A or B */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
+	uint64_t led_uuid;          /* the last one made so, with quorum */
 	struct lost_source lost_source;
 	/* resync*.c */
 	struct rs_volume rs;

@@ -254,11 +254,16 @@ static bool lacks_quorum(const struct sync_input *in, const struct uuid_side *si
 static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side,
 			    const struct uuid_side *other)
 {
-	if (lacks_quorum(in, &in->me) && lacks_quorum(in, &in->peer))
-		return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
-		       !(side->flags & UUID_FLAG_WENT_ON) && side->disk <= other->disk &&
-		       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
-	return lacks_quorum(in, side);
+	uint64_t differ = in->me.flags ^ in->peer.flags;
+
+	if (!lacks_quorum(in, &in->me) || !lacks_quorum(in, &in->peer))
+		return lacks_quorum(in, side);
+	/* It went on in the other's generation itself, and comes with an older disk. */
+	if (differ & UUID_FLAG_MADE_YOURS)
+		return side->flags & UUID_FLAG_MADE_YOURS;
+	return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
+	       !(side->flags & UUID_FLAG_WENT_ON) && side->disk <= other->disk &&
+	       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
 }
 
 static void split_brain(const struct sync_input *in, struct sync_decision *d)

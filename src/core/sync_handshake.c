@@ -80,8 +80,8 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 	uint32_t changed = state_word(core, peer, vol->v) ^ pd->state_word_sent;
-	/* Do not count while connecting. */
-	const uint64_t shape = UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED |
+	/* Do not count while connecting: what they say is told in the next handshake. */
+	const uint64_t aside = UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED | UUID_FLAG_MADE_YOURS |
 			       UINT64_C(31) << UUID_FLAG_ORIGIN_SHIFT;
 	struct pkt_uuids own;
 
@@ -96,7 +96,7 @@ static bool changed_since_sent(const struct core *core, const struct peer *peer,
 	uuid_fill(core, peer, vol, 0, 0, &own);
 	return vol->bump_seq || pd->sent.current != own.current ||
 	       pd->sent_bitmap != lost_source_reference(core, peer, vol) ||
-	       (pd->sent.flags ^ own.flags) & ~(UUID_FLAG_INCONSISTENT | shape);
+	       (pd->sent.flags ^ own.flags) & ~(UUID_FLAG_INCONSISTENT | aside);
 }
 
 static bool both_have_data(const struct core *core, const struct volume *vol,

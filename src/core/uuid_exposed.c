@@ -77,6 +77,7 @@ void uuid_bump_exposed(struct core *core, struct volume *vol)
 		uuid_send_exposed(core, vol);
 	}
 	vol->exposed_uuid = uuid_random(core) | UUID_PRIMARY;
+	vol->led_uuid = core->conf.quorum != QUORUM_OFF ? vol->exposed_uuid : 0;
 	vol->awaits_disk = true;
 	request_new_epoch(core);
 	uuid_send_exposed(core, vol);
@@ -175,6 +176,7 @@ void uuid_take_back_exposed(struct core *core, struct volume *vol)
 		return;
 	vol->lost_uuid[vol->lost_uuids++] = vol->exposed_uuid;
 	vol->exposed_uuid = before;
+	vol->led_uuid = 0;
 	vol->awaits_disk = false;
 	vol->new_uuid_wanted = core->st.role == ROLE_PRIMARY;
 	if (alone)

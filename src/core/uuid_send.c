@@ -115,6 +115,16 @@ static uint64_t flags_of_shape(const struct core *core, const struct peer_device
 	return flags;
 }
 
+/* A fork ends the handshake that it is found in; what was found is still known in the next one. */
+static bool made_what_it_has(const struct volume *vol, const struct peer_device *pd)
+{
+	uint64_t its = pd->uuids_valid ? pd->uuids.current : pd->split.known ?
+						 pd->split.peer_current : 0;
+
+	return vol->led_uuid && uuid_eq(vol->led_uuid, its) &&
+	       !uuid_eq(vol->led_uuid, vol->md.current_uuid);
+}
+
 static uint64_t own_flags(const struct core *core, const struct peer *peer,
 			  const struct volume *vol)
 {
@@ -144,6 +154,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_WENT_ON;
 	if (vol->uuid_given_away)
 		flags |= UUID_FLAG_GIVEN_AWAY;
+	if (made_what_it_has(vol, pd))
+		flags |= UUID_FLAG_MADE_YOURS;
 	return flags | flags_of_shape(core, pd, vol);
 }
 

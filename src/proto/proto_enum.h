@@ -234,6 +234,9 @@ enum packet {
  * whose id follows. */
 #define UUID_FLAG_RESYNCED (UINT64_C(1) << 46)
 #define UUID_FLAG_ORIGIN_SHIFT 47 /* 5 bits */
+/* With quorum, and without this disk, the sender has itself made the receiver's generation: that is
+ * where the cluster went on, whatever else this disk has. */
+#define UUID_FLAG_MADE_YOURS (UINT64_C(1) << 52)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

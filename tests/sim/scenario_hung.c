@@ -315,6 +315,49 @@ static void hangs_in_attach_and_down(struct world *w)
 	}
 }
 
+/*
+ * B makes a generation that is on its disk alone, with nothing in it, and loses its power. It comes
+ * back without its disk, and goes on through those of the others. When its disk and one of these
+ * are here again, without quorum, B knows on which of the two it has gone on.
+ */
+static void fork_of_the_same_primary(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 4)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_detach_forced(w, C);
+	sc_detach_forced(w, D);
+	sc_write(w, 2);
+	sc_kill_noticed(w, A, B);
+	sc_flush(w);
+	sc_expect(w, sc_uuid(w, A) != sc_uuid(w, B), "a new generation");
+	sc_power_cut(w, B);
+	sc_restart(w, C);
+	sc_restart(w, D);
+	sc_start(w, A);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_wait_disk(w, D, DISK_UP_TO_DATE);
+	sc_start_without_disk(w, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	sc_wait_conn(w, B, D, CONN_CONNECTED);
+	sc_open(w, B);
+	sc_write(w, 3);
+	sc_close(w);
+	sc_kill(w, C);
+	sc_kill(w, D);
+	sc_detach_forced(w, A);
+	sc_mend(w, B);
+	sc_attach(w, B);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_UP_TO_DATE);
+	sc_start(w, C);
+	sc_start(w, D);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_hung[] = {
 	{ "hung-disk-in-attach", hangs_in_attach },
 	{ "hung-disk-in-attach-and-down", hangs_in_attach_and_down },
@@ -329,5 +372,6 @@ const struct scenario scenarios_hung[] = {
 	{ "disk-timeout-alone", alone },
 	{ "detach-force-hangs", forced_detach },
 	{ "down-hangs", down_hangs },
+	{ "fork-of-the-same-primary", fork_of_the_same_primary },
 	{ NULL, NULL },
 };

@@ -586,6 +586,29 @@ Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_wa
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
 }
 
+/* Also when neither disk is good: the one has led on the other's, and knows it. */
+Test(sync_decide, of_two_without_quorum_the_one_that_made_the_others_generation_gives_way)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.me.flags |= UUID_FLAG_KEEPS_BITS;
+	in.peer.flags |= UUID_FLAG_KEEPS_BITS;
+	in.by_quorum = in.me.no_quorum = in.peer.no_quorum = true;
+	in.me.disk = in.peer.disk = DISK_OUTDATED;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags |= UUID_FLAG_MADE_YOURS;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.flags |= UUID_FLAG_MADE_YOURS;
+	in.peer.flags &= ~UUID_FLAG_PRIMARY_LOST_QUORUM;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags &= ~UUID_FLAG_MADE_YOURS;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.no_quorum = false;
+	in.peer.disk = DISK_UP_TO_DATE; /* it leads, as before */
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 /* The quorum of disks that others have left behind: nobody has gone on there. */
 Test(sync_decide, a_disk_that_is_not_good_does_not_lead_by_its_quorum)
 {
