@@ -135,15 +135,6 @@ static bool full_sync_due(const struct view *a, unsigned b_id)
 	       a->super.peers[b_id].bitmap_index < 0;
 }
 
-static bool same_block(const struct disk *a, const struct disk *b, uint64_t block)
-{
-	const struct disk_block *x = &a->blocks[block], *y = &b->blocks[block];
-	static const uint64_t zero[BM_BLOCK_SECTORS];
-
-	return memcmp(x->life == a->life ? x->now : zero, y->life == b->life ? y->now : zero,
-		      sizeof(zero)) == 0;
-}
-
 struct pair {
 	unsigned a, b, vnr;
 	uint32_t slots_a, slots_b; /* which count */
@@ -164,7 +155,7 @@ static void check_block(struct world *w, const struct pair *p, uint64_t of_all, 
 	uint64_t extent = block * BM_BLOCK_SECTORS / AL_EXTENT_SECTORS;
 
 	if (sim_vnr(of_all * BM_BLOCK_SECTORS) != p->vnr ||
-	    same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, of_all))
+	    disk_same_block(&w->nodes[p->a].disk, &w->nodes[p->b].disk, of_all))
 		return;
 	/* What one of the two does not have yet it will get as a whole. */
 	if (is_beyond(va, block) || is_beyond(vb, block))
@@ -213,7 +204,7 @@ static bool same_everywhere(const struct world *w, uint32_t block)
 	for (unsigned i = 0; i < w->node_count; i++) {
 		if (!w->nodes[i].has_disk)
 			continue;
-		if (first && !same_block(first, &w->nodes[i].disk, block))
+		if (first && !disk_same_block(first, &w->nodes[i].disk, block))
 			return false;
 		first = first ? first : &w->nodes[i].disk;
 	}
@@ -317,17 +308,16 @@ void check_primary_peers(struct world *w)
 }
 
 static void check_pair_identical(struct world *w, unsigned a, unsigned b, uint16_t vnr,
-				 const char *why)
+				 const struct disk_suspects *differing, const char *why)
 {
-	struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
+	const struct disk *da = &w->nodes[a].disk, *db = &w->nodes[b].disk;
 	const struct md_super *ma = core_md(w->nodes[a].core, vnr);
 	const struct md_super *mb = core_md(w->nodes[b].core, vnr);
 
-	for (unsigned i = 0; i < da->touched_count + db->touched_count; i++) {
-		uint64_t block = i < da->touched_count ? da->touched[i] :
-							 db->touched[i - da->touched_count];
+	for (unsigned i = 0; i < differing->count; i++) {
+		uint64_t block = differing->block[i];
 
-		if (sim_vnr(block * BM_BLOCK_SECTORS) != vnr || same_block(da, db, block) ||
+		if (sim_vnr(block * BM_BLOCK_SECTORS) != vnr || disk_same_block(da, db, block) ||
 		    block * BM_BLOCK_SECTORS >= sim_sector(vnr, w->nodes[a].size_sectors[vnr]))
 			continue;
 		oracle_explain(w, block * BM_BLOCK_SECTORS);
@@ -341,13 +331,15 @@ static void check_pair_identical(struct world *w, unsigned a, unsigned b, uint16
 
 void check_identical(struct world *w, const char *why)
 {
+	const struct disk_suspects *differing = find_differing(w);
+
 	for (unsigned a = 0; a < w->node_count; a++) {
 		for (unsigned b = a + 1; b < w->node_count; b++) {
 			uint32_t volumes = current_both(w, a, b);
 
 			for (uint16_t v = 0; v < w->params.volumes; v++) {
 				if (volumes >> v & 1)
-					check_pair_identical(w, a, b, v, why);
+					check_pair_identical(w, a, b, v, differing, why);
 			}
 		}
 	}

@@ -194,7 +194,6 @@ struct disk_op {
 #define DISK_OPS_MAX 8192 /* more than the core has requests of any kind */
 
 struct disk_block {
-	uint32_t life;
 	uint64_t now[BM_BLOCK_SECTORS];     /* what a read returns: page cache over medium */
 	uint64_t durable[BM_BLOCK_SECTORS];
 };
@@ -241,7 +240,7 @@ struct md_image {
 struct disk {
 	uint32_t life;
 	struct disk_block *blocks;
-	uint32_t *touched;   /* blocks stamped with this life */
+	uint32_t *block_life, *touched; /* the life it was written in; those of this one */
 	unsigned touched_count, touched_cap;
 	struct disk_log_entry *log;
 	unsigned log_count, log_cap;
@@ -287,6 +286,7 @@ void disk_unhang(struct world *w, unsigned node);
 uint64_t disk_peek(const struct disk *d, uint64_t sector);
 /* The block of this life, zeroed when it is new. */
 struct disk_block *disk_block(struct disk *d, uint64_t block);
+bool disk_same_block(const struct disk *a, const struct disk *b, uint64_t block);
 /* Blocks that may differ between disks: what has been written on any since it was found equal. */
 struct disk_suspects {
 	uint32_t life;

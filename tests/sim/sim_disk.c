@@ -44,9 +44,9 @@ struct disk_block *disk_block(struct disk *d, uint64_t block)
 	struct disk_block *b = &d->blocks[block];
 
 	suspect(d->life, block);
-	if (b->life != d->life) {
+	if (d->block_life[block] != d->life) {
 		memset(b, 0, sizeof(*b));
-		b->life = d->life;
+		d->block_life[block] = d->life;
 		if (d->touched_count == d->touched_cap) {
 			d->touched_cap = d->touched_cap ? d->touched_cap * 2 : 1024;
 			d->touched = realloc(d->touched, d->touched_cap * sizeof(*d->touched));
@@ -57,22 +57,39 @@ struct disk_block *disk_block(struct disk *d, uint64_t block)
 	return b;
 }
 
-uint64_t disk_peek(const struct disk *d, uint64_t sector)
+static const uint64_t *peek_block(const struct disk *d, uint64_t block)
 {
-	const struct disk_block *b = &d->blocks[sector / BM_BLOCK_SECTORS];
+	static const uint64_t zero[BM_BLOCK_SECTORS];
 
-	return b->life == d->life ? b->now[sector % BM_BLOCK_SECTORS] : 0;
+	return d->block_life[block] == d->life ? d->blocks[block].now : zero;
 }
 
-static void write_sector(struct disk *d, uint64_t sector, uint64_t tag, bool fua)
+uint64_t disk_peek(const struct disk *d, uint64_t sector)
 {
-	struct disk_block *b = disk_block(d, sector / BM_BLOCK_SECTORS);
+	return peek_block(d, sector / BM_BLOCK_SECTORS)[sector % BM_BLOCK_SECTORS];
+}
 
-	b->now[sector % BM_BLOCK_SECTORS] = tag;
-	if (fua) {
-		b->durable[sector % BM_BLOCK_SECTORS] = tag;
-		return;
+bool disk_same_block(const struct disk *a, const struct disk *b, uint64_t block)
+{
+	return memcmp(peek_block(a, block), peek_block(b, block),
+		      BM_BLOCK_SECTORS * sizeof(uint64_t)) == 0;
+}
+
+static void read_sectors(const struct disk *d, uint64_t sector, uint64_t sectors, uint64_t *tags)
+{
+	while (sectors > 0) {
+		uint64_t at = sector % BM_BLOCK_SECTORS, n = BM_BLOCK_SECTORS - at;
+
+		n = n < sectors ? n : sectors;
+		memcpy(tags, peek_block(d, sector / BM_BLOCK_SECTORS) + at, n * sizeof(*tags));
+		tags += n;
+		sector += n;
+		sectors -= n;
 	}
+}
+
+static void log_write(struct disk *d, uint64_t sector, uint64_t tag)
+{
 	if (d->log_count == d->log_cap) {
 		d->log_cap = d->log_cap ? d->log_cap * 2 : 4096;
 		d->log = realloc(d->log, d->log_cap * sizeof(*d->log));
@@ -82,6 +99,25 @@ static void write_sector(struct disk *d, uint64_t sector, uint64_t tag, bool fua
 		(struct disk_log_entry){ .sector = sector, .tag = tag, .seq = ++d->log_seq };
 }
 
+/* No tags: zeroes. */
+static void write_sectors(struct disk *d, uint64_t sector, uint64_t sectors, const uint64_t *tags,
+			  bool fua)
+{
+	struct disk_block *b = NULL;
+
+	for (uint64_t i = 0; i < sectors; i++) {
+		uint64_t at = (sector + i) % BM_BLOCK_SECTORS, tag = tags ? tags[i] : 0;
+
+		if (i == 0 || at == 0)
+			b = disk_block(d, (sector + i) / BM_BLOCK_SECTORS);
+		b->now[at] = tag;
+		if (fua)
+			b->durable[at] = tag;
+		else
+			log_write(d, sector + i, tag);
+	}
+}
+
 void disk_flush_to(struct disk *d, unsigned vnr, uint64_t seq)
 {
 	unsigned kept = 0;
@@ -89,9 +125,10 @@ void disk_flush_to(struct disk *d, unsigned vnr, uint64_t seq)
 	for (unsigned i = 0; i < d->log_count; i++) {
 		const struct disk_log_entry *e = &d->log[i];
 
+		/* What is in the log was written in this life, and its block is there. */
 		if (e->seq <= seq && sim_vnr(e->sector) == vnr)
-			disk_block(d, e->sector / BM_BLOCK_SECTORS)
-				->durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
+			d->blocks[e->sector / BM_BLOCK_SECTORS]
+				.durable[e->sector % BM_BLOCK_SECTORS] = e->tag;
 		else
 			d->log[kept++] = *e;
 	}
@@ -119,8 +156,7 @@ static void apply(struct world *w, struct disk *d, const struct disk_op *op, uin
 		return;
 	if (op->fua)
 		log_forget(d, op->sector, sectors);
-	for (uint64_t i = 0; i < sectors; i++)
-		write_sector(d, op->sector + i, tags ? tags[i] : 0, op->fua);
+	write_sectors(d, op->sector, sectors, tags, op->fua);
 }
 
 static bool is_change(const struct disk_op *op)
@@ -146,7 +182,7 @@ static bool lacks_room(const struct disk *d, const struct disk_op *op)
 	if (op->kind != DOP_WRITE && op->kind != DOP_ZEROES)
 		return false;
 	for (uint64_t b = op->sector / BM_BLOCK_SECTORS; b <= last; b++) {
-		if (d->blocks[b].life != d->life)
+		if (d->block_life[b] != d->life)
 			return true;
 	}
 	return false;
@@ -181,10 +217,11 @@ static int take_error(struct disk *d, struct world *w, const struct disk_op *op)
 static void evict(struct disk *d, unsigned vnr)
 {
 	for (unsigned i = 0; i < d->touched_count; i++) {
-		struct disk_block *b = &d->blocks[d->touched[i]];
+		const struct disk_block *b = &d->blocks[d->touched[i]];
 
-		if (sim_vnr((uint64_t)d->touched[i] * BM_BLOCK_SECTORS) == vnr)
-			memcpy(b->now, b->durable, sizeof(b->now));
+		if (sim_vnr((uint64_t)d->touched[i] * BM_BLOCK_SECTORS) == vnr &&
+		    memcmp(b->now, b->durable, sizeof(b->now)) != 0)
+			memcpy(disk_block(d, d->touched[i])->now, b->durable, sizeof(b->now));
 	}
 	for (unsigned i = 0; i < d->log_count; i++) {
 		const struct disk_log_entry *e = &d->log[i];
@@ -267,8 +304,7 @@ static void op_finish(struct world *w, struct node *n, struct disk_op *op)
 
 		ev.u.done.payload = payload_new(w, n->id, op->bytes);
 		tags = payload_tags(w, ev.u.done.payload);
-		for (uint64_t i = 0; i < sectors; i++)
-			tags[i] = disk_peek(d, op->sector + i);
+		read_sectors(d, op->sector, sectors, tags);
 		if (op->digest) {
 			digest_of(tags, sectors, digest);
 			ev.u.done.digest = digest;
@@ -505,9 +541,11 @@ static void make_room(struct disk *d)
 {
 	if (d->blocks)
 		return;
-	d->blocks = calloc(SIM_BLOCKS_MAX, sizeof(*d->blocks));
+	/* What is in a block that this life has not stamped does not matter. */
+	d->blocks = aligned_alloc(64, SIM_BLOCKS_MAX * sizeof(*d->blocks));
+	d->block_life = calloc(SIM_BLOCKS_MAX, sizeof(*d->block_life));
 	d->ops = calloc(DISK_OPS_MAX, sizeof(*d->ops));
-	ASSERT(d->blocks && d->ops);
+	ASSERT(d->blocks && d->block_life && d->ops);
 	for (unsigned v = 0; v < SIM_VOLUMES_MAX; v++)
 		image_create(&d->md[v]);
 }
