@@ -22,11 +22,11 @@ void fencing_params_draw(struct world *w, uint64_t seed)
 	p->handlers |= 1U << HANDLER_FENCE_PEER | 1U << HANDLER_UNFENCE_PEER;
 	/* resume-io would say that the peer is harmless, and nobody has looked. */
 	p->suspends = false;
-	/* Who is no peer is not fenced: that somebody has to know who takes it out. */
-	if (p->fencing == FENCING_STONITH) {
+	/* Who is no peer is not fenced, and takes a peer that others go on with for harmless when
+	 * it has it switched off: that somebody has to know who takes it out. */
+	p->peers_leave = false;
+	if (p->fencing == FENCING_STONITH)
 		p->careful = true;
-		p->peers_leave = false;
-	}
 	for (unsigned a = 0; a < SIM_NODES_MAX; a++) {
 		for (unsigned b = 0; b < SIM_NODES_MAX; b++) {
 			/* These two do not go together. */
