@@ -94,43 +94,55 @@ static bool has_quorum(const struct world *w, unsigned n)
 
 /* What the newest disk of a group has; it is good when it was and nobody
  * there has seen newer data, or when all disks are there. */
-static void newest(const struct world *w, unsigned group, unsigned *version, bool *good)
+struct newest {
+	unsigned version;
+	bool good;
+};
+
+static struct newest newest_of(const struct world *w, unsigned group)
 {
+	struct newest at = { 0 };
 	unsigned here = 0;
 
-	*version = 0;
-	*good = false;
 	for (unsigned n = 0; n < w->disks; n++) {
 		if (w->group[n] != group || !with_disk(w, n))
 			continue;
 		here++;
-		if (w->version[n] > *version) {
-			*version = w->version[n];
-			*good = false;
-		}
-		*good |= w->good[n] && w->version[n] == *version;
+		if (w->version[n] > at.version)
+			at = (struct newest){ .version = w->version[n] };
+		at.good |= w->good[n] && w->version[n] == at.version;
 	}
 	for (unsigned n = 0; n < w->nodes; n++)
-		*good &= w->group[n] != group || w->seen[n] <= *version;
-	*good |= here == w->disks;
+		at.good &= w->group[n] != group || w->seen[n] <= at.version;
+	at.good |= here == w->disks;
+	return at;
+}
+
+/* Of the group of each node. */
+static void all_newest(const struct world *w, struct newest at[NODES])
+{
+	for (unsigned n = 0; n < w->nodes; n++) {
+		unsigned same = 0;
+
+		while (w->group[same] != w->group[n])
+			same++;
+		at[n] = same < n ? at[same] : newest_of(w, w->group[n]);
+	}
 }
 
 /* All of a group resync from that. */
 static void resync(struct world *w)
 {
-	const struct world before = *w;
+	struct newest at[NODES];
 
+	all_newest(w, at);
 	for (unsigned n = 0; n < w->nodes; n++) {
-		unsigned version;
-		bool good;
-
-		newest(&before, w->group[n], &version, &good);
 		if (with_disk(w, n)) {
-			w->version[n] = version;
-			w->good[n] = good;
+			w->version[n] = at[n].version;
+			w->good[n] = at[n].good;
 		}
-		if (w->seen[n] < version)
-			w->seen[n] = version;
+		if (w->seen[n] < at[n].version)
+			w->seen[n] = at[n].version;
 	}
 	for (unsigned n = 0; n < w->nodes; n++)
 		for (unsigned m = 0; m < w->disks; m++)
@@ -145,7 +157,8 @@ static void decide(struct world *w)
 
 	for (unsigned disk = 0; disk < 2; disk++) {
 		for (unsigned n = 0; n < w->nodes; n++)
-			have[n] = has_quorum(w, n);
+			if (with_disk(w, n) != disk)
+				have[n] = has_quorum(w, n);
 		for (unsigned n = 0; n < w->nodes; n++)
 			if (with_disk(w, n) != disk)
 				w->had[n] = have[n];
@@ -161,6 +174,7 @@ static void decide(struct world *w)
 
 static const char *settle(struct world *w)
 {
+	struct newest at[NODES];
 	int writers = -1;
 
 	cases++;
@@ -169,16 +183,13 @@ static const char *settle(struct world *w)
 	for (unsigned n = 0; n < w->nodes; n++)
 		if (with_disk(w, n))
 			w->saved[n] = w->outdated[n];
+	all_newest(w, at);
 	for (unsigned n = 0; n < w->nodes; n++) {
-		unsigned version;
-		bool good;
-
-		newest(w, w->group[n], &version, &good);
-		if (!w->had[n] || !good)
+		if (!w->had[n] || !at[n].good)
 			continue;
 		if (writers >= 0 && w->group[n] != (unsigned)writers)
 			return "two groups have quorum";
-		if (version != w->written && !w->single)
+		if (at[n].version != w->written && !w->single)
 			return "a group writes that does not have what was written last";
 		writers = (int)w->group[n];
 	}
