@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A node with TLS against a peer that shares no code with it: in both roles on both streams, and everything that must be refused.
+# Time limit: 900 s
 . "$(dirname "$0")/functions.sh"
 . tests/lib/tls.sh
 need jq openssl python3
@@ -9,6 +10,7 @@ python3 -c 'import ssl' 2>/dev/null || skip "needs the ssl module of python3"
 CLUSTER_NET='tls = true; timeout = 30; socket-check-timeout = 1;'
 cluster_new "$WORK" 16M alpha beta
 conf=$CLUSTER_DIR/drbdfs.conf
+sed -i "s/connect-int = 2;/connect-int = 1;/" "$conf"
 tls=$CLUSTER_DIR/tls
 address() { sed -nE "s/.*name = \"$1\".*address = \"([^\"]+)\".*/\1/p" "$conf"; }
 must tls_ca "$tls/ca"
