@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Scenarios about generations that only one side of a cut knows. */
+/* Scenarios about generations that only one side of a cut knows, and promotions by force. */
 #include "scenario.h"
 
 static void begin(struct world *w)
@@ -96,9 +96,109 @@ static void quorum_returns_at_the_end(struct world *w)
 	}
 }
 
+/* ---- promotions by force: what the node lacks is given up, and nothing else ---- */
+
+static void refuse_without_force(struct world *w, unsigned node, int rc)
+{
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY }, rc);
+	sc_expect(w, node_status(w, node)->role == ROLE_SECONDARY, "it is refused without --force");
+}
+
+static void force(struct world *w, unsigned node)
+{
+	oracle_goes_on(w, node, 1U << SIM_VNR);
+	sc_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, SS_SUCCESS);
+	sc_open(w, node);
+}
+
+/* Both have gone on: the loser follows, and what the winner has written since is on both. */
+static void resolve(struct world *w, unsigned winner, unsigned loser, uint64_t written)
+{
+	sc_wait_conn(w, winner, loser, CONN_STANDALONE);
+	sc_wait_conn(w, loser, winner, CONN_STANDALONE);
+	sc_expect(w, w->nodes[winner].saw_split_brain || w->nodes[loser].saw_split_brain,
+		  "the split brain is reported");
+	sc_command(w, loser, (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)winner,
+						  .discard_my_data = true }, SS_SUCCESS);
+	sc_command(w, winner, (struct ev_command){ .cmd = CMD_CONNECT, .peer = (uint8_t)loser },
+		   SS_SUCCESS);
+	sc_wait_reunited(w, winner, loser);
+	check_identical(w, "after a promotion by force");
+	sc_read(w, written);
+	life_expect_converged(w);
+}
+
+/* B is forced in the middle of a resync from A, which is gone, and then comes back. */
+static void forced_in_a_resync(struct world *w)
+{
+	sc_begin(w, 2);
+	w->split_brain_ok = true;
+	sc_make_difference(w, 200);
+	sc_begin_resync(w, A, B);
+	sc_kill_noticed(w, A, B);
+	sc_expect(w, disk_of_node(w, B) == DISK_INCONSISTENT, "B is in the middle of a resync");
+	refuse_without_force(w, B, SS_NO_UP_TO_DATE_DISK);
+	force(w, B);
+	sc_write(w, 7);
+	sc_write(w, 300);
+	sc_start(w, A);
+	resolve(w, B, A, 300);
+}
+
+/* B has everything, but the others, which it cannot reach, would have quorum. Forced, it says that
+ * they are Outdated, and they follow it: nothing is lost. */
+static void forced_without_quorum(struct world *w)
+{
+	begin(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill(w, A);
+	sc_kill(w, C);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_wait_conn(w, B, C, CONN_CONNECTING);
+	refuse_without_force(w, B, SS_NO_QUORUM);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, SS_SUCCESS);
+	sc_open(w, B);
+	sc_read(w, 1);
+	sc_write(w, 2);
+	sc_start(w, A);
+	sc_start(w, C);
+	sc_wait_reunited(w, B, A);
+	sc_wait_reunited(w, B, C);
+	check_identical(w, "after a promotion without quorum");
+	sc_read(w, 2);
+	life_expect_converged(w);
+}
+
+/* First B is forced, which was left behind, then A without what B has written. */
+static void forced_twice(struct world *w)
+{
+	sc_begin(w, 2);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = B }, SS_SUCCESS);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_write(w, 2);
+	sc_kill(w, A);
+	refuse_without_force(w, B, SS_NO_UP_TO_DATE_DISK);
+	force(w, B);
+	sc_write(w, 3);
+	sc_kill(w, B);
+	sc_start(w, A);
+	sc_wait(w, 1000);
+	force(w, A);
+	sc_write(w, 4);
+	sc_start(w, B);
+	resolve(w, A, B, 4);
+}
+
 const struct scenario scenarios_forks[] = {
 	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
 	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
 	{ "far-node-without-disk", far_node_without_disk },
+	{ "forced-in-a-resync", forced_in_a_resync },
+	{ "forced-without-quorum", forced_without_quorum },
+	{ "forced-twice", forced_twice },
 	{ NULL, NULL },
 };
