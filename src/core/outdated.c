@@ -53,6 +53,21 @@ static bool is_behind(const struct core *core, const struct volume *vol, const s
 	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol));
 }
 
+/*
+ * A Primary whose disk is gone has shown our data, and this one is at an older generation, and not
+ * good: nothing was written there. It is resynced from here, but may have to wait for a source that
+ * is stable; that waits for us, where it has no connection to the Primary.
+ */
+static bool is_left(const struct core *core, const struct volume *vol, const struct peer *peer)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+	enum disk_state pdsk = pdsk_of(core, pd);
+
+	return cluster_primaries(core, &core->st) && repl_of(core, pd) >= REPL_ESTABLISHED &&
+	       (pdsk == DISK_INCONSISTENT || pdsk == DISK_OUTDATED) && pd->uuids_valid &&
+	       !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) && sync_lacks_told(core, peer, vol);
+}
+
 /* No other node has a disk, as far as is known here: nothing can have been answered elsewhere. */
 static bool is_only_disk(const struct core *core, const struct volume *vol)
 {
@@ -91,7 +106,8 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 			continue;
 		any = true;
 		if (!same_data(core, vol, pd))
-			all &= shows_our_data(core, vol, peer) || is_behind(core, vol, peer);
+			all &= shows_our_data(core, vol, peer) || is_behind(core, vol, peer) ||
+			       is_left(core, vol, peer);
 		else
 			good |= pdsk_of(core, pd) == DISK_UP_TO_DATE;
 	}

@@ -84,6 +84,35 @@ static void chain(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A - B - C: C is Primary, its disk is gone, and B's fails, too, while A is down. What C has shown
+ * is on B's disk, and A, which is older, cannot be resynced from B before B is good: B is it at
+ * once.
+ */
+static void chain_disks_return(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 3)->on_no_data = NO_DATA_SUSPEND;
+	sim_shape(&w->params, SHAPE_CHAIN);
+	life_set_up(w);
+	sc_kill_noticed(w, A, B);
+	sc_open(w, C);
+	sc_write(w, 1);
+	/* B does not know yet that C goes on without its disk. */
+	simnet_hold_type(w, C, B, P_STATE, NS_SEC);
+	w->nodes[C].disk.fail_writes = w->nodes[B].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, C, DISK_DISKLESS);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_start(w, A);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_attach(w, B);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_write(w, 4);
+	sc_attach(w, C);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
 /* A is Primary with an open volume and good data everywhere: only A itself can refuse C. */
 static void chain_asks_the_end(struct world *w)
 {
@@ -335,6 +364,7 @@ static void ring_with_a_cut(struct world *w)
 
 const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain", chain },
+	{ "shapes-chain-disks-return", chain_disks_return },
 	{ "shapes-chain-asks-the-end", chain_asks_the_end },
 	{ "shapes-chain-comes-late", chain_comes_late },
 	{ "shapes-chain-breaks", chain_breaks },
