@@ -278,7 +278,7 @@ static void apply_report(struct core *core, struct peer *peer, struct volume *vo
 	spd->held = r->held;
 	spd->pdsk = disk;
 	spd->untrusted = false;
-	spd->behind &= disk == DISK_UP_TO_DATE;
+	spd->behind &= disk >= DISK_CONSISTENT;
 	if (ended)
 		spd->repl = REPL_ESTABLISHED;
 	/* Answers may wait until it has heard of the connection. */

@@ -374,7 +374,7 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	bool trusted = is_trusted(core, next, vol, info);
 
 	pd->behind |= was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED &&
-		      pd->pdsk == DISK_UP_TO_DATE;
+		      pd->pdsk >= DISK_CONSISTENT;
 	if (pd->behind && !lacks_writes(core, peer, vol, next)) {
 		pd->behind = false;
 		pd->untrusted = true;

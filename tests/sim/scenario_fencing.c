@@ -350,6 +350,30 @@ static void back_and_unaware(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has no disk and waits for C to be fenced. When C is back, B has what is kept and C has not: the
+ * generation that is made then is not C's.
+ */
+static void back_and_lacking(struct world *w)
+{
+	stonith(w, 3, FENCE_FAIL);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_detach(w, A);
+	sc_write(w, 2);
+	sc_part(w, B, C);
+	sc_unplug(w, A, C);
+	sc_write_async(w, 3);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_expect(w, w->app.in_flight == 1, "the write waits");
+	sc_join(w, A, C);
+	sc_wait_io(w);
+	sc_expect_honest(w);
+	sc_join(w, B, C);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },
@@ -365,5 +389,6 @@ const struct scenario scenarios_fencing[] = {
 	{ "fencing-majority-shoots", majority_shoots },
 	{ "fencing-without-its-disk", without_its_disk },
 	{ "fencing-back-and-unaware", back_and_unaware },
+	{ "fencing-back-and-lacking", back_and_lacking },
 	{ NULL, NULL },
 };
