@@ -372,12 +372,14 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
 	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
 	bool trusted = is_trusted(core, next, vol, info);
+	bool lacks = lacks_writes(core, peer, vol, next);
 
 	pd->behind |= was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED &&
-		      pd->pdsk >= DISK_CONSISTENT;
-	if (pd->behind && !lacks_writes(core, peer, vol, next)) {
+		      (pd->pdsk == DISK_UP_TO_DATE || (pd->pdsk == DISK_CONSISTENT && lacks));
+	if (pd->behind && !lacks) {
 		pd->behind = false;
-		pd->untrusted = true;
+		/* Unless it has said that it is in doubt. */
+		pd->untrusted |= pd->pdsk == DISK_UP_TO_DATE || info->disk_rx == DISK_UP_TO_DATE;
 	}
 	pd->behind &= pd->pdsk >= DISK_CONSISTENT;
 	if (pd->pdsk == DISK_UP_TO_DATE && pd->behind) {

@@ -662,6 +662,7 @@ void hang_heal(struct world *w);
 void peers_params_draw(struct world *w, uint64_t seed);
 void peers_at_random(struct world *w);
 void peers_look_after(struct world *w);
+void peers_await(struct world *w); /* all of them are in again */
 /* Verifies between random nodes as long as there are faults. */
 void verify_at_random(struct world *w);
 /* Another verify-interval for all nodes. */
@@ -761,9 +762,8 @@ struct world {
 	bool faults_on;
 	unsigned faults_left, fault_count[FAULT_ALL];
 	struct sim_schedule schedule;
-	bool split_brain_ok;
+	bool split_brain_ok, verify_started;
 	unsigned verify_source, verify_target;
-	bool verify_started;
 	struct prng peers_rng, slots_rng, volumes_rng, hang_rng, fault_rng;
 	struct replaced replaced;
 	int op_primary;           /* by command, for a while; -1 = none */

@@ -99,6 +99,33 @@ void peers_look_after(struct world *w)
 		adjust(w, i);
 }
 
+/* Nobody is about to be taken out, and who was is back. */
+static bool peers_stay(struct world *w)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(w->commands); i++) {
+		if (w->commands[i].cookie && w->commands[i].cmd.cmd == CMD_DEL_PEER)
+			return false;
+	}
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].up && missing_peers(w, i))
+			return false;
+	}
+	return true;
+}
+
+void peers_await(struct world *w)
+{
+	if (!w->params.peers_leave || peers_stay(w))
+		return;
+	for (unsigned tries = 0; !peers_stay(w); tries++) {
+		if (tries == 120)
+			sim_fail(w, "I7: a peer is not taken out, or not put in again");
+		world_run_for(w, NS_SEC);
+		peers_look_after(w);
+	}
+	life_expect_converged(w);
+}
+
 /* ---- bitmap slots ---- */
 
 #define SLOTS_MAX 31U

@@ -266,6 +266,7 @@ void verify_phase(struct world *w)
 	/* Who uses the data must be a neighbour of all. */
 	if (!w->params.verifies || disks < 2 || !sim_is_mesh(&w->params))
 		return;
+	peers_await(w);
 	await_fencing(w);
 	from = (unsigned)prng_below(&w->rng, disks);
 	node = shape_disk(w, from);
