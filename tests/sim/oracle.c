@@ -123,6 +123,7 @@ void oracle_ack(struct world *w, unsigned op)
 	o->ops[op].end = ++o->clock;
 	o->ops[op].acked = true;
 	o->acked++;
+	oracle_async_acked(w, &o->ops[op]);
 	/* A cache that had it lost it before the answer: what was before may show. */
 	if (!o->ops[op].lost)
 		supersede(o, &o->ops[op], false);

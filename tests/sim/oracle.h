@@ -24,6 +24,7 @@ struct oracle_op {
 	uint64_t end;            /* SIM_NEVER while pending */
 	bool acked, durable;
 	bool lost;               /* perhaps: unflushed when all copies lost power */
+	uint32_t had_by;         /* nodes that its Primary called good when it was answered */
 	int8_t node;             /* where it was issued, -1 = before the life, or does not matter */
 };
 
@@ -63,6 +64,8 @@ void oracle_ack(struct world *w, unsigned op);
 void oracle_fail(struct world *w, unsigned op);
 /* A flush of the volume issued at order number `since` was answered. */
 void oracle_durable(struct world *w, unsigned vnr, uint64_t since, unsigned node);
+/* The write has been answered: who takes part in that promise. */
+void oracle_async_acked(struct world *w, struct oracle_op *op);
 void oracle_op_durable(struct world *w, unsigned op);
 /* All acknowledged but unflushed data of the volume may be gone from now on. */
 void oracle_relax(struct world *w, unsigned vnr);

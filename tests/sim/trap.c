@@ -6,6 +6,8 @@
 
 #include "sim_net.h"
 
+#define VERIFY_SECTORS 16384U
+
 /* The types that lives without traps seldom hit; see --packets. */
 static const uint16_t scarce[] = {
 	P_DATA_REPLY, P_DATA_REPLY, P_DATA_REQUEST, P_RS_DATA_REPLY, P_PROTOCOL, P_SIZES,
@@ -113,7 +115,23 @@ static void without_disk(struct world *w, unsigned type)
 	}
 }
 
-/* Some types come only when something goes wrong. */
+static void give(struct world *w, unsigned node, struct ev_command cmd)
+{
+	if (w->nodes[node].up && w->nodes[node].has_disk && !w->nodes[node].paused)
+		node_command(w, node, cmd, NULL, 0);
+}
+
+static void verify(struct world *w, unsigned node, unsigned peer)
+{
+	struct ev_command cmd = { .cmd = CMD_VERIFY, .vnr = SIM_VNR, .peer = (uint8_t)peer,
+				  .has_start = true };
+
+	cmd.start_sector = prng_below(&w->traps.rng, w->params.device_sectors);
+	cmd.stop_sector = cmd.start_sector + prng_range(&w->traps.rng, 1, VERIFY_SECTORS);
+	give(w, node, cmd);
+}
+
+/* Some types come only when something goes wrong, or somebody wants it. */
 static void bait(struct world *w, unsigned type)
 {
 	struct prng *rng = &w->traps.rng;
@@ -131,6 +149,14 @@ static void bait(struct world *w, unsigned type)
 	case P_NEG_ACK:
 	case P_RS_NEG_ACK:
 		fault_put(w, FAULT_WRITE_ERROR, node, peer);
+		break;
+	case P_OV_DAGTAG_REQ:
+	case P_OV_DAGTAG_REPLY:
+	case P_OV_RESULT_ID:
+		verify(w, node, peer);
+		break;
+	case P_TWOPC_PREP_RSZ:
+		give(w, node, (struct ev_command){ .cmd = CMD_RESIZE, .vnr = SIM_VNR });
 		break;
 	case P_DISCONNECT:
 		set_digest(w, node, peer, "md4");
