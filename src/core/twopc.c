@@ -419,7 +419,7 @@ static bool left_by_primary(const struct core *core)
 
 	return tp->phase == TWOPC_ANSWERED && tp->answer == P_TWOPC_YES &&
 	       tp->change.kind == TWOPC_DISCONNECT && tp->change.target == core->self &&
-	       tp->from_primary;
+	       tp->from_primary && core->st.role != ROLE_PRIMARY;
 }
 
 static void outdate_own(struct core *core)

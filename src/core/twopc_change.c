@@ -313,6 +313,9 @@ static bool outdated_by(const struct core *core, const struct state *next,
 	}
 	if (!(primary & ~near))
 		return false;
+	/* Two that part: whether there is a fork is seen when they meet, as after a cut. */
+	if (c->kind == TWOPC_DISCONNECT && core->st.role == ROLE_PRIMARY)
+		return false;
 	if (c->initiator == core->self) {
 		return c->kind == TWOPC_CONNECT || c->kind == TWOPC_DISCONNECT ||
 		       (c->kind == TWOPC_EMPTY && !incapable);

@@ -113,11 +113,27 @@ static void disk_comes_back_alone(struct world *w)
 	life_expect_converged(w);
 }
 
+/* One leaves the other by command: neither is behind before somebody writes. */
+static void disconnected(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = A }, SS_SUCCESS);
+	sc_write(w, 5);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_CONNECT, .peer = A }, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-same-block", same_block },
 	{ "two-primaries-within", within },
 	{ "two-primaries-cut-in-between", cut_in_between },
 	{ "two-primaries-other-goes-on", other_goes_on },
 	{ "two-primaries-disk-comes-back-alone", disk_comes_back_alone },
+	{ "two-primaries-disconnected", disconnected },
 	{ NULL, NULL },
 };
