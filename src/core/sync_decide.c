@@ -158,11 +158,14 @@ static int by_bits(const struct sync_input *in)
 	 * them differs from pair to pair, and resyncs in a ring would never end: an order of the
 	 * nodes leads to one source of all. That needs a connection between any two: else several
 	 * nodes would be sources that know of no other, and the one between them would resync from
-	 * each in turn. There each passes on whose data it has got.
+	 * each in turn. There each passes on whose data it has got, and that node itself leads.
 	 */
-	if (in->again && (me->flags | peer->flags) & UUID_FLAG_SEES_NOT_ALL &&
-	    me->origin != peer->origin)
-		return me->origin < peer->origin ? 1 : -1;
+	if (in->again && (me->flags | peer->flags) & UUID_FLAG_SEES_NOT_ALL) {
+		if (me->origin != peer->origin)
+			return me->origin < peer->origin ? 1 : -1;
+		if (me->origin == me->node_id || me->origin == peer->node_id)
+			return me->origin == me->node_id ? 1 : -1;
+	}
 	if (in->again)
 		return me->node_id < peer->node_id ? 1 : -1;
 	/* Who went on without a break has all that was

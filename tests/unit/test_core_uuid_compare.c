@@ -379,6 +379,17 @@ Test(sync_decide, two_that_differ_do_not_chase_each_other_round_a_ring)
 		cr_assert_eq(r.content[n], r.content[0], "node %u", n);
 }
 
+/* Both ends of a chain have got what the middle had, at different times. */
+Test(sync_decide, the_middle_does_not_resync_from_both_ends_that_follow_it)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.peer.node_id = in.peer.origin = in.me.origin = 2;
+	in.me.flags |= UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED;
+	in.peer.dirty_bits = 1;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attached)
 {
 	in.peer.current = X;
