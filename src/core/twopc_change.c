@@ -265,6 +265,25 @@ static enum state_rv check_begun(struct core *core, const struct twopc_change *c
 		       SS_RESYNC_RUNNING : SS_SUCCESS;
 }
 
+/* It takes its disk for good, and has not heard yet that this one has gone on without it. */
+static bool promotes_unaware(const struct core *core, const struct twopc_change *change)
+{
+	const struct peer *peer = core->peer[change->initiator];
+
+	if (change->kind != TWOPC_ROLE || !peer ||
+	    (change->val & SW_ROLE_MASK) != ROLE_PRIMARY)
+		return false;
+	FOR_EACH_VOLUME(core, vol) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (repl_of(core, pd) == REPL_ESTABLISHED &&
+		    disk_of(core, vol) == DISK_UP_TO_DATE &&
+		    pdsk_of(core, pd) == DISK_OUTDATED && pd->disk_rx > DISK_OUTDATED)
+			return true;
+	}
+	return false;
+}
+
 enum state_rv twopc_change_try(struct core *core, const struct twopc_change *change)
 {
 	enum state_rv rv = change->kind == TWOPC_RESIZE ? resize_try(core, change) :
@@ -274,6 +293,8 @@ enum state_rv twopc_change_try(struct core *core, const struct twopc_change *cha
 		rv = check_begun(core, change);
 	if (rv < SS_SUCCESS || change->kind == TWOPC_RESIZE)
 		return rv;
+	if (promotes_unaware(core, change))
+		return SS_IN_TRANSIENT_STATE;
 	twopc_change_apply(core, state_begin(core), change);
 	return state_try(core);
 }
