@@ -30,7 +30,7 @@ struct seen {
 
 static struct seen seen[READS];
 
-static bool written_since(const struct world *w, uint64_t sector, const struct seen *s)
+static bool written_since(const struct world *w, uint64_t sector, uint64_t since)
 {
 	const struct oracle *o = &w->oracle;
 
@@ -41,7 +41,7 @@ static bool written_since(const struct world *w, uint64_t sector, const struct s
 						     NULL : &o->ops[o->versions[i - 1].op];
 
 		/* One that failed under this application is on some disks only. */
-		if (op && (op->end > s->since || (!op->acked && op->issue > w->app.opened_at)))
+		if (op && (op->end > since || (!op->acked && op->issue > w->app.opened_at)))
 			return true;
 	}
 	return false;
@@ -50,11 +50,13 @@ static bool written_since(const struct world *w, uint64_t sector, const struct s
 void moments_read(struct world *w, uint64_t sector, uint64_t value, uint64_t since)
 {
 	struct seen *s = &seen[sector % READS];
+	/* A read that was overtaken by the other one may have been served before it. */
+	uint64_t first = since < s->since ? since : s->since;
 
 	if (value & ORACLE_GARBAGE)
 		value = 0;
 	if (s->life == w->life && s->opens == w->app.opens && s->sector == sector &&
-	    s->value != value && !written_since(w, sector, s)) {
+	    s->value != value && !written_since(w, sector, first)) {
 		oracle_explain(w, sector);
 		sim_fail(w, "I6: sector %llu was read as %llx, then as %llx, and not written since",
 			 (unsigned long long)sector, (unsigned long long)s->value,
