@@ -51,13 +51,20 @@ static void ask_driver(struct core *core, struct volume *vol, bool move)
 	local_io_begin(core, vol, tag_make(TAG_RESIZE, vol->v), true, false);
 }
 
-bool resize_measure(struct core *core, struct volume *vol)
+void resize_remember(struct core *core, const struct twopc_change *change)
 {
+	struct volume *vol = change->kind == TWOPC_RESIZE ?
+				     core_volume_by_vnr(core, change->vnr) : NULL;
+
 	if (!vol)
-		return false;
+		return;
 	FOR_EACH_PEER(core, peer)
 		vol->resize.peer_sectors[peer->id] = peer->pd[vol->v].sizes.c_sectors;
-	if (!vol_has_disk(core, vol))
+}
+
+bool resize_measure(struct core *core, struct volume *vol)
+{
+	if (!vol || !vol_has_disk(core, vol))
 		return false;
 	vol->resize.reason[0] = '\0';
 	if (!vol->resize.busy)

@@ -52,7 +52,7 @@ struct resize {
 	uint64_t possible_sectors; /* room for data that was found last, 0 = none */
 	uint64_t seq;              /* RESIZE_NAMES: number of the superblock */
 	uint64_t sources, targets; /* nodes that what is new comes from, or goes to */
-	/* What was known of the peers' sizes when this node was asked. */
+	/* What was known of the peers' sizes when the transaction began. */
 	uint64_t peer_sectors[NODES_MAX];
 	char reason[RESIZE_REASON_MAX]; /* why the last one failed */
 };
@@ -79,6 +79,11 @@ void resize_follow(struct core *core, struct volume *vol, uint64_t sectors);
 
 /* ---- its two-phase commit ---- */
 
+/*
+ * A transaction begins here: what peers say of their sizes from now on is the new size. Not when a
+ * command begins, of which there may be one while another node's transaction is under way.
+ */
+void resize_remember(struct core *core, const struct twopc_change *change);
 /* Finds out how large the volume could be; false = it is known: no disk here. */
 bool resize_measure(struct core *core, struct volume *vol);
 /* Room for data as it was found last, as far as disk-size allows; 0 = none was found. */

@@ -304,6 +304,7 @@ static void begin_own(struct core *core, const struct twopc_change *change)
 	tp->deadline_ns = core->now_ns + core->conf.twopc_timeout_ds * NS_PER_DS;
 	twopc_change_masks(core, change, &tp->reachable, &tp->primary, &tp->weak);
 	tp->max_sectors = resize_own_max(core, change);
+	resize_remember(core, change);
 	if (change->kind == TWOPC_CONNECT)
 		nodes |= node_bit(target->id);
 	else

@@ -222,6 +222,7 @@ static void accept(struct core *core, struct peer *peer, const struct pkt *pkt,
 		tp->local_rv = twopc_change_try(core, change);
 	twopc_change_masks(core, change, &tp->reachable, &tp->primary, &tp->weak);
 	tp->max_sectors = RESIZE_SECTORS_MAX;
+	resize_remember(core, change);
 	tp->measure_pending = change->kind == TWOPC_RESIZE && tp->local_rv >= SS_SUCCESS &&
 			      resize_measure(core, core_volume_by_vnr(core, change->vnr));
 	if (tp->local_rv < SS_SUCCESS)

@@ -66,6 +66,24 @@ static void grow_in_use(struct world *w)
 	}
 }
 
+/* C has its new size, and A, whose transaction it is not, waits for the COMMIT when it is told to
+ * resize, too. What C says of the new size is for later all the same. */
+static void second_command(struct world *w)
+{
+	begin(w, 3, false);
+	enlarge_all(w);
+	sc_open(w, A);
+	simnet_hold_type(w, B, A, P_TWOPC_COMMIT, NS_SEC);
+	simnet_hold_type(w, C, A, P_RS_DAGTAG_REQ, 2 * NS_SEC);
+	resize_async(w, B, 0);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_wait(w, 100);
+	expect_size(w, A, SMALL);
+	resize_async(w, A, 0);
+	life_expect_converged(w);
+	expect_size(w, A, LARGE);
+}
+
 static void assume_clean(struct world *w)
 {
 	struct ev_command cmd = { .cmd = CMD_RESIZE, .vnr = SIM_VNR, .assume_clean = true };
@@ -339,6 +357,7 @@ static void forgotten_peer(struct world *w)
 
 const struct scenario scenarios_resize[] = {
 	{ "resize-in-use", grow_in_use },
+	{ "resize-second-command", second_command },
 	{ "resize-assume-clean", assume_clean },
 	{ "H10-bits-of-before-a-resize", bits_of_before },
 	{ "H13-crash-while-growing", crash_growing },
