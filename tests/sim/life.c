@@ -586,8 +586,8 @@ void sim_life(struct world *w, uint64_t seed, struct sim_result *result)
 		hang_params_draw(w, seed);
 		diskless_params_draw(w, seed);
 		guest_params_draw(w, seed);
-		fencing_params_draw(w, seed);
 		shapes_params_draw(w, seed);
+		fencing_params_draw(w, seed);
 	}
 	w->params.skip_al = w->force_no_al;
 	schedule_begin(w);

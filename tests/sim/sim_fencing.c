@@ -18,6 +18,10 @@ void fencing_params_draw(struct world *w, uint64_t seed)
 
 	if (!life_is(w, LIFE_FENCING, seed, &f->rng) || p->two_primaries)
 		return;
+	/* Handlers are run for neighbours: who has no connection to the Primary is not fenced by
+	 * it, and fences nobody before it is promoted, with all of its own neighbours in sight. */
+	if (!sim_is_mesh(p))
+		return;
 	p->fencing = prng_chance(&f->rng, 1, 4) ? FENCING_RESOURCE : FENCING_STONITH;
 	p->handlers |= 1U << HANDLER_FENCE_PEER | 1U << HANDLER_UNFENCE_PEER;
 	/* resume-io would say that the peer is harmless, and nobody has looked. */
