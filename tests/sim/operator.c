@@ -139,11 +139,13 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)
 	}
 	if (!connected)
 		return;
-	/* Its peers do not accept it, or have another size: attach it alone, then resolve it. */
+	/* Its peers do not accept it, or have another size: attach it alone, then resolve it. A
+	 * Primary that has its peers fenced does not let it go, and is not asked. */
 	for (unsigned p = 0; p < w->node_count; p++) {
 		if (p != node)
 			node_command(w, node,
 				     (struct ev_command){ .cmd = CMD_DISCONNECT,
+							  .force = fencing_rules(w),
 							  .peer = (uint8_t)p },
 				     NULL, 0);
 	}
