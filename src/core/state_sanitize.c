@@ -516,6 +516,32 @@ static void sanitize_lost_target(const struct core *core, const struct peer *pee
 		pd->pdsk = DISK_UNKNOWN;
 }
 
+/* Not by agreement. */
+static bool is_cut(enum conn_state conn)
+{
+	return conn >= CONN_TIMEOUT && conn <= CONN_PROTOCOL_ERROR;
+}
+
+/*
+ * Outdated beside our good disk of the same generation: it may have become good by that (row 21),
+ * and the word of it be lost with the connection.
+ */
+static void sanitize_lost_outdated(const struct core *core, const struct peer *peer,
+				   const struct volume *vol, const struct state *old,
+				   struct state *next)
+{
+	const struct peer_device *info = &peer->pd[vol->v];
+	const struct state_peer_device *was = &old->pd[peer->id][vol->v];
+	struct state_peer_device *pd = &next->pd[peer->id][vol->v];
+
+	if (fencing_or_quorum(core, peer) && was->repl == REPL_ESTABLISHED &&
+	    was->pdsk == DISK_OUTDATED && pd->repl < REPL_ESTABLISHED &&
+	    pd->pdsk == DISK_OUTDATED && is_cut(next->peer[peer->id].conn) &&
+	    old->vol[vol->v].disk == DISK_UP_TO_DATE && info->uuids_valid &&
+	    uuid_eq(info->uuids.current, vol->md.current_uuid))
+		pd->pdsk = DISK_UNKNOWN;
+}
+
 /* What is known of disks out of sight, when one goes that could give them better data. */
 static void sanitize_still_outdated(const struct core *core, const struct volume *vol,
 				    const struct state *old, struct state *next)
@@ -576,8 +602,10 @@ static void sanitize_no_data(const struct core *core, const struct state *old, s
 static void sanitize_quorum(const struct core *core, const struct state *old, struct state *next)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		FOR_EACH_PEER(core, peer)
+		FOR_EACH_PEER(core, peer) {
 			sanitize_lost_target(core, peer, vol, old, next);
+			sanitize_lost_outdated(core, peer, vol, old, next);
+		}
 		sanitize_still_outdated(core, vol, old, next);
 		sanitize_missed(core, vol, next);
 		next->vol[vol->v].have_quorum = quorum_of(core, old, next, vol->v);

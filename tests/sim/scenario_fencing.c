@@ -374,6 +374,40 @@ static void back_and_lacking(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B is Outdated beside A until it sees C, too. The word that it is good then is lost: A must not
+ * count on it being Outdated when it goes on alone.
+ */
+static void good_and_unknown(struct world *w)
+{
+	stonith(w, 3, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, B, C);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = A, .force = true },
+		   SS_SUCCESS);
+	sc_write(w, 2);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_close(w);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_CONNECT, .peer = A }, SS_SUCCESS);
+	sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+	sc_expect(w, pdsk(w, A, B) == DISK_OUTDATED, "B does not see C, which may go on");
+	simnet_hold_type(w, B, A, P_STATE, 60 * NS_SEC);
+	sc_join(w, B, C);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_expect(w, pdsk(w, A, B) == DISK_OUTDATED, "A has not heard of it");
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_open(w, A);
+	sc_write(w, 3);
+	sc_kill(w, A);
+	refused(w, B);
+	sc_start(w, A);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },
@@ -390,5 +424,6 @@ const struct scenario scenarios_fencing[] = {
 	{ "fencing-without-its-disk", without_its_disk },
 	{ "fencing-back-and-unaware", back_and_unaware },
 	{ "fencing-back-and-lacking", back_and_lacking },
+	{ "fencing-good-and-unknown", good_and_unknown },
 	{ NULL, NULL },
 };
