@@ -4,7 +4,8 @@
  *
  *   new \ active | WRITE  RS_READ  RS_WRITE
  *   WRITE        | waits  -        waits      (application and peer writes, discards, zeroes)
- *   RS_READ      | waits  -        waits      (resync source, reads for a peer)
+ *   RS_READ      | waits  -        waits      (resync source, reads for a peer, and here what
+ *                                              a lost Primary may have written)
  *   RS_WRITE     | -      -        waits      (resync target; what overlaps a write was
  *                                              superseded: resync_write_overlaps();
  *                                              so is what a source has read before it)

@@ -164,6 +164,36 @@ static void read_local(struct core *core, struct request *req)
 	req->server = NODES_MAX;
 }
 
+/* A write that this node has received from who is Primary no more is not at its end here. */
+static bool meets_left_write(const struct core *core, const struct request *req)
+{
+	FOR_EACH_PEER(core, peer) {
+		if (peer->rx.unfinished && core->st.peer[peer->id].role != ROLE_PRIMARY)
+			return hold_write_known(core->vol[req->v], req->sector,
+						req->bytes / SECTOR_BYTES);
+	}
+	return false;
+}
+
+static void hold_ready(struct core *core, struct volume *vol, struct hold *hold)
+{
+	hold_release(core, vol, hold);
+	read_start(core, LIST_ENTRY(hold, struct request, hold));
+}
+
+/* Read before its end and then after it, the blocks would change without having been written. */
+static bool waits_for_left_write(struct core *core, struct request *req)
+{
+	if (!meets_left_write(core, req))
+		return false;
+	req->server = NODES_MAX;
+	hold_init(&req->hold, HOLD_RS_READ, req->sector, req->bytes / SECTOR_BYTES, hold_ready);
+	if (!hold_acquire(core, core->vol[req->v], &req->hold))
+		return true;
+	hold_release(core, core->vol[req->v], &req->hold);
+	return false;
+}
+
 void read_start(struct core *core, struct request *req)
 {
 	struct copies copies;
@@ -178,7 +208,7 @@ void read_start(struct core *core, struct request *req)
 		core->req.read_turn++;
 		if (peer)
 			send_to(core, peer, req);
-		else
+		else if (!waits_for_left_write(core, req))
 			read_local(core, req);
 	} else if (state_suspended(core) && request_waits(core)) {
 		list_del(&req->link);

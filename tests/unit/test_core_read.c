@@ -76,6 +76,55 @@ ReadTest(what_a_disk_reads_that_has_failed_does_not_count)
 	cr_assert(node_sent(&n, 1, P_DATA_REQUEST, 0));
 }
 
+/* Nobody may have been answered: what the application has read as it was before must not change. */
+ReadTest(what_a_lost_primary_has_written_is_waited_for)
+{
+	struct pkt write = { .type = P_DATA, .payload = { 55, 4096 } };
+	uint64_t tag;
+
+	node_open(&n, ROLE_SECONDARY, 1, PROTOCOL_C);
+	write.u.block.sector = 80;
+	write.u.block.bytes = 4096;
+	write.u.block.dp_flags = DP_SEND_WRITE_ACK;
+	node_rx(&n, 1, STREAM_DATA, &write);
+	tag = node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag;
+	node_lose(&n, 1);
+	n.core->st.peer[1].role = ROLE_UNKNOWN;
+	n.core->st.role = ROLE_PRIMARY;
+	node_submit(&n, OP_READ, 1, 72, 8192);
+	cr_assert_null(node_act(&n, AC_DISK_READ, 0));
+	node_submit(&n, OP_READ, 2, 88, 4096);
+	cr_assert_eq(node_act(&n, AC_DISK_READ, 0)->u.disk.sector, 88);
+	node_disk_done(&n, tag, 0);
+	cr_assert_eq(node_act(&n, AC_DISK_READ, 0)->u.disk.sector, 72);
+	node_disk_done(&n, node_act(&n, AC_DISK_READ, 0)->u.disk.tag, 0);
+	cr_assert_eq(node_answer(&n, 1), 0);
+}
+
+/* Its disk may fail while they wait: then a peer is asked. */
+ReadTest(a_read_that_has_waited_goes_elsewhere_if_the_disk_fails)
+{
+	struct pkt write = { .type = P_DATA, .payload = { 55, 4096 } };
+	uint64_t tag;
+
+	node_open(&n, ROLE_SECONDARY, 2, PROTOCOL_C);
+	n.core->st.peer[2].role = ROLE_SECONDARY;
+	write.u.block.sector = 80;
+	write.u.block.bytes = 4096;
+	write.u.block.dp_flags = DP_SEND_WRITE_ACK;
+	node_rx(&n, 1, STREAM_DATA, &write);
+	tag = node_act(&n, AC_DISK_WRITE, 0)->u.disk.tag;
+	node_lose(&n, 1);
+	n.core->st.peer[1].role = ROLE_UNKNOWN;
+	n.core->st.role = ROLE_PRIMARY;
+	node_submit(&n, OP_READ, 1, 80, 4096);
+	cr_assert_null(node_act(&n, AC_DISK_READ, 0));
+	cr_assert_null(node_sent(&n, 2, P_DATA_REQUEST, 0));
+	node_disk_done(&n, tag, -EIO);
+	cr_assert_null(node_act(&n, AC_DISK_READ, 0));
+	cr_assert(node_sent(&n, 2, P_DATA_REQUEST, 0));
+}
+
 /* It comes back, and is asked once more when the other one fails, too. */
 ReadTest(a_lost_connection_does_not_count_against_a_peer)
 {
