@@ -206,21 +206,28 @@ static void check_belief(struct world *w, unsigned a, unsigned b)
 			 b);
 }
 
+static bool is_refused(const struct status_peer *sp)
+{
+	return sp && sp->conn == CONN_STANDALONE && strstr(sp->reason, "split brain");
+}
+
 /*
  * Both ends know of a split brain, or try again. Who has been restarted since knows nothing of it
- * any more: nothing on a disk says so, and the other one waits for its operator.
+ * any more: nothing on a disk says so, and the other one waits for its operator. So it does when an
+ * operator has connected only one of the two that knew.
  */
 static void check_one_sided(struct world *w, unsigned a, unsigned b)
 {
 	const struct status_peer *mine = peer_of(w, a, b), *its = peer_of(w, b, a);
-	bool wrong = mine && its && mine->conn == CONN_STANDALONE &&
-		     strstr(mine->reason, "split brain") && its->conn != CONN_STANDALONE &&
+	bool wrong = is_refused(mine) && its && its->conn != CONN_STANDALONE &&
 		     its->conn != CONN_CONNECTED && !w->net.down[a][b] && !w->net.down[b][a];
 	uint64_t *life = &w->moments.refused_life[a][b];
+	bool *both = &w->moments.refused_both[a][b];
 
 	if (!mine || mine->conn != CONN_STANDALONE)
 		*life = w->nodes[b].life;
-	wrong = wrong && *life == w->nodes[b].life;
+	*both = is_refused(mine) && (*both || is_refused(its));
+	wrong = wrong && !*both && *life == w->nodes[b].life;
 	if (lasts(w, &w->moments.one_sided_ns[a][b], wrong, ONE_SIDED_NS))
 		sim_fail(w, "I7: node %u has seen a split brain, and node %u waits for it", a, b);
 }

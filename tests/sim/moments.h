@@ -22,6 +22,7 @@ struct moments {
 	uint64_t gen[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t refused_life[SIM_NODES_MAX][SIM_NODES_MAX]; /* of the other one, before that */
+	bool refused_both[SIM_NODES_MAX][SIM_NODES_MAX]; /* so the other one has seen it, too */
 	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
 	uint64_t life[SIM_NODES_MAX];
 	uint64_t parts_since_ns;

@@ -128,6 +128,31 @@ static void disconnected(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B has no disk any more when they part: A goes on, and B goes on with A when it is back. */
+static void meet_without_disk(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_part(w, A, B);
+	sc_write(w, 5);
+	sc_join(w, A, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_expect(w, node_status(w, A)->role == ROLE_PRIMARY, "A is not disturbed");
+	sc_expect(w, node_status(w, B)->role == ROLE_PRIMARY, "B goes on");
+	sc_submit_elsewhere(w, B, 6);
+	for (unsigned i = 0; i < 10000 && w->app.foreign_done == 0; i++)
+		world_step(w);
+	sc_expect(w, w->app.foreign_done > 0, "what B writes is answered");
+	sc_attach(w, B);
+	sc_write(w, 4);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-same-block", same_block },
 	{ "two-primaries-within", within },
@@ -135,5 +160,6 @@ const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-other-goes-on", other_goes_on },
 	{ "two-primaries-disk-comes-back-alone", disk_comes_back_alone },
 	{ "two-primaries-disconnected", disconnected },
+	{ "two-primaries-meet-without-disk", meet_without_disk },
 	{ NULL, NULL },
 };
