@@ -223,6 +223,43 @@ static void refuse_other_data(const struct core *core, const struct volume *vol,
 		    "in use";
 }
 
+/* This node is one of those who have quorum, or is where one of them is. */
+static bool is_with_quorum(const struct core *core, const struct volume *vol)
+{
+	if (core->st.vol[vol->v].have_quorum)
+		return true;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (repl_is_settled(repl_of(core, pd)) && pdsk_of(core, pd) == DISK_UP_TO_DATE &&
+		    core->st.pd[pd->p][pd->v].quorate && pd->uuids_valid &&
+		    uuid_eq(pd->uuids.current, vol->md.current_uuid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Both have gone on, this side with quorum, and the peer is beside a Primary: connected to a
+ * neighbour of that one only, a good disk is Outdated. But who has no quorum answers nothing: it
+ * will have to follow, and until then it is not connected.
+ */
+static void refuse_fork(const struct core *core, const struct volume *vol,
+			const struct sync_input *in, struct sync_decision *d)
+{
+	bool fork = d->rule == RULE_BITMAP_BOTH || d->rule == RULE_HISTORY_BOTH;
+
+	if (!fork || !in->by_quorum || in->again || d->kind != VERDICT_GO ||
+	    strategy_is_target(d->strategy) || in->me.disk != DISK_UP_TO_DATE ||
+	    !in->peer.no_quorum || in->peer.flags & UUID_FLAG_STABLE ||
+	    in->peer.role == ROLE_PRIMARY || !is_with_quorum(core, vol))
+		return;
+	d->kind = VERDICT_RETRY;
+	d->repl = REPL_OFF;
+	d->reason = "others have gone on with quorum, and the peer is beside a Primary without: "
+		    "that has to be demoted";
+}
+
 /* The role first; then it gives its data up as if the operator had said so. */
 static void give_up_role(struct core *core, struct peer_device *pd, struct sync_decision *d)
 {
@@ -342,6 +379,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		return;
 	}
 	refuse_other_data(core, vol, &in, &d);
+	refuse_fork(core, vol, &in, &d);
 	judge_fork(core, peer, &in, &d);
 	give_way(core, &in, &d);
 	note_split(pd, &in, &d);

@@ -193,10 +193,55 @@ static void forced_twice(struct world *w)
 	resolve(w, A, B, 4);
 }
 
+/*
+ * A is cut off with B in the moment in which it makes a generation, and answers nothing in it; C
+ * has quorum with D and E, and goes on. E, which has missed all this and does not see D, stays good
+ * when it meets B, which is beside that Primary.
+ */
+static void fork_beside_primary(struct world *w)
+{
+	static const struct { unsigned a, b; } cut[] = { { A, C }, { A, D }, { B, C }, { B, D } };
+	const unsigned e = D + 1;
+
+	life_plain(w, 1, 5)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	for (unsigned n = A; n < e; n++)
+		sc_part(w, n, e);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_OPEN, .vnr = SIM_VNR, .write = true }, 0);
+	for (unsigned i = 0; i < 4; i++)
+		sc_unplug(w, cut[i].a, cut[i].b);
+	sc_submit_elsewhere(w, A, 5);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_wait_conn(w, D, A, CONN_CONNECTING);
+	sc_wait_conn(w, D, B, CONN_CONNECTING);
+	sc_expect(w, uuid_eq(sc_uuid(w, A), sc_uuid(w, B)) &&
+		  !uuid_eq(sc_uuid(w, A), sc_uuid(w, C)), "B alone follows A");
+	sc_join(w, C, e);
+	sc_wait_reunited(w, C, e);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_join(w, B, e);
+	for (unsigned s = 0; s < 10; s++) {
+		sc_wait(w, 1000);
+		sc_expect(w, disk_of_node(w, e) == DISK_UP_TO_DATE, "E has what was answered");
+	}
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_SECONDARY, .force = true }, SS_SUCCESS);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_CLOSE, .vnr = SIM_VNR, .write = true }, 0);
+	for (unsigned n = A; n < e; n++)
+		sc_join(w, n, e);
+	for (unsigned i = 0; i < 4; i++)
+		sc_join(w, cut[i].a, cut[i].b);
+	life_expect_converged(w);
+	sc_expect_honest(w);
+}
+
 const struct scenario scenarios_forks[] = {
 	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
 	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
 	{ "far-node-without-disk", far_node_without_disk },
+	{ "fork-beside-primary", fork_beside_primary },
 	{ "forced-in-a-resync", forced_in_a_resync },
 	{ "forced-without-quorum", forced_without_quorum },
 	{ "forced-twice", forced_twice },
