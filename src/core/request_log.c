@@ -367,9 +367,26 @@ static bool copy_on_its_way(struct core *core, const struct request *req)
 }
 
 /*
+ * Should this node die now, a good peer that has not heard of the generation takes the lost one's
+ * data for its own. DRBD kernels do not say that they have.
+ */
+static bool good_peers_follow(const struct core *core, const struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+
+		if (peer_connected(core, peer) && repl_of(core, pd) == REPL_ESTABLISHED &&
+		    pdsk_of(core, pd) == DISK_UP_TO_DATE && pd->uuids_valid &&
+		    pd->uuids.flags & UUID_FLAG_KEEPS_BITS && !uuid_peer_follows(pd, vol))
+			return false;
+	}
+	return true;
+}
+
+/*
  * A write that a lost peer or disk does not have is answered when the generation that says so is on
- * a disk that has the write: should this node crash now, the peer must not take its own data for
- * the same.
+ * a disk that has the write, and the good peers in sight are at it: should this node crash now, the
+ * lost one must not take its own data for the same, nor one of them that of the lost one.
  */
 static bool told_apart(const struct core *core, const struct request *req)
 {
@@ -380,6 +397,8 @@ static bool told_apart(const struct core *core, const struct request *req)
 	if (!(req->net.of[NET_LOST] | req->net.of[NET_FAILED]) && !vol->awaits_disk)
 		return true;
 	if (uuid_bump_running(core))
+		return false;
+	if (!good_peers_follow(core, vol))
 		return false;
 	if (has_local_copy(core, req))
 		return true;

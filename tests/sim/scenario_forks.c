@@ -96,6 +96,48 @@ static void quorum_returns_at_the_end(struct world *w)
 	}
 }
 
+/*
+ * C brings quorum back, and what was kept is in a generation that B does not have. C has to know of
+ * that one before anything is answered: it is new to C when its resync ends, not somebody else's.
+ */
+static void quorum_returns_behind(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct sim_params *p = life_plain(w, 1, 3);
+
+		p->quorum = QUORUM_MAJORITY;
+		p->quorum_min_redundancy = 2;
+		life_set_up(w);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_part(w, A, C);
+		sc_wait_disk(w, C, DISK_OUTDATED);
+		sc_write(w, 2);
+		sc_part(w, B, C);
+		sc_unplug(w, A, B);
+		sc_write_async(w, 3);
+		sc_wait_conn(w, A, B, CONN_CONNECTING);
+		w->nodes[A].disk.stall_until_ns = w->now_ns + 5 * NS_SEC;
+		sc_join(w, A, C);
+		sc_wait_repl(w, A, C, REPL_SYNC_SOURCE);
+		if (i == 0)
+			simnet_hold_type(w, A, C, P_UUIDS110, 10 * NS_SEC);
+		sc_wait_disk(w, C, DISK_UP_TO_DATE);
+		sc_wait(w, 300);
+		sc_expect(w, node_status(w, C)->volumes[0].disk == DISK_UP_TO_DATE, "C stays good");
+		sc_expect(w, w->app.in_flight == (i == 0), "answered when C knows");
+		sc_kill(w, A);
+		sc_join(w, B, C);
+		sc_wait_disk(w, B, DISK_UP_TO_DATE);
+		sc_open(w, B);
+		sc_write(w, 4);
+		sc_close(w);
+		sc_start(w, A);
+		sc_join(w, A, B);
+		life_expect_converged(w);
+	}
+}
+
 /* ---- promotions by force: what the node lacks is given up, and nothing else ---- */
 
 static void refuse_without_force(struct world *w, unsigned node, int rc)
@@ -239,6 +281,7 @@ static void fork_beside_primary(struct world *w)
 
 const struct scenario scenarios_forks[] = {
 	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
+	{ "quorum-returns-behind", quorum_returns_behind },
 	{ "disk-is-not-what-was-shown", disk_is_not_what_was_shown },
 	{ "far-node-without-disk", far_node_without_disk },
 	{ "fork-beside-primary", fork_beside_primary },
