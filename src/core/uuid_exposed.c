@@ -9,8 +9,8 @@
 #include "core/uuid.h"
 
 /*
- * A good peer has had a disk in sight that this node has not, and knows of nothing that it lacks: a
- * node that is no peer here any more.
+ * A good peer has had a disk in sight that this node has not: a node that is no peer here any more.
+ * It may have been behind by what that peer has told last, but its resync need not be told here.
  */
 static bool peers_know_another(const struct core *core, const struct volume *vol)
 {
@@ -21,7 +21,7 @@ static bool peers_know_another(const struct core *core, const struct volume *vol
 			continue;
 		for (unsigned n = 0; n < NODES_MAX; n++) {
 			if (n != core->self && n != peer->id && !core->peer[n] &&
-			    pd->uuids.bitmap_mask & node_bit(n) && !pd->uuids.bitmap[n])
+			    pd->uuids.bitmap_mask & node_bit(n))
 				return true;
 		}
 	}

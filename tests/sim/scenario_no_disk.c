@@ -30,6 +30,35 @@ static void client_forgets_peer(struct world *w)
 	sc_read(w, 2);
 }
 
+/* The same when it was behind once, and has been resynced where this node did not see it. */
+static void client_forgets_caught_up(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_DEL_PEER, .peer = C, .force = true };
+
+	begin(w, 3);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_part(w, B, C);
+	sc_write(w, 2);
+	sc_close(w);
+	sc_join(w, B, C);
+	sc_wait_reunited(w, B, C);
+	sc_command(w, A, cmd, SS_SUCCESS);
+	simnet_hold_type(w, B, A, P_UUIDS110, 100 * NS_MS);
+	sc_open(w, A);
+	sc_write(w, 3);
+	sc_expect(w, sc_uuid(w, B) != sc_uuid(w, C), "a new generation");
+	sc_join(w, A, C);
+	node_adjust(w, A);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_read(w, 3);
+	life_expect_converged(w);
+	sc_close(w);
+	sc_open(w, C);
+	sc_read(w, 3);
+}
+
 /* What nobody has taken over is told again at the next promotion, but to peers that know of it. */
 static void client_promoted_again(struct world *w)
 {
@@ -376,6 +405,7 @@ static void client_lost_and_forgotten(struct world *w)
 
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
+	{ "client-forgets-caught-up", client_forgets_caught_up },
 	{ "client-promoted-again", client_promoted_again },
 	{ "client-beside-crashed", client_beside_crashed },
 	{ "clients-flap", clients_flap },
