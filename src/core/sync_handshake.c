@@ -315,6 +315,34 @@ static void give_way(struct core *core, const struct sync_input *in, struct sync
 }
 
 /*
+ * The same without a disk: what the peer has comes after what this Primary has shown, and is none
+ * of its own that it took back.
+ */
+static void give_way_without_disk(struct core *core, const struct volume *vol,
+				  const struct peer_device *pd)
+{
+	uint64_t shown = vol->exposed_uuid;
+	bool after = false;
+
+	if (core->conf.on_suspended_primary_outdated != OUTDATED_FORCE_SECONDARY ||
+	    core->st.role != ROLE_PRIMARY || !(core->st.susp_quorum || core->st.susp_nod) ||
+	    vol_has_md(vol) || !shown || !pd->uuids_valid || uuid_eq(pd->uuids.current, shown) ||
+	    uuid_was_lost(vol, pd->uuids.current))
+		return;
+	for (unsigned n = 0; n < NODES_MAX; n++)
+		after |= pd->uuids.bitmap[n] != UUID_UNKNOWN &&
+			 uuid_eq(pd->uuids.bitmap[n], shown);
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
+		after |= uuid_eq(pd->uuids.history[i], shown);
+	if (!after)
+		return;
+	core_log(core, LOG_LEVEL_NOTICE,
+		 "%s/%u %s: others have newer data, and this Primary's I/O waits: it becomes "
+		 "Secondary", core->conf.name, vol->vnr, core->peer[pd->p]->conf->name);
+	command_demote_suspended(core);
+}
+
+/*
  * This node is about to become target of another peer, with another generation. What is found in
  * comparison with that one counts, not with what is here still: the two may be in a split brain.
  */
@@ -360,6 +388,7 @@ static void decide(struct core *core, struct peer *peer, struct volume *vol, boo
 		return;
 	}
 	if (!both_have_data(core, vol, pd)) {
+		give_way_without_disk(core, vol, pd);
 		pd->split.known = false;
 		set_verdict(pd, &d);
 		return;

@@ -403,6 +403,40 @@ static void client_lost_and_forgotten(struct world *w)
 	life_expect_converged(w);
 }
 
+/* The others have gone on while the I/O of A waits: what it has begun fails. */
+static void client_left_behind(struct world *w)
+{
+	struct ev_command demote = { .cmd = CMD_SECONDARY, .force = true };
+	struct sim_params *p;
+
+	for (unsigned i = 0; i < 2; i++) {
+		p = life_plain(w, w->scenario_seed, 3);
+		p->no_disk = 1U << A;
+		p->quorum = QUORUM_MAJORITY;
+		p->on_no_quorum = NO_QUORUM_SUSPEND;
+		p->on_no_data = NO_DATA_SUSPEND;
+		p->on_outdated = i ? OUTDATED_DISCONNECT : OUTDATED_FORCE_SECONDARY;
+		life_set_up(w);
+		sc_open(w, A);
+		sc_write(w, 1);
+		sc_part(w, A, B);
+		sc_part(w, A, C);
+		sc_write_async(w, 2);
+		sc_write_elsewhere(w, B, 5);
+		sc_expect(w, w->app.in_flight == 1, "what A has begun waits");
+		sc_join(w, A, B);
+		sc_join(w, A, C);
+		sc_wait_conn(w, A, B, CONN_CONNECTED);
+		sc_wait_conn(w, A, C, CONN_CONNECTED);
+		sc_wait(w, 1000);
+		sc_expect(w, (w->app.in_flight == 1) == (i == 1), "it fails by itself, or waits");
+		if (i == 1)
+			sc_command(w, A, demote, SS_SUCCESS);
+		life_expect_converged(w);
+		sc_expect(w, w->app.in_flight == 0, "what A had begun has failed");
+	}
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-forgets-caught-up", client_forgets_caught_up },
@@ -419,5 +453,6 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-beside-older", client_beside_older },
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
+	{ "client-left-behind", client_left_behind },
 	{ NULL, NULL },
 };

@@ -319,6 +319,41 @@ static bool refuses_to_follow(const struct resource_status *st)
 	return false;
 }
 
+static bool comes_after(const struct md_super *md, uint64_t uuid)
+{
+	if (!md || !uuid || uuid_eq(md->current_uuid, uuid))
+		return false;
+	for (unsigned n = 0; n < NODES_MAX; n++) {
+		if (uuid_eq(md->peers[n].bitmap_uuid, uuid))
+			return true;
+	}
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
+		if (uuid_eq(md->history[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A Primary without a disk is not refused: it is connected, and waits for what it has shown, while
+ * the others have gone on from there. Who looks after it sees that they are only Consistent.
+ */
+static bool has_been_passed(struct world *w, const struct resource_status *st, unsigned v)
+{
+	if (!(st->susp_quorum || st->susp_no_data) || st->volumes[v].disk != DISK_DISKLESS)
+		return false;
+	for (unsigned p = 0; p < st->peer_count; p++) {
+		const struct status_peer *sp = &st->peers[p];
+
+		if (sp->conn == CONN_CONNECTED && w->nodes[sp->node_id].up &&
+		    sp->devices[v].peer_disk == DISK_CONSISTENT &&
+		    comes_after(core_md(w->nodes[sp->node_id].core, (uint16_t)v),
+				st->volumes[v].current_uuid))
+			return true;
+	}
+	return false;
+}
+
 static int stale_primary(struct world *w)
 {
 	unsigned newest = 0;
@@ -335,6 +370,10 @@ static int stale_primary(struct world *w)
 		/* The last one is stale when the others went on without hearing of it. */
 		if (i != newest || (!st->volumes[0].quorum && refuses_to_follow(st)))
 			return (int)i;
+		for (unsigned v = 0; v < w->params.volumes; v++) {
+			if (has_been_passed(w, st, v))
+				return (int)i;
+		}
 	}
 	return -1;
 }
