@@ -169,6 +169,7 @@ struct resync {
 	uint64_t begin_seq;
 	bool source_crashed;   /* the source had the CRASHED_PRIMARY mark */
 	bool source_lagged;    /* the source had the LAGGED mark */
+	bool source_restarted; /* the source did not say WENT_ON */
 	bool unstable;         /* the source was unstable at some time */
 	bool again;            /* one more handshake was asked for meanwhile */
 	bool aborted;

@@ -178,6 +178,16 @@ static bool is_behind(const struct volume *vol, const struct peer_device *pd)
 }
 
 /*
+ * A Secondary has no mark that tells of its crash: our source may have lost with its power what it
+ * had acknowledged, before it had met anybody who went on as this one did.
+ */
+static bool was_there(const struct peer_device *source, const struct peer_device *other)
+{
+	return source->rs.source_restarted && other->uuids.flags & UUID_FLAG_WENT_ON &&
+	       (source->rs.source_lagged || !(other->uuids.flags & UUID_FLAG_LAGGED));
+}
+
+/*
  * What a crash has left of our source is worth less than what this one has, which went on. If it
  * was restarted, too, the two settle it; but not where they may have no connection: it follows us.
  */
@@ -186,8 +196,10 @@ static bool outlives(const struct peer_device *source, const struct peer_device 
 	const uint64_t went_on = UUID_FLAG_RECONNECT | UUID_FLAG_WENT_ON;
 	bool meet = !((source->uuids.flags | other->uuids.flags) & UUID_FLAG_SEES_NOT_ALL);
 
-	return source->rs.source_crashed && !(other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY) &&
-	       (meet || other->uuids.flags & went_on);
+	if (other->uuids.flags & UUID_FLAG_CRASHED_PRIMARY)
+		return false;
+	return was_there(source, other) ||
+	       (source->rs.source_crashed && (meet || other->uuids.flags & went_on));
 }
 
 static bool same_generation(const struct peer_device *a, const struct peer_device *b)
@@ -374,6 +386,9 @@ void uuid_resync_start(struct core *core, struct peer_device *pd)
 	pd->rs.start_uuid = vol->md.current_uuid;
 	pd->rs.source_crashed = pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY;
 	pd->rs.source_lagged = pd->uuids.flags & UUID_FLAG_LAGGED;
+	pd->rs.source_restarted =
+		(pd->uuids.flags & (UUID_FLAG_KEEPS_BITS | UUID_FLAG_WENT_ON)) ==
+		UUID_FLAG_KEEPS_BITS;
 	uuid_rotate(core, vol, 0, request_own_dagtag(core));
 	/* The source is not left behind. */
 	mp->bitmap_uuid = source.bitmap_uuid;
@@ -450,5 +465,6 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	/* Then a survivor of that crash may still have more than the two of us. */
 	vol->crashed_primary = pd->rs.source_crashed;
 	vol->lagged = pd->rs.source_lagged;
+	vol->just_attached |= pd->rs.source_restarted;
 	return md_sync(core, vol);
 }

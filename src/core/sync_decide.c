@@ -146,6 +146,22 @@ static int by_loss(const struct sync_input *in)
 	return 0;
 }
 
+/*
+ * Who went on without a break has all that was answered; a restart after a power loss has not.
+ * Also when nobody remembers a connection from before it, because the peer was taken out and back.
+ */
+static int by_break(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	uint64_t differ = me->flags ^ peer->flags;
+
+	if (differ & UUID_FLAG_RECONNECT)
+		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
+	if (differ & UUID_FLAG_WENT_ON && me->flags & peer->flags & UUID_FLAG_KEEPS_BITS)
+		return me->flags & UUID_FLAG_WENT_ON ? 1 : -1;
+	return 0;
+}
+
 /* 1: I am source. Looks the same from both sides. */
 static int by_bits(const struct sync_input *in)
 {
@@ -168,10 +184,8 @@ static int by_bits(const struct sync_input *in)
 	}
 	if (in->again)
 		return me->node_id < peer->node_id ? 1 : -1;
-	/* Who went on without a break has all that was
-	 * answered; a restart after a power loss has not. */
-	if ((me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
-		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
+	if (by_break(in))
+		return by_break(in);
 	if (!me->dirty_bits != !peer->dirty_bits)
 		return me->dirty_bits ? 1 : -1;
 	if (me->named_lost && peer->named_lost && me->lost_dagtag != peer->lost_dagtag)
@@ -191,9 +205,8 @@ static int leftover_direction(const struct sync_input *in)
 		return by_loss(in);
 	/* A Secondary that was alone after a power loss is in no doubt; who went on without a
 	 * break and is, because the Primary is lost, has all that was answered. */
-	if (both_good && !in->again && !i_am_primary && !it_is &&
-	    (me->flags ^ peer->flags) & UUID_FLAG_RECONNECT)
-		return me->flags & UUID_FLAG_RECONNECT ? 1 : -1;
+	if (both_good && !in->again && !i_am_primary && !it_is && by_break(in))
+		return by_break(in);
 	if (me->disk != peer->disk)
 		return me->disk > peer->disk ? 1 : -1;
 	if (i_am_primary != it_is)

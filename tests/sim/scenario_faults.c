@@ -34,7 +34,47 @@ static void promise_taken_back(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C resyncs from B, which has lost with its power what it had acknowledged, and is back before the
+ * Primary A has noticed. When that is over A is in sight, and had the data all the time.
+ */
+static void one_restarted_source(struct world *w, uint64_t seed)
+{
+	life_plain(w, seed, 3)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_kill_noticed(w, C, A);
+	sc_part(w, A, C);
+	sc_new_disk(w, C);
+	simnet_hold_type(w, A, B, P_BARRIER, 60 * NS_SEC);
+	sc_write(w, 600);
+	sc_unplug(w, A, B);
+	sc_power_cut(w, B);
+	sc_start(w, B);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 2 * NS_SEC);
+	sc_start(w, C);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_close(w);
+	sc_join(w, A, C);
+	sc_wait_repl(w, C, A, REPL_PAUSED_SYNC_T);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_open(w, C);
+	sc_read(w, 600);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
+/* What the power loss takes differs. */
+static void restarted_source(struct world *w)
+{
+	for (uint64_t i = 0; i < 4; i++)
+		one_restarted_source(w, w->scenario_seed + i);
+}
+
 const struct scenario scenarios_faults[] = {
 	{ "promise-taken-back", promise_taken_back },
+	{ "restarted-source", restarted_source },
 	{ NULL, NULL },
 };

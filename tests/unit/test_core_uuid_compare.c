@@ -415,6 +415,10 @@ Test(sync_decide, a_survivor_is_not_overwritten_by_a_secondary_after_a_power_los
 	in.me.disk = DISK_CONSISTENT;
 	in.me.flags &= ~UUID_FLAG_RECONNECT;
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.me.flags |= UUID_FLAG_WENT_ON; /* the peer was taken out, and back */
+	in.me.disk = DISK_UP_TO_DATE;
+	in.me.dirty_bits = 0;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
 }
 
 Test(sync_decide, a_kernel_peer_keeps_its_own_rule)

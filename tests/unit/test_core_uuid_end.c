@@ -81,10 +81,11 @@ Test(uuid_end, a_resync_from_a_crashed_primary_is_not_the_last)
 	}
 }
 
-/* What is in sight and better than what the resync brought: newer, or not from a crash. */
+/* What is in sight and better than what the resync brought: newer, or not from a crash, also one
+ * of a Secondary, which has no mark of it. */
 Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 {
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		struct peer_device *better;
 
 		begin_as_target_among_equals();
@@ -94,6 +95,9 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 			better->uuids.bitmap[0] = OLD;
 		}
 		n.core->peer[1]->pd[0].rs.source_crashed = i == 2;
+		n.core->peer[1]->pd[0].rs.source_restarted = i == 3;
+		if (i == 3)
+			better->uuids.flags |= UUID_FLAG_WENT_ON;
 		if (i == 2)
 			n.core->st.pd[2][0].pdsk = DISK_CONSISTENT; /* a survivor in doubt */
 		n.core->peer[3]->pd[0].uuids.flags |= UUID_FLAG_CRASHED_PRIMARY;
@@ -102,7 +106,7 @@ Test(uuid_end, a_resync_does_not_end_good_beside_something_better)
 		cr_assert_eq(n.core->st.vol[0].disk, i ? DISK_OUTDATED : DISK_UP_TO_DATE);
 		cr_assert_eq(better->rs.again, i != 0);
 		cr_assert_not(n.core->peer[3]->pd[0].rs.again);
-		if (i < 2)
+		if (i < 3)
 			node_close(&n);
 	}
 }
