@@ -76,8 +76,12 @@ static void mark(struct core *core, struct peer_device *pd, const struct rs_requ
 		ov->range_sector = rq->sector;
 	ov->range_sectors += sectors_of(rq);
 	ov->found_bits++;
-	/* What was marked before is resynced without being asked for. */
-	if (!bitmap_test(vol, slot, rq->sector, sectors_of(rq)))
+	/*
+	 * What was marked before is resynced without being asked for. Of what is marked there only
+	 * the number is known here: who takes that for found, and does not let go of it, is in the
+	 * way of that resync, which the other one waits for.
+	 */
+	if (!ov->marked && !bitmap_test(vol, slot, rq->sector, sectors_of(rq)))
 		ov->found = true;
 	bitmap_set(core, vol, slot, rq->sector, sectors_of(rq));
 }
@@ -114,6 +118,7 @@ void verify_enter(struct core *core, struct peer_device *pd)
 	ov->left_bits = ov->end_bit - ov->start_bit;
 	ov->found_bits = ov->skipped_bits = 0;
 	ov->range_sectors = 0;
+	ov->marked = !ov->found && (bitmap_weight(vol, pd->p) || pd->uuids.dirty_bits);
 	ov->target_started = false;
 	resync_begin(core, pd);
 	if (!source)

@@ -164,6 +164,24 @@ Test(verify, what_was_marked_before_is_resynced_all_the_same)
 	pair_free(p);
 }
 
+/* The other side has been told how many they are. */
+Test(verify, what_one_side_has_marked_before_is_resynced_all_the_same)
+{
+	for (unsigned node = 0; node < 2; node++) {
+		struct pair *p = start(2, verifies);
+		struct core *core = pair_core(p, node);
+
+		change(p, 1, 10);
+		bitmap_set(core, core->vol[0], SLOTS_ALL, 10 * 8, 8);
+		pair_core(p, 1 - node)->peer[node]->pd[0].uuids.dirty_bits = 1;
+		cr_assert_geq(verify(p, 0, 1, 0, 0), SS_SUCCESS, "%s", pair_text(p));
+		verified(p);
+		cr_assert_eq(state_of(p, 0, 1)->found_bits, 1);
+		expect_same(p);
+		pair_free(p);
+	}
+}
+
 static int verify_and_repair(struct pair *p, unsigned node, unsigned peer)
 {
 	return pair_command(p, node, &(struct ev_command){ .cmd = CMD_VERIFY,
