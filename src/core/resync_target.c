@@ -187,7 +187,8 @@ static enum ask ask_next(struct core *core, struct peer_device *pd, struct volum
 	uint64_t bit = bits_next_set(vol->bm.store.slot[slot], rs->cursor_bit, vol->bm.bits);
 	uint64_t bits, sector;
 
-	if (bit == BITS_NONE)
+	/* What the volume is growing by is marked first, and here when the size is. */
+	if (bit == BITS_NONE || bit * BM_BLOCK_SECTORS >= vol->size_sectors)
 		return END_OF_DEVICE;
 	rs->cursor_bit = bit + 1;
 	if (requested(vol, bit, 1))

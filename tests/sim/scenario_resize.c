@@ -355,6 +355,36 @@ static void forgotten_peer(struct world *w)
 	}
 }
 
+/*
+ * C is resynced from B, which has the old size, and connects to A, which has grown meanwhile. Until
+ * its own new size is on its slow disk, C has bits for blocks that it does not have.
+ */
+static void grows_as_target(struct world *w)
+{
+	struct ev_command cmd = to_size(LARGE);
+
+	begin(w, 3, false);
+	sc_leave_behind(w, 20);
+	sc_close(w);
+	sc_part(w, A, B);
+	enlarge_all(w);
+	cmd.force = true;
+	sc_command(w, A, cmd, SS_SUCCESS);
+	expect_size(w, A, LARGE);
+	sc_restart(w, C);
+	sc_begin_resync(w, B, C);
+	w->nodes[C].disk.slow_until_ns = w->now_ns + 20 * NS_SEC;
+	w->nodes[C].disk.slow_ns = NS_SEC / 2;
+	sc_join(w, A, C);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	expect_size(w, C, LARGE);
+	/* B's disk has become larger, too. */
+	sc_restart(w, B);
+	sc_restart(w, C);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_resize[] = {
 	{ "resize-in-use", grow_in_use },
 	{ "resize-second-command", second_command },
@@ -369,6 +399,7 @@ const struct scenario scenarios_resize[] = {
 	{ "resize-smaller", shrink },
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
 	{ "resize-told-too-early", told_too_early },
+	{ "resize-as-target", grows_as_target },
 	{ "H46-forgotten-peer", forgotten_peer },
 	{ NULL, NULL },
 };
