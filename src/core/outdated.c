@@ -36,21 +36,51 @@ static bool shows_our_data(const struct core *core, const struct volume *vol,
 	       uuid_eq(pd->current_uuid_rx, vol->md.current_uuid);
 }
 
+/* Whose disk leads, as that of a Primary that has the same on its own one; ROLE_UNKNOWN: nobody's
+ * here. */
+static enum role leads_as(const struct core *core, const struct volume *vol)
+{
+	enum role role = ROLE_SECONDARY;
+
+	if (core->st.role == ROLE_PRIMARY)
+		return ROLE_UNKNOWN;
+	FOR_EACH_PEER(core, peer) {
+		if (core->st.peer[peer->id].role != ROLE_PRIMARY)
+			continue;
+		if (!same_data(core, vol, &peer->pd[vol->v]))
+			return ROLE_UNKNOWN;
+		role = ROLE_PRIMARY;
+	}
+	return role;
+}
+
+/* It has no connection to a Primary that is in sight here, and follows no other one. */
+static bool sees_no_primary(const struct peer_device *pd)
+{
+	const uint64_t apart = UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_STABLE;
+
+	return (pd->uuids.flags & apart) == apart;
+}
+
 /*
  * Outdated as well, or the target of somebody: at our generation it has nothing newer, and the next
- * resync between the two will be from here.
+ * resync between the two will be from here. As long as this one sees a Primary that the peer does
+ * not see, there is none: what counts is what that Primary would send it.
  */
 static bool is_behind(const struct core *core, const struct volume *vol, const struct peer *peer)
 {
 	const struct peer_device *pd = &peer->pd[vol->v];
 	enum disk_state pdsk = pdsk_of(core, pd);
+	enum role role = leads_as(core, vol);
 
-	if (disk_of(core, vol) != DISK_OUTDATED || cluster_primaries(core, &core->st) ||
+	if (disk_of(core, vol) != DISK_OUTDATED || role == ROLE_UNKNOWN ||
 	    repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
 	    !uuid_eq(pd->uuids.current, vol->md.current_uuid) || resync_source_unstable(core, pd))
 		return false;
+	if (role == ROLE_PRIMARY && !sees_no_primary(pd))
+		return false;
 	return pdsk == DISK_INCONSISTENT ||
-	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol));
+	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol, role));
 }
 
 /*

@@ -155,8 +155,9 @@ bool sync_is_newer(const struct core *core, const struct peer *peer, const struc
 bool sync_lacks_told(const struct core *core, const struct peer *peer, const struct volume *vol);
 /* Ours is one that the connected peer's led to. */
 bool sync_is_older(const struct core *core, const struct peer *peer, const struct volume *vol);
-/* By what both have told, a resync between the two would be from here. */
-bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol);
+/* By what both have told, a resync between the two would be from here, had this node that role. */
+bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol,
+		enum role as);
 
 /* ---- outdated.c ---- */
 

@@ -222,6 +222,21 @@ static bool differs(const struct peer *peer, const struct volume *vol)
 	return peer->pd[vol->v].uuids.dirty_bits || bitmap_weight(vol, peer->id);
 }
 
+/*
+ * This disk was left behind by a Primary that meant to go on without it, and crashed. Now that is
+ * back, still at this generation, so it did not go on, and what the crash has left is resynced from
+ * here: the disk is as good as that one would be without us.
+ */
+static bool is_back_without_more(const struct volume *vol, const struct peer_device *info,
+				 const struct state_peer_device *pd)
+{
+	return pd->repl == REPL_WF_BITMAP_S &&
+	       (info->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_UP_TO_DATE &&
+	       info->uuids_valid && info->uuids.flags & UUID_FLAG_CRASHED_PRIMARY &&
+	       !(info->uuids.flags & UUID_FLAG_DISCARD_MY_DATA) && !vol->crashed_primary &&
+	       uuid_eq(info->uuids.current, vol->md.current_uuid);
+}
+
 /* Rows 21, 23, 24: a peer vouches for our data, or nobody can any more be ahead of us. */
 static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 			      const struct volume *vol, const struct state *old,
@@ -246,6 +261,9 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 	    uuid_disk_is_shown(vol, next->role) &&
 	    (came_up || got_stable || was->pdsk == DISK_OUTDATED))
 		*disk = pd->pdsk;
+	if (came_up && *disk == DISK_OUTDATED && !target_of_any(core, next, vol->v) &&
+	    uuid_disk_is_shown(vol, next->role) && is_back_without_more(vol, info, pd))
+		*disk = DISK_UP_TO_DATE;
 	if (came_up && *disk == DISK_CONSISTENT && cluster_may_be_up_to_date(core, next, vol->v))
 		*disk = DISK_UP_TO_DATE;
 	if (*disk == DISK_CONSISTENT && was->pdsk == DISK_CONSISTENT &&

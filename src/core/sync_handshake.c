@@ -488,7 +488,8 @@ static enum sync_strategy compare_now(const struct core *core, const struct peer
 	return uuid_compare(&in).strategy;
 }
 
-bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol)
+bool sync_leads(const struct core *core, const struct peer *peer, const struct volume *vol,
+		enum role as)
 {
 	struct sync_input in;
 	struct sync_decision d;
@@ -496,6 +497,7 @@ bool sync_leads(const struct core *core, const struct peer *peer, const struct v
 	input_now(core, peer, vol, &in);
 	in.peer.disk = pdsk_of(core, &peer->pd[vol->v]);
 	in.peer.role = core->st.peer[peer->id].role;
+	in.me.role = as;
 	d = sync_decide(&in);
 	return d.kind == VERDICT_GO && strategy_is_source(d.strategy);
 }

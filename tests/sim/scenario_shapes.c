@@ -113,6 +113,53 @@ static void chain_disks_return(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A - B - C: C is Primary, makes a generation without its disk, and gets that back; B's disk fails
+ * before it hears of the generation, while A is resynced from it. It got onto no disk; what C
+ * brings up to date is B, and A, which C does not see, has what B had before.
+ */
+static void chain_primary_returns(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->on_no_data = NO_DATA_SUSPEND;
+	sim_shape(p, SHAPE_CHAIN);
+	life_set_up(w);
+	sc_kill_noticed(w, A, B);
+	sc_open(w, C);
+	sc_write_scattered(w, 0, 60);
+	simnet_hold_type(w, C, B, P_CURRENT_UUID, 3 * NS_SEC);
+	w->nodes[C].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, C, DISK_DISKLESS);
+	node_command(w, C, (struct ev_command){ .cmd = CMD_ATTACH, .vnr = SIM_VNR }, NULL, 0);
+	w->nodes[B].disk.fail_reads = 1;
+	sc_start(w, A);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait_disk(w, C, DISK_OUTDATED);
+	sc_attach(w, B);
+	sc_write(w, 3);
+	sc_close(w);
+	life_expect_converged(w);
+}
+
+/*
+ * A - B - C - D - E: A, Primary, leaves B behind and crashes, without having written. When A is
+ * back B has all that A had: A is resynced from it, and all of them are good again, though nobody
+ * sees all disks.
+ */
+static void chain_left_by_crashed(struct world *w)
+{
+	begin(w, 5, SHAPE_CHAIN);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = B }, SS_SUCCESS);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_kill(w, A);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
 /* A is Primary with an open volume and good data everywhere: only A itself can refuse C. */
 static void chain_asks_the_end(struct world *w)
 {
@@ -365,6 +412,8 @@ static void ring_with_a_cut(struct world *w)
 const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain", chain },
 	{ "shapes-chain-disks-return", chain_disks_return },
+	{ "shapes-chain-primary-returns", chain_primary_returns },
+	{ "shapes-chain-left-by-crashed", chain_left_by_crashed },
 	{ "shapes-chain-asks-the-end", chain_asks_the_end },
 	{ "shapes-chain-comes-late", chain_comes_late },
 	{ "shapes-chain-breaks", chain_breaks },
