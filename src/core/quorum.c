@@ -180,10 +180,9 @@ static void add_unconfigured(const struct core *core, const struct volume *vol,
 bool quorum_forgets_outdated(const struct core *core, const struct state *old,
 			     const struct state *next, unsigned v)
 {
-	if (core->conf.quorum == QUORUM_OFF)
-		return false;
 	FOR_EACH_PEER(core, peer) {
-		if (old->pd[peer->id][v].repl >= REPL_ESTABLISHED &&
+		if (fencing_or_quorum(core, peer) &&
+		    old->pd[peer->id][v].repl >= REPL_ESTABLISHED &&
 		    next->pd[peer->id][v].repl < REPL_ESTABLISHED &&
 		    next->pd[peer->id][v].pdsk == DISK_UNKNOWN)
 			return true;

@@ -264,8 +264,9 @@ static bool lacks_quorum(const struct sync_input *in, const struct uuid_side *si
 /*
  * With both restarted, neither may get it without the other: then who was Primary when it was lost
  * has written in vain. Not one that is there all the time, or whose disk is the better one: it may
- * have answered what it wrote before, and somebody may come who has that, too. A DRBD kernel leaves
- * all this to the operator.
+ * have answered what it wrote before, and somebody may come who has that, too. Where both were
+ * Primary one of them had quorum before, and nothing tells which. A DRBD kernel leaves all this to
+ * the operator.
  */
 static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side *side,
 			    const struct uuid_side *other)
@@ -277,7 +278,7 @@ static bool quorum_was_lost(const struct sync_input *in, const struct uuid_side 
 	/* It went on in the other's generation itself, and comes with an older disk. */
 	if (differ & UUID_FLAG_MADE_YOURS)
 		return side->flags & UUID_FLAG_MADE_YOURS;
-	return side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
+	return differ & side->flags & UUID_FLAG_PRIMARY_LOST_QUORUM &&
 	       !(side->flags & UUID_FLAG_WENT_ON) && side->disk <= other->disk &&
 	       in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
 }

@@ -408,6 +408,33 @@ static void good_and_unknown(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B has seen C Outdated, and does not see that A makes it good again. When A is lost C may go on,
+ * and has to be fenced, too.
+ */
+static void good_elsewhere(struct world *w)
+{
+	stonith(w, 3, FENCE_OUTDATE);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_wait_disk(w, C, DISK_OUTDATED);
+	sc_write(w, 2);
+	sc_part(w, B, C);
+	sc_expect(w, pdsk(w, B, C) == DISK_OUTDATED, "C is behind");
+	sc_join(w, A, C);
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_kill_noticed(w, A, B);
+	sc_open(w, B);
+	sc_write(w, 3);
+	sc_kill(w, B);
+	refused(w, C);
+	sc_start(w, B);
+	sc_start(w, A);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },
@@ -425,5 +452,6 @@ const struct scenario scenarios_fencing[] = {
 	{ "fencing-back-and-unaware", back_and_unaware },
 	{ "fencing-back-and-lacking", back_and_lacking },
 	{ "fencing-good-and-unknown", good_and_unknown },
+	{ "fencing-good-elsewhere", good_elsewhere },
 	{ NULL, NULL },
 };

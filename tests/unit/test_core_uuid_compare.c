@@ -1,37 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of generations row by row, what overrides it, and the split-brain policies. */
-#include <criterion/criterion.h>
-#include <string.h>
-
-#include "core/uuid.h"
-
-#define X UINT64_C(0x1111111111111110)
-#define Y UINT64_C(0x2222222222222220)
-#define Z UINT64_C(0x3333333333333330)
-#define STABLE (UUID_FLAG_STABLE | UUID_FLAG_KEEPS_BITS)
-
-static struct sync_input in;
-
-/* Node 0 (me) and node 1, both UpToDate Secondaries
- * that were never connected, me at X, peer at Y. */
-static void setup(void)
-{
-	memset(&in, 0, sizeof(in));
-	in.apv = 124;
-	in.me.node_id = 0;
-	in.peer.node_id = 1;
-	in.me.current = X;
-	in.peer.current = Y;
-	in.me.flags = in.peer.flags = STABLE;
-	in.me.disk = in.peer.disk = DISK_UP_TO_DATE;
-	in.me.role = in.peer.role = ROLE_SECONDARY;
-	in.me.rc = true;
-	in.rr_conflict = ASB_DISCONNECT;
-}
+/* The table of generations row by row, and what overrides it. */
+#include "sync_input.h"
 
 TestSuite(uuid_compare, .init = setup);
 TestSuite(sync_decide, .init = setup);
-TestSuite(split_brain, .init = setup);
 
 static void expect(enum sync_strategy strategy, enum sync_rule rule)
 {
@@ -588,7 +560,9 @@ Test(sync_decide, of_two_without_quorum_the_one_that_lost_it_as_primary_gives_wa
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 	in.peer.flags |= UUID_FLAG_PRIMARY_LOST_QUORUM;
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
-	in.me.flags &= ~UUID_FLAG_PRIMARY_LOST_QUORUM;
+	in.me.flags |= UUID_FLAG_WENT_ON; /* the disk of the other one was gone for a while */
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags &= ~(UUID_FLAG_WENT_ON | UUID_FLAG_PRIMARY_LOST_QUORUM);
 	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
 	/* Part of it may be answered. */
 	in.peer.flags |= UUID_FLAG_WENT_ON;
@@ -686,78 +660,6 @@ Test(sync_decide, before_124_a_missed_finish_without_bits_is_noted_first)
 	in.me.role = ROLE_PRIMARY;
 	cr_assert_eq(sync_decide(&in).kind, VERDICT_DISCONNECT);
 }
-
-/* ---- policies ---- */
-
-static void policy(enum after_sb p0, enum sync_strategy expected)
-{
-	in.after_sb_0p = p0;
-	cr_assert_eq(split_brain_policy(&in), expected, "policy %d: %s", (int)p0,
-		     sync_strategy_name(split_brain_policy(&in)));
-}
-
-#define SOURCE SYNC_SOURCE_USE_BITMAP
-#define TARGET SYNC_TARGET_USE_BITMAP
-#define UNSOLVED SYNC_SPLIT_BRAIN_DISCONNECT
-
-Test(split_brain, without_primary)
-{
-	in.me.dirty_bits = 5;
-	in.peer.dirty_bits = 2;
-	policy(ASB_DISCONNECT, UNSOLVED);
-	policy(ASB_DISCARD_LEAST_CHANGES, SOURCE);
-	policy(ASB_DISCARD_ZERO_CHANGES, UNSOLVED);
-	policy(ASB_DISCARD_LOCAL, TARGET);
-	policy(ASB_DISCARD_REMOTE, SOURCE);
-	policy(ASB_DISCARD_YOUNGER_PRIMARY, SOURCE); /* undecided: fewer changes lose */
-	in.peer.dirty_bits = 0;
-	policy(ASB_DISCARD_ZERO_CHANGES, SOURCE);
-	in.me.dirty_bits = 0;
-	policy(ASB_DISCARD_ZERO_CHANGES, TARGET); /* tie: who resolves conflicts yields */
-	in.me.rc = false;
-	policy(ASB_DISCARD_LEAST_CHANGES, SOURCE);
-	policy(ASB_CONSENSUS, UNSOLVED);
-}
-
-Test(split_brain, by_the_mark_of_the_last_primary)
-{
-	in.peer.bitmap[0] = Z | UUID_PRIMARY;
-	in.me.bitmap[1] = Z;
-	policy(ASB_DISCARD_YOUNGER_PRIMARY, TARGET);
-	policy(ASB_DISCARD_OLDER_PRIMARY, SOURCE);
-}
-
-Test(split_brain, with_one_primary)
-{
-	in.me.role = ROLE_PRIMARY;
-	in.after_sb_1p = ASB_DISCARD_SECONDARY;
-	policy(ASB_DISCONNECT, SOURCE);
-	in.after_sb_1p = ASB_CONSENSUS;
-	policy(ASB_DISCARD_REMOTE, SOURCE);
-	policy(ASB_DISCARD_LOCAL, UNSOLVED);
-	in.after_sb_1p = ASB_VIOLENTLY;
-	policy(ASB_DISCARD_LOCAL, TARGET);
-	in.after_sb_1p = ASB_DISCONNECT;
-	policy(ASB_DISCARD_REMOTE, UNSOLVED);
-}
-
-Test(split_brain, with_two_primaries)
-{
-	in.me.role = in.peer.role = ROLE_PRIMARY;
-	in.after_sb_2p = ASB_DISCONNECT;
-	policy(ASB_DISCARD_REMOTE, UNSOLVED);
-	in.after_sb_2p = ASB_VIOLENTLY;
-	policy(ASB_DISCARD_REMOTE, SOURCE);
-}
-
-Test(split_brain, names)
-{
-	cr_assert_str_eq(sync_strategy_name(SYNC_SOURCE_COPY_BITMAP), "source-copy-other-bitmap");
-	cr_assert_str_eq(sync_rule_name(RULE_BITMAP_BOTH), "bitmap-both");
-	cr_assert_str_eq(sync_rule_name((enum sync_rule)99), "?");
-}
-
-/* ---- before 110: DRBD 8.4 ---- */
 
 Test(uuid_compare, before_110_a_present_primary_leads_after_a_crash)
 {
