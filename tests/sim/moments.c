@@ -147,12 +147,28 @@ static bool sees_nobody(struct world *w, unsigned node)
 	return true;
 }
 
-void moments_disconnect(struct world *w, unsigned node, const struct ev_command *cmd)
+static bool knows_of_split(const struct status_peer *sp)
 {
-	if (cmd->peer < w->node_count && cmd->peer != node)
-		w->moments.asked[node][cmd->peer] =
-			!cmd->force && sees(w, node, cmd->peer) ?
-				simnet_conn(w, node, cmd->peer)->gen : 0;
+	return sp && sp->conn < CONN_CONNECTED && strstr(sp->reason, "split brain");
+}
+
+static bool is_refused(const struct status_peer *sp)
+{
+	return knows_of_split(sp) && sp->conn == CONN_STANDALONE;
+}
+
+void moments_command(struct world *w, unsigned node, const struct ev_command *cmd)
+{
+	unsigned peer = cmd->peer;
+
+	if ((cmd->cmd != CMD_CONNECT && cmd->cmd != CMD_DISCONNECT) || peer >= w->node_count ||
+	    peer == node)
+		return;
+	if (cmd->cmd == CMD_DISCONNECT)
+		w->moments.asked[node][peer] = !cmd->force && sees(w, node, peer) ?
+						       simnet_conn(w, node, peer)->gen : 0;
+	if (knows_of_split(peer_of(w, node, peer)) && is_refused(peer_of(w, peer, node)))
+		w->moments.retried[peer][node] = true;
 }
 
 void moments_closed(struct world *w, unsigned node, unsigned peer)
@@ -206,15 +222,10 @@ static void check_belief(struct world *w, unsigned a, unsigned b)
 			 b);
 }
 
-static bool is_refused(const struct status_peer *sp)
-{
-	return sp && sp->conn == CONN_STANDALONE && strstr(sp->reason, "split brain");
-}
-
 /*
  * Both ends know of a split brain, or try again. Who has been restarted since knows nothing of it
  * any more: nothing on a disk says so, and the other one waits for its operator. So it does when an
- * operator has connected only one of the two that knew.
+ * operator has told only the other one that knew to try again.
  */
 static void check_one_sided(struct world *w, unsigned a, unsigned b)
 {
@@ -222,12 +233,12 @@ static void check_one_sided(struct world *w, unsigned a, unsigned b)
 	bool wrong = is_refused(mine) && its && its->conn != CONN_STANDALONE &&
 		     its->conn != CONN_CONNECTED && !w->net.down[a][b] && !w->net.down[b][a];
 	uint64_t *life = &w->moments.refused_life[a][b];
-	bool *both = &w->moments.refused_both[a][b];
+	bool *retried = &w->moments.retried[a][b];
 
 	if (!mine || mine->conn != CONN_STANDALONE)
 		*life = w->nodes[b].life;
-	*both = is_refused(mine) && (*both || is_refused(its));
-	wrong = wrong && !*both && *life == w->nodes[b].life;
+	*retried &= is_refused(mine);
+	wrong = wrong && !*retried && *life == w->nodes[b].life;
 	if (lasts(w, &w->moments.one_sided_ns[a][b], wrong, ONE_SIDED_NS))
 		sim_fail(w, "I7: node %u has seen a split brain, and node %u waits for it", a, b);
 }

@@ -22,7 +22,7 @@ struct moments {
 	uint64_t gen[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t one_sided_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t refused_life[SIM_NODES_MAX][SIM_NODES_MAX]; /* of the other one, before that */
-	bool refused_both[SIM_NODES_MAX][SIM_NODES_MAX]; /* so the other one has seen it, too */
+	bool retried[SIM_NODES_MAX][SIM_NODES_MAX]; /* the other one knew, and was given an order */
 	unsigned part[SIM_NODES_MAX]; /* who is with the node, mask */
 	uint64_t life[SIM_NODES_MAX];
 	uint64_t parts_since_ns;
@@ -30,8 +30,8 @@ struct moments {
 };
 
 void moments_reset(struct world *w);
-/* A node is told to disconnect from a peer; it closes the connection to it. */
-void moments_disconnect(struct world *w, unsigned node, const struct ev_command *cmd);
+/* A node is given an order about a peer; it closes the connection to it. */
+void moments_command(struct world *w, unsigned node, const struct ev_command *cmd);
 void moments_closed(struct world *w, unsigned node, unsigned peer);
 /* Now and then. */
 void moments_check(struct world *w);

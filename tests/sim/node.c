@@ -182,8 +182,7 @@ static void command_event(struct world *w, uint64_t slot, uint64_t cookie)
 		return;
 	ev.u.command = c->cmd;
 	sim_trace(w, "node %u command %u", c->node, c->cmd.cmd);
-	if (c->cmd.cmd == CMD_DISCONNECT)
-		moments_disconnect(w, c->node, &c->cmd);
+	moments_command(w, c->node, &c->cmd);
 	node_step(w, c->node, &ev);
 }
 

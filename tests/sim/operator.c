@@ -64,13 +64,13 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 
 	if (!w->nodes[node].up)
 		return;
-	if (!is_standalone(w, node, peer)) {
-		if (!discard)
-			return;
+	if (!discard && !is_standalone(w, node, peer))
+		return;
+	/* It may be connecting, or about to: what is to be given up is said to a new connection only. */
+	if (discard)
 		node_command(w, node,
 			     (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)peer },
 			     NULL, 0);
-	}
 	/* It may crash in that step, or did in the peer's. */
 	if (!w->nodes[node].up)
 		return;
