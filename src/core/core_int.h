@@ -94,7 +94,8 @@ struct peer_device {
 	bool uuids_valid;           /* uuids holds P_UUIDS110 of this connection */
 	bool left_behind;           /* it is not part of the newest generation, whatever it says */
 	bool lacks_lost;            /* lost_source.c: what that source had */
-	/* two_primaries.c: was Primary as we were when it was lost; and had the only good disk */
+	/* two_primaries.c: was Primary as we were when it, or its disk, was lost; and had the only
+	 * good disk */
 	bool may_go_on, goes_on;
 	uint64_t current_uuid_rx;   /* P_CURRENT_UUID of a diskless peer */
 	uint64_t shown_uuid;        /* the last such one, also when it is out of sight */

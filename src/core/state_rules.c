@@ -32,19 +32,13 @@ enum state_rv state_check_hard(const struct core *core, const struct state *old,
 	return SS_SUCCESS;
 }
 
-/*
- * Both sides have to be where the other one writes. Two that have lost each other may meet with one
- * good disk, as one of them may lose its own while they are connected: what the other one waits
- * with until then would never be answered, nor its volume be closed.
- */
-static bool may_be_two(const struct core *core, const struct peer *peer, const struct state *st,
-		       bool both_already)
+/* Both sides have to be where the other one writes. */
+static bool both_good(const struct core *core, const struct peer *peer, const struct state *st)
 {
 	FOR_EACH_VOLUME(core, vol) {
-		bool mine = st->vol[vol->v].disk == DISK_UP_TO_DATE;
-		bool its = st->pd[peer->id][vol->v].pdsk == DISK_UP_TO_DATE;
-
-		if (!vol_is_aside(vol) && !(both_already ? mine || its : mine && its))
+		if (!vol_is_aside(vol) &&
+		    (st->vol[vol->v].disk != DISK_UP_TO_DATE ||
+		     st->pd[peer->id][vol->v].pdsk != DISK_UP_TO_DATE))
 			return false;
 	}
 	return true;
@@ -58,11 +52,15 @@ static enum state_rv check_peer(const struct core *core, const struct peer *peer
 	const struct state_peer *is = &next->peer[peer->id];
 
 	bool two = cluster_allows_two_primaries(core, peer);
+	/*
+	 * Two that have lost each other may meet without good disks, as they may lose these while
+	 * they are connected: what waits until then would never be answered, nor the volume closed.
+	 */
 	bool meets = old->role == ROLE_PRIMARY && was->conn != CONN_CONNECTED;
 
 	if (next->role == ROLE_PRIMARY && is->role == ROLE_PRIMARY &&
 	    (old->role != ROLE_PRIMARY || was->role != ROLE_PRIMARY) &&
-	    !(two && may_be_two(core, peer, next, meets)))
+	    !(two && (meets || both_good(core, peer, next))))
 		return SS_TWO_PRIMARIES;
 	/* Rule 17: a Primary that goes on without having fenced it. */
 	FOR_EACH_VOLUME(core, vol) {

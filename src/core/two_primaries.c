@@ -294,8 +294,9 @@ bool two_primaries_other_bumps(const struct core *core, const struct volume *vol
 }
 
 /*
- * The other one is lost. If it has a good disk it makes a generation from what both had, and this
- * node could not be told of it any more.
+ * The other one is lost, and its disk is good; or this disk is not, and the other one's is lost,
+ * too. Then it makes a generation from what both had, at once or when it has its disk back, of
+ * which this node may not be told.
  */
 void two_primaries_parted(const struct core *core, const struct state *old, struct volume *vol)
 {
@@ -305,16 +306,17 @@ void two_primaries_parted(const struct core *core, const struct state *old, stru
 	FOR_EACH_PEER(core, peer) {
 		struct peer_device *pd = &peer->pd[vol->v];
 		const struct state_peer_device *was = &old->pd[peer->id][vol->v];
-		bool lost = was->repl >= REPL_ESTABLISHED &&
-			    repl_of(core, pd) < REPL_ESTABLISHED;
+		bool connected = repl_of(core, pd) >= REPL_ESTABLISHED;
+		bool lost = was->repl >= REPL_ESTABLISHED && !connected;
 
-		if (lost) {
+		if (was->repl >= REPL_ESTABLISHED && was->pdsk == DISK_UP_TO_DATE &&
+		    (lost || pdsk_of(core, pd) <= DISK_FAILED))
 			pd->may_go_on = both && old->peer[peer->id].role == ROLE_PRIMARY &&
-					was->pdsk == DISK_UP_TO_DATE;
-			pd->goes_on = true;
-		}
+					(lost || !good);
+		else if (connected && pdsk_of(core, pd) == DISK_UP_TO_DATE)
+			pd->may_go_on = false;
 		pd->may_go_on &= core->st.role == ROLE_PRIMARY;
-		pd->goes_on &= pd->may_go_on && !good;
+		pd->goes_on = (pd->goes_on || lost) && pd->may_go_on && !good;
 	}
 }
 
@@ -329,6 +331,18 @@ bool two_primaries_left_behind(const struct core *core, const struct volume *vol
 	return false;
 }
 
+/* Its disk here, if it had one, may have been lost before that, with the generation before. */
+static bool has_gone_on_from(const struct pkt_uuids *its, unsigned self, uint64_t shown)
+{
+	if (its->bitmap[self] != UUID_UNKNOWN && uuid_eq(its->bitmap[self], shown))
+		return true;
+	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
+		if (uuid_eq(its->history[i], shown))
+			return true;
+	}
+	return false;
+}
+
 /*
  * It has gone on from what this node had shown last, and no good disk here has gone on, too: then
  * nothing that was answered here is missing there. This node follows, as if it had been told then.
@@ -336,13 +350,13 @@ bool two_primaries_left_behind(const struct core *core, const struct volume *vol
 void two_primaries_follow(const struct core *core, struct volume *vol,
 			  const struct peer_device *pd)
 {
-	uint64_t from = pd->uuids.bitmap[core->self];
+	uint64_t shown = vol->exposed_uuid;
 
-	if (!pd->may_go_on || disk_of(core, vol) == DISK_UP_TO_DATE || vol->awaits_disk ||
-	    pd->uuids.flags & (UUID_FLAG_NOT_DURABLE | UUID_FLAG_SYNC_TARGET) || !from ||
-	    from == UUID_UNKNOWN || !uuid_eq(from, vol->exposed_uuid))
+	if (!pd->may_go_on || disk_of(core, vol) == DISK_UP_TO_DATE || vol->awaits_disk || !shown ||
+	    pd->uuids.flags & (UUID_FLAG_NOT_DURABLE | UUID_FLAG_SYNC_TARGET))
 		return;
-	vol->exposed_uuid = pd->uuids.current;
+	if (has_gone_on_from(&pd->uuids, core->self, shown))
+		vol->exposed_uuid = pd->uuids.current;
 }
 
 /* ---- the activity log of both ---- */

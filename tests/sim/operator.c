@@ -66,7 +66,7 @@ static void reconnect(struct world *w, unsigned node, unsigned peer, bool discar
 		return;
 	if (!discard && !is_standalone(w, node, peer))
 		return;
-	/* It may be connecting, or about to: what is to be given up is said to a new connection only. */
+	/* It may connect already, or be about to: what is given up is said to a new connection. */
 	if (discard)
 		node_command(w, node,
 			     (struct ev_command){ .cmd = CMD_DISCONNECT, .peer = (uint8_t)peer },

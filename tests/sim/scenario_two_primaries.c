@@ -153,6 +153,61 @@ static void meet_without_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A makes a generation because B's disk has failed, and gives its own up before B hears of it. */
+static void untold(struct world *w)
+{
+	struct sim_params *params = life_plain(w, w->scenario_seed, 2);
+
+	params->two_primaries = true;
+	params->disk_timeout_ds = 20;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	disk_hang(w, A);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_submit_elsewhere(w, B, 900);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	disk_unhang(w, A);
+	sc_wait(w, 500);
+	sc_attach(w, A);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_read(w, 4);
+	sc_attach(w, B);
+	sc_write(w, 5);
+	life_expect_converged(w);
+}
+
+/* First B's disk goes, then A's, then the connection; A gets its own back and goes on alone. */
+static void no_disk_left(struct world *w)
+{
+	life_plain(w, w->scenario_seed, 2)->two_primaries = true;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_write(w, 5);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_submit_elsewhere(w, B, 6);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_part(w, A, B);
+	sc_join(w, A, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_part(w, A, B);
+	sc_attach(w, A);
+	sc_expect(w, node_status(w, A)->volumes[0].disk == DISK_UP_TO_DATE, "it has everything");
+	sc_write(w, 4);
+	sc_join(w, A, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_attach(w, B);
+	sc_write(w, 5);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-same-block", same_block },
 	{ "two-primaries-within", within },
@@ -161,5 +216,7 @@ const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-disk-comes-back-alone", disk_comes_back_alone },
 	{ "two-primaries-disconnected", disconnected },
 	{ "two-primaries-meet-without-disk", meet_without_disk },
+	{ "two-primaries-untold", untold },
+	{ "two-primaries-no-disk-left", no_disk_left },
 	{ NULL, NULL },
 };
