@@ -230,6 +230,12 @@ static bool wants_decision(const struct core *core, const struct peer_device *pd
 	       (r->conn >= REPL_STARTING_SYNC_S && r->conn <= REPL_WF_BITMAP_T);
 }
 
+static bool is_target_side(unsigned repl)
+{
+	return repl == REPL_STARTING_SYNC_T || repl == REPL_WF_BITMAP_T ||
+	       repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
+}
+
 /*
  * The target says that it is through, or has given up. A source does not end a resync: what it
  * reports about an earlier one may cross with the beginning of the next. A verify is ended by its
@@ -243,13 +249,10 @@ static bool peer_ended(enum repl_state repl, unsigned was, unsigned is, bool drb
 		return was == REPL_WF_BITMAP_T;
 	if (repl == REPL_VERIFY_T)
 		return was == REPL_VERIFY_S || drbd8;
+	/* By another source, while our metadata were not written yet. */
+	if (repl == REPL_STARTING_SYNC_S)
+		return is_target_side(was);
 	return is_source(repl) && was > REPL_ESTABLISHED;
-}
-
-static bool is_target_side(unsigned repl)
-{
-	return repl == REPL_STARTING_SYNC_T || repl == REPL_WF_BITMAP_T ||
-	       repl == REPL_SYNC_TARGET || repl == REPL_PAUSED_SYNC_T;
 }
 
 static void apply_report(struct core *core, struct peer *peer, struct volume *vol,

@@ -73,8 +73,38 @@ static void restarted_source(struct world *w)
 		one_restarted_source(w, w->scenario_seed + i);
 }
 
+/*
+ * A full sync by command that its source cannot begin: the disk of A hangs. C gets all from B
+ * instead, and says that it has ended; A must not begin what nobody takes part in.
+ */
+static void full_sync_ended_elsewhere(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_INVALIDATE, .vnr = SIM_VNR, .peer = A };
+
+	sc_begin(w, 3);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, B, C);
+	disk_hang(w, A);
+	sc_command(w, C, cmd, SS_SUCCESS);
+	sc_wait_repl(w, C, A, REPL_SYNC_TARGET);
+	sc_wait_repl(w, A, C, REPL_STARTING_SYNC_S);
+	sc_join(w, B, C);
+	sc_wait_repl(w, C, B, REPL_PAUSED_SYNC_T);
+	cmd = (struct ev_command){ .cmd = CMD_PAUSE_SYNC, .vnr = SIM_VNR, .peer = C };
+	sc_command(w, A, cmd, SS_SUCCESS);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_wait(w, 20);
+	disk_unhang(w, A);
+	cmd.cmd = CMD_RESUME_SYNC;
+	sc_command(w, A, cmd, SS_SUCCESS);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_faults[] = {
 	{ "promise-taken-back", promise_taken_back },
 	{ "restarted-source", restarted_source },
+	{ "full-sync-ended-elsewhere", full_sync_ended_elsewhere },
 	{ NULL, NULL },
 };
