@@ -508,6 +508,14 @@ static bool is_equal(const struct core *core, const struct volume *vol, const st
 	       !bitmap_weight(vol, peer->id);
 }
 
+/* Equal, and it has been compared with all the disks, of which this node does not see some. */
+static bool knows_the_others(const struct volume *vol, const struct peer_device *pd)
+{
+	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->md.current_uuid) &&
+	       pd->uuids.flags & UUID_FLAG_KEEPS_BITS &&
+	       !(pd->uuids.flags & (UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_SEES_NOT_ALL));
+}
+
 /* Nobody is left who could know more than a Primary that
  * crashed; or what is here counts again: a Primary goes on with it. */
 static bool crash_is_over(const struct core *core, const struct volume *vol)
@@ -519,9 +527,11 @@ static bool crash_is_over(const struct core *core, const struct volume *vol)
 	if (disk_of(core, vol) != DISK_UP_TO_DATE)
 		return false;
 	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
 		bool equal = is_equal(core, vol, peer);
 
-		if (equal && core->st.peer[peer->id].role == ROLE_PRIMARY)
+		if (equal && (core->st.peer[peer->id].role == ROLE_PRIMARY ||
+			      (cluster_far_disks(core, vol) && knows_the_others(vol, pd))))
 			return true;
 		all &= equal || !peer->conf->has_disk[vol->v];
 	}
@@ -557,11 +567,14 @@ void uuid_settle_crash(struct core *core, struct volume *vol)
 	vol->crashed_primary = vol->lagged = false;
 	if (!vol_has_md(vol))
 		return;
-	/* Who has no disk does not see otherwise that there is nothing to wait for any more. */
+	/* Who has no disk, or does not see all, does not see otherwise that there is nothing to
+	 * wait for any more. */
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
+		bool asks = pdsk_of(core, pd) == DISK_DISKLESS ||
+			    (pd->uuids_valid && pd->uuids.flags & UUID_FLAG_SEES_NOT_ALL);
 
-		if (repl_of(core, pd) >= REPL_ESTABLISHED && pdsk_of(core, pd) == DISK_DISKLESS &&
+		if (repl_of(core, pd) >= REPL_ESTABLISHED && asks &&
 		    pd->sent.flags & UUID_FLAG_CRASHED_PRIMARY)
 			uuid_send(core, peer, vol->v, 0, 0);
 	}

@@ -409,6 +409,34 @@ static void ring_with_a_cut(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A - B - C, and D without a disk that sees all. All lose their power, A as Primary: B meets A,
+ * and then C. A sees no C, and is told by B that there is nobody left who could have more.
+ */
+static void chain_crash_beside_client(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	sim_unlink(p, A, C);
+	p->no_disk = 1U << D;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	for (unsigned n = A; n <= D; n++)
+		sc_power_cut(w, n);
+	sc_start(w, A);
+	sc_start(w, B);
+	sc_start(w, D);
+	sc_wait_reunited(w, A, B);
+	sc_start(w, C);
+	sc_wait_reunited(w, B, C);
+	sc_wait(w, 5000);
+	for (unsigned n = A; n <= C; n++)
+		sc_expect(w, status_peer(node_status(w, D), n)->devices[0].peer_disk ==
+				     DISK_UP_TO_DATE, "D can count on each of the disks");
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain", chain },
 	{ "shapes-chain-disks-return", chain_disks_return },
@@ -422,6 +450,7 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-far-end-waits", chain_far_end_waits },
 	{ "shapes-chain-halves", chain_halves },
 	{ "shapes-chain-crash", chain_crash },
+	{ "shapes-chain-crash-beside-client", chain_crash_beside_client },
 	{ "shapes-chain-first-sync", chain_first_sync },
 	{ "shapes-chain-middle-invalidated", chain_middle_invalidated },
 	{ "shapes-star", star },

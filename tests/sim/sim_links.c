@@ -103,6 +103,19 @@ static bool disks_are_linked(const struct sim_params *p)
 	return reached == disks;
 }
 
+/* A node without a disk has a connection to all that have one: it writes to its neighbours only. */
+static void link_clients(struct sim_params *p)
+{
+	for (unsigned i = 0; i < p->nodes; i++) {
+		for (unsigned k = 0; k < p->nodes; k++) {
+			if (sim_has_disk(p, i))
+				continue;
+			p->unlinked[i] &= ~(UINT32_C(1) << k);
+			p->unlinked[k] &= ~(UINT32_C(1) << i);
+		}
+	}
+}
+
 void shapes_params_draw(struct world *w, uint64_t seed)
 {
 	struct sim_params *p = &w->params;
@@ -120,6 +133,7 @@ void shapes_params_draw(struct world *w, uint64_t seed)
 	do {
 		memset(p->unlinked, 0, sizeof(p->unlinked));
 		draw(p, &rng);
+		link_clients(p);
 	} while (!disks_are_linked(p));
 }
 
