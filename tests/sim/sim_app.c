@@ -275,6 +275,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 		if (has_lost_its_choice(w, node))
 			sim_forked(w, "the disks for which a node without one was to be Primary "
 				      "got out of its reach");
+		if (app_follows_suspect(w, node))
+			sim_forked(w, APP_FOLLOWS_SUSPECT);
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",
@@ -661,6 +663,26 @@ void app_track_suspects(struct world *w)
 {
 	for (unsigned v = 0; v < w->params.volumes; v++)
 		track_volume(w, v);
+}
+
+bool app_follows_suspect(struct world *w, unsigned node)
+{
+	const struct resource_status *st = node_status(w, node);
+
+	for (unsigned v = 0; v < w->params.volumes; v++) {
+		const struct app_suspects *a = &w->app.suspects[v];
+
+		for (unsigned m = 0; m < w->node_count; m++) {
+			const struct status_peer *sp = m != node ? status_peer(st, m) : NULL;
+
+			if (sp && sp->conn == CONN_CONNECTED && a->suspect[m] &&
+			    sp->devices[v].peer_disk == DISK_UP_TO_DATE &&
+			    st->volumes[v].disk != DISK_UP_TO_DATE && lacks_some(w, m, v) &&
+			    !sees_any(w, m, a->holders[m]) && !sees_any(w, node, a->holders[m]))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* With protocol A or B a Primary's own disk counts, not what the peer may have got. */

@@ -210,6 +210,8 @@ static void opened(struct world *w, unsigned node, int rc, uint64_t arg)
 	bad = app_sources_bad(w, node);
 	if (bad != SIM_NEVER) {
 		quorum_opened_behind(w, node);
+		if (app_follows_suspect(w, node))
+			sim_forked(w, APP_FOLLOWS_SUSPECT);
 		oracle_explain(w, bad);
 		sim_fail(w,
 			 "I1: node %u became Primary without an acknowledged write at sector %llu",

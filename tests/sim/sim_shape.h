@@ -18,6 +18,14 @@ bool sim_has_disk(const struct sim_params *p, unsigned node);
 unsigned shape_disks(const struct world *w);
 unsigned shape_disk(const struct world *w, unsigned k);
 
+/*
+ * A promotion takes time: meanwhile a node that had everything may have become the target of what a
+ * power loss has left of another one. Who holds the rest was current beside that one then, and is
+ * out of sight of both, so neither can know (sim_app.c).
+ */
+bool app_follows_suspect(struct world *w, unsigned node);
+#define APP_FOLLOWS_SUSPECT "what was not flushed is lost with the power of those in sight"
+
 /* ---- connections (sim_links.c) ---- */
 
 enum shape { SHAPE_CHAIN, SHAPE_RING, SHAPE_STAR, SHAPE_BRIDGE, SHAPE_ONE_MISSING, SHAPES };
