@@ -134,7 +134,8 @@ static void make_room(struct md_image *m, uint64_t pages)
 static void widen(struct md_image *m, const struct md_op *op)
 {
 	uint64_t bits = (op->sectors + BM_BLOCK_SECTORS - 1) / BM_BLOCK_SECTORS, first, end;
-	uint8_t block[MD_PAGE_BYTES], *old = malloc(m->bytes);
+	/* The last page may be wider than what it stands for: behind the old ones are zeroes. */
+	uint8_t block[MD_PAGE_BYTES], *old = calloc(1, m->bytes + 2 * MD_PAGE_BYTES);
 	uint32_t slots = (uint32_t)op->slots;
 	struct md_super super;
 
