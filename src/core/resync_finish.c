@@ -420,11 +420,33 @@ static void adopt_reference(struct core *core, struct volume *vol, const struct 
 }
 
 /*
+ * Nodes at a generation that this disk had left before the resync: an older disk than the one that
+ * the reference is about. What has been marked since that reference is not all it lacks.
+ */
+static uint64_t nodes_gone_back(const struct core *core, const struct volume *vol,
+				const struct peer_device *source)
+{
+	uint64_t nodes = 0;
+
+	FOR_EACH_PEER(core, other) {
+		const struct peer_device *pd = &other->pd[vol->v];
+		uint64_t its = pd->uuids.current;
+
+		if (pd->uuids_valid && !uuid_eq(its, vol->md.peers[other->id].bitmap_uuid) &&
+		    !uuid_eq(its, vol->md.current_uuid) && !uuid_eq(its, source->rs.start_uuid) &&
+		    uuid_known(vol, its))
+			nodes |= node_bit(other->id);
+	}
+	return nodes;
+}
+
+/*
  * What the source tells of a third node is what it knew last. One that is here tells itself where
  * it has stayed: it has to learn that it is behind. Unless a Primary is about to give it what we
  * have.
  */
-static void refer_to_older(struct core *core, struct volume *vol, const struct peer_device *source)
+static void refer_to_older(struct core *core, struct volume *vol, const struct peer_device *source,
+			   uint64_t gone_back)
 {
 	FOR_EACH_PEER(core, other) {
 		struct md_peer *mp = &vol->md.peers[other->id];
@@ -436,6 +458,8 @@ static void refer_to_older(struct core *core, struct volume *vol, const struct p
 			continue;
 		uuid_push_history(vol, mp->bitmap_uuid, other->id);
 		mp->bitmap_uuid = its->current & ~UUID_PRIMARY;
+		if (gone_back & node_bit(other->id))
+			bitmap_set_all(core, vol, node_bit(other->id), false);
 	}
 }
 
@@ -444,6 +468,7 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	struct volume *vol = core->vol[pd->v];
 	const struct pkt_uuids *uuids = &pd->uuids;
 	uint64_t old = vol->md.current_uuid;
+	uint64_t gone_back = nodes_gone_back(core, vol, pd);
 
 	for (unsigned i = HISTORY_UUIDS; i-- > 0;)
 		uuid_push_history(vol, uuids->history[i], NODES_MAX);
@@ -461,7 +486,7 @@ uint64_t uuid_resync_finished(struct core *core, struct peer_device *pd)
 	vol->origin = uuid_origin(uuids->flags, pd->p);
 	uuid_told_given_away(core, vol, pd);
 	uuid_push_history(vol, old, NODES_MAX);
-	refer_to_older(core, vol, pd);
+	refer_to_older(core, vol, pd, gone_back);
 	/* Then a survivor of that crash may still have more than the two of us. */
 	vol->crashed_primary = pd->rs.source_crashed;
 	vol->lagged = pd->rs.source_lagged;

@@ -160,6 +160,33 @@ static void chain_left_by_crashed(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A - B - C: C gets its disk of before, while B is in the middle of a resync from A. B has marked
+ * what C has missed since a later generation: towards that disk it is not enough.
+ */
+static void chain_older_disk(struct world *w)
+{
+	begin(w, 3, SHAPE_CHAIN);
+	sc_keep_disk(w, C);
+	sc_open(w, C);
+	sc_write(w, 100);
+	sc_close(w);
+	life_expect_converged(w);
+	sc_kill_noticed(w, C, B);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, B);
+	sc_write_scattered(w, 200, 220);
+	sc_begin_resync(w, A, B);
+	sc_part(w, A, B);
+	sc_close(w);
+	sc_old_disk(w, C);
+	sc_start(w, C);
+	sc_wait_repl(w, C, B, REPL_ESTABLISHED);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 /* A is Primary with an open volume and good data everywhere: only A itself can refuse C. */
 static void chain_asks_the_end(struct world *w)
 {
@@ -442,6 +469,7 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-disks-return", chain_disks_return },
 	{ "shapes-chain-primary-returns", chain_primary_returns },
 	{ "shapes-chain-left-by-crashed", chain_left_by_crashed },
+	{ "shapes-chain-older-disk", chain_older_disk },
 	{ "shapes-chain-asks-the-end", chain_asks_the_end },
 	{ "shapes-chain-comes-late", chain_comes_late },
 	{ "shapes-chain-breaks", chain_breaks },
