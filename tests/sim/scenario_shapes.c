@@ -187,6 +187,30 @@ static void chain_older_disk(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A - B - C, and D without a disk sees all. A was resynced from what a crash had left of B, before
+ * B has met C, which went on. When A is equal to B after that, D counts on A, too.
+ */
+static void chain_seen_by_client(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->tiebreaker = true;
+	sim_unlink(p, A, C);
+	life_set_up(w);
+	sc_kill_noticed(w, A, B);
+	sc_open(w, B);
+	sc_write(w, 1);
+	sc_kill(w, B);
+	sc_wait_conn(w, C, B, CONN_CONNECTING);
+	sc_unplug(w, B, C);
+	sc_start(w, A);
+	sc_start(w, B);
+	sc_wait_reunited(w, A, B);
+	sc_join(w, B, C);
+	life_expect_converged(w);
+}
+
 /* A is Primary with an open volume and good data everywhere: only A itself can refuse C. */
 static void chain_asks_the_end(struct world *w)
 {
@@ -470,6 +494,7 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-primary-returns", chain_primary_returns },
 	{ "shapes-chain-left-by-crashed", chain_left_by_crashed },
 	{ "shapes-chain-older-disk", chain_older_disk },
+	{ "shapes-chain-seen-by-client", chain_seen_by_client },
 	{ "shapes-chain-asks-the-end", chain_asks_the_end },
 	{ "shapes-chain-comes-late", chain_comes_late },
 	{ "shapes-chain-breaks", chain_breaks },
