@@ -118,7 +118,7 @@ void verify_enter(struct core *core, struct peer_device *pd)
 	ov->left_bits = ov->end_bit - ov->start_bit;
 	ov->found_bits = ov->skipped_bits = 0;
 	ov->range_sectors = 0;
-	ov->marked = !ov->found && (bitmap_weight(vol, pd->p) || pd->uuids.dirty_bits);
+	ov->marked = !ov->found && pd->uuids.dirty_bits;
 	ov->target_started = false;
 	resync_begin(core, pd);
 	if (!source)
