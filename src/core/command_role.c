@@ -11,6 +11,7 @@
 
 #define NS_PER_DS (100 * NS_PER_MS)
 #define PROMOTE_TRIES_MAX 4U
+#define DEMOTE_AGAIN_NS (5 * NS_PER_S)
 
 enum {
 	ROLE_BEGIN,
@@ -345,6 +346,23 @@ static enum command_progress demote_begin(struct core *core, const struct ev_com
 	return COMMAND_WAITS;
 }
 
+/*
+ * Nobody has it open any more, and nobody would try again: other changes were in the way, such as
+ * many nodes that connect. Commands that have come meanwhile go first.
+ */
+static enum command_progress demote_again(struct core *core)
+{
+	struct commands *c = &core->commands;
+
+	if (c->count > 1) {
+		command_enqueue_internal(core, CMD_SECONDARY, false);
+		return COMMAND_DONE;
+	}
+	if (core->now_ns >= c->deadline_ns)
+		command_goto(core, ROLE_BEGIN);
+	return COMMAND_WAITS;
+}
+
 enum command_progress command_secondary(struct core *core, const struct ev_command *ev)
 {
 	struct twopc_change change = command_role_change(ROLE_SECONDARY);
@@ -357,12 +375,18 @@ enum command_progress command_secondary(struct core *core, const struct ev_comma
 		if (wait_for(core, command_io_settled(core)))
 			command_twopc(core, &change, ROLE_DECIDED);
 		return COMMAND_WAITS;
+	case ROLE_PAUSING:
+		return demote_again(core);
 	default:
 		break;
 	}
 	if (rv < SS_SUCCESS) {
 		command_reply(core, rv, "cannot become Secondary: %s", state_rv_text(rv));
-		return COMMAND_DONE;
+		if (ev->cookie || ev->force)
+			return COMMAND_DONE;
+		command_goto(core, ROLE_PAUSING);
+		core->commands.deadline_ns = core->now_ns + DEMOTE_AGAIN_NS;
+		return COMMAND_WAITS;
 	}
 	core->commands.auto_promoted = false;
 	command_reply(core, SS_SUCCESS, "is Secondary");

@@ -54,6 +54,53 @@ Test(role, promote_write_demote)
 	pair_free(p);
 }
 
+/* Node 0 gives a change up early, node 1 is held by one for long. */
+static void impatient(struct core_conf *conf)
+{
+	if (conf->node_id == 0)
+		conf->twopc_timeout_ds = 10;
+}
+
+/* Node 1 takes part in a change that does not end, and answers others that they have to wait. */
+static void keep_busy(struct pair *p, uint32_t tid)
+{
+	struct pkt pkt = { .type = P_TWOPC_PREPARE, .vnr = VNR_NONE };
+
+	pkt.u.twopc.tid = tid;
+	pkt.u.twopc.flags = TWOPC_FLAG_V2;
+	pkt.u.twopc.target = -1;
+	pkt.u.twopc.nodes_to_reach = ~UINT64_C(3);
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+}
+
+/* Nobody else would do it: what is closed is not in use. */
+Test(role, closing_demotes_also_when_other_changes_are_in_the_way_for_long)
+{
+	struct pair *p = pair_new(&(struct pair_opts){ .tune = impatient });
+
+	pair_up_to_date(p);
+	cr_assert_eq(open_file(p, 0, true, false), 0, "%s", pair_text(p));
+	keep_busy(p, 4711);
+	cr_assert_eq(close_file(p, 0, true), 0);
+	pair_pass_ms(p, 10000);
+	cr_assert_eq(pair_role(p, 0), ROLE_PRIMARY);
+	/* Opened meanwhile: it stays. */
+	cr_assert_eq(open_file(p, 0, true, false), 0, "%s", pair_text(p));
+	pair_pass_ms(p, 60000);
+	cr_assert_eq(pair_role(p, 0), ROLE_PRIMARY);
+	keep_busy(p, 4712);
+	cr_assert_eq(close_file(p, 0, true), 0);
+	pair_pass_ms(p, 10000);
+	/* Another command need not wait for it. */
+	cr_assert_geq(pair_command(p, 0, &(struct ev_command){ .cmd = CMD_PAUSE_SYNC, .peer = 1 }),
+		      SS_SUCCESS, "%s", pair_text(p));
+	pair_pass_ms(p, 30000);
+	cr_assert_eq(pair_role(p, 0), ROLE_SECONDARY);
+	cr_assert_eq(open_file(p, 1, true, false), 0, "%s", pair_text(p));
+	pair_free(p);
+}
+
 Test(role, second_primary_is_refused_by_name)
 {
 	struct pair *p = two();
