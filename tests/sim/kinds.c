@@ -50,6 +50,8 @@ static const struct {
 				 UINT64_C(0x74776f707269), { 1, 16 }, false },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
 			  UINT64_C(0x71756f72756d), { 1, 4 }, false },
+	[LIFE_FORCED] = { "forced", "promotions by force when the good nodes are gone",
+			  UINT64_C(0x666f72636564), { 1, 10 }, false },
 };
 
 uint32_t kinds_default(void)

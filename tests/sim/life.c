@@ -440,7 +440,7 @@ static void faulted_phase(struct world *w)
 	w->faults_on = false;
 }
 
-static void check_acknowledged(struct world *w)
+void check_acknowledged(struct world *w)
 {
 	for (unsigned i = 0; i < w->node_count; i++) {
 		uint64_t bad = w->nodes[i].has_disk ? oracle_check_node(w, i) : SIM_NEVER;

@@ -389,6 +389,8 @@ void moments_check(struct world *w)
 			check_fenced(w, a, b);
 		}
 	}
-	if (w->params.quorum == QUORUM_MAJORITY || w->params.quorum == QUORUM_ALL)
+	/* Force says that all others are Outdated, whom nobody has asked. */
+	if (!w->plan.forcing &&
+	    (w->params.quorum == QUORUM_MAJORITY || w->params.quorum == QUORUM_ALL))
 		check_parts(w);
 }

@@ -93,5 +93,7 @@ void oracle_barrier_acked(struct world *w, struct net_barriers *b, uint32_t numb
 uint64_t oracle_check_claim(struct world *w, unsigned node, uint32_t volumes, bool settled);
 /* The node goes on as Primary: what it lacks is lost. */
 void oracle_goes_on(struct world *w, unsigned node, uint32_t volumes);
+/* It is promoted by force: what it has is what counts, and nothing newer may show again. */
+void oracle_forced(struct world *w, unsigned node);
 
 #endif

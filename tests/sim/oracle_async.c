@@ -212,3 +212,56 @@ void oracle_goes_on(struct world *w, unsigned node, uint32_t volumes)
 		sim_trace(w, "oracle: node %u goes on, %u sectors were left behind so far", node,
 			  o->left_behind);
 }
+
+/* An answered write that is not stable on this disk is so nowhere any more. */
+static void forget_stable(struct oracle *o, const struct oracle_version *v, uint64_t sector,
+			  uint64_t stable)
+{
+	if (v->value == stable)
+		return;
+	if (v->op != UINT32_MAX)
+		o->ops[v->op].durable = false;
+	for (uint32_t n = o->head[sector]; n != 0; n = o->versions[n - 1].next) {
+		if (o->versions[n - 1].value == stable)
+			o->versions[n - 1].superseded_durable = false;
+	}
+}
+
+static void forced_on(struct oracle *o, uint64_t sector, uint64_t value, uint64_t stable)
+{
+	uint32_t i = o->head[sector];
+
+	while (i != 0 && o->versions[i - 1].value != value)
+		i = o->versions[i - 1].next;
+	if (i == 0)
+		return;
+	for (uint32_t n = o->head[sector]; n != 0; n = o->versions[n - 1].next) {
+		struct oracle_version *newer = &o->versions[n - 1];
+
+		if (!is_older(o, &o->versions[i - 1], newer))
+			continue;
+		newer->left_behind = newer->superseded_durable = true;
+		if (newer->superseded > o->clock)
+			newer->superseded = o->clock;
+	}
+	o->versions[i - 1].superseded = SIM_NEVER;
+	o->versions[i - 1].superseded_durable = o->versions[i - 1].left_behind = false;
+	forget_stable(o, &o->versions[i - 1], sector, stable);
+}
+
+void oracle_forced(struct world *w, unsigned node)
+{
+	struct oracle *o = &w->oracle;
+
+	o->clock++;
+	for (unsigned i = 0; i < o->touched_count; i++) {
+		uint64_t s = o->touched[i];
+		const struct disk_block *b = disk_block(&w->nodes[node].disk, s / BM_BLOCK_SECTORS);
+		unsigned at = s % BM_BLOCK_SECTORS;
+
+		forced_on(o, s, b->now[at] & ORACLE_GARBAGE ? 0 : b->now[at],
+			  b->durable[at] & ORACLE_GARBAGE ? 0 : b->durable[at]);
+	}
+	app_trusts(w, node);
+	sim_trace(w, "oracle: node %u goes on by force", node);
+}

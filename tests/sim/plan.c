@@ -11,6 +11,7 @@ static const struct {
 	{ LIFE_RESTLESS, plan_restless },
 	{ LIFE_ONE_THING, plan_one_thing },
 	{ LIFE_GENERATIONS, plan_generations },
+	{ LIFE_FORCED, plan_forced },
 };
 
 static void without_quorum(struct sim_params *p)
@@ -59,6 +60,19 @@ static void shape_generations(struct sim_params *p, struct prng *rng)
 	p->device_sectors = (8U << 20) / SECTOR_BYTES * prng_range(rng, 1, 2);
 }
 
+static void shape_forced(struct sim_params *p, struct prng *rng)
+{
+	p->nodes = (unsigned)prng_range(rng, 2, 4);
+	without_quorum(p);
+	if (p->nodes > 2 && prng_chance(rng, 1, 3))
+		p->quorum = QUORUM_MAJORITY;
+	p->full_initial_sync = false;
+	p->careful = true;
+	p->device_sectors = (8U << 20) / SECTOR_BYTES * prng_range(rng, 1, 2);
+	p->ops = 1000;
+	p->suspends = false;
+}
+
 static void shape(struct world *w)
 {
 	struct sim_params *p = &w->params;
@@ -86,6 +100,9 @@ static void shape(struct world *w)
 	case LIFE_ONE_THING:
 		shape_one_thing(p, rng);
 		break;
+	case LIFE_FORCED:
+		shape_forced(p, rng);
+		break;
 	default:
 		shape_generations(p, rng);
 		break;
@@ -95,7 +112,7 @@ static void shape(struct world *w)
 
 void plan_params_draw(struct world *w, uint64_t seed)
 {
-	w->plan.on = w->plan.haste = false;
+	w->plan.on = w->plan.haste = w->plan.forcing = false;
 	w->plan.away = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(plans); i++) {
 		if (!life_is(w, plans[i].kind, seed, &w->plan.rng))

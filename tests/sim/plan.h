@@ -17,12 +17,20 @@ struct plan {
 	struct prng rng; /* of what happens by the plan */
 	bool haste;      /* the application moves at once, and again and again */
 	unsigned away;   /* nodes that have left, mask */
+	bool forcing;    /* one was promoted by force, and not all have heard of it */
+	unsigned forced; /* who is promoted by force */
+	bool waits;      /* for the answer to that, */
+	int rc;          /* which is this; */
+	unsigned acked;  /* writes answered before it */
 };
 
 /* A life is of one of these kinds at most; changes what was drawn for it. */
 void plan_params_draw(struct world *w, uint64_t seed);
 /* Between the set-up and the faults. */
 void plan_phase(struct world *w);
+
+/* No disk lacks what was answered (life.c). */
+void check_acknowledged(struct world *w);
 
 /* ---- what plans are made of (plan_steps.c) ---- */
 
@@ -53,5 +61,6 @@ void plan_halves(struct world *w);
 void plan_restless(struct world *w);
 void plan_one_thing(struct world *w);
 void plan_generations(struct world *w);
+void plan_forced(struct world *w);
 
 #endif

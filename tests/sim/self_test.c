@@ -431,6 +431,35 @@ static void test_oracle_async(struct world *w)
 	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
 }
 
+/* What a node has that is promoted by force is what counts, and what it lacks never shows again. */
+static void test_oracle_forced(struct world *w)
+{
+	struct disk_block *mine, *its;
+	unsigned a, b;
+
+	begin(w, 6);
+	a = oracle_issue(w, 8, 1, false);
+	oracle_ack(w, a);
+	oracle_op_durable(w, a);
+	b = oracle_issue(w, 8, 1, false);
+	oracle_ack(w, b);
+	oracle_op_durable(w, b);
+	its = disk_block(&w->nodes[0].disk, 1);
+	its->now[0] = its->durable[0] = oracle_value(w, b, 8);
+	mine = disk_block(&w->nodes[1].disk, 1);
+	mine->now[0] = oracle_value(w, a, 8);
+	CHECK(oracle_check_node(w, 0) == SIM_NEVER);
+	CHECK(oracle_check_node(w, 1) == 8);
+	oracle_forced(w, 1);
+	CHECK(oracle_check_node(w, 0) == 8);
+	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
+	/* It was not flushed there, and what was is seen again. */
+	oracle_relax(w, SIM_VNR);
+	mine->now[0] = 0;
+	CHECK(oracle_check_node(w, 1) == SIM_NEVER);
+	CHECK(oracle_check_node(w, 0) == 8);
+}
+
 unsigned sim_self_test(struct world *w)
 {
 	if (setjmp(w->fail_jmp) != 0) {
@@ -451,5 +480,6 @@ unsigned sim_self_test(struct world *w)
 	test_oracle(w);
 	test_lists(w);
 	test_oracle_async(w);
+	test_oracle_forced(w);
 	return failed;
 }
