@@ -226,12 +226,16 @@ static void refuse(struct core *core, struct request *req, int error)
 
 /* ---- admission ---- */
 
-/* New I/O may start: not suspended, and the generation it belongs to is on disk. */
-static bool gate_is_open(struct core *core)
+/*
+ * New I/O may start: not suspended, and the generation it belongs to is on disk. What is refused
+ * for want of data begins no generation, nor do other volumes go on because of it.
+ */
+static bool gate_is_open(struct core *core, unsigned v)
 {
 	if (state_suspended(core) || uuid_bump_running(core))
 		return false;
-	return core->st.role != ROLE_PRIMARY || !uuid_bump_if_wanted(core);
+	return core->st.role != ROLE_PRIMARY || !state_data_accessible(core, &core->st, v) ||
+	       !uuid_bump_if_wanted(core);
 }
 
 static void write_prepared(struct core *core, struct request *req)
@@ -240,7 +244,7 @@ static void write_prepared(struct core *core, struct request *req)
 
 	req->prepared = true;
 	/* Holds and the activity log may have taken long: the gate may be closed again. */
-	if (!gate_is_open(core)) {
+	if (!gate_is_open(core, req->v)) {
 		req->stage = REQ_GATED;
 		list_push_front(&core->req.gated, &req->link);
 		if (core->st.susp_quorum || core->st.susp_nod || core->st.susp_fen)
@@ -436,9 +440,11 @@ void request_run(struct core *core)
 		for (struct request *req; (req = two_primaries_al_next(core, vol));)
 			write_start(core, req);
 	}
-	while (!list_empty(&rq->gated) && gate_is_open(core)) {
+	while (!list_empty(&rq->gated)) {
 		struct request *req = LIST_ENTRY(rq->gated.next, struct request, link);
 
+		if (!gate_is_open(core, req->v))
+			break;
 		list_del(&req->link);
 		if (req->prepared)
 			write_prepared(core, req);
@@ -482,7 +488,7 @@ void request_submit(struct core *core, const struct ev_submit *ev)
 	rq->vol[vol->v].requests++;
 	if (req->op == OP_WRITE)
 		rq->bytes += req->bytes;
-	if (!list_empty(&rq->gated) || !gate_is_open(core)) {
+	if (!list_empty(&rq->gated) || !gate_is_open(core, vol->v)) {
 		req->stage = REQ_GATED;
 		list_push_back(&rq->gated, &req->link);
 		return;

@@ -591,9 +591,10 @@ static bool bump_is_due(const struct core *core)
 	/*
 	 * Another Primary goes on with the generation that it is told. What a disk that has failed
 	 * had not flushed may be gone from it, and has been answered: it is not what peers have.
+	 * What cannot get one does not let the others go on alone.
 	 */
 	FOR_EACH_VOLUME(core, vol)
-		busy |= vol->new_uuid_wanted &&
+		busy |= vol->new_uuid_wanted && state_data_accessible(core, &core->st, vol->v) &&
 			(vol->lost_uuids || !request_volume_idle(core, vol) ||
 			 request_volume_logged(core, vol) || cluster_other_primary(core) ||
 			 (disk_of(core, vol) <= DISK_FAILED && !local_flush_is_clean(vol)));

@@ -208,6 +208,30 @@ static void no_disk_left(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B waits for one volume, and writes nothing to the other: that does not go on alone. */
+static void other_volume(struct world *w)
+{
+	struct sim_params *params = life_plain(w, w->scenario_seed, 2);
+
+	params->two_primaries = true;
+	params->volumes = 2;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 4);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_DETACH, .vnr = SIM_VNR }, SS_SUCCESS);
+	sc_unplug(w, A, B);
+	sc_submit_elsewhere(w, B, 6);
+	sc_part(w, A, B);
+	sc_command(w, B, (struct ev_command){ .cmd = CMD_SECONDARY }, SS_SUCCESS);
+	sc_join(w, A, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_attach(w, B);
+	sc_write(w, 5);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-same-block", same_block },
 	{ "two-primaries-within", within },
@@ -218,5 +242,6 @@ const struct scenario scenarios_two_primaries[] = {
 	{ "two-primaries-meet-without-disk", meet_without_disk },
 	{ "two-primaries-untold", untold },
 	{ "two-primaries-no-disk-left", no_disk_left },
+	{ "two-primaries-other-volume", other_volume },
 	{ NULL, NULL },
 };
