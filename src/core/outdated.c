@@ -128,9 +128,10 @@ static bool is_newest(const struct core *core, const struct volume *vol)
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
 
-		/* It has shown something that no disk in sight has. */
+		/* It has shown something that no disk in sight has. From what this one comes from,
+		 * it has gone on with this one, without a word. */
 		if (core->st.peer[peer->id].role == ROLE_PRIMARY && pd->current_uuid_rx &&
-		    !uuid_eq(pd->current_uuid_rx, vol->md.current_uuid))
+		    !uuid_known(vol, pd->current_uuid_rx))
 			return false;
 		if (!peer->conf->has_disk[vol->v])
 			continue;

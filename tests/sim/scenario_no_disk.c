@@ -437,6 +437,34 @@ static void client_left_behind(struct world *w)
 	}
 }
 
+/*
+ * A has shown what B had before B went on alone, and says nothing when it follows: nothing waits
+ * for that here. B's disk comes back under A as Primary, and is the newest one there is.
+ */
+static void client_follows_unheard(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 2);
+
+	p->no_disk = 1U << A;
+	p->on_no_data = NO_DATA_IO_ERROR;
+	p->fencing = FENCING_RESOURCE;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_part(w, A, B);
+	sc_open(w, B);
+	sc_write(w, 2);
+	sc_close(w);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_command(w, A, (struct ev_command){ .cmd = CMD_PRIMARY }, SS_SUCCESS);
+	sc_detach_forced(w, B);
+	sc_attach(w, B);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-forgets-caught-up", client_forgets_caught_up },
@@ -454,5 +482,6 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
 	{ "client-left-behind", client_left_behind },
+	{ "client-follows-unheard", client_follows_unheard },
 	{ NULL, NULL },
 };
