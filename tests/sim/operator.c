@@ -209,6 +209,7 @@ static void look_event(struct world *w, uint64_t a, uint64_t b)
 	resize_look_after(w);
 	peers_look_after(w);
 	traps_look_after(w);
+	links_look_after(w);
 	if (!w->split_brain_ok && w->params.quorum == QUORUM_OFF) {
 		world_at(w, LOOK_NS, look_event, 0, 0);
 		return;

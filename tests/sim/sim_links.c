@@ -170,3 +170,91 @@ void sim_same_start(struct world *w)
 		}
 	}
 }
+
+/* ---- what only somebody who sees all nodes can tell ---- */
+
+/* Equal to the neighbours, and nothing is under way. */
+static bool rests(struct world *w, unsigned node, uint16_t v)
+{
+	const struct resource_status *st = node_status(w, node);
+
+	for (unsigned p = 0; p < w->node_count; p++) {
+		const struct status_peer *sp;
+
+		if (p == node || !w->nodes[p].has_disk || !sim_linked(&w->params, node, p))
+			continue;
+		sp = status_peer(st, p);
+		if (!sp || sp->devices[v].repl != REPL_ESTABLISHED ||
+		    sp->devices[v].out_of_sync_sectors)
+			return false;
+	}
+	return true;
+}
+
+/* The state and the generation of all disks, if they are the same. */
+static enum disk_state state_of_all(struct world *w, uint16_t v)
+{
+	unsigned first = shape_disk(w, 0);
+	enum disk_state all = DISK_UNKNOWN;
+	uint64_t uuid = 0;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		const struct md_super *md;
+
+		if (!w->nodes[i].has_disk)
+			continue;
+		md = w->nodes[i].up ? core_md(w->nodes[i].core, v) : NULL;
+		if (!md || node_status(w, i)->role == ROLE_PRIMARY || !rests(w, i, v))
+			return DISK_UNKNOWN;
+		if (i == first) {
+			all = node_status(w, i)->volumes[v].disk;
+			uuid = md->current_uuid;
+		}
+		if (node_status(w, i)->volumes[v].disk != all || !uuid_eq(md->current_uuid, uuid))
+			return DISK_UNKNOWN;
+	}
+	return all;
+}
+
+/* Each disk is Outdated because others may have gone on; none has, and no node sees all of them. */
+static bool all_are_outdated(struct world *w)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].has_disk && !sim_far_disks(&w->params, i))
+			return false;
+	}
+	for (uint16_t v = 0; v < w->params.volumes; v++) {
+		enum disk_state all = state_of_all(w, v);
+
+		if (all != DISK_OUTDATED && all != DISK_UP_TO_DATE)
+			return false;
+		any |= all == DISK_OUTDATED;
+	}
+	return any;
+}
+
+static void demote(struct world *w, unsigned node, int rc, uint64_t arg)
+{
+	(void)arg;
+	if (rc >= SS_SUCCESS)
+		node_command(w, node, (struct ev_command){ .cmd = CMD_SECONDARY }, NULL, 0);
+}
+
+static void force_event(struct world *w, uint64_t a, uint64_t b)
+{
+	(void)a;
+	(void)b;
+	if (!all_are_outdated(w))
+		return;
+	sim_trace(w, "the operator says that node %u has what counts", shape_disk(w, 0));
+	node_command(w, shape_disk(w, 0),
+		     (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, demote, 0);
+}
+
+void links_look_after(struct world *w)
+{
+	if (!sim_is_mesh(&w->params) && all_are_outdated(w))
+		world_at(w, 30 * NS_SEC, force_event, 0, 0);
+}

@@ -40,5 +40,11 @@ uint32_t sim_far_disks(const struct sim_params *p, unsigned node);
 bool sim_is_mesh(const struct sim_params *p);
 /* New disks have the same first generation, and nothing to resync. */
 void sim_same_start(struct world *w);
+/*
+ * The operator of the healing phase: when all disks are Outdated, equal, and at rest for a while,
+ * and no node has a connection to all others, only he can know that nobody has gone on; DRBD asks
+ * for him, too. What he promotes by force has to have all that was answered.
+ */
+void links_look_after(struct world *w);
 
 #endif
