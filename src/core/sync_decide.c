@@ -181,6 +181,9 @@ static int by_bits(const struct sync_input *in)
 			return me->origin < peer->origin ? 1 : -1;
 		if (me->origin == me->node_id || me->origin == peer->node_id)
 			return me->origin == me->node_id ? 1 : -1;
+		/* Both have got it from the same node, one of them something newer since. */
+		if (!me->dirty_bits != !peer->dirty_bits)
+			return me->dirty_bits ? 1 : -1;
 	}
 	if (in->again)
 		return me->node_id < peer->node_id ? 1 : -1;

@@ -196,6 +196,21 @@ static bool crash_has_more(const struct sync_input *in)
 	return in->apv >= 121 && in->async;
 }
 
+/*
+ * Two that have met before, and are good: who is not marked as what a crash has left any more has
+ * got other data since from one that outlived it, which the other need not see. Its data are passed
+ * on (by_loss() in sync_decide.c).
+ */
+static bool has_met_survivor(const struct sync_input *in)
+{
+	const struct uuid_side *me = &in->me, *peer = &in->peer;
+
+	return in->again && me->disk == DISK_UP_TO_DATE && peer->disk == DISK_UP_TO_DATE &&
+	       !me->attaching && !peer->attaching &&
+	       me->flags & peer->flags & UUID_FLAG_KEEPS_BITS &&
+	       (me->flags | peer->flags) & UUID_FLAG_SEES_NOT_ALL;
+}
+
 /* Rows 4 to 19: equal generations. */
 static struct sync_decision compare_equal(const struct sync_input *in)
 {
@@ -237,9 +252,9 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(i_lead(in, !me->rc) ? SYNC_SOURCE_IF_BOTH_FAILED :
 						     SYNC_TARGET_IF_BOTH_FAILED,
 			       RULE_BOTH_OFF);
-	if (i_crashed)
+	if (i_crashed && !has_met_survivor(in))
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_BOTH_OFF);
-	if (it_crashed)
+	if (it_crashed && !has_met_survivor(in))
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, RULE_BOTH_OFF);
 	return decided(SYNC_NONE, RULE_BOTH_OFF);
 }

@@ -362,6 +362,38 @@ Test(sync_decide, the_middle_does_not_resync_from_both_ends_that_follow_it)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/* The middle of a chain has got it later than the end: resyncs from both ends in turn would never
+ * end. */
+Test(sync_decide, of_two_that_follow_the_same_node_who_has_marked_something_leads)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.me.node_id = 2;
+	in.peer.node_id = 1;
+	in.me.origin = in.peer.origin = 0;
+	in.me.flags |= UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED;
+	in.peer.flags |= UUID_FLAG_RESYNCED;
+	in.me.dirty_bits = 5;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.dirty_bits = 0;
+	in.peer.dirty_bits = 5;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
+/* It has got that from a survivor which the other does not see. */
+Test(sync_decide, once_connected_what_a_crash_has_left_follows_where_not_all_see_each_other)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.me.flags |= UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED;
+	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY;
+	in.me.dirty_bits = 5;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.again = false;
+	in.peer.dirty_bits = 5;
+	cr_assert_eq(sync_decide(&in).strategy, SYNC_TARGET_IF_BOTH_FAILED);
+}
+
 Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attached)
 {
 	in.peer.current = X;
