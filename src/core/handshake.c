@@ -16,10 +16,21 @@
 #define HS_AGAIN_PATIENT 8U  /* so many in a row, and pauses become longer */
 #define HS_AGAIN_SHIFT_MAX 6U
 
+/* Each of the connections tries again for itself, and each try concerns all nodes. */
+static uint64_t crowd(const struct core *core)
+{
+	return 1 + (uint64_t)core->peer_count * core->peer_count / 128;
+}
+
 void handshake_deadline_arm(struct core *core, struct peer *peer)
 {
-	peer->hs_deadline_ns = core->now_ns + (uint64_t)peer->conf->net.ping_timeout_ds *
-						      HS_PING_TIMEOUTS * 100 * NS_PER_MS;
+	uint64_t silence_ns = (uint64_t)peer->conf->net.ping_timeout_ds * HS_PING_TIMEOUTS * 100 *
+			      NS_PER_MS;
+
+	/* Both ends wait while the one that begins the transaction pauses between its tries. */
+	if (peer->phase == HS_READY)
+		silence_ns *= crowd(core);
+	peer->hs_deadline_ns = core->now_ns + silence_ns;
 }
 
 /* With digests before the payloads a DRBD kernel takes what follows a P_ZEROES for one (4.2). */
@@ -566,14 +577,13 @@ static void outdate_if_target(struct core *core, struct peer *peer)
 /* Many nodes that all connect to each other keep each other from it if they do not slow down. */
 static uint64_t pause(struct core *core)
 {
-	unsigned failed = core->twopc.connects_failed++, shift = 0, peers = core->peer_count;
+	unsigned failed = core->twopc.connects_failed++, shift = 0;
 
 	if (failed > HS_AGAIN_PATIENT)
 		shift = failed - HS_AGAIN_PATIENT;
 	if (shift > HS_AGAIN_SHIFT_MAX)
 		shift = HS_AGAIN_SHIFT_MAX;
-	/* Each of the connections tries again for itself, and each try concerns all nodes. */
-	return core_random64(core) % ((HS_AGAIN_SOON_NS << shift) * (1 + peers * peers / 128));
+	return core_random64(core) % ((HS_AGAIN_SOON_NS << shift) * crowd(core));
 }
 
 void handshake_failed(struct core *core, struct peer *peer, enum state_rv rv)

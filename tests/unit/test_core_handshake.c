@@ -4,6 +4,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "core/cluster.h"
+#include "core/core_hooks.h"
 #include "core/core_int.h"
 #include "../lib/core_pair.h"
 
@@ -46,6 +49,27 @@ Test(handshake, order_of_the_exchange)
 	cr_assert_eq(pair_sent(p, 0, 1, P_TWOPC_COMMIT), 1);
 	cr_assert_eq(pair_sent(p, 1, 0, P_TWOPC_PREPARE), 0);
 	cr_assert_eq(pair_sent(p, 1, 0, P_TWOPC_YES), 1);
+	pair_free(p);
+}
+
+/* Else many nodes would begin from the streams on again and again, each time without a pause. */
+Test(handshake, streams_outlast_the_longest_pause_between_two_tries)
+{
+	static const unsigned counts[] = { 1, 8, 11, 17, 31 };
+	struct pair *p = pair_new(&(struct pair_opts){ 0 });
+	struct core *core = pair_core(p, 0);
+	struct peer *peer = core->peer[1];
+
+	pair_up(p);
+	peer->phase = HS_READY;
+	for (unsigned i = 0; i < ARRAY_LEN(counts) * 200; i++) {
+		core->peer_count = counts[i % ARRAY_LEN(counts)];
+		core->twopc.connects_failed = 100;
+		handshake_deadline_arm(core, peer);
+		handshake_failed(core, peer, SS_TIMEOUT);
+		cr_assert_lt(peer->hs_again_ns, peer->hs_deadline_ns, "%u", core->peer_count);
+	}
+	core->peer_count = 1;
 	pair_free(p);
 }
 
