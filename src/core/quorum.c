@@ -200,6 +200,9 @@ static bool knows_more(const struct core *core, const struct peer *peer, const s
 	const struct peer_device *pd = &peer->pd[vol->v];
 	uint64_t seen = pd->current_uuid_rx;
 
+	/* It is given up where this node is promoted by force, and would keep that from quorum. */
+	if (core->commands.local_up_to_date && core->commands.outdate_peers)
+		return false;
 	if (next->pd[peer->id][vol->v].pdsk < DISK_INCONSISTENT)
 		return seen && !uuid_known(vol, seen) && !uuid_eq(seen, vol->exposed_uuid);
 	return next->role == ROLE_PRIMARY && vol_has_md(vol) &&

@@ -19,8 +19,8 @@ static bool is_split_brain(struct world *w, unsigned node, unsigned peer)
 {
 	const struct status_peer *sp = status_peer(node_status(w, node), peer);
 
-	/* Who was promoted by force leads, whatever the others say of that. */
-	if (sp && sp->conn == CONN_STANDALONE && w->plan.forcing)
+	/* Who was promoted by force leads, also where those who follow have quorum. */
+	if (sp && sp->conn == CONN_STANDALONE && w->plan.forcing && strstr(sp->reason, "refused"))
 		return true;
 	/* Of two Primaries only one may have written before both noticed that they were apart. */
 	return sp && sp->conn == CONN_STANDALONE &&

@@ -160,6 +160,8 @@ static void force(struct world *w, unsigned node)
 	if (plan_below(w, 4) == 0)
 		w->nodes[node].die_after_actions = 1 + plan_below(w, 40);
 	do {
+		/* It may be opened without force when it is back. */
+		w->app.stop = true;
 		promote(w, node);
 		w->app.last = w->app.only = (int)node;
 		w->app.stop = false;

@@ -279,6 +279,56 @@ static void fork_beside_primary(struct world *w)
 	sc_expect_honest(w);
 }
 
+static void part_from_all(struct world *w, unsigned node)
+{
+	for (unsigned p = A; p <= D; p++) {
+		if (p != node)
+			sc_unplug(w, p, node);
+	}
+}
+
+/* C, in the middle of a resync, has the generation that B was left behind by. A and D, who had all
+ * of it, are gone for good: what C knows of keeps nobody from quorum when B is forced. */
+static void forced_beside_newer(struct world *w)
+{
+	struct ev_command pause = { .vnr = SIM_VNR, .peer = A };
+
+	life_plain(w, w->scenario_seed, 4)->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	w->split_brain_ok = true;
+	sc_open(w, A);
+	sc_write(w, 1);
+	part_from_all(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_write_scattered(w, 0, 50);
+	pause.cmd = CMD_PAUSE_SYNC;
+	sc_command(w, C, pause, SS_SUCCESS);
+	sc_join(w, A, C);
+	sc_wait_repl(w, C, A, REPL_PAUSED_SYNC_T);
+	part_from_all(w, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_write(w, 2);
+	sc_kill(w, A);
+	sc_kill(w, D);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, C, CONN_CONNECTED);
+	refuse_without_force(w, B, SS_NO_UP_TO_DATE_DISK);
+	force(w, B);
+	sc_write(w, 3);
+	sc_start(w, A);
+	sc_start(w, D);
+	pause.cmd = CMD_RESUME_SYNC;
+	sc_command(w, C, pause, SS_SUCCESS);
+	sc_join(w, B, A);
+	sc_join(w, B, D);
+	sc_join(w, C, D);
+	sc_wait_reunited(w, B, A);
+	sc_wait_reunited(w, B, D);
+	check_identical(w, "after a promotion by force");
+	sc_read(w, 3);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_forks[] = {
 	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
 	{ "quorum-returns-behind", quorum_returns_behind },
@@ -288,5 +338,6 @@ const struct scenario scenarios_forks[] = {
 	{ "forced-in-a-resync", forced_in_a_resync },
 	{ "forced-without-quorum", forced_without_quorum },
 	{ "forced-twice", forced_twice },
+	{ "forced-beside-newer", forced_beside_newer },
 	{ NULL, NULL },
 };
