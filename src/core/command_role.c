@@ -372,7 +372,7 @@ enum command_progress command_secondary(struct core *core, const struct ev_comma
 	case ROLE_BEGIN:
 		return demote_begin(core, ev);
 	case ROLE_DRAINING:
-		if (wait_for(core, command_io_settled(core)))
+		if (wait_for(core, command_io_settled(core) && (ev->force || !uuid_owed(core))))
 			command_twopc(core, &change, ROLE_DECIDED);
 		return COMMAND_WAITS;
 	case ROLE_PAUSING:

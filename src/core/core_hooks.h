@@ -248,6 +248,8 @@ void bitmap_time(struct core *core);
  * holds application I/O while this is true, WORK_REQUESTS follows. */
 bool uuid_bump_if_wanted(struct core *core);
 bool uuid_bump_running(const struct core *core);
+/* A generation has to be made, and waits until the others have agreed that a peer is lost. */
+bool uuid_owed(const struct core *core);
 /* A generation that a peer made is on its way to the disk. */
 bool uuid_adopting(const struct core *core);
 /* uuid_adopt.c: behind protocol A and B a generation waits for what was received before it. Before

@@ -264,6 +264,7 @@ struct volume {
 	struct local_queue io;
 	/* uuid.c */
 	bool new_uuid_wanted;       /* make a new generation before the next write */
+	bool new_uuid_owed;         /* also if nothing is written any more */
 	bool absent_forgotten;      /* as Primary: a new generation was made for that */
 	uint8_t origin;             /* whose data resyncs at this generation have brought */
 	bool uuid_given_away;       /* a node out of sight may have taken over this generation */

@@ -214,6 +214,15 @@ bool uuid_bump_running(const struct core *core)
 	return false;
 }
 
+bool uuid_owed(const struct core *core)
+{
+	bool owed = false;
+
+	FOR_EACH_VOLUME(core, vol)
+		owed |= vol->new_uuid_wanted && vol->new_uuid_owed;
+	return owed && core->quorum_unproved;
+}
+
 bool uuid_peer_follows(const struct peer_device *pd, const struct volume *vol)
 {
 	return pd->uuids_valid && uuid_eq(pd->uuids.current, vol->exposed_uuid) &&
@@ -242,7 +251,7 @@ bool uuid_bump_if_wanted(struct core *core)
 			wait = true;
 			continue;
 		}
-		vol->new_uuid_wanted = false;
+		vol->new_uuid_wanted = vol->new_uuid_owed = false;
 		if (vol_has_md(vol) && disk_of(core, vol) == DISK_UP_TO_DATE)
 			bump_disk(core, vol, 0, false, UUID_FLAG_NEW_DATAGEN);
 		else
@@ -605,7 +614,8 @@ static bool bump_is_due(const struct core *core)
 	 */
 	FOR_EACH_VOLUME(core, vol)
 		busy |= vol->new_uuid_wanted && state_data_accessible(core, &core->st, vol->v) &&
-			(vol->lost_uuids || !request_volume_idle(core, vol) ||
+			(vol->lost_uuids || vol->new_uuid_owed ||
+			 !request_volume_idle(core, vol) ||
 			 request_volume_logged(core, vol) || cluster_other_primary(core) ||
 			 (disk_of(core, vol) <= DISK_FAILED && !local_flush_is_clean(vol)));
 	return busy;
@@ -632,6 +642,20 @@ static bool lost_async_primary(const struct core *core, const struct state *old,
 	return false;
 }
 
+/*
+ * Behind protocol A or B a peer that is lost may lack what was answered. The others have to agree
+ * first that it is lost; by then there may be no write under way that would show it.
+ */
+static void note_answered_without(const struct core *core, const struct state *old,
+				  struct volume *vol)
+{
+	FOR_EACH_PEER(core, peer)
+		vol->new_uuid_owed |= core->st.role == ROLE_PRIMARY &&
+				      old->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
+				      repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED &&
+				      request_answered_without(core, vol, peer->id);
+}
+
 void uuid_state_changed(struct core *core, const struct state *old)
 {
 	FOR_EACH_VOLUME(core, vol) {
@@ -645,7 +669,8 @@ void uuid_state_changed(struct core *core, const struct state *old)
 			vol->new_uuid_wanted = true;
 		note_given_away(core, old, vol);
 		if (core->st.role != ROLE_PRIMARY) {
-			vol->new_uuid_wanted = vol->absent_forgotten = false;
+			vol->new_uuid_wanted = vol->new_uuid_owed = false;
+			vol->absent_forgotten = false;
 			/* The superblock on disk may keep the mark. */
 			if (old->role == ROLE_PRIMARY)
 				vol->md.current_uuid &= ~UUID_PRIMARY;
@@ -653,6 +678,7 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		two_primaries_parted(core, old, vol);
 		uuid_disk_lost(core, old, vol);
 		uuid_note_lagging(core, old, vol);
+		note_answered_without(core, old, vol);
 		uuid_take_back_exposed(core, vol);
 		vol->awaits_disk &= core->st.role == ROLE_PRIMARY;
 		lost_source_state_changed(core, old, vol);

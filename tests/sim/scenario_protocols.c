@@ -239,7 +239,41 @@ static void left_with_more(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has answered what B never got, and nothing is written any more when C has agreed that B is
+ * lost. Then A's disk fails, and comes back when A has met B.
+ */
+static void left_behind_at_the_end(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	sim_params_protocol(p, PROTOCOL_A);
+	p->no_disk = 1U << C;
+	p->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_wait(w, 1000);
+	sc_unplug(w, A, B);
+	sc_unplug(w, B, C);
+	sc_write(w, 2);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_close(w);
+	sc_wait(w, 1000);
+	sc_expect(w, !uuid_eq(sc_uuid(w, A), sc_uuid(w, B)), "B does not have A's generation");
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_attach(w, A);
+	sc_wait_reunited(w, A, B);
+	sc_open(w, B);
+	sc_read(w, 2);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
+	{ "protocol-a-left-behind-at-the-end", left_behind_at_the_end },
 	{ "protocol-b-no-copy", no_copy },
 	{ "protocol-a-failed-everywhere", failed_everywhere },
 	{ "protocol-a-failed-here", failed_here },
