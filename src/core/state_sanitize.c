@@ -393,9 +393,9 @@ static bool lacks_writes(const struct core *core, const struct peer *peer,
 }
 
 /*
- * A peer that comes back is not what this Primary without a good disk can count on, when it says
- * so too early: it must have the generation in use, and first meet those who have the writes that
- * are under way.
+ * A peer that comes back, or its disk, is not what this Primary without a good disk can count on,
+ * when it says so too early: it must have the generation in use, and first meet those who have the
+ * writes that are under way.
  */
 static void sanitize_trust(const struct core *core, const struct peer *peer,
 			   const struct volume *vol, const struct state *old, struct state *next)
@@ -406,7 +406,8 @@ static void sanitize_trust(const struct core *core, const struct peer *peer,
 	bool trusted = is_trusted(core, next, vol, info);
 	bool lacks = lacks_writes(core, peer, vol, next);
 
-	pd->behind |= was->repl < REPL_ESTABLISHED && pd->repl >= REPL_ESTABLISHED &&
+	pd->behind |= (was->repl < REPL_ESTABLISHED || was->pdsk < DISK_INCONSISTENT) &&
+		      pd->repl >= REPL_ESTABLISHED &&
 		      (pd->pdsk == DISK_UP_TO_DATE || (pd->pdsk == DISK_CONSISTENT && lacks));
 	if (pd->behind && !lacks) {
 		pd->behind = false;

@@ -465,6 +465,46 @@ static void client_follows_unheard(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A Primary without a disk loses quorum with the disk of C, which fails at a write that B has got.
+ * When C's disk is back it is at the generation in use, and lacks that write: it does not count.
+ */
+static void client_disk_back_and_lacking(struct world *w, enum shape shape)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << A;
+	p->quorum = QUORUM_MAJORITY;
+	p->quorum_min_redundancy = 2;
+	p->on_no_quorum = NO_QUORUM_SUSPEND;
+	if (shape == SHAPE_CHAIN)
+		sim_unlink(p, B, C);
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[C].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, C, DISK_DISKLESS);
+	sc_wait(w, 1000);
+	sc_expect(w, w->app.in_flight == 1, "the write waits for quorum");
+	sc_attach(w, C);
+	sc_wait(w, 5000);
+	if (w->app.in_flight)
+		sc_expect(w, shape == SHAPE_CHAIN, "in a mesh C gets it from B");
+	sc_expect_honest(w);
+}
+
+static void client_disk_back_mesh(struct world *w)
+{
+	client_disk_back_and_lacking(w, SHAPES);
+	life_expect_converged(w);
+}
+
+static void client_disk_back_chain(struct world *w)
+{
+	client_disk_back_and_lacking(w, SHAPE_CHAIN);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-forgets-caught-up", client_forgets_caught_up },
@@ -482,6 +522,8 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-counts-on-lost", client_counts_on_lost },
 	{ "fork-beside-client", fork_beside_client },
 	{ "client-left-behind", client_left_behind },
+	{ "client-disk-back-and-lacking", client_disk_back_mesh },
+	{ "client-disk-back-and-lacking-chain", client_disk_back_chain },
 	{ "client-follows-unheard", client_follows_unheard },
 	{ NULL, NULL },
 };
