@@ -296,38 +296,24 @@ static bool is_shown(const struct volume *vol, const struct peer_device *info, e
 	       is_among(info->uuids.history, HISTORY_UUIDS, shown);
 }
 
-/* Has had all the time what this one, which has crashed or was restarted, may lack. */
-static bool outlasts(const struct pkt_uuids *other, const struct pkt_uuids *restarted)
-{
-	if (other->flags & UUID_FLAG_CRASHED_PRIMARY ||
-	    !uuid_eq(other->current, restarted->current))
-		return false;
-	if (restarted->flags & UUID_FLAG_CRASHED_PRIMARY)
-		return true;
-	/* A Secondary has no mark of its crash. */
-	return restarted->flags & UUID_FLAG_KEEPS_BITS &&
-	       !(restarted->flags & UUID_FLAG_WENT_ON) && other->flags & UUID_FLAG_WENT_ON &&
-	       !(other->flags & ~restarted->flags & UUID_FLAG_LAGGED);
-}
-
 /*
- * The disk of a node that crashed, and one that went on in the same generation: they have to meet,
- * the first one may lack what was answered. A Primary remembers that when the other is gone.
+ * The disk of a Primary that crashed, and one that went on in the same generation: they have to
+ * meet, the first one may lack what was answered. A Primary remembers that when the other is gone.
  */
 static bool is_beside_survivor(const struct core *core, const struct state *st,
 			       const struct volume *vol, const struct peer_device *info)
 {
-	if (!info->uuids_valid)
+	if (!info->uuids_valid || !(info->uuids.flags & UUID_FLAG_CRASHED_PRIMARY))
 		return false;
-	if (st->role == ROLE_PRIMARY && st->pd[info->p][vol->v].untrusted &&
-	    info->uuids.flags & UUID_FLAG_CRASHED_PRIMARY)
+	if (st->role == ROLE_PRIMARY && st->pd[info->p][vol->v].untrusted)
 		return true;
 	FOR_EACH_PEER(core, other) {
 		const struct peer_device *pd = &other->pd[vol->v];
 
 		if (pd != info && st->pd[other->id][vol->v].repl >= REPL_ESTABLISHED &&
 		    st->pd[other->id][vol->v].pdsk == DISK_UP_TO_DATE && pd->uuids_valid &&
-		    outlasts(&pd->uuids, &info->uuids))
+		    !(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY) &&
+		    uuid_eq(pd->uuids.current, info->uuids.current))
 			return true;
 	}
 	return false;

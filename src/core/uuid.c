@@ -567,36 +567,26 @@ static bool is_compared(const struct core *core, const struct volume *vol)
 	return false;
 }
 
-/* Who has no disk, or does not see all, does not see otherwise that there is nothing to wait for
- * any more. */
-static void tell_settled(struct core *core, struct volume *vol)
+void uuid_settle_crash(struct core *core, struct volume *vol)
 {
+	if (vol->just_attached && is_compared(core, vol))
+		vol->just_attached = false;
+	if ((!vol->crashed_primary && !vol->lagged) || !crash_is_over(core, vol))
+		return;
+	vol->crashed_primary = vol->lagged = false;
+	if (!vol_has_md(vol))
+		return;
+	/* Who has no disk, or does not see all, does not see otherwise that there is nothing to
+	 * wait for any more. */
 	FOR_EACH_PEER(core, peer) {
 		const struct peer_device *pd = &peer->pd[vol->v];
-		uint64_t sent = pd->sent.flags;
 		bool asks = pdsk_of(core, pd) == DISK_DISKLESS ||
 			    (pd->uuids_valid && pd->uuids.flags & UUID_FLAG_SEES_NOT_ALL);
 
 		if (repl_of(core, pd) >= REPL_ESTABLISHED && asks &&
-		    (sent & UUID_FLAG_CRASHED_PRIMARY || !(sent & UUID_FLAG_WENT_ON)))
+		    pd->sent.flags & UUID_FLAG_CRASHED_PRIMARY)
 			uuid_send(core, peer, vol->v, 0, 0);
 	}
-}
-
-void uuid_settle_crash(struct core *core, struct volume *vol)
-{
-	bool compared = vol->just_attached && is_compared(core, vol);
-	bool over = (vol->crashed_primary || vol->lagged) && crash_is_over(core, vol);
-
-	if (compared)
-		vol->just_attached = false;
-	if (over)
-		vol->crashed_primary = vol->lagged = false;
-	if (!vol_has_md(vol) || (!compared && !over))
-		return;
-	tell_settled(core, vol);
-	if (!over)
-		return;
 	if (core->st.role != ROLE_PRIMARY)
 		vol->md.flags &= ~MDF_CRASHED_PRIMARY;
 	md_dirty(core, vol);

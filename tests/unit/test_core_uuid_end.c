@@ -358,19 +358,6 @@ Test(uuid_end, who_is_not_counted_on_yet_is_left_behind)
 	cr_assert(cluster_weak_nodes(n.core, 0) >> 2 & 1);
 }
 
-/* Another one has had all the time what the power loss of this one may have cost. */
-Test(uuid_end, who_was_restarted_beside_one_that_went_on_is_not_counted_on)
-{
-	begin_as_target_among_equals();
-	n.core->peer[1]->pd[0].uuids.flags |= UUID_FLAG_WENT_ON;
-	n.core->peer[2]->pd[0].uuids.flags |= UUID_FLAG_WENT_ON;
-	state_begin(n.core)->role = ROLE_PRIMARY;
-	state_end(n.core, STATE_HARD);
-	cr_assert_eq(n.core->st.pd[1][0].pdsk, DISK_UP_TO_DATE);
-	cr_assert_eq(n.core->st.pd[2][0].pdsk, DISK_UP_TO_DATE);
-	cr_assert_eq(n.core->st.pd[3][0].pdsk, DISK_CONSISTENT);
-}
-
 /* ---- Outdated by name ---- */
 
 /* This node and 1 are equal, 2 has marked blocks towards us, 3 is being resynced from 2. */
