@@ -23,7 +23,7 @@ static const struct {
 			   UINT64_C(0x766f6c756d6573), { 1, 4 }, true },
 	[LIFE_DISKLESS] = { "diskless", "some nodes have no disk, also the Primary",
 			    UINT64_C(0x6469736b6c657373), { 3, 4 }, true },
-	[LIFE_MANY] = { "many", "six to nine nodes", UINT64_C(0x6d616e79), { 1, 32 }, false },
+	[LIFE_MANY] = { "many", "six to nine nodes", UINT64_C(0x6d616e79), { 1, 32 }, true },
 	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",
 				UINT64_C(0x756e7265706c6963), { 1, 4 }, false },
 	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
