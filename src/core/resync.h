@@ -205,7 +205,7 @@ struct verify {
 	bool target_started;   /* the first request is here, it tells the start */
 	bool repair;           /* source: what is found is resynced from here */
 	bool elsewhere;        /* source: it does not begin where it should */
-	bool marked;           /* blocks were marked before on the other side */
+	uint64_t marked;       /* so many blocks were marked before on the other side */
 	/* verify_schedule.c */
 	bool repair_due, begin_due; /* as commands */
 	uint32_t ping;         /* the repair waits for the answer */

@@ -79,9 +79,9 @@ static void mark(struct core *core, struct peer_device *pd, const struct rs_requ
 	/*
 	 * What was marked before is resynced without being asked for. Of what is marked there only
 	 * the number is known here: who takes that for found, and does not let go of it, is in the
-	 * way of that resync, which the other one waits for.
+	 * way of that resync, which the other one waits for. What is more than that is found.
 	 */
-	if (!ov->marked && !bitmap_test(vol, slot, rq->sector, sectors_of(rq)))
+	if (ov->found_bits > ov->marked && !bitmap_test(vol, slot, rq->sector, sectors_of(rq)))
 		ov->found = true;
 	bitmap_set(core, vol, slot, rq->sector, sectors_of(rq));
 }
@@ -118,7 +118,7 @@ void verify_enter(struct core *core, struct peer_device *pd)
 	ov->left_bits = ov->end_bit - ov->start_bit;
 	ov->found_bits = ov->skipped_bits = 0;
 	ov->range_sectors = 0;
-	ov->marked = !ov->found && pd->uuids.dirty_bits;
+	ov->marked = ov->found ? 0 : pd->uuids.dirty_bits;
 	ov->target_started = false;
 	resync_begin(core, pd);
 	if (!source)

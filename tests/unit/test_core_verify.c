@@ -182,6 +182,21 @@ Test(verify, what_one_side_has_marked_before_is_resynced_all_the_same)
 	}
 }
 
+/* Of what is marked there the number is known: what is more is for the operator. */
+Test(verify, what_is_more_than_one_side_has_marked_is_found)
+{
+	struct pair *p = start(2, verifies);
+
+	change(p, 1, 10);
+	change(p, 1, 20);
+	pair_core(p, 0)->peer[1]->pd[0].uuids.dirty_bits = 1;
+	cr_assert_geq(verify(p, 0, 1, 0, 0), SS_SUCCESS, "%s", pair_text(p));
+	verified(p);
+	cr_assert_eq(state_of(p, 0, 1)->found_bits, 2);
+	cr_assert(pair_core(p, 0)->peer[1]->pd[0].ov.found);
+	pair_free(p);
+}
+
 static int verify_and_repair(struct pair *p, unsigned node, unsigned peer)
 {
 	return pair_command(p, node, &(struct ev_command){ .cmd = CMD_VERIFY,
