@@ -294,6 +294,10 @@ void uuid_take_back_exposed(struct core *core, struct volume *vol);
 bool uuid_was_lost(const struct volume *vol, uint64_t uuid);
 /* Our disk has this generation, or had it once. */
 bool uuid_known(const struct volume *vol, uint64_t uuid);
+/* A generation, not 0, among references; among those that a node has told with its current one,
+ * which has gone on from it then, or from one that has. */
+bool uuid_is_among(const uint64_t *uuids, unsigned count, uint64_t uuid);
+bool uuid_comes_after(const struct pkt_uuids *its, uint64_t uuid);
 /* Something of the application has begun and has no answer; the end of it sets WORK_COMMAND while
  * I/O is suspended by command. */
 bool request_under_way(const struct core *core);

@@ -271,15 +271,6 @@ static void sanitize_own_disk(const struct core *core, const struct peer *peer,
 		*disk = DISK_UP_TO_DATE;
 }
 
-static bool is_among(const uint64_t *uuids, unsigned count, uint64_t uuid)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (uuids[i] && uuids[i] != UUID_UNKNOWN && uuid_eq(uuids[i], uuid))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Is the peer's data as new as what this diskless node has shown? A Primary's users expect exactly
  * that; a Secondary may go on from any later generation.
@@ -292,8 +283,7 @@ static bool is_shown(const struct volume *vol, const struct peer_device *info, e
 		return true;
 	if (role == ROLE_PRIMARY)
 		return false;
-	return is_among(info->uuids.bitmap, NODES_MAX, shown) ||
-	       is_among(info->uuids.history, HISTORY_UUIDS, shown);
+	return uuid_comes_after(&info->uuids, shown);
 }
 
 /*
@@ -327,9 +317,8 @@ static bool is_beside_survivor(const struct core *core, const struct state *st,
 static bool has_left(const struct state *st, const struct peer_device *pd, unsigned node,
 		     uint64_t uuid)
 {
-	return is_among(&pd->uuids.bitmap[node], 1, uuid) ||
-	       (st->role != ROLE_PRIMARY && (is_among(pd->uuids.bitmap, NODES_MAX, uuid) ||
-					     is_among(pd->uuids.history, HISTORY_UUIDS, uuid)));
+	return uuid_is_among(&pd->uuids.bitmap[node], 1, uuid) ||
+	       (st->role != ROLE_PRIMARY && uuid_comes_after(&pd->uuids, uuid));
 }
 
 /* Another good disk has gone on from where this one still is. */

@@ -322,19 +322,11 @@ static void give_way_without_disk(struct core *core, const struct volume *vol,
 				  const struct peer_device *pd)
 {
 	uint64_t shown = vol->exposed_uuid;
-	bool after = false;
 
 	if (core->conf.on_suspended_primary_outdated != OUTDATED_FORCE_SECONDARY ||
 	    core->st.role != ROLE_PRIMARY || !(core->st.susp_quorum || core->st.susp_nod) ||
 	    vol_has_md(vol) || !shown || !pd->uuids_valid || uuid_eq(pd->uuids.current, shown) ||
-	    uuid_was_lost(vol, pd->uuids.current))
-		return;
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		after |= pd->uuids.bitmap[n] != UUID_UNKNOWN &&
-			 uuid_eq(pd->uuids.bitmap[n], shown);
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
-		after |= uuid_eq(pd->uuids.history[i], shown);
-	if (!after)
+	    uuid_was_lost(vol, pd->uuids.current) || !uuid_comes_after(&pd->uuids, shown))
 		return;
 	core_log(core, LOG_LEVEL_NOTICE,
 		 "%s/%u %s: others have newer data, and this Primary's I/O waits: it becomes "

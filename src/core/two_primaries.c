@@ -334,13 +334,8 @@ bool two_primaries_left_behind(const struct core *core, const struct volume *vol
 /* Its disk here, if it had one, may have been lost before that, with the generation before. */
 static bool has_gone_on_from(const struct pkt_uuids *its, unsigned self, uint64_t shown)
 {
-	if (its->bitmap[self] != UUID_UNKNOWN && uuid_eq(its->bitmap[self], shown))
-		return true;
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++) {
-		if (uuid_eq(its->history[i], shown))
-			return true;
-	}
-	return false;
+	return uuid_is_among(&its->bitmap[self], 1, shown) ||
+	       uuid_is_among(its->history, HISTORY_UUIDS, shown);
 }
 
 /*

@@ -81,13 +81,7 @@ void uuid_made_told(struct volume *vol, const struct peer *peer, uint64_t uuid)
 
 static bool has_had(const struct peer_device *pd, uint64_t uuid)
 {
-	for (unsigned i = 0; i < HISTORY_UUIDS; i++)
-		if (uuid_eq(pd->uuids.history[i], uuid))
-			return true;
-	for (unsigned n = 0; n < NODES_MAX; n++)
-		if (uuid_eq(pd->uuids.bitmap[n], uuid))
-			return true;
-	return uuid_eq(pd->uuids.current, uuid);
+	return uuid_eq(pd->uuids.current, uuid) || uuid_comes_after(&pd->uuids, uuid);
 }
 
 /* Who has got it from one of these after it was told, here or far away, has it from its disk. */

@@ -20,6 +20,21 @@ bool uuid_known(const struct volume *vol, uint64_t uuid)
 	return uuid_eq(uuid, vol->md.current_uuid);
 }
 
+bool uuid_is_among(const uint64_t *uuids, unsigned count, uint64_t uuid)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (uuids[i] && uuids[i] != UUID_UNKNOWN && uuid_eq(uuids[i], uuid))
+			return true;
+	}
+	return false;
+}
+
+bool uuid_comes_after(const struct pkt_uuids *its, uint64_t uuid)
+{
+	return uuid_is_among(its->bitmap, NODES_MAX, uuid) ||
+	       uuid_is_among(its->history, HISTORY_UUIDS, uuid);
+}
+
 /* The generation that the peer has told last, 0 = not known. */
 static uint64_t told_generation(const struct peer_device *pd)
 {
