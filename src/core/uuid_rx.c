@@ -397,7 +397,10 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 	    state_is_stable(core, &core->st)) {
 		if (reconcile_awaits(core, peer, vol))
 			return;
-		uuid_send(core, peer, vol->v, UUID_FLAG_RESYNC, 0);
+		/* A target of another one would not take part in what it asks for, and the peer
+		 * would begin alone, with all: what a target says it has is not its own. */
+		uuid_send(core, peer, vol->v,
+			  uuid_sync_source(core, vol, NODES_MAX) ? 0 : UUID_FLAG_RESYNC, 0);
 		sync_consider(core, peer, vol);
 	} else if (uuids->flags & UUID_FLAG_RESYNC || missed || am_left_behind(core, vol, pd)) {
 		decide_again(core, vol, peer, missed);

@@ -102,9 +102,53 @@ static void full_sync_ended_elsewhere(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * C is cut off from the Primary A, which closes: B and D both offer a resync. C has begun the one
+ * from B when D's word comes, which must not begin one that C takes no part in: that would be a
+ * full one, for C calls B's generation its own and knows nothing of D's marks.
+ */
+static void offered_by_two(struct world *w, bool source_is_lost)
+{
+	sc_begin(w, 4);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_part(w, A, C);
+	sc_write_scattered(w, 10, 40);
+	sc_wait_disk(w, C, DISK_OUTDATED);
+	simnet_hold_type(w, D, C, P_UUIDS110, 500 * NS_MS);
+	simnet_hold_type(w, B, C, P_RS_DATA_REPLY, 2 * NS_SEC);
+	sc_close(w);
+	sc_wait_repl(w, C, B, REPL_SYNC_TARGET);
+	sc_wait(w, 1000);
+	sc_expect(w, status_peer(node_status(w, D), C)->conn == CONN_CONNECTED,
+		  "the second source stays connected");
+	if (source_is_lost) {
+		sc_kill(w, B);
+		sc_wait_disk(w, C, DISK_UP_TO_DATE);
+		sc_start(w, B);
+	}
+	sc_wait_disk(w, C, DISK_UP_TO_DATE);
+	sc_expect(w, sc_received(w, C, B) + sc_received(w, C, D) < 1000,
+		  "only what is marked is resynced");
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
+static void resync_offered_by_two(struct world *w)
+{
+	offered_by_two(w, false);
+}
+
+static void resync_offered_by_two_one_lost(struct world *w)
+{
+	offered_by_two(w, true);
+}
+
 const struct scenario scenarios_faults[] = {
 	{ "promise-taken-back", promise_taken_back },
 	{ "restarted-source", restarted_source },
 	{ "full-sync-ended-elsewhere", full_sync_ended_elsewhere },
+	{ "resync-offered-by-two", resync_offered_by_two },
+	{ "resync-offered-by-two-one-lost", resync_offered_by_two_one_lost },
 	{ NULL, NULL },
 };
