@@ -51,15 +51,20 @@ static void peer_acks_held(struct world *w, unsigned primary, unsigned other)
 	pass_promptly(w, HELD_NS - NS_SEC, "a peer ack is on its way");
 }
 
-/* Of a peer that has returned. */
+/*
+ * Of a peer that has returned. The application does not move to that one meanwhile: what would be
+ * held up then is the stream that its own writes go by.
+ */
 static void resync_held(struct world *w, unsigned primary, unsigned other)
 {
 	static const uint16_t held[] = { P_COMPRESSED_BITMAP, P_COMPRESSED_BITMAP,
 					 P_RS_DATA_REQUEST };
 
+	w->app.only = (int)primary;
 	simnet_hold_type(w, other, primary, held[plan_below(w, ARRAY_LEN(held))], HELD_NS);
 	simnet_cut(w, primary, other, false);
 	pass_promptly(w, HELD_NS - NS_SEC, "a resync is held up");
+	w->app.only = -1;
 }
 
 static bool follows(struct world *w, unsigned a, unsigned b)
