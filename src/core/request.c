@@ -204,6 +204,7 @@ void request_complete(struct core *core, struct request *req, int error)
 {
 	ASSERT(!req->completed);
 	req->completed = true;
+	req->failed = error != 0;
 	two_primaries_mark(core, req);
 	core_payload_put(core, &req->payload);
 	request_answered(core, req);

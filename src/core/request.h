@@ -119,6 +119,7 @@ struct request {
 	bool local_good;         /* the local disk is UpToDate since */
 	bool marked;             /* not written here: bits set towards everybody */
 	bool completed;          /* the application has its answer */
+	bool failed;             /* which is an error */
 	bool settled;            /* hold given back: local and all acks are in */
 	bool again;              /* no copy is left: it starts once more when I/O goes on */
 	int error;               /* of the local part, or the answer of a split request */

@@ -613,7 +613,7 @@ bool request_answered_without(const struct core *core, const struct volume *vol,
 		const struct request *req = LIST_ENTRY(it, struct request, link);
 		uint32_t has = req->net.of[NET_WRITTEN] | req->net.of[NET_STABLE];
 
-		if (req->v == vol->v && req->completed &&
+		if (req->v == vol->v && req->completed && !req->failed &&
 		    (req->net.of[NET_SENT] & ~has) >> node & 1)
 			return true;
 	}

@@ -358,6 +358,45 @@ static void fork_of_the_same_primary(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has no disk, and its write has got onto that of B alone. The generation that says so does not
+ * reach B any more: the write fails, so nothing was answered that B lacks, and when the disk of C
+ * has been given up nobody waits for that generation.
+ */
+static void client_generation_on_no_disk(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << A;
+	p->on_no_data = NO_DATA_IO_ERROR;
+	p->disk_timeout_ds = TIMEOUT_DS;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	disk_hang(w, C);
+	simnet_hold_type(w, C, A, P_BARRIER_ACK, 60 * NS_SEC);
+	sc_part(w, B, C);
+	sc_write_async(w, 2);
+	sc_wait(w, 1000);
+	simnet_link(w, A, B, false);
+	simnet_link(w, B, A, false);
+	sc_wait_disk(w, C, DISK_DISKLESS);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait(w, 100);
+	sc_expect(w, w->app.in_flight == 0 && w->app.errors == 1, "the write has failed");
+	sc_part(w, A, C);
+	sc_close(w);
+	disk_unhang(w, C);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_wait(w, 500);
+	sc_attach(w, C);
+	life_expect_converged(w);
+	sc_open(w, A);
+	sc_read(w, 1);
+}
+
 const struct scenario scenarios_hung[] = {
 	{ "hung-disk-in-attach", hangs_in_attach },
 	{ "hung-disk-in-attach-and-down", hangs_in_attach_and_down },
@@ -372,6 +411,7 @@ const struct scenario scenarios_hung[] = {
 	{ "disk-timeout-alone", alone },
 	{ "detach-force-hangs", forced_detach },
 	{ "down-hangs", down_hangs },
+	{ "disk-timeout-client", client_generation_on_no_disk },
 	{ "fork-of-the-same-primary", fork_of_the_same_primary },
 	{ NULL, NULL },
 };
