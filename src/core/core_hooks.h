@@ -428,6 +428,9 @@ void reconcile_primary_lost(struct core *core, struct peer *peer);
 /* The peer has just lost the Primary that this node lost before it, and will tell how much of its
  * stream it has got: that goes before what the disk states say. */
 bool reconcile_awaits(const struct core *core, const struct peer *peer, const struct volume *vol);
+/* Before the first word of its own stream after it was connected again. */
+void reconcile_lost_is_back(struct core *core, const struct peer *peer);
+void reconcile_state_changed(struct core *core);
 void reconcile_run(struct core *core);
 /* Own disk must not become UpToDate yet. */
 bool reconcile_holds(const struct core *core);

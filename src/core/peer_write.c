@@ -467,6 +467,8 @@ void rx_data(struct core *core, struct peer *peer, const struct pkt *pkt)
 
 void rx_dagtag(struct core *core, struct peer *peer, const struct pkt *pkt)
 {
+	if (!peer->rx.dagtag_heard)
+		reconcile_lost_is_back(core, peer);
 	peer->rx.dagtag = pkt->u.dagtag.dagtag;
 	peer->rx.dagtag_heard = true;
 	resync_dagtag_reached(core, peer);

@@ -16,6 +16,17 @@ bool reconcile_holds(const struct core *core)
 
 /* ---- inside a handshake (2.6) ---- */
 
+/* It has neither shown nor got anything since: what was received before counts. */
+static bool is_back(const struct core *core, const struct peer *peer)
+{
+	return core->reconcile.back && core->reconcile.lost == peer->id;
+}
+
+static uint64_t lost_position(const struct core *core, const struct peer *lost)
+{
+	return is_back(core, lost) ? core->reconcile.back_dagtag : peer_rx_written_dagtag(lost);
+}
+
 bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag *out)
 {
 	struct reconcile *rc = &core->reconcile;
@@ -30,7 +41,13 @@ bool reconcile_name_lost(struct core *core, struct peer *peer, struct pkt_dagtag
 			continue;
 		found++;
 		rc->sent_node[peer->id] = other->id;
-		rc->sent_dagtag[peer->id] = peer_rx_written_dagtag(other);
+		rc->sent_dagtag[peer->id] = lost_position(core, other);
+	}
+	/* Nobody else is lost. */
+	if (!found && rc->back && rc->lost != peer->id && rc->back_dagtag) {
+		found = 1;
+		rc->sent_node[peer->id] = rc->lost;
+		rc->sent_dagtag[peer->id] = rc->back_dagtag;
 	}
 	if (found != 1) {
 		rc->sent_node[peer->id] = NODES_MAX;
@@ -67,6 +84,33 @@ void reconcile_forget(struct core *core, const struct peer *lost)
 	if (rc->pending)
 		stop(core);
 	rc->lost = NODES_MAX;
+	rc->back = false;
+}
+
+/*
+ * What a Primary that comes back says of its own stream is not what has got here of it. Others that
+ * have lost it, too, and come later, ask for that; unless it brings its data itself.
+ */
+void reconcile_lost_is_back(struct core *core, const struct peer *peer)
+{
+	struct reconcile *rc = &core->reconcile;
+
+	if (rc->lost != peer->id || rc->back)
+		return;
+	rc->back = true;
+	rc->back_dagtag = peer_rx_written_dagtag(peer);
+}
+
+void reconcile_state_changed(struct core *core)
+{
+	struct reconcile *rc = &core->reconcile;
+	const struct peer *lost = rc->back ? core->peer[rc->lost] : NULL;
+
+	if (!lost || !peer_connected(core, lost))
+		return;
+	rc->back = core->st.peer[lost->id].role != ROLE_PRIMARY;
+	FOR_EACH_VOLUME(core, vol)
+		rc->back &= pdsk_of(core, &lost->pd[vol->v]) <= DISK_FAILED;
 }
 
 /*
@@ -99,6 +143,7 @@ void reconcile_primary_lost(struct core *core, struct peer *peer)
 		return;
 	rc->survivors = 0;
 	rc->lost = peer->id;
+	rc->back = false;
 	FOR_EACH_PEER(core, other) {
 		FOR_EACH_VOLUME(core, vol) {
 			enum disk_state pdsk = pdsk_of(core, &other->pd[vol->v]);
@@ -308,8 +353,12 @@ void reconcile_resynced(struct core *core, const struct peer_device *pd)
 		return;
 	lost = core->peer[rc->lost];
 	/* What the source had of that stream is here too now. */
-	if (!peer_connected(core, lost) && lost->rx.dagtag < rc->notice_dagtag[pd->p])
+	if (is_back(core, lost)) {
+		if (rc->back_dagtag < rc->notice_dagtag[pd->p])
+			rc->back_dagtag = rc->notice_dagtag[pd->p];
+	} else if (!peer_connected(core, lost) && lost->rx.dagtag < rc->notice_dagtag[pd->p]) {
 		lost->rx.dagtag = rc->notice_dagtag[pd->p];
+	}
 }
 
 bool reconcile_awaits(const struct core *core, const struct peer *peer, const struct volume *vol)

@@ -241,6 +241,8 @@ struct claim_fence {
 struct reconcile {
 	bool pending;                 /* own disks stay Consistent */
 	uint8_t lost;                 /* node id, NODES_MAX = none */
+	bool back;                    /* connected again since, without anything of its own */
+	uint64_t back_dagtag;         /* where its stream ended here before that */
 	bool told;                    /* the survivors have our notice */
 	uint64_t told_dagtag;         /* that it named */
 	uint64_t survivors;           /* peers that were connected then */

@@ -147,6 +147,7 @@ void state_effects(struct core *core, const struct state *old)
 	disks(core, old);
 	roles(core, old);
 	new_peers(core, old);
+	reconcile_state_changed(core);
 	replication(core, old);
 	handlers_state_changed(core, old);
 	volumes_settled(core);

@@ -240,6 +240,43 @@ static void left_with_more(struct world *w)
 }
 
 /*
+ * C has got more of the Primary's stream than B. The two meet when that one is back at B, without
+ * its disk: what was stable on C is not overwritten with what is on B.
+ */
+static void back_without_disk(struct world *w)
+{
+	begin(w, 3, PROTOCOL_A);
+	sc_write(w, 2);
+	simnet_stall(w, A, B, STREAM_DATA, 30 * NS_SEC);
+	sc_write(w, 1);
+	sc_write(w, 3);
+	/* No peer ack has come: both have blocks marked for each other. */
+	sc_wait(w, 10);
+	/* The generation that it makes when it loses them does not get onto its disk. */
+	w->nodes[A].disk.fail_meta = 1;
+	w->nodes[A].disk.fail_meta_kinds = 1 << MOP_SUPER;
+	sc_unplug(w, A, B);
+	sc_unplug(w, A, C);
+	sc_part(w, B, C);
+	for (unsigned n = B; n <= C; n++) {
+		sc_wait_conn(w, A, n, CONN_CONNECTING);
+		sc_wait_conn(w, n, A, CONN_CONNECTING);
+	}
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_close(w);
+	sc_join(w, A, B);
+	sc_wait_conn(w, B, A, CONN_CONNECTED);
+	sc_join(w, B, C);
+	sc_wait_reunited(w, B, C);
+	sc_open(w, C);
+	sc_read(w, 1);
+	sc_close(w);
+	sc_join(w, A, C);
+	sc_attach(w, A);
+	life_expect_converged(w);
+}
+
+/*
  * A has answered what B never got, and nothing is written any more when C has agreed that B is
  * lost. Then A's disk fails, and comes back when A has met B.
  */
@@ -287,5 +324,6 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-b-survivor", survivor_b },
 	{ "protocols-mixed-survivors", mixed_survivors },
 	{ "protocol-a-left-with-more", left_with_more },
+	{ "protocol-a-back-without-disk", back_without_disk },
 	{ NULL, NULL },
 };
