@@ -685,11 +685,15 @@ bool app_follows_suspect(struct world *w, unsigned node)
 	return false;
 }
 
-/* With protocol A or B a Primary's own disk counts, not what the peer may have got. */
+/*
+ * With protocol A or B a Primary's own disk counts, not what the peer may have got: also that of
+ * one that nobody uses any more, and that has not found everybody's consent to be a Secondary.
+ */
 static bool holds_for(struct world *w, unsigned node, unsigned m, unsigned vnr)
 {
-	if ((w->app.node == (int)node || w->rival.node == (int)node) &&
-	    w->params.protocol[node][m] != PROTOCOL_C)
+	if (w->params.protocol[node][m] != PROTOCOL_C &&
+	    (w->app.node == (int)node || w->rival.node == (int)node ||
+	     node_status(w, node)->role == ROLE_PRIMARY))
 		return false;
 	return both_current(w, node, m, vnr) && (!oracle_may_lag(w, m) || !lacks_some(w, m, vnr));
 }
