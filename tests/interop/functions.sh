@@ -277,9 +277,13 @@ finish() {
 	if [ "$rc" -eq 0 ] && grep -E "$kernel_trouble" "$WORK/there.log"; then rc=1; fi
 	if [ "$rc" -eq 0 ] && grep -E "$our_trouble" "$WORK/here/log" 2>/dev/null; then rc=1; fi
 	if [ "$rc" -ne 0 ] && [ "$rc" -ne 77 ]; then
-		echo "--- here: status and end of the log"
-		node_alive here && ctl here status --verbose
-		tail -n 40 "$WORK/here/log"
+		local n
+		for n in here near far; do
+			[ -e "$WORK/$n/log" ] || continue
+			echo "--- $n: status and end of the log"
+			node_alive "$n" && ctl "$n" status --verbose
+			tail -n 40 "$WORK/$n/log"
+		done
 		echo "--- there: status and end of the kernel's log"
 		there "rm -f /tmp/drbdfs-load"
 		there_status
