@@ -124,7 +124,11 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 		     const char **reason);
 /* What connected peers have told of theirs is looked at again: no resize is under way any more. */
 void sizes_look_again(struct core *core, struct volume *vol);
-void sizes_set(struct core *core, struct volume *vol, uint64_t sectors);
+/*
+ * Tells connected peers. Not a DRBD kernel what was agreed by a transaction: one that conducted it
+ * may hear of it before it has got the size itself, and begins another resync than the agreed one.
+ */
+void sizes_set(struct core *core, struct volume *vol, uint64_t sectors, bool agreed);
 
 /* ---- peer_state.c: P_STATE ---- */
 

@@ -536,7 +536,7 @@ void handshake_commit(struct core *core, struct peer *peer)
 			if (sizes_missed_growth(core, peer, vol->v) > 0)
 				resize_follow(core, vol, sectors);
 			else
-				sizes_set(core, vol, sectors);
+				sizes_set(core, vol, sectors, false);
 		}
 		if (peer->pd[vol->v].verdict.kind == VERDICT_GO)
 			sync_verdict_apply(core, peer, vol);

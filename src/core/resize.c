@@ -96,7 +96,7 @@ static void finish(struct core *core, struct volume *vol)
 
 	rz->phase = RESIZE_NONE;
 	rz->sources = rz->targets = 0;
-	sizes_set(core, vol, rz->to_sectors);
+	sizes_set(core, vol, rz->to_sectors, rz->agreed);
 	/* At an attach the volume had that size before its disk. */
 	bitmap_size_changed(core, vol);
 	core_work(core, WORK_REQUESTS | WORK_COMMAND | WORK_TWOPC | WORK_SEND_STATE);
@@ -152,13 +152,12 @@ void resize_bitmap_idle(struct core *core, struct volume *vol)
 		ask_driver(core, vol, true);
 }
 
-static void begin(struct core *core, struct volume *vol, uint64_t sectors, bool clean)
+static void begin(struct core *core, struct volume *vol, uint64_t sectors)
 {
 	struct resize *rz = &vol->resize;
 
 	ASSERT(rz->phase == RESIZE_NONE);
 	rz->to_sectors = sectors;
-	rz->clean = clean;
 	core_log(core, LOG_LEVEL_INFO, "%s/%u: resize from %llu to %llu sectors", core->conf.name,
 		 vol->vnr, (unsigned long long)vol->md.effective_sectors,
 		 (unsigned long long)sectors);
@@ -280,7 +279,7 @@ void resize_disk_gone(struct core *core, struct volume *vol)
 		return;
 	rz->phase = RESIZE_NONE;
 	if (!rz->slots)
-		sizes_set(core, vol, rz->to_sectors);
+		sizes_set(core, vol, rz->to_sectors, rz->agreed);
 	rz->slots = 0;
 	core_work(core, WORK_COMMAND);
 }
@@ -306,8 +305,10 @@ void resize_add_slots(struct core *core, struct volume *vol, uint32_t slots)
 
 void resize_follow(struct core *core, struct volume *vol, uint64_t sectors)
 {
-	if (vol->resize.phase == RESIZE_NONE)
-		begin(core, vol, sectors, false);
+	if (vol->resize.phase != RESIZE_NONE)
+		return;
+	vol->resize.clean = vol->resize.agreed = false;
+	begin(core, vol, sectors);
 }
 
 /* ---- what was agreed ---- */
@@ -358,15 +359,20 @@ void resize_commit(struct core *core, const struct twopc_change *change)
 			continue;
 		its->c_sectors = sectors;
 		its->u_sectors = vol->resize.user_sectors;
+		if (its->d_sectors && its->d_sectors < sectors)
+			its->d_sectors = sectors;
+		peer->pd[vol->v].sectors_sent = sectors;
 	}
 	vol->resize.sources = vol->resize.targets = 0;
 	if (!vol_has_disk(core, vol)) {
-		sizes_set(core, vol, sectors);
+		sizes_set(core, vol, sectors, true);
 		return;
 	}
 	if (sectors >= vol->size_sectors && !clean)
 		choose_sources(core, vol, change);
 	if (sectors == vol->size_sectors && !(vol->resize.sources | vol->resize.targets))
 		return;
-	begin(core, vol, sectors, clean);
+	vol->resize.clean = clean;
+	vol->resize.agreed = true;
+	begin(core, vol, sectors);
 }

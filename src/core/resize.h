@@ -45,6 +45,7 @@ struct resize {
 	bool busy;                 /* AC_RESIZE is under way */
 	bool moving;               /* with `move` */
 	bool clean;                /* what is new counts as in sync */
+	bool agreed;               /* by a transaction: who is in sight knows */
 	uint32_t slots;            /* RESIZE_MOVES for that many of them, and not for a size */
 	uint64_t to_sectors;
 	uint64_t agreed_sectors;   /* the last size that this node has taken part in agreeing on */

@@ -100,10 +100,10 @@ static void sizes_follow(struct core *core, struct peer *peer, struct volume *vo
 		return;
 	if (own_max(core, vol) == 0) {
 		if (s->c_sectors > vol->size_sectors)
-			sizes_set(core, vol, s->c_sectors);
+			sizes_set(core, vol, s->c_sectors, false);
 	} else if (!own_data(core, vol)) {
 		if (s->c_sectors < vol->size_sectors)
-			sizes_set(core, vol, s->c_sectors);
+			sizes_set(core, vol, s->c_sectors, false);
 	} else if (sizes_missed_growth(core, peer, vol->v) &&
 		   !twopc_may_resize(core, vol)) {
 		peer_fail(core, peer, CONN_NETWORK_FAILURE,
@@ -221,7 +221,7 @@ bool sizes_at_attach(const struct core *core, const struct volume *vol, uint64_t
 	return true;
 }
 
-void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
+void sizes_set(struct core *core, struct volume *vol, uint64_t sectors, bool agreed)
 {
 	enum disk_state disk = disk_of(core, vol);
 	/* What is on its way out keeps the size that its metadata were laid out for. */
@@ -240,7 +240,7 @@ void sizes_set(struct core *core, struct volume *vol, uint64_t sectors)
 		bitmap_size_changed(core, vol);
 	verify_size_changed(core, vol);
 	FOR_EACH_PEER(core, peer) {
-		if (peer_connected(core, peer))
+		if (peer_connected(core, peer) && !(agreed && !(peer->features & FEATURE_DRBDFS)))
 			sizes_send(core, peer, vol->v);
 	}
 	core->notify = true;

@@ -135,7 +135,7 @@ static const char *take_over(struct core *core, struct volume *vol, const struct
 	if (!resizes && vol->size_sectors == sectors && vol->md.effective_sectors != sectors)
 		vol->size_sectors = 0;
 	if (!resizes)
-		sizes_set(core, vol, sectors);
+		sizes_set(core, vol, sectors, false);
 	if (uuid_attach(core, vol, &reason)) {
 		bitmap_detach(core, vol);
 		return reason ? reason : "the metadata cannot be used";

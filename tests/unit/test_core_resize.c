@@ -99,6 +99,22 @@ Test(resize, shrinks_on_all_nodes_and_grows_again)
 	pair_free(p);
 }
 
+/* To one that conducted it that would be a size of its own, if it came before it has got there. */
+Test(resize, a_kernel_is_not_told_of_what_was_agreed_with_it)
+{
+	struct pair *p = nodes(2);
+	unsigned told;
+
+	pair_core(p, 0)->peer[1]->features &= ~FEATURE_DRBDFS;
+	told = pair_sent(p, 0, 1, P_SIZES);
+	cr_assert_eq(resize(p, 1, PAIR_SECTORS / 2), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert_eq(resize(p, 1, 0), SS_SUCCESS, "%s", pair_text(p));
+	cr_assert(pair_wait(p, 60000, pair_healthy), "%s", pair_describe(p));
+	cr_assert_eq(pair_sent(p, 0, 1, P_SIZES), told);
+	pair_free(p);
+}
+
 /* DRBD takes a limit of 0 from a connected peer with a disk for leave to grow again. */
 Test(resize, the_size_that_was_asked_for_is_named_to_connected_peers)
 {
@@ -129,12 +145,12 @@ Test(resize, a_disk_that_is_being_detached_keeps_its_size)
 	struct volume *vol = core->vol[0];
 
 	core->st.vol[0].disk = DISK_DETACHING;
-	sizes_set(core, vol, 2 * PAIR_SECTORS);
+	sizes_set(core, vol, 2 * PAIR_SECTORS, false);
 	cr_assert_eq(vol->size_sectors, 2 * PAIR_SECTORS);
 	cr_assert_eq(vol->md.effective_sectors, PAIR_SECTORS);
 	cr_assert_eq(vol->bm.bits, PAIR_SECTORS / 8);
 	core->st.vol[0].disk = DISK_FAILED;
-	sizes_set(core, vol, PAIR_SECTORS / 2);
+	sizes_set(core, vol, PAIR_SECTORS / 2, false);
 	cr_assert_eq(vol->md.effective_sectors, PAIR_SECTORS);
 	pair_free(p);
 }
