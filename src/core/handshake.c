@@ -518,7 +518,7 @@ void handshake_apply(struct core *core, struct state *next, struct peer *peer)
 		spd->pdsk = word_disk(pd);
 		spd->untrusted = false;
 		spd->quorate = pd->state_word & SW_QUORUM;
-		spd->held = pd->state_word & SW_SUSP;
+		spd->held = pd->state_word & (SW_SUSP | SW_SUSP_FEN);
 		spd->susp_peer = pd->state_word & (SW_AFTER_ISP | SW_USER_ISP);
 		spd->repl = pd->verdict.kind == VERDICT_GO ? pd->verdict.repl : REPL_ESTABLISHED;
 		outdate_who_is_behind(peer, next, vol->v);

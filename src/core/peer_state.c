@@ -77,7 +77,7 @@ static struct report report_of(const struct peer_device *pd, uint32_t word)
 		.conn = (word & SW_CONN_MASK) >> SW_CONN_SHIFT,
 		.paused = word & (SW_AFTER_ISP | SW_USER_ISP),
 		.quorate = word & SW_QUORUM,
-		.held = word & SW_SUSP,
+		.held = word & (SW_SUSP | SW_SUSP_FEN),
 	};
 
 	if (r.disk == DISK_NEGOTIATING)

@@ -435,7 +435,37 @@ static void good_elsewhere(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A Primary without a disk waits with what B has got and A has not, in no generation of its own: A
+ * is back, and is not good by that. */
+static void client_waits(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->no_disk = 1U << C;
+	p->quorum = QUORUM_MAJORITY;
+	p->quorum_min_redundancy = QUORUM_MAJORITY;
+	p->fencing = FENCING_STONITH;
+	p->handlers = 1U << HANDLER_FENCE_PEER;
+	w->fencing.plays = true;
+	w->fencing.ways = 1U << FENCE_FAIL;
+	prng_seed(&w->fencing.rng, w->scenario_seed);
+	life_set_up(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_unplug(w, A, C);
+	sc_write_async(w, 2);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_expect(w, w->app.in_flight == 1 && is_suspended(w, C), "the write waits");
+	sc_join(w, A, C);
+	sc_wait_io(w);
+	sc_close(w);
+	sc_open(w, A);
+	sc_read(w, 2);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
+	{ "fencing-client-waits", client_waits },
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },
 	{ "fencing-down", down },
