@@ -28,6 +28,8 @@ void volume_io_error(struct core *core, struct volume *vol, int error, const cha
 /* Metadata I/O failed, or a flush, and what it has lost is not known: the disk is given up whatever
  * the policy. */
 void volume_store_error(struct core *core, struct volume *vol, int error, const char *what);
+/* The volume has become larger than the disk, which is given up. */
+void volume_too_small(struct core *core, struct volume *vol);
 /* The disk has not answered for so long, and is given up: local_io.c. */
 void volume_hangs(struct core *core, struct volume *vol, uint64_t ns);
 /* Local data I/O of the volume went down to zero (data

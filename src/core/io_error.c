@@ -47,6 +47,15 @@ void volume_hangs(struct core *core, struct volume *vol, uint64_t ns)
 	give_up(core, vol);
 }
 
+void volume_too_small(struct core *core, struct volume *vol)
+{
+	snprintf(vol->reason, sizeof(vol->reason),
+		 "the disk is smaller than the volume that the peers have: enlarge it");
+	core->notify = true;
+	if (!vol->io_failed)
+		give_up(core, vol);
+}
+
 void volume_store_error(struct core *core, struct volume *vol, int error, const char *what)
 {
 	bool first = note_error(core, vol, error, what);

@@ -227,6 +227,12 @@ void sizes_set(struct core *core, struct volume *vol, uint64_t sectors, bool agr
 	/* What is on its way out keeps the size that its metadata were laid out for. */
 	bool follows = vol_has_md(vol) && disk != DISK_DETACHING && disk != DISK_FAILED;
 
+	/* The volume has grown while its disk was being attached. With metadata that say so it
+	 * could not be attached again, nor enlarged. */
+	if (follows && sectors > vol->data_sectors) {
+		volume_too_small(core, vol);
+		follows = false;
+	}
 	if (follows && vol->md.effective_sectors != sectors) {
 		vol->md.effective_sectors = sectors;
 		md_dirty(core, vol);

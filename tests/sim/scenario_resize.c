@@ -385,6 +385,35 @@ static void grows_as_target(struct world *w)
 	life_expect_converged(w);
 }
 
+/* B reads its disk while D, which has none, connects to A, where the volume has grown: B has no
+ * room for that. Its metadata must not say so, or it could not be attached, and so never grow. */
+static void grows_while_attaching(struct world *w)
+{
+	struct ev_command attach = { .cmd = CMD_ATTACH, .vnr = SIM_VNR };
+	struct ev_command cmd = to_size(LARGE);
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->room_sectors = LARGE;
+	p->internal_md = true;
+	p->no_disk = 1U << D;
+	life_set_up(w);
+	for (unsigned i = 1; i < w->node_count; i++)
+		sc_part(w, A, i);
+	disk_enlarge(w, A, LARGE);
+	cmd.force = true;
+	sc_command(w, A, cmd, SS_SUCCESS);
+	expect_size(w, A, LARGE);
+	sc_detach(w, B);
+	simnet_hold_type(w, D, B, P_TWOPC_COMMIT, NS_SEC);
+	sc_join(w, A, D);
+	sc_wait_conn(w, D, A, CONN_CONNECTED);
+	node_command(w, B, attach, NULL, 0);
+	sc_wait(w, 2000);
+	sc_restart(w, B);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	expect_size(w, B, SMALL);
+}
+
 const struct scenario scenarios_resize[] = {
 	{ "resize-in-use", grow_in_use },
 	{ "resize-second-command", second_command },
@@ -400,6 +429,7 @@ const struct scenario scenarios_resize[] = {
 	{ "resize-without-a-peer", absent_peer_brings_its_size_back },
 	{ "resize-told-too-early", told_too_early },
 	{ "resize-as-target", grows_as_target },
+	{ "resize-while-attaching", grows_while_attaching },
 	{ "H46-forgotten-peer", forgotten_peer },
 	{ NULL, NULL },
 };
