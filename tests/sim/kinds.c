@@ -47,7 +47,7 @@ static const struct {
 	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
 			  UINT64_C(0x736861706573), { 3, 8 }, false },
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
-				 UINT64_C(0x74776f707269), { 1, 16 }, false },
+				 UINT64_C(0x74776f707269), { 1, 16 }, true },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
 			  UINT64_C(0x71756f72756d), { 1, 4 }, true },
 	[LIFE_FORCED] = { "forced", "promotions by force when the good nodes are gone",
