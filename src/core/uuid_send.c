@@ -233,8 +233,21 @@ static void send_uuids(struct core *core, struct peer *peer, unsigned v, uint64_
 	core_send(core, peer, STREAM_DATA, &pkt);
 }
 
+/*
+ * A generation that is being written is told when it is on disk, to all and as a new one. Told
+ * before, it would be one that this node has had while the peer did not: it would take itself for
+ * left behind, and be resynced, instead of going on with it.
+ */
+static bool announcement_follows(const struct core *core, const struct peer *peer, unsigned v)
+{
+	return core->vol[v]->bump_seq && peer_connected(core, peer) &&
+	       repl_of(core, &peer->pd[v]) >= REPL_ESTABLISHED;
+}
+
 void uuid_send(struct core *core, struct peer *peer, unsigned v, uint64_t flags, uint64_t node_mask)
 {
+	if (!flags && !node_mask && announcement_follows(core, peer, v))
+		return;
 	if (vol_has_md(core->vol[v]) && disk_of(core, core->vol[v]) >= DISK_NEGOTIATING) {
 		send_uuids(core, peer, v, flags, node_mask);
 		return;

@@ -488,6 +488,35 @@ static void chain_crash_beside_client(struct world *w)
 	life_expect_converged(w);
 }
 
+/* A - B - C: B's disk is good again, and gives quorum. The generation that A makes then is told
+ * when it is on A's disk, not before with the news that nothing is marked any more: B goes on. */
+static void generation_told_once(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+	bool good = false;
+
+	p->quorum = p->quorum_min_redundancy = QUORUM_MAJORITY;
+	sim_shape(p, SHAPE_CHAIN);
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	w->nodes[B].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_attach(w, B);
+	for (unsigned i = 0; i < 500; i++) {
+		enum disk_state disk = disk_of_node(w, B);
+
+		sc_expect(w, disk == DISK_UP_TO_DATE || !good, "B stays good");
+		good |= disk == DISK_UP_TO_DATE;
+		sc_wait(w, 1);
+	}
+	sc_expect(w, good, "B is good");
+	sc_expect(w, w->app.in_flight == 0, "the write is answered");
+	sc_close(w);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain", chain },
 	{ "shapes-chain-disks-return", chain_disks_return },
@@ -509,5 +538,6 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-star", star },
 	{ "shapes-star-end-without-disk", star_end_without_disk },
 	{ "shapes-ring-with-a-cut", ring_with_a_cut },
+	{ "shapes-generation-told-once", generation_told_once },
 	{ NULL, NULL },
 };
