@@ -354,10 +354,13 @@ static void refuse(struct sync_decision *d, enum verdict_kind kind, const char *
 	d->repl = REPL_OFF;
 }
 
-/* An application runs on this data. */
+/*
+ * An application runs on this data. Not on a disk that is Consistent: who became Primary beside a
+ * good peer, while it was not known what a lost Primary had written, shows that one's data.
+ */
 static bool in_use(const struct uuid_side *side)
 {
-	return side->role == ROLE_PRIMARY && side->disk >= DISK_CONSISTENT && !side->attaching;
+	return side->role == ROLE_PRIMARY && side->disk > DISK_CONSISTENT && !side->attaching;
 }
 
 /* The data under a running application would be exchanged. */

@@ -210,7 +210,7 @@ static void refuse_other_data(const struct core *core, const struct volume *vol,
 {
 	enum disk_state disk = disk_of(core, vol);
 
-	if (core->st.role != ROLE_PRIMARY || disk < DISK_NEGOTIATING || disk > DISK_OUTDATED ||
+	if (core->st.role != ROLE_PRIMARY || disk < DISK_NEGOTIATING || disk > DISK_CONSISTENT ||
 	    d->kind != VERDICT_GO || !strategy_is_target(d->strategy) || !vol->exposed_uuid ||
 	    uuid_eq(vol->exposed_uuid, in->peer.current))
 		return;

@@ -166,7 +166,9 @@ void uuid_update_exposed(struct core *core, struct volume *vol)
 {
 	uint64_t before = vol->exposed_uuid;
 
-	if (vol_has_md(vol) && disk_of(core, vol) >= DISK_CONSISTENT) {
+	/* A Primary whose disk is Consistent shows what its good peers have. */
+	if (vol_has_md(vol) && disk_of(core, vol) >= DISK_CONSISTENT &&
+	    !(core->st.role == ROLE_PRIMARY && disk_of(core, vol) == DISK_CONSISTENT)) {
 		if (!uuid_eq(vol->md.current_uuid, UUID_JUST_CREATED))
 			vol->exposed_uuid = vol->md.current_uuid;
 		return;

@@ -309,7 +309,33 @@ static void left_behind_at_the_end(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * B does not hear that A has become Secondary, loses it, and takes it for a lost Primary; C, which
+ * has heard it, has nothing to compare. Who becomes Primary meanwhile shows C's data, and is
+ * resynced from there like one whose disk is not good.
+ */
+static void promoted_while_comparing(struct world *w)
+{
+	begin(w, 3, PROTOCOL_A);
+	simnet_hold_type(w, A, B, P_TWOPC_COMMIT, 80 * NS_SEC);
+	/* B does not get the peer ack, and marks it. */
+	simnet_stall(w, A, B, STREAM_CONTROL, 80 * NS_SEC);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_part(w, A, B);
+	sc_wait_disk(w, B, DISK_CONSISTENT);
+	sc_open(w, B);
+	sc_write(w, 2);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_write(w, 3);
+	sc_read(w, 1);
+	sc_read(w, 2);
+	sc_join(w, A, B);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
+	{ "protocol-a-promoted-while-comparing", promoted_while_comparing },
 	{ "protocol-a-left-behind-at-the-end", left_behind_at_the_end },
 	{ "protocol-b-no-copy", no_copy },
 	{ "protocol-a-failed-everywhere", failed_everywhere },
