@@ -252,6 +252,27 @@ static const char *why_not_two(const struct core *core, const struct peer *peer)
 	return "; a second one needs both disks UpToDate";
 }
 
+static void reply_no_data(struct core *core, const struct volume *vol)
+{
+	const char *disk = disk_state_name(disk_of(core, vol));
+
+	FOR_EACH_PEER(core, peer) {
+		if (peer_connected(core, peer) || !peer->pd[vol->v].split.known)
+			continue;
+		command_reply(core, SS_NO_UP_TO_DATE_DISK,
+			      "cannot become Primary: no UpToDate data of volume %u can be "
+			      "reached, the local disk is %s, and %s has changed its data alone: "
+			      "connect to it with --discard-my-data to have those; --force "
+			      "accepts the local ones as they are",
+			      vol->vnr, disk, peer->conf->name);
+		return;
+	}
+	command_reply(core, SS_NO_UP_TO_DATE_DISK,
+		      "cannot become Primary: no UpToDate data of volume %u can be reached, the "
+		      "local disk is %s; --force accepts it as it is",
+		      vol->vnr, disk);
+}
+
 /* Who prevents a promotion, in the words of the user's problem. */
 static void reply_not_promoted(struct core *core, enum state_rv rv)
 {
@@ -273,10 +294,7 @@ static void reply_not_promoted(struct core *core, enum state_rv rv)
 		if (rv != SS_NO_UP_TO_DATE_DISK ||
 		    state_data_accessible(core, &core->st, vol->v))
 			continue;
-		command_reply(core, rv,
-			      "cannot become Primary: no UpToDate data of volume %u can be "
-			      "reached, the local disk is %s; --force accepts it as it is",
-			      vol->vnr, disk_state_name(disk_of(core, vol)));
+		reply_no_data(core, vol);
 		return;
 	}
 	if (rv == SS_PRIMARY_NOP)

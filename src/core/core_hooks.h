@@ -363,6 +363,9 @@ void sync_fill_growth(struct core *core, struct peer *peer, struct volume *vol, 
  * "consider resync" after a forced promotion, peer reports StartingSyncS/T or WFBitMapT while
  * Established. Changes repl itself. */
 void sync_consider(struct core *core, struct peer *peer, struct volume *vol);
+/* The same where the peer has not begun one: not before the end of a resize. */
+void sync_propose(struct core *core, struct peer *peer, struct volume *vol);
+bool sync_waits_for_resize(const struct core *core, const struct volume *vol);
 /* A bitmap of this peer is half received: only P_BITMAP and P_COMPRESSED_BITMAP of that volume may
  * follow on the data stream (5.1). True = this packet is a protocol error. */
 bool sync_foreign_packet(const struct peer *peer, const struct pkt *pkt);

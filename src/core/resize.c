@@ -99,7 +99,7 @@ static void finish(struct core *core, struct volume *vol)
 	sizes_set(core, vol, rz->to_sectors, rz->agreed);
 	/* At an attach the volume had that size before its disk. */
 	bitmap_size_changed(core, vol);
-	core_work(core, WORK_REQUESTS | WORK_COMMAND | WORK_TWOPC | WORK_SEND_STATE);
+	core_work(core, WORK_REQUESTS | WORK_COMMAND | WORK_TWOPC | WORK_SEND_STATE | WORK_SYNC);
 	FOR_EACH_PEER(core, peer) {
 		if ((sources | targets) & node_bit(peer->id))
 			start_resync(core, &peer->pd[vol->v], targets & node_bit(peer->id));

@@ -516,9 +516,11 @@ static void start_full(struct core *core, struct peer_device *pd)
 	state_end(core, STATE_HARD);
 }
 
-/* Asked for while a resync was running (1.9, last row). */
+/* Asked for while a resync was running (1.9, last row), or a resize. */
 static void once_more(struct core *core, struct peer_device *pd)
 {
+	if (sync_waits_for_resize(core, core->vol[pd->v]))
+		return;
 	pd->rs.again = false;
 	sync_consider(core, core->peer[pd->p], core->vol[pd->v]);
 }

@@ -620,6 +620,24 @@ static void settle_disk(struct core *core, struct peer_device *pd, const struct 
 	state_end(core, STATE_HARD);
 }
 
+/*
+ * When a resize is through, both ends begin the resync of what is new without a word, if they are
+ * Established. Who waited for bitmaps by then would wait for ever.
+ */
+bool sync_waits_for_resize(const struct core *core, const struct volume *vol)
+{
+	return twopc_may_resize(core, vol) ||
+	       (vol->resize.phase != RESIZE_NONE && !vol->resize.slots);
+}
+
+void sync_propose(struct core *core, struct peer *peer, struct volume *vol)
+{
+	if (sync_waits_for_resize(core, vol))
+		peer->pd[vol->v].rs.again = true;
+	else
+		sync_consider(core, peer, vol);
+}
+
 void sync_consider(struct core *core, struct peer *peer, struct volume *vol)
 {
 	struct peer_device *pd = &peer->pd[vol->v];

@@ -118,7 +118,9 @@ static void finish_own(struct core *core, enum state_rv rv)
 	case TWOPC_ROLE:
 	case TWOPC_DISK:
 	case TWOPC_REPL:
+		break;
 	case TWOPC_RESIZE:
+		core_work(core, WORK_SYNC);
 		break;
 	}
 	if (may_retry(rv) && core->now_ns < tp->command_until_ns) {

@@ -71,7 +71,10 @@ static void forget(struct core *core)
 	if (parted && agreed)
 		fencing_unsure(core, parted);
 	core_work(core, WORK_TWOPC | WORK_COMMAND);
-	if (tp->change.kind == TWOPC_RESIZE && core_volume_by_vnr(core, tp->change.vnr))
+	if (tp->change.kind != TWOPC_RESIZE)
+		return;
+	core_work(core, WORK_SYNC);
+	if (core_volume_by_vnr(core, tp->change.vnr))
 		sizes_look_again(core, core_volume_by_vnr(core, tp->change.vnr));
 }
 
@@ -365,8 +368,10 @@ static void commit_remote(struct core *core)
 	}
 	mark_forced(core, &change);
 	twopc_change_commit(core, &change, tp->primary, tp->reachable, tp->flags);
-	if (change.kind == TWOPC_RESIZE)
+	if (change.kind == TWOPC_RESIZE) {
+		core_work(core, WORK_SYNC);
 		resize_commit(core, &change);
+	}
 	if (change.kind == TWOPC_DISCONNECT && change.target == core->self && initiator)
 		peer_disconnected(core, initiator, true);
 }

@@ -346,7 +346,7 @@ static void decide_again(struct core *core, struct volume *vol, struct peer *pee
 	}
 	/* It decides with this once it sees our state change. */
 	uuid_send(core, peer, vol->v, 0, 0);
-	sync_consider(core, peer, vol);
+	sync_propose(core, peer, vol);
 	/* As long as that has to wait, nobody may take what we have for the latest. */
 	if (behind || am_left_behind(core, vol, pd))
 		outdate(core, vol);
@@ -401,7 +401,7 @@ static void uuids_while_connected(struct core *core, struct volume *vol, struct 
 		 * would begin alone, with all: what a target says it has is not its own. */
 		uuid_send(core, peer, vol->v,
 			  uuid_sync_source(core, vol, NODES_MAX) ? 0 : UUID_FLAG_RESYNC, 0);
-		sync_consider(core, peer, vol);
+		sync_propose(core, peer, vol);
 	} else if (uuids->flags & UUID_FLAG_RESYNC || missed || am_left_behind(core, vol, pd)) {
 		decide_again(core, vol, peer, missed);
 	}

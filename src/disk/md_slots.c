@@ -195,19 +195,61 @@ int md_store_widen(struct md_store *store, const struct md_plan *plan)
 	return md_store_put_super(store, &store->super);
 }
 
-/* A note is followed only to what there is of the store. */
-static int check_note(const struct md_store *store, const struct meta_relayout *note)
+/*
+ * A note is followed only to where one can have been written: in the store, beside the metadata and
+ * the data, and no more than the bitmap has room for. All else would be overwritten by it.
+ */
+static bool note_fits(const struct md_store *store, const struct meta_relayout *note, uint64_t size)
 {
-	uint64_t size, room;
+	uint64_t room = note->copy_byte < size ? (size - note->copy_byte) / MD_PAGE_BYTES : 0;
+	uint64_t bitmap_byte = store->layout.bitmap_byte, bytes = note->pages * MD_PAGE_BYTES;
+
+	if (note->copy_byte % MD_PAGE_BYTES || note->pages > room)
+		return false;
+	if (store->super.max_peers == note->max_peers && note->pages > store->layout.bitmap_pages)
+		return false;
+	if (store->stores.place == MD_PLACE_INTERNAL)
+		return note->copy_byte >= store->super.effective_sectors * SECTOR_BYTES &&
+		       note->copy_byte + bytes <= bitmap_byte;
+	/* Behind an index is another one. */
+	return note->copy_byte >= bitmap_byte + bytes &&
+	       (store->stores.place != MD_PLACE_INDEXED ||
+		note->copy_byte + bytes <= store->layout.end_byte);
+}
+
+static int check_note(const struct md_store *store, const struct meta_relayout *note,
+		      struct err *err)
+{
+	uint64_t size;
 	int rc = backing_measure(store->meta, &size);
 
 	if (rc)
-		return rc;
-	room = note->copy_byte < size ? (size - note->copy_byte) / MD_PAGE_BYTES : 0;
-	return note->copy_byte % MD_PAGE_BYTES || note->pages > room ? -EINVAL : 0;
+		return err_errno(err, -rc, "cannot measure `%s`", md_store_name(store));
+	if (note_fits(store, note, size))
+		return 0;
+	return err_set(err, -EBADMSG,
+		       "the DRBD metadata of `%s` were being enlarged, and the copy of their "
+		       "bitmap that they name, %" PRIu64 " pages at byte %" PRIu64
+		       ", cannot be where that says (the store has %" PRIu64 " bytes): restore "
+		       "its size or its metadata, or start afresh with `drbdctl create-md --force`",
+		       md_store_name(store), note->pages, note->copy_byte, size);
 }
 
-int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES])
+/* From where it lies whole. */
+static int finish_overwriting(struct md_store *store, const struct meta_relayout *note, bool is_new)
+{
+	int rc = 0;
+
+	if (is_new)
+		rc = md_store_copy(store, note->copy_byte, store->layout.bitmap_byte,
+				   note->pages * MD_PAGE_BYTES);
+	if (!rc)
+		rc = md_store_flush(store);
+	return rc ? rc : end_overwriting(store, note);
+}
+
+int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES],
+		     struct err *err)
 {
 	struct meta_relayout note;
 	bool is_new;
@@ -215,7 +257,7 @@ int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_
 
 	if (!meta_relayout_decode(block, &store->super, &note))
 		return 0;
-	rc = check_note(store, &note);
+	rc = check_note(store, &note, err);
 	if (rc)
 		return rc;
 	is_new = store->super.max_peers == note.max_peers;
@@ -225,12 +267,9 @@ int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_
 			store->layout.bitmap_byte = note.copy_byte;
 		return 0;
 	}
-	if (is_new)
-		rc = md_store_copy(store, note.copy_byte, store->layout.bitmap_byte,
-				   note.pages * MD_PAGE_BYTES);
-	if (!rc)
-		rc = md_store_flush(store);
-	return rc ? rc : end_overwriting(store, &note);
+	rc = finish_overwriting(store, &note, is_new);
+	return rc ? err_errno(err, -rc, "cannot finish the enlarging of the DRBD metadata of `%s`",
+			      md_store_name(store)) : 0;
 }
 
 /* ---- whether there is room ---- */

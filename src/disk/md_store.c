@@ -184,9 +184,7 @@ static int read_super(struct md_store *store, enum meta_verdict *verdict, struct
 		*verdict = layout;
 	if (*verdict != META_OK || store->version != META_VERSION_V09)
 		return 0;
-	rc = md_store_recover(store, block);
-	return rc ? err_errno(err, -rc, "cannot finish the enlarging of the DRBD metadata of `%s`",
-			      md_store_name(store)) : 0;
+	return md_store_recover(store, block, err);
 }
 
 /* What only matters to whoever is going to use the data. */

@@ -73,7 +73,8 @@ int md_store_put_bitmap(struct md_store *store, const struct md_plan *plan, uint
 /* Of the metadata store, piece by piece; not flushed. */
 int md_store_copy(struct md_store *store, uint64_t from, uint64_t to, uint64_t bytes);
 /* Goes on where a crash has interrupted md_store_widen(); `block` is the superblock. */
-int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES]);
+int md_store_recover(struct md_store *store, const uint8_t block[static MD_PAGE_BYTES],
+		     struct err *err);
 /* Whether the superblock says that the log has nothing to tell. */
 bool md_store_is_clean(const struct md_store *store);
 /* create-md, restore-md: -EEXIST if something would be overwritten by the layout of the store. */

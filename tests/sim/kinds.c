@@ -49,7 +49,7 @@ static const struct {
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
 				 UINT64_C(0x74776f707269), { 1, 16 }, true },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
-			  UINT64_C(0x71756f72756d), { 1, 4 }, true },
+			  UINT64_C(0x71756f72756d), { 3, 10 }, true },
 	[LIFE_FORCED] = { "forced", "promotions by force when the good nodes are gone",
 			  UINT64_C(0x666f72636564), { 1, 10 }, false },
 };

@@ -155,6 +155,52 @@ Test(resize, a_disk_that_is_being_detached_keeps_its_size)
 	pair_free(p);
 }
 
+/* Its generation is one that node 1 has got no part in: what is marked there is to be resynced. */
+static void tell_generation(struct pair *p)
+{
+	static struct pkt_uuids uuids;
+	const struct volume *vol = pair_core(p, 1)->vol[0];
+	struct pkt pkt = { .type = P_UUIDS110 };
+
+	memset(&uuids, 0, sizeof(uuids));
+	uuids.current = 0x1111222233334444 | UUID_PRIMARY;
+	uuids.flags = UUID_FLAG_NEW_DATAGEN | UUID_FLAG_STABLE;
+	uuids.node_mask = 2;
+	uuids.bitmap_mask = 2;
+	uuids.bitmap[1] = vol->md.current_uuid;
+	pkt.u.uuids = &uuids;
+	pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+	pair_run(p);
+}
+
+/* A source that has committed begins without exchanging bitmaps:
+ * who waits for them waits for ever. */
+Test(resize, a_resync_waits_for_its_end)
+{
+	for (unsigned commits = 0; commits < 2; commits++) {
+		struct pair *p = nodes(2);
+		struct pkt pkt = packet(P_TWOPC_PREP_RSZ, 1);
+
+		cr_assert_eq(resize(p, 0, PAIR_SECTORS / 2), SS_SUCCESS, "%s", pair_text(p));
+		cr_assert_eq(pair_simple(p, 0, CMD_PRIMARY), SS_SUCCESS);
+		pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+		pair_run(p);
+		cr_assert_eq(pair_core(p, 1)->twopc.answer, P_TWOPC_YES);
+		pair_hold(p, 1, 0, STREAM_DATA, true);
+		tell_generation(p);
+		cr_assert_eq(pair_disk(p, 1), DISK_OUTDATED);
+		cr_assert_eq(pair_repl(p, 1, 0), REPL_ESTABLISHED);
+		pkt = packet(commits ? P_TWOPC_COMMIT : P_TWOPC_ABORT, 1);
+		pkt.u.twopc.exposed_sectors = PAIR_SECTORS;
+		pkt.u.twopc.primary_nodes = 1;
+		pair_inject(p, 0, 1, STREAM_DATA, &pkt);
+		pair_run(p);
+		cr_assert_eq(pair_core(p, 1)->twopc.phase, TWOPC_IDLE);
+		cr_assert_eq(pair_repl(p, 1, 0), commits ? REPL_SYNC_TARGET : REPL_WF_BITMAP_T);
+		pair_free(p);
+	}
+}
+
 Test(resize, refusals_say_why)
 {
 	struct pair *p = nodes(2);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/core_int.h"
+#include "core/state.h"
 #include "../lib/core_pair.h"
 
 #define BLOCK BM_BLOCK_SECTORS
@@ -17,9 +18,9 @@ static void tune(struct core_conf *conf)
 }
 
 /* Both are Primary; 1 has changed less. */
-static struct pair *split(bool open)
+static struct pair *split_with(void (*options)(struct core_conf *conf), bool open)
 {
-	struct pair *p = pair_new(&(struct pair_opts){ .no_auto_promote = true, .tune = tune });
+	struct pair *p = pair_new(&(struct pair_opts){ .no_auto_promote = true, .tune = options });
 	struct ev_command ev = { .cmd = CMD_OPEN, .write = true };
 
 	pair_up_to_date(p);
@@ -35,6 +36,11 @@ static struct pair *split(bool open)
 		cr_assert_eq(pair_command(p, 1, &ev), 0, "%s", pair_text(p));
 	pair_heal(p, 0, 1);
 	return p;
+}
+
+static struct pair *split(bool open)
+{
+	return split_with(tune, open);
 }
 
 Test(split_brain_pair, the_victim_gives_its_role_up_and_follows)
@@ -72,5 +78,20 @@ Test(split_brain_pair, with_one_primary_the_secondary_follows_at_once)
 	cr_assert(pair_wait(p, 30000, pair_healthy), "%s", pair_describe(p));
 	cr_assert_eq(pair_role(p, 0), ROLE_PRIMARY);
 	cr_assert(pair_same(p, 0, 1));
+	pair_free(p);
+}
+
+Test(split_brain_pair, a_promotion_without_good_data_names_what_helps)
+{
+	struct pair *p = split_with(NULL, false);
+
+	pair_pass_ms(p, 30000);
+	cr_assert_eq(pair_simple(p, 1, CMD_SECONDARY), SS_SUCCESS);
+	state_begin(pair_core(p, 1))->vol[0].disk = DISK_OUTDATED;
+	cr_assert_geq(state_end(pair_core(p, 1), STATE_HARD), SS_SUCCESS);
+	cr_assert_eq(pair_simple(p, 1, CMD_PRIMARY), SS_NO_UP_TO_DATE_DISK);
+	cr_assert(strstr(pair_text(p), "the local disk is Outdated, and"), "%s", pair_text(p));
+	cr_assert(strstr(pair_text(p), "connect to it with --discard-my-data"), "%s", pair_text(p));
+	cr_assert(strstr(pair_text(p), "as they are"), "%s", pair_text(p));
 	pair_free(p);
 }

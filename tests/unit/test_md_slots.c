@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* More bitmap slots for metadata in use: at each place, cut off after every write, refused. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -428,4 +429,81 @@ Test(md_slots, a_note_counts_only_with_the_superblock_it_was_written_with)
 	cr_assert(meta_relayout_decode(block, &super, &found));
 	super.flags |= MDF_AL_CLEAN;
 	cr_assert_not(meta_relayout_decode(block, &super, &found));
+}
+
+/* The image of a cut in the middle of overwriting; where its superblock is, in it. */
+static uint8_t *cut_with_note(const char *path, uint64_t start, size_t bytes, unsigned peers,
+			      struct md_super *super, struct meta_relayout *note)
+{
+	struct md_store *store = opened();
+	struct err err = ERR_INIT;
+	uint8_t *found = NULL;
+
+	scratch_read(path, start, now, bytes);
+	forget_changes();
+	cr_assert_eq(md_store_widen_bitmap(store, peers, effective, &err), 0, "%s", err.text);
+	md_store_close(store);
+	for (unsigned i = 0; i < change_count && !found; i++) {
+		uint8_t *block = now + (changes[i].byte - start);
+
+		memcpy(block, changes[i].data, changes[i].bytes);
+		if (changes[i].bytes == MD_PAGE_BYTES &&
+		    meta_super_decode(block, super) == META_OK && super->max_peers == peers &&
+		    meta_relayout_decode(block, super, note))
+			found = block;
+	}
+	cr_assert(found);
+	return found;
+}
+
+/* Nobody makes such a note; but what follows one overwrites the bitmap, and what lies there. */
+static void refuse_notes(const char *path, uint64_t start, size_t bytes, unsigned peers,
+			 const struct meta_relayout *bad, unsigned count)
+{
+	struct md_store *store = NULL;
+	struct meta_relayout note;
+	struct md_super super;
+	uint8_t *block = cut_with_note(path, start, bytes, peers, &super, &note);
+
+	for (unsigned i = 0; i < count; i++) {
+		struct err err = ERR_INIT;
+
+		note.copy_byte = bad[i].copy_byte;
+		note.pages = bad[i].pages ? bad[i].pages : note.pages;
+		meta_relayout_encode(&note, &super, block);
+		scratch_write(path, start, now, bytes);
+		forget_changes();
+		cr_assert_eq(md_store_open(&where, 1, &store, &err), -EBADMSG, "note %u", i);
+		cr_assert_null(store);
+		cr_assert(strstr(err.text, path) && strstr(err.text, "the copy of their bitmap") &&
+			  strstr(err.text, "restore its size or its metadata"), "%s", err.text);
+		cr_assert_eq(change_count, 0, "note %u", i);
+		scratch_read(path, start, before, bytes);
+		cr_assert_arr_eq(before, now, bytes, "note %u", i);
+	}
+}
+
+Test(md_slots, a_note_that_points_elsewhere_is_not_followed)
+{
+	static const struct meta_relayout outside[] = {
+		{ .copy_byte = META },
+		{ .copy_byte = META - MD_PAGE_BYTES, .pages = 2 },
+		{ .copy_byte = UINT64_MAX - MD_PAGE_BYTES + 1, .pages = 1 },
+		{ .copy_byte = META - MD_PAGE_BYTES, .pages = UINT64_MAX / MD_PAGE_BYTES + 2 },
+		{ .copy_byte = META / 2 + 512, .pages = 1 },
+		/* The superblock, and more than the bitmap has room for. */
+		{ .copy_byte = 0, .pages = 1 },
+		{ .copy_byte = META / 2, .pages = META / 2 / MD_PAGE_BYTES },
+	}, inside[] = {
+		{ .copy_byte = SMALL },
+		/* What is agreed to be data, and the metadata themselves. */
+		{ .copy_byte = 0, .pages = 1 },
+		{ .copy_byte = SMALL - MD_PAGE_BYTES, .pages = 1 },
+	};
+
+	md_store_close(at_work(external(META)));
+	refuse_notes(where.meta_path, 0, META, 5, outside, sizeof(outside) / sizeof(*outside));
+	md_store_close(at_work(internal((SMALL - 128 * 1024U) / 512)));
+	refuse_notes(where.data_path, SMALL - IMAGE_MAX, IMAGE_MAX, 4, inside,
+		     sizeof(inside) / sizeof(*inside));
 }
