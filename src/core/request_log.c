@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/quorum.h"
 
@@ -397,6 +398,9 @@ static bool told_apart(const struct core *core, const struct request *req)
 	if (!(req->net.of[NET_LOST] | req->net.of[NET_FAILED]) && !vol->awaits_disk)
 		return true;
 	if (uuid_bump_running(core))
+		return false;
+	/* It is made only when our disk has been compared with the peers'. */
+	if (vol->new_uuid_wanted && volume_may_lead(core, vol))
 		return false;
 	if (!good_peers_follow(core, vol))
 		return false;

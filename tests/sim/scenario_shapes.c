@@ -517,6 +517,46 @@ static void generation_told_once(struct world *w)
 	life_expect_converged(w);
 }
 
+static bool is_answered(struct world *w)
+{
+	return w->app.in_flight == 0;
+}
+
+/*
+ * B - A - C: A is Primary without a disk and without quorum, its write is on B only, and C comes
+ * back with the same generation. The disk of A, attached, has quorum again, but is compared with
+ * those of the others first: the write is not answered before there is a generation that C does
+ * not have.
+ */
+static void chain_middle_gets_quorum_back(struct world *w)
+{
+	uint64_t before;
+
+	life_plain(w, w->scenario_seed, 3)->quorum = QUORUM_ALL;
+	sim_unlink(&w->params, B, C);
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, C, STREAM_DATA, 30 * NS_SEC);
+	w->nodes[A].disk.fail_writes = 1;
+	sc_write_async(w, 3);
+	sc_wait_disk(w, A, DISK_DISKLESS);
+	sc_wait(w, 20);
+	simnet_cut(w, A, C, false);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
+	sc_wait_conn(w, A, C, CONN_CONNECTING);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_expect(w, has_block(w, C, B, 1) && !has_block(w, C, B, 3) && !is_answered(w),
+		  "the write is on B only, and waits");
+	before = sc_uuid(w, C);
+	simnet_hold_type(w, B, A, P_UUIDS110, 300 * NS_MS);
+	sc_attach(w, A);
+	world_run_until(w, is_answered, 200 * NS_MS);
+	sc_expect(w, !is_answered(w) || sc_uuid(w, B) != before, "a generation of its own");
+	sc_expect_honest(w);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain", chain },
 	{ "shapes-chain-disks-return", chain_disks_return },
@@ -535,6 +575,7 @@ const struct scenario scenarios_shapes[] = {
 	{ "shapes-chain-crash-beside-client", chain_crash_beside_client },
 	{ "shapes-chain-first-sync", chain_first_sync },
 	{ "shapes-chain-middle-invalidated", chain_middle_invalidated },
+	{ "shapes-chain-middle-gets-quorum-back", chain_middle_gets_quorum_back },
 	{ "shapes-star", star },
 	{ "shapes-star-end-without-disk", star_end_without_disk },
 	{ "shapes-ring-with-a-cut", ring_with_a_cut },
