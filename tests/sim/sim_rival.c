@@ -337,18 +337,23 @@ static bool comes_after(const struct md_super *md, uint64_t uuid)
 }
 
 /*
- * A Primary without a disk is not refused: it is connected, and waits for what it has shown, while
- * the others have gone on from there. Who looks after it sees that they are only Consistent.
+ * A Primary that lost its disk and then quorum waits for what it has shown, while the others have
+ * gone on from there. Without a disk it is connected, and who looks after it sees that they are
+ * only Consistent; with its disk back, which is Outdated, it is not, and says why.
  */
 static bool has_been_passed(struct world *w, const struct resource_status *st, unsigned v)
 {
-	if (!(st->susp_quorum || st->susp_no_data) || st->volumes[v].disk != DISK_DISKLESS)
+	bool no_disk = st->volumes[v].disk == DISK_DISKLESS;
+
+	if (!(st->susp_quorum || st->susp_no_data))
 		return false;
 	for (unsigned p = 0; p < st->peer_count; p++) {
 		const struct status_peer *sp = &st->peers[p];
+		bool passed = no_disk ? sp->conn == CONN_CONNECTED &&
+						sp->devices[v].peer_disk == DISK_CONSISTENT :
+					!!strstr(sp->reason, "does not have the data in use");
 
-		if (sp->conn == CONN_CONNECTED && w->nodes[sp->node_id].up &&
-		    sp->devices[v].peer_disk == DISK_CONSISTENT &&
+		if (passed && w->nodes[sp->node_id].up &&
 		    comes_after(core_md(w->nodes[sp->node_id].core, (uint16_t)v),
 				st->volumes[v].current_uuid))
 			return true;
