@@ -329,6 +329,23 @@ Test(resync, a_target_is_told_of_a_block_that_its_source_gets_itself)
 	pair_free(p);
 }
 
+/* And does not say when it is through; what is in sync with it could not be told to third nodes. */
+Test(resync, a_kernel_that_was_the_source_has_nothing_marked_any_more)
+{
+	struct pair *p = start(2);
+	struct peer_device *pd = &pair_core(p, 1)->peer[0]->pd[0];
+
+	fall_behind(p, 20, 7, 1000);
+	pair_heal(p, 0, 1);
+	pass_until_target(p);
+	cr_assert_eq(pd->uuids.dirty_bits, 20);
+	pair_core(p, 1)->peer[0]->features &= ~FEATURE_DRBDFS;
+	pair_core(p, 0)->peer[1]->pd[0].sent.dirty_bits = 0;
+	expect_healthy(p, 2);
+	cr_assert_eq(pd->uuids.dirty_bits, 0);
+	pair_free(p);
+}
+
 /* Else resyncs of other pairs, each of which begins them anew, could put it off for ever. */
 Test(resync, bits_left_are_settled_soon_after_the_announcements)
 {
