@@ -225,15 +225,19 @@ static bool differs(const struct peer *peer, const struct volume *vol)
 /*
  * This disk was left behind by a Primary that meant to go on without it, and crashed. Now that is
  * back, still at this generation, so it did not go on, and what the crash has left is resynced from
- * here: the disk is as good as that one would be without us.
+ * here: the disk is as good as that one would be without us. So it is with a Secondary that comes
+ * back after a power loss.
  */
 static bool is_back_without_more(const struct volume *vol, const struct peer_device *info,
 				 const struct state_peer_device *pd)
 {
+	uint64_t flags = info->uuids.flags;
+
 	return pd->repl == REPL_WF_BITMAP_S &&
 	       (info->state_word & SW_DISK_MASK) >> SW_DISK_SHIFT == DISK_UP_TO_DATE &&
-	       info->uuids_valid && info->uuids.flags & UUID_FLAG_CRASHED_PRIMARY &&
-	       !(info->uuids.flags & UUID_FLAG_DISCARD_MY_DATA) && !vol->crashed_primary &&
+	       info->uuids_valid &&
+	       (flags & UUID_FLAG_CRASHED_PRIMARY || !(flags & UUID_FLAG_WENT_ON)) &&
+	       !(flags & UUID_FLAG_DISCARD_MY_DATA) && !vol->crashed_primary &&
 	       uuid_eq(info->uuids.current, vol->md.current_uuid);
 }
 

@@ -162,6 +162,18 @@ static int by_break(const struct sync_input *in)
 	return 0;
 }
 
+/*
+ * Left by its Primary, who meant to go on without it, or cut off from it. Nobody has in the same
+ * generation, and it has never been without power: the other one may lack something by that.
+ */
+static bool was_left(const struct uuid_side *side, const struct uuid_side *other)
+{
+	return side->disk == DISK_OUTDATED && other->disk >= DISK_CONSISTENT &&
+	       side->flags & UUID_FLAG_WENT_ON && !(other->flags & UUID_FLAG_WENT_ON) &&
+	       !(side->flags & (UUID_FLAG_LAGGED | UUID_FLAG_CRASHED_PRIMARY)) &&
+	       side->flags & other->flags & UUID_FLAG_KEEPS_BITS;
+}
+
 /* 1: I am source. Looks the same from both sides. */
 static int by_bits(const struct sync_input *in)
 {
@@ -210,6 +222,8 @@ static int leftover_direction(const struct sync_input *in)
 	 * break and is, because the Primary is lost, has all that was answered. */
 	if (both_good && !in->again && !i_am_primary && !it_is && by_break(in))
 		return by_break(in);
+	if (!in->again && !i_am_primary && !it_is && (was_left(me, peer) || was_left(peer, me)))
+		return was_left(me, peer) ? 1 : -1;
 	if (me->disk != peer->disk)
 		return me->disk > peer->disk ? 1 : -1;
 	if (i_am_primary != it_is)

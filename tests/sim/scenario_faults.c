@@ -144,7 +144,39 @@ static void resync_offered_by_two_one_lost(struct world *w)
 	offered_by_two(w, true);
 }
 
+/*
+ * B agrees that the Primary C, which has no disk, goes on without it, and hears no more of that: it
+ * is Outdated. C has not written since. A has lost with its power what it had acknowledged before.
+ */
+static void left_beside_restarted(struct world *w)
+{
+	struct ev_command cmd = { .cmd = CMD_DISCONNECT, .peer = B };
+
+	life_plain(w, w->scenario_seed, 3)->no_disk = 1U << C;
+	life_set_up(w);
+	sc_open(w, C);
+	simnet_hold_type(w, C, A, P_BARRIER, 60 * NS_SEC);
+	sc_write(w, 1);
+	sc_unplug(w, A, C);
+	sc_power_cut(w, A);
+	node_command(w, C, cmd, NULL, 0);
+	sc_wait(w, 20);
+	sc_unplug(w, B, C);
+	sc_wait_disk(w, B, DISK_OUTDATED);
+	sc_start(w, A);
+	sc_wait_reunited(w, A, B);
+	sc_kill(w, C);
+	sc_open(w, A);
+	sc_read(w, 1);
+	sc_close(w);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_start(w, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_faults[] = {
+	{ "left-beside-restarted", left_beside_restarted },
 	{ "promise-taken-back", promise_taken_back },
 	{ "restarted-source", restarted_source },
 	{ "full-sync-ended-elsewhere", full_sync_ended_elsewhere },

@@ -423,6 +423,11 @@ Test(sync_decide, a_survivor_is_not_overwritten_by_a_secondary_after_a_power_los
 	in.me.disk = DISK_UP_TO_DATE;
 	in.me.dirty_bits = 0;
 	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	/* its Primary meant to go on without it, and has not: nothing is newer */
+	in.me.disk = DISK_OUTDATED;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.flags |= UUID_FLAG_LAGGED;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
 Test(sync_decide, a_kernel_peer_keeps_its_own_rule)
