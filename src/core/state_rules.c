@@ -2,6 +2,7 @@
 /* May this state follow that one? Pure predicates (states-and-resync 4.3, 4.4). */
 #include "core/cluster.h"
 #include "core/fencing.h"
+#include "core/resync_int.h"
 #include "core/state.h"
 
 enum state_rv state_check_hard(const struct core *core, const struct state *old,
@@ -203,6 +204,26 @@ static enum state_rv check_verify(const struct peer *peer, enum repl_state was)
 	return was > REPL_ESTABLISHED ? SS_RESYNC_RUNNING : SS_SUCCESS;
 }
 
+/*
+ * A full sync, or one by bitmap, that an operator asks for from a disk that a Primary's generation
+ * has not reached yet: it would be on no good disk, and be lost with its way to the source.
+ */
+static bool comes_too_early(const struct core *core, const struct peer *peer,
+			    const struct volume *vol, const struct state_peer_device *was,
+			    const struct state_peer_device *is)
+{
+	const struct peer_device *pd = &peer->pd[vol->v];
+
+	if (was->repl < REPL_ESTABLISHED || !vol_has_md(vol) || !pd->uuids_valid ||
+	    uuid_eq(pd->uuids.current, vol->md.current_uuid))
+		return false;
+	if (is->repl == REPL_STARTING_SYNC_T || is->repl == REPL_WF_BITMAP_T)
+		return disk_of(core, vol) == DISK_UP_TO_DATE && sync_is_older(core, peer, vol);
+	if (is->repl == REPL_STARTING_SYNC_S || is->repl == REPL_WF_BITMAP_S)
+		return was->pdsk == DISK_UP_TO_DATE && sync_is_newer(core, peer, vol);
+	return false;
+}
+
 /* Rules 18, 19, 23, 24, 27, 28, 29: replication to one peer. */
 static enum state_rv check_peer_device(const struct core *core, const struct peer *peer,
 				       unsigned v, const struct state *old,
@@ -230,7 +251,8 @@ static enum state_rv check_peer_device(const struct core *core, const struct pee
 		return SS_NEED_CONNECTION;
 	if ((is_source(is->repl) || is_target(is->repl)) && was->repl < REPL_OFF)
 		return SS_NEED_CONNECTION;
-	(void)core;
+	if (comes_too_early(core, peer, core->vol[v], was, is))
+		return SS_IN_TRANSIENT_STATE;
 	return verifies(is->repl) ? check_verify(peer, was->repl) : SS_SUCCESS;
 }
 

@@ -334,6 +334,43 @@ static void promoted_while_comparing(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A has no disk, and makes a generation without D. C has it, to B it is still on its way: B does
+ * not become the source of C on command, whose disk would be the only one that has it, and not
+ * good.
+ */
+static void invalidated_too_early(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+	const struct ev_command invalidate = { .cmd = CMD_INVALIDATE_REMOTE, .vnr = SIM_VNR,
+					       .peer = C, .keep_bitmap = true };
+
+	sim_params_protocol(p, PROTOCOL_A);
+	p->no_disk = 1U << A;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_wait(w, 1000);
+	sc_kill(w, D);
+	for (unsigned n = A; n < D; n++)
+		sc_wait_conn(w, n, D, CONN_CONNECTING);
+	simnet_stall(w, A, B, STREAM_DATA, 60 * NS_SEC);
+	sc_write_async(w, 1);
+	sc_wait(w, 100);
+	sc_expect(w, !uuid_eq(sc_uuid(w, B), sc_uuid(w, C)), "C alone has the generation");
+	node_command(w, B, invalidate, NULL, 0);
+	sc_wait(w, 20);
+	sc_unplug(w, A, B);
+	sc_part(w, B, C);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_join(w, A, B);
+	sc_join(w, B, C);
+	sc_wait_reunited(w, B, C);
+	sc_start(w, D);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-promoted-while-comparing", promoted_while_comparing },
 	{ "protocol-a-left-behind-at-the-end", left_behind_at_the_end },
@@ -351,5 +388,6 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocols-mixed-survivors", mixed_survivors },
 	{ "protocol-a-left-with-more", left_with_more },
 	{ "protocol-a-back-without-disk", back_without_disk },
+	{ "invalidated-too-early", invalidated_too_early },
 	{ NULL, NULL },
 };
