@@ -280,6 +280,8 @@ bool uuid_take_back_made(const struct core *core, struct volume *vol);
  * generation without them: without quorum it makes none. From now on it counts on none of them.
  */
 void uuid_disk_lost(struct core *core, const struct state *old, struct volume *vol);
+/* The same if it loses them after the disk, with no generation made in between. */
+void uuid_peers_lost(struct core *core, struct volume *vol);
 /* No transaction runs any more: what was put off until then. */
 void uuid_twopc_over(struct core *core);
 /* A node without its disk says which data it vouches for, or that somebody went on from them. */

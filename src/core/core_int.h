@@ -278,6 +278,7 @@ struct volume {
 	bool awaits_disk;           /* made without a good disk: no peer has it on its disk yet */
 	uint64_t exposed_before;    /* then: the last generation that is on a disk */
 	bool before_lags;           /* who has that one lacks what was answered in it */
+	uint64_t left_uuid;         /* in which this Primary has lost its good disk, 0 = none */
 	/* Generations that nobody has, as far as is known; nothing was answered in them. */
 	uint64_t lost_uuid[LOST_UUIDS_MAX];
 	unsigned lost_uuids;

@@ -667,8 +667,9 @@ void uuid_state_changed(struct core *core, const struct state *old)
 		}
 		two_primaries_parted(core, old, vol);
 		uuid_disk_lost(core, old, vol);
-		uuid_note_lagging(core, old, vol);
 		note_answered_without(core, old, vol);
+		uuid_note_lagging(core, old, vol);
+		uuid_peers_lost(core, vol);
 		uuid_take_back_exposed(core, vol);
 		vol->awaits_disk &= core->st.role == ROLE_PRIMARY;
 		lost_source_state_changed(core, old, vol);

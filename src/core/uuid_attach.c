@@ -123,20 +123,37 @@ static bool lags_behind(const struct core *core, const struct volume *vol, const
 	       !vol->md.peers[peer->id].bitmap_uuid && bitmap_weight(vol, peer->id) > 0;
 }
 
-static void leave_lagging(struct core *core, struct volume *vol)
+static void count_on_none(struct core *core, struct volume *vol)
 {
-	bool lags = false;
-
-	FOR_EACH_PEER(core, peer)
-		lags |= lags_behind(core, vol, peer);
-	if (!lags || state_data_accessible(core, &core->st, vol->v))
-		return;
 	if (!vol->awaits_disk) {
 		vol->exposed_before = vol->exposed_uuid;
 		vol->exposed_uuid = uuid_random(core) | UUID_PRIMARY;
 		vol->awaits_disk = true;
 	}
 	vol->before_lags = true;
+}
+
+static void leave_lagging(struct core *core, struct volume *vol)
+{
+	bool lags = false;
+
+	FOR_EACH_PEER(core, peer)
+		lags |= lags_behind(core, vol, peer);
+	if (lags && !state_data_accessible(core, &core->st, vol->v))
+		count_on_none(core, vol);
+}
+
+/*
+ * While this Primary asks whether it has quorum it makes no generation: what it has answered in the
+ * one in which the disk was lost is on that disk alone.
+ */
+void uuid_peers_lost(struct core *core, struct volume *vol)
+{
+	if (core->st.role == ROLE_PRIMARY && disk_of(core, vol) <= DISK_NEGOTIATING &&
+	    vol->new_uuid_owed && !vol->awaits_disk && vol->left_uuid &&
+	    uuid_eq(vol->left_uuid, vol->exposed_uuid) &&
+	    !state_data_accessible(core, &core->st, vol->v))
+		count_on_none(core, vol);
 }
 
 void uuid_tell_exposed(struct core *core, struct volume *vol)
@@ -157,8 +174,10 @@ void uuid_disk_lost(struct core *core, const struct state *old, struct volume *v
 	if (core->st.role != ROLE_PRIMARY || was <= DISK_FAILED || disk_of(core, vol) > DISK_FAILED)
 		return;
 	/* What it has answered beside a disk that was not good is on the disks of others. */
-	if (was == DISK_UP_TO_DATE)
+	if (was == DISK_UP_TO_DATE) {
+		vol->left_uuid = vol->exposed_uuid;
 		leave_lagging(core, vol);
+	}
 	uuid_tell_exposed(core, vol);
 }
 

@@ -129,6 +129,35 @@ static void lagging_without_quorum(struct world *w)
 	sc_read(w, 1);
 }
 
+/*
+ * The disk fails while the Primary asks the only peer left, which is gone already, whether it has
+ * quorum with it: no generation is made, and what was answered is on that disk alone.
+ */
+static void lagging_while_asked(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	sim_params_protocol(p, PROTOCOL_A);
+	p->quorum = QUORUM_MAJORITY;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 0);
+	sc_wait(w, 1000);
+	sc_unplug(w, A, B);
+	sc_write(w, 1);
+	sc_kill_noticed(w, C, A);
+	sc_detach_forced(w, A);
+	sc_wait_conn(w, A, B, CONN_CONNECTING);
+	sc_wait_conn(w, B, A, CONN_CONNECTING);
+	sc_join(w, A, B);
+	sc_wait_conn(w, A, B, CONN_CONNECTED);
+	sc_start(w, C);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_attach(w, A);
+	life_expect_converged(w);
+	sc_read(w, 1);
+}
+
 /* As before, and it gets its disk back before it notices that the peer is lost. */
 static void attached_in_time(struct world *w)
 {
@@ -381,6 +410,7 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-lagging-peer", lagging_peer },
 	{ "protocol-a-lagging-peers", lagging_peers },
 	{ "protocol-a-lagging-without-quorum", lagging_without_quorum },
+	{ "protocol-a-lagging-while-asked", lagging_while_asked },
 	{ "protocol-a-attached-in-time", attached_in_time },
 	{ "protocol-a-lost-in-resync", lost_in_resync },
 	{ "protocol-a-survivor", survivor_a },
