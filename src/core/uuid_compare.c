@@ -199,9 +199,10 @@ static bool crash_has_more(const struct sync_input *in)
 /*
  * Two that have met before, and are good: who is not marked as what a crash has left any more has
  * got other data since from one that outlived it, which the other need not see. Its data are passed
- * on (by_loss() in sync_decide.c).
+ * on; and of two that are marked, those of the one that is to be the source of all (by_loss() and
+ * by_bits() in sync_decide.c).
  */
-static bool has_met_survivor(const struct sync_input *in)
+static bool passes_on(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
 
@@ -248,13 +249,13 @@ static struct sync_decision compare_equal(const struct sync_input *in)
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, once);
 	if (i_was || it_was)
 		return decided(SYNC_NONE, once);
-	if (i_crashed && it_crashed)
+	if (i_crashed && it_crashed && !passes_on(in))
 		return decided(i_lead(in, !me->rc) ? SYNC_SOURCE_IF_BOTH_FAILED :
 						     SYNC_TARGET_IF_BOTH_FAILED,
 			       RULE_BOTH_OFF);
-	if (i_crashed && !has_met_survivor(in))
+	if (i_crashed && !passes_on(in))
 		return decided(SYNC_SOURCE_IF_BOTH_FAILED, RULE_BOTH_OFF);
-	if (it_crashed && !has_met_survivor(in))
+	if (it_crashed && !passes_on(in))
 		return decided(SYNC_TARGET_IF_BOTH_FAILED, RULE_BOTH_OFF);
 	return decided(SYNC_NONE, RULE_BOTH_OFF);
 }

@@ -394,6 +394,20 @@ Test(sync_decide, once_connected_what_a_crash_has_left_follows_where_not_all_see
 	cr_assert_eq(sync_decide(&in).strategy, SYNC_TARGET_IF_BOTH_FAILED);
 }
 
+/* The middle, with the highest id, would resync from both ends in turn. */
+Test(sync_decide, of_two_that_a_crash_has_left_the_one_whose_data_are_passed_on_leads)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.me.node_id = 2;
+	in.me.origin = 0;
+	in.peer.node_id = in.peer.origin = 1;
+	in.me.flags |= UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_RESYNCED;
+	in.peer.flags |= UUID_FLAG_CRASHED_PRIMARY | UUID_FLAG_SEES_NOT_ALL;
+	in.me.dirty_bits = 5;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
+
 Test(sync_decide, a_crashed_primary_alone_is_no_better_than_a_disk_that_is_attached)
 {
 	in.peer.current = X;
