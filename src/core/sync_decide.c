@@ -208,6 +208,27 @@ static int by_bits(const struct sync_input *in)
 	return me->node_id < peer->node_id ? 1 : -1;
 }
 
+/*
+ * Who sees a Primary without quorum has what this one wrote and keeps back until it has quorum. It
+ * would give that up for data of one that was left behind in the same generation, and the Primary
+ * goes on to count on it.
+ */
+static bool has_what_is_kept_back(const struct uuid_side *side)
+{
+	return side->no_quorum && !(side->flags & UUID_FLAG_STABLE) &&
+	       side->disk == DISK_UP_TO_DATE && side->role != ROLE_PRIMARY;
+}
+
+static int by_primary_in_sight(const struct sync_input *in)
+{
+	bool mine = has_what_is_kept_back(&in->me), its = has_what_is_kept_back(&in->peer);
+
+	if (in->again || mine == its || in->me.role == ROLE_PRIMARY ||
+	    in->peer.role == ROLE_PRIMARY)
+		return 0;
+	return mine ? 1 : -1;
+}
+
 static int leftover_direction(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
@@ -218,6 +239,8 @@ static int leftover_direction(const struct sync_input *in)
 	 * good, and it may lack what it had answered. */
 	if (both_good && by_loss(in))
 		return by_loss(in);
+	if (both_good && by_primary_in_sight(in))
+		return by_primary_in_sight(in);
 	/* A Secondary that was alone after a power loss is in no doubt; who went on without a
 	 * break and is, because the Primary is lost, has all that was answered. */
 	if (both_good && !in->again && !i_am_primary && !it_is && by_break(in))

@@ -273,6 +273,24 @@ Test(sync_decide, leftover_bits_are_never_dropped)
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/* It has what is not answered yet. A Primary that is
+ * here itself, or data that are not good, come first. */
+Test(sync_decide, of_two_with_bits_left_the_one_beside_a_primary_without_quorum_leads)
+{
+	in.peer.current = X;
+	in.me.dirty_bits = in.peer.dirty_bits = 1;
+	in.me.flags |= UUID_FLAG_STABLE | UUID_FLAG_WENT_ON;
+	in.peer.flags &= ~(UUID_FLAG_STABLE | UUID_FLAG_WENT_ON);
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.no_quorum = true;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+	in.peer.disk = DISK_CONSISTENT;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.peer.disk = DISK_UP_TO_DATE;
+	in.me.role = ROLE_PRIMARY;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+}
+
 /* Who has the bits differs from pair to pair; among
  * many nodes only an order of them comes to an end. */
 Test(sync_decide, once_connected_leftover_bits_go_by_the_order_of_nodes)
