@@ -265,6 +265,31 @@ static enum state_rv check_begun(struct core *core, const struct twopc_change *c
 		       SS_RESYNC_RUNNING : SS_SUCCESS;
 }
 
+/*
+ * A resync that an operator wants: its source was good when that was asked for, and the transaction
+ * may have been tried again and again since. One that has been left behind meanwhile would make the
+ * good disk its target.
+ */
+static enum state_rv check_source(struct core *core, const struct twopc_change *c)
+{
+	const struct volume *vol = core_volume_by_vnr(core, c->vnr);
+	enum repl_state repl = (enum repl_state)mask_conn(c->val);
+	bool mine = c->initiator == core->self;
+	bool from_initiator = repl == REPL_WF_BITMAP_S || repl == REPL_STARTING_SYNC_S;
+	bool to_initiator = repl == REPL_WF_BITMAP_T || repl == REPL_STARTING_SYNC_T;
+	const struct peer *peer;
+	enum disk_state source;
+
+	if (c->kind != TWOPC_REPL || !vol || (!from_initiator && !to_initiator) ||
+	    (!mine && c->target != core->self))
+		return SS_SUCCESS;
+	peer = core->peer[mine ? c->target : c->initiator];
+	if (!peer)
+		return SS_SUCCESS;
+	source = mine == from_initiator ? disk_of(core, vol) : pdsk_of(core, &peer->pd[vol->v]);
+	return source == DISK_UP_TO_DATE ? SS_SUCCESS : SS_NO_UP_TO_DATE_DISK;
+}
+
 /* It takes its disk for good, and has not heard yet that this one has gone on without it. */
 static bool promotes_unaware(const struct core *core, const struct twopc_change *change)
 {
@@ -291,6 +316,8 @@ enum state_rv twopc_change_try(struct core *core, const struct twopc_change *cha
 
 	if (rv >= SS_SUCCESS)
 		rv = check_begun(core, change);
+	if (rv >= SS_SUCCESS)
+		rv = check_source(core, change);
 	if (rv < SS_SUCCESS || change->kind == TWOPC_RESIZE)
 		return rv;
 	if (promotes_unaware(core, change))

@@ -175,7 +175,32 @@ static void left_beside_restarted(struct world *w)
 	life_expect_converged(w);
 }
 
+/* When it can begin at last the one that was to be the source has been left by the Primary. */
+static void resync_asked_for_too_late(struct world *w)
+{
+	struct ev_command invalidate = { .cmd = CMD_INVALIDATE_REMOTE, .vnr = SIM_VNR, .peer = B,
+					 .keep_bitmap = true };
+
+	life_plain(w, w->scenario_seed, 3)->no_disk = 1U << A;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	sc_unplug(w, A, C);
+	simnet_hold_type(w, C, B, P_TWOPC_PREPARE, 2 * NS_SEC);
+	node_command(w, C, invalidate, NULL, 0);
+	sc_wait_conn(w, C, A, CONN_CONNECTING);
+	sc_write(w, 2);
+	sc_wait_disk(w, C, DISK_OUTDATED);
+	for (unsigned i = 0; i < 50; i++) {
+		sc_wait(w, 100);
+		sc_expect(w, node_status(w, B)->volumes[0].disk == DISK_UP_TO_DATE, "B is good");
+	}
+	sc_join(w, A, C);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_faults[] = {
+	{ "resync-asked-for-too-late", resync_asked_for_too_late },
 	{ "left-beside-restarted", left_beside_restarted },
 	{ "promise-taken-back", promise_taken_back },
 	{ "restarted-source", restarted_source },
