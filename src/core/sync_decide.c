@@ -178,6 +178,7 @@ static bool was_left(const struct uuid_side *side, const struct uuid_side *other
 static int by_bits(const struct sync_input *in)
 {
 	const struct uuid_side *me = &in->me, *peer = &in->peer;
+	uint64_t differ = me->flags ^ peer->flags;
 
 	if (by_loss(in))
 		return by_loss(in);
@@ -186,9 +187,12 @@ static int by_bits(const struct sync_input *in)
 	 * them differs from pair to pair, and resyncs in a ring would never end: an order of the
 	 * nodes leads to one source of all. That needs a connection between any two: else several
 	 * nodes would be sources that know of no other, and the one between them would resync from
-	 * each in turn. There each passes on whose data it has got, and that node itself leads.
+	 * each in turn. There each passes on whose data it has got, and that node itself leads; not
+	 * towards one that went on, with which the other would not be good by that.
 	 */
 	if (in->again && (me->flags | peer->flags) & UUID_FLAG_SEES_NOT_ALL) {
+		if (differ & UUID_FLAG_WENT_ON && me->flags & peer->flags & UUID_FLAG_KEEPS_BITS)
+			return me->flags & UUID_FLAG_WENT_ON ? 1 : -1;
 		if (me->origin != peer->origin)
 			return me->origin < peer->origin ? 1 : -1;
 		if (me->origin == me->node_id || me->origin == peer->node_id)

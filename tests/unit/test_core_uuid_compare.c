@@ -398,6 +398,26 @@ Test(sync_decide, of_two_that_follow_the_same_node_who_has_marked_something_lead
 	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
 }
 
+/*
+ * The end of the chain was restarted, and has what the middle had before. The middle has what went
+ * on by now, and beside that would not be good by a resync from the end.
+ */
+Test(sync_decide, in_a_chain_who_went_on_leads_though_the_other_has_data_of_a_lower_node)
+{
+	in.again = true;
+	in.peer.current = X;
+	in.me.node_id = 1;
+	in.peer.node_id = 3;
+	in.me.origin = 4;
+	in.peer.origin = 1;
+	in.me.flags |= UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED | UUID_FLAG_WENT_ON;
+	in.peer.flags |= UUID_FLAG_SEES_NOT_ALL | UUID_FLAG_RESYNCED;
+	in.me.dirty_bits = 5;
+	decide(SYNC_SOURCE_USE_BITMAP, REPL_WF_BITMAP_S);
+	in.me.flags &= ~UUID_FLAG_WENT_ON;
+	decide(SYNC_TARGET_USE_BITMAP, REPL_WF_BITMAP_T);
+}
+
 /* It has got that from a survivor which the other does not see. */
 Test(sync_decide, once_connected_what_a_crash_has_left_follows_where_not_all_see_each_other)
 {
