@@ -242,15 +242,51 @@ static void demote(struct world *w, unsigned node, int rc, uint64_t arg)
 		node_command(w, node, (struct ev_command){ .cmd = CMD_SECONDARY }, NULL, 0);
 }
 
+/*
+ * A Primary without a disk sees all disks, waits for one of them to be good, and nobody else can be
+ * promoted meanwhile: nothing is answered there before, so it is reset.
+ */
+static bool reset_primary(struct world *w)
+{
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (!w->nodes[i].up || node_status(w, i)->role != ROLE_PRIMARY)
+			continue;
+		sim_trace(w, "the operator resets node %u", i);
+		node_kill(w, i, false);
+		fault_restart_later(w, i);
+		return true;
+	}
+	return false;
+}
+
+/* All are equal: the one that sees most of the others. The end of a chain has no quorum. */
+static unsigned best_connected(struct world *w)
+{
+	unsigned best = shape_disk(w, 0);
+
+	for (unsigned i = 0; i < w->node_count; i++) {
+		if (w->nodes[i].has_disk &&
+		    __builtin_popcount(sim_far_disks(&w->params, i)) <
+			    __builtin_popcount(sim_far_disks(&w->params, best)))
+			best = i;
+	}
+	return best;
+}
+
 static void force_event(struct world *w, uint64_t a, uint64_t b)
 {
+	unsigned node = best_connected(w);
+
 	(void)a;
 	(void)b;
 	if (!all_are_outdated(w))
 		return;
-	sim_trace(w, "the operator says that node %u has what counts", shape_disk(w, 0));
-	node_command(w, shape_disk(w, 0),
-		     (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, demote, 0);
+	if (reset_primary(w)) {
+		world_at(w, 30 * NS_SEC, force_event, 0, 0);
+		return;
+	}
+	sim_trace(w, "the operator says that node %u has what counts", node);
+	node_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, demote, 0);
 }
 
 void links_look_after(struct world *w)
