@@ -3,6 +3,7 @@
 #include "core/bitmap_io.h"
 #include "core/cluster.h"
 #include "core/core_hooks.h"
+#include "core/drbd8.h"
 #include "core/fencing.h"
 #include "core/resync_int.h"
 #include "core/state.h"
@@ -153,6 +154,14 @@ static bool crash_divides(const struct volume *vol, const struct peer_device *pd
 	return vol->crashed_primary != !!(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
+/* It does not tell when the last of what it has marked towards us is gone. */
+static bool keeps_its_count(const struct core *core, const struct peer_device *pd)
+{
+	const struct peer *peer = core->peer[pd->p];
+
+	return !(peer->features & FEATURE_DRBDFS) && !peer_is_drbd8(peer);
+}
+
 /* Of two that nothing resyncs, 0 = they are equal. Bits between equal disks wait longest: third
  * nodes may tell that the blocks are equal. */
 static uint64_t differ_for(const struct core *core, const struct volume *vol,
@@ -161,8 +170,10 @@ static uint64_t differ_for(const struct core *core, const struct volume *vol,
 	if (!uuid_eq(pd->uuids.current, vol->md.current_uuid) ||
 	    disk_of(core, vol) != pdsk_of(core, pd))
 		return UNSETTLED_NS;
-	if (!bitmap_weight(vol, pd->p) || pd->ov.found)
+	if (pd->ov.found)
 		return 0;
+	if (!bitmap_weight(vol, pd->p))
+		return pd->uuids.dirty_bits && keeps_its_count(core, pd) ? LEFTOVER_NS : 0;
 	if (!crash_divides(vol, pd))
 		return LEFTOVER_NS;
 	/* What a lost Primary has sent says more. */
@@ -243,8 +254,10 @@ void leftover_time(struct core *core, struct peer_device *pd)
 		return;
 	}
 	*at = core->now_ns + LEFTOVER_NS;
+	/* To one that has become stable a DRBD kernel answers with how much it has marked now. */
 	if (!vol->bump_seq)
-		uuid_send(core, core->peer[pd->p], pd->v, UUID_FLAG_RESYNC, 0);
+		uuid_send(core, core->peer[pd->p], pd->v,
+			  keeps_its_count(core, pd) ? UUID_FLAG_GOT_STABLE : UUID_FLAG_RESYNC, 0);
 }
 
 /* ---- disks ---- */

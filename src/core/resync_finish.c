@@ -304,9 +304,6 @@ static void finish_good(struct core *core, struct peer_device *pd)
 		 core->conf.name, vol->vnr, peer->conf->name, (unsigned long long)pd->rs.total_bits,
 		 (unsigned long long)((core->now_ns - pd->rs.started_ns) / NS_PER_MS),
 		 (unsigned long long)pd->rs.same_bits, (unsigned long long)pd->rs.zero_bits);
-	/* Our acks have cleared its bits, too. A DRBD kernel does not say so. */
-	if (!(peer->features & FEATURE_DRBDFS))
-		pd->uuids.dirty_bits = 0;
 	release_others(core, pd, disk);
 	/* Ahead of the P_STATE that tells the end (trap 12). */
 	uuid_send_all(core, pd->v, 0, 0);

@@ -329,19 +329,18 @@ Test(resync, a_target_is_told_of_a_block_that_its_source_gets_itself)
 	pair_free(p);
 }
 
-/* And does not say when it is through; what is in sync with it could not be told to third nodes. */
-Test(resync, a_kernel_that_was_the_source_has_nothing_marked_any_more)
+/* It does not say when its last mark is gone; what is in sync with it could never be told. */
+Test(resync, a_kernel_is_asked_what_it_has_marked)
 {
 	struct pair *p = start(2);
-	struct peer_device *pd = &pair_core(p, 1)->peer[0]->pd[0];
+	struct core *core = pair_core(p, 0);
+	struct peer_device *pd = &core->peer[1]->pd[0];
 
-	fall_behind(p, 20, 7, 1000);
-	pair_heal(p, 0, 1);
-	pass_until_target(p);
-	cr_assert_eq(pd->uuids.dirty_bits, 20);
-	pair_core(p, 1)->peer[0]->features &= ~FEATURE_DRBDFS;
-	pair_core(p, 0)->peer[1]->pd[0].sent.dirty_bits = 0;
-	expect_healthy(p, 2);
+	pair_pass_ms(p, 5000);
+	core->peer[1]->features &= ~FEATURE_DRBDFS;
+	pd->uuids.dirty_bits = 20;
+	core_work(core, WORK_SYNC);
+	pair_pass_ms(p, 11000);
 	cr_assert_eq(pd->uuids.dirty_bits, 0);
 	pair_free(p);
 }
