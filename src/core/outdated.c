@@ -37,18 +37,16 @@ static bool shows_our_data(const struct core *core, const struct volume *vol,
 	       uuid_eq(pd->current_uuid_rx, vol->md.current_uuid);
 }
 
-/* Whose disk leads, as that of a Primary that has the same on its own one; ROLE_UNKNOWN: nobody's
+/* Whose disk leads, as a Primary's own one, or one that has the same; ROLE_UNKNOWN: nobody's
  * here. */
 static enum role leads_as(const struct core *core, const struct volume *vol)
 {
-	enum role role = ROLE_SECONDARY;
+	enum role role = core->st.role;
 
-	if (core->st.role == ROLE_PRIMARY)
-		return ROLE_UNKNOWN;
 	FOR_EACH_PEER(core, peer) {
 		if (core->st.peer[peer->id].role != ROLE_PRIMARY)
 			continue;
-		if (!same_data(core, vol, &peer->pd[vol->v]))
+		if (core->st.role == ROLE_PRIMARY || !same_data(core, vol, &peer->pd[vol->v]))
 			return ROLE_UNKNOWN;
 		role = ROLE_PRIMARY;
 	}
@@ -66,7 +64,8 @@ static bool sees_no_primary(const struct peer_device *pd)
 /*
  * Outdated as well, or the target of somebody: at our generation it has nothing newer, and the next
  * resync between the two will be from here. As long as this one sees a Primary that the peer does
- * not see, there is none: what counts is what that Primary would send it.
+ * not see, there is none: what counts is what that Primary would send it. A Primary that has shown
+ * what its own disk has is the source of all itself, as often as they are compared.
  */
 static bool is_behind(const struct core *core, const struct volume *vol, const struct peer *peer)
 {
@@ -78,7 +77,7 @@ static bool is_behind(const struct core *core, const struct volume *vol, const s
 	    repl_of(core, pd) < REPL_ESTABLISHED || !pd->uuids_valid ||
 	    !uuid_eq(pd->uuids.current, vol->md.current_uuid) || resync_source_unstable(core, pd))
 		return false;
-	if (role == ROLE_PRIMARY && !sees_no_primary(pd))
+	if (role == ROLE_PRIMARY && core->st.role != ROLE_PRIMARY && !sees_no_primary(pd))
 		return false;
 	return pdsk == DISK_INCONSISTENT ||
 	       (pdsk == DISK_OUTDATED && sync_leads(core, peer, vol, role));

@@ -329,6 +329,49 @@ static void forced_beside_newer(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * A, without quorum, has its disk back, Outdated, and the others come with what their activity
+ * logs mark: they are resynced from A and from each other, again and again. A need not wait for it.
+ */
+static void outdated_primary_leads(struct world *w)
+{
+	struct ev_command outdate = { .cmd = CMD_OUTDATE };
+
+	begin(w);
+	sc_open(w, C);
+	sc_write(w, 1);
+	sc_close(w);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	sc_command(w, A, outdate, SS_SUCCESS);
+	sc_detach_forced(w, A);
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_wait_repl(w, A, B, REPL_ESTABLISHED);
+	sc_open(w, A);
+	sc_kill_noticed(w, B, A);
+	sc_kill_noticed(w, C, A);
+	sc_unplug(w, A, B);
+	sc_unplug(w, A, C);
+	sc_unplug(w, B, C);
+	sc_attach(w, A);
+	sc_wait_disk(w, A, DISK_OUTDATED);
+	for (unsigned i = B; i <= C; i++) {
+		sc_start(w, i);
+		sc_command(w, i, outdate, SS_SUCCESS);
+		simnet_hold_type(w, i, A, P_RS_DAGTAG_REQ, 20 * NS_SEC);
+	}
+	sc_join(w, A, B);
+	sc_join(w, A, C);
+	sc_join(w, B, C);
+	sc_wait_repl(w, B, A, REPL_SYNC_TARGET);
+	sc_wait_conn(w, A, C, CONN_CONNECTED);
+	sc_wait(w, 1000);
+	sc_expect(w, node_status(w, A)->volumes[0].disk == DISK_UP_TO_DATE, "a good disk");
+	sc_write(w, 2);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_forks[] = {
 	{ "quorum-returns-at-the-end", quorum_returns_at_the_end },
 	{ "quorum-returns-behind", quorum_returns_behind },
@@ -339,5 +382,6 @@ const struct scenario scenarios_forks[] = {
 	{ "forced-without-quorum", forced_without_quorum },
 	{ "forced-twice", forced_twice },
 	{ "forced-beside-newer", forced_beside_newer },
+	{ "outdated-primary-leads", outdated_primary_leads },
 	{ NULL, NULL },
 };
