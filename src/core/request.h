@@ -128,6 +128,8 @@ struct request {
 	uint32_t al_share;       /* extents that count in volume_io.al_used */
 	uint32_t good;           /* write: targets whose disk is UpToDate since it was sent */
 	uint32_t parted;         /* and those whose disk or connection was lost since */
+	uint32_t lacking;        /* write: nodes that came back without it */
+	uint32_t resent;         /* to which it was sent once more */
 	struct net_state net;
 };
 

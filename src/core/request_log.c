@@ -265,6 +265,20 @@ enum core_action_kind request_discard_kind(const struct volume *vol, enum reques
 	return op == OP_DISCARD && vol->discard_ok && aligned ? AC_DISK_DISCARD : AC_DISK_ZEROES;
 }
 
+/* Fencing keeps the answer back when one of them is lost,
+ * and it may be back before it is fenced. */
+static bool may_be_sent_again(const struct core *core, uint32_t data)
+{
+	for (; data; data &= data - 1) {
+		const struct peer *peer = core->peer[__builtin_ctz(data)];
+
+		if (peer->conf->net.fencing == FENCING_STONITH &&
+		    !(peer->features & FEATURE_DRBDFS))
+			return true;
+	}
+	return false;
+}
+
 void request_log_start(struct core *core, struct request *req)
 {
 	struct requests *rq = &core->req;
@@ -275,6 +289,8 @@ void request_log_start(struct core *core, struct request *req)
 
 	req->again = false;
 	req->refused = 0;
+	req->resent = req->lacking;
+	req->lacking = 0;
 	list_del(&req->refused_link);
 	resync_write_overlaps(core, vol, req->sector, sectors);
 	FOR_EACH_PEER(core, peer) {
@@ -312,7 +328,8 @@ void request_log_start(struct core *core, struct request *req)
 		else if (out_of_sync >> peer->id & 1)
 			out_of_sync_send(core, peer, req);
 	}
-	if (!request_waits(core) && !two_primaries_may_refuse(core, data))
+	if (!request_waits(core) && !may_be_sent_again(core, data) &&
+	    !two_primaries_may_refuse(core, data))
 		core_payload_put(core, &req->payload);
 	vol->written_sectors += sectors;
 	if (rq->epoch_writes >= rq->epoch_max)
@@ -419,8 +436,11 @@ static bool told_apart(const struct core *core, const struct request *req)
 static void settle(struct core *core, struct request *req)
 {
 	struct volume *vol = core->vol[req->v];
-	uint32_t in_sync = req->net.of[NET_IN_SYNC] & ~req->net.of[NET_LOST];
+	uint32_t in_sync = req->net.of[NET_IN_SYNC];
 
+	/* What was marked when they were lost is there now; they do not know that anything was. */
+	in_sync |= req->resent & req->net.of[NET_WRITTEN] & ~req->net.of[NET_FAILED];
+	in_sync &= ~req->net.of[NET_LOST];
 	req->settled = true;
 	if (in_sync && req->local_ok)
 		bitmap_clear(core, vol, bitmap_slots_of(vol, in_sync), req->sector,
@@ -438,8 +458,43 @@ bool request_waits(const struct core *core)
  * went first at one. */
 static bool may_start_again(const struct core *core, const struct request *req)
 {
-	return core->st.role == ROLE_PRIMARY && (req->refused || request_waits(core)) &&
+	return core->st.role == ROLE_PRIMARY &&
+	       (req->refused || req->lacking || request_waits(core)) &&
 	       (req->op != OP_WRITE || req->payload.id);
+}
+
+/*
+ * A node that missed the write has it when its bits, set then, were cleared since: only proof of
+ * the block's content clears them.
+ */
+static bool caught_up(const struct volume *vol, const struct request *req, uint64_t nodes)
+{
+	uint32_t slots = bitmap_slots_of(vol, nodes);
+
+	return slots && !bitmap_test(vol, slots, req->sector, req->bytes / SECTOR_BYTES);
+}
+
+/*
+ * DRBD kernels that were lost with the write under way, and are back before there was a generation
+ * without them: equal generations are equal data for them, whatever is marked here, as their like
+ * sends again what it kept.
+ */
+static uint32_t returned_without(const struct core *core, const struct request *req)
+{
+	const struct volume *vol = core->vol[req->v];
+	uint32_t found = 0;
+
+	for (uint32_t lost = req->net.of[NET_LOST]; lost; lost &= lost - 1) {
+		const struct peer *peer = core->peer[__builtin_ctz(lost)];
+		const struct peer_device *pd = peer ? &peer->pd[req->v] : NULL;
+
+		if (pd && repl_of(core, pd) == REPL_ESTABLISHED &&
+		    request_mode(core, pd) == MODE_DATA && pd->uuids_valid &&
+		    !(pd->uuids.flags & UUID_FLAG_KEEPS_BITS) &&
+		    !(vol_has_md(vol) && caught_up(vol, req, UINT64_C(1) << peer->id)))
+			found |= UINT32_C(1) << peer->id;
+	}
+	return found;
 }
 
 /* Nobody has to be waited for: the answer, or another try. */
@@ -450,7 +505,8 @@ static void decide(struct core *core, struct request *req)
 	/* What the application writes from now on may depend on this write. */
 	if (req->epoch == core->req.epoch)
 		request_epoch_close(core);
-	req->again = (!copy || req->refused) && may_start_again(core, req);
+	req->lacking = returned_without(core, req);
+	req->again = (!copy || req->refused || req->lacking) && may_start_again(core, req);
 	if (!req->again)
 		request_complete(core, req, copy && !quorum_fails_io(core, req->v) ? 0 : -EIO);
 }
@@ -475,17 +531,6 @@ void request_log_progress(struct core *core, struct request *req)
 		decide(core, req);
 	if ((req->completed || req->again) && !req->settled && req->net.of[NET_ACK_DUE] == 0)
 		settle(core, req);
-}
-
-/*
- * A node that missed the write has it when its bits, set then, were cleared since: only proof of
- * the block's content clears them.
- */
-static bool caught_up(const struct volume *vol, const struct request *req, uint64_t nodes)
-{
-	uint32_t slots = bitmap_slots_of(vol, nodes);
-
-	return slots && !bitmap_test(vol, slots, req->sector, req->bytes / SECTOR_BYTES);
 }
 
 static uint64_t nodes_with(const struct core *core, const struct request *req)

@@ -20,7 +20,7 @@ static const struct scenario *const groups[] = {
 
 static bool passes(struct world *w, const struct scenario *s)
 {
-	w->kernels = false;
+	w->kernels = 0;
 	if (setjmp(w->fail_jmp) == 0) {
 		s->run(w);
 		printf("ok   %s\n", s->name);

@@ -464,7 +464,65 @@ static void client_waits(struct world *w)
 	life_expect_converged(w);
 }
 
+/*
+ * Equal generations are equal data for a DRBD kernel, whatever is marked here: one that is back
+ * before it was fenced gets the write that was on its way, before that is answered.
+ */
+static void kernel_comes_back(struct world *w)
+{
+	w->kernels = 2;
+	stonith(w, 2, FENCE_FAIL);
+	parted(w);
+	sc_join(w, A, B);
+	sc_wait_io(w);
+	sc_expect_honest(w);
+	sc_wait(w, 1000);
+	sc_expect(w, status_peer(node_status(w, A), B)->devices[0].out_of_sync_sectors == 0,
+		  "and is not marked any more");
+	sc_close(w);
+	sc_kill(w, A);
+	w->fencing.ways = 1U << FENCE_SHOOT;
+	sc_open(w, B);
+	sc_read(w, 2);
+	if (!w->nodes[A].up)
+		sc_start(w, A);
+	life_expect_converged(w);
+}
+
+/* The same of quorum, and a third one that is away. */
+static void kernel_gives_quorum(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 3);
+
+	p->quorum = QUORUM_MAJORITY;
+	w->kernels = 2;
+	life_set_up(w);
+	sc_open(w, A);
+	sc_write(w, 1);
+	simnet_stall(w, A, B, STREAM_DATA, 60 * NS_SEC);
+	simnet_stall(w, A, C, STREAM_DATA, 60 * NS_SEC);
+	for (unsigned i = 0; i < 8; i++)
+		sc_write_async(w, 2 + i);
+	sc_wait(w, 20);
+	sc_part(w, A, B);
+	sc_part(w, A, C);
+	simnet_stall(w, A, B, STREAM_DATA, 0);
+	simnet_stall(w, A, C, STREAM_DATA, 0);
+	sc_expect(w, w->app.in_flight == 8, "the writes wait for quorum");
+	sc_join(w, A, B);
+	sc_wait_io(w);
+	sc_expect_honest(w);
+	sc_kill(w, A);
+	sc_open(w, B);
+	sc_read(w, 2);
+	sc_join(w, A, C);
+	sc_start(w, A);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_fencing[] = {
+	{ "kernel-back-before-it-is-fenced", kernel_comes_back },
+	{ "kernel-gives-quorum-back", kernel_gives_quorum },
 	{ "fencing-client-waits", client_waits },
 	{ "fencing-outdated", outdated },
 	{ "fencing-shot", shot },

@@ -117,7 +117,7 @@ static void first_day_without_slot(struct world *w)
  */
 static void h14_out_of_sync_on_its_way(struct world *w)
 {
-	w->kernels = true;
+	w->kernels = 1;
 	life_plain(w, w->scenario_seed, 2)->csums = true;
 	life_set_up(w);
 	sc_open(w, A);

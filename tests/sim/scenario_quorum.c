@@ -746,7 +746,7 @@ static void h62_work_while_requests_wait(struct world *w)
  */
 static void target_ends_unheard(struct world *w)
 {
-	w->kernels = true;
+	w->kernels = 1;
 	begin(w, QUORUM_OFF);
 	sc_leave_behind(w, 20);
 	sc_begin_resync(w, B, C);

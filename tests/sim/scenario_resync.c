@@ -590,7 +590,7 @@ static void resync_again_with_nothing(struct world *w)
 /* The same, and for B, a kernel, the resync had not begun: nothing was left to be asked for. */
 static void end_unheard_before_start(struct world *w)
 {
-	w->kernels = true;
+	w->kernels = 1;
 	sc_begin(w, 3);
 	resync_again_with_nothing(w);
 	ends_unheard(w);

@@ -731,7 +731,7 @@ struct world {
 	struct sim_params params;
 	unsigned force_nodes;     /* command line: 0 = as the seed says */
 	bool force_no_al;
-	bool kernels;             /* scenarios: each node takes the others for DRBD 9 */
+	unsigned kernels;         /* scenarios: others pass for DRBD 9; 2: in all they say */
 	uint32_t kinds;           /* command line: of lives (bit per enum life_kind) */
 	uint64_t scenario_seed;   /* of named scenarios */
 	struct prng rng;

@@ -217,6 +217,13 @@ static void features_of_others(const struct world *w, struct pkt_features *f)
 		f->features &= ~FEATURE_DRBDFS;
 }
 
+/* Flags of this program alone. */
+static void flags_of_others(const struct world *w, struct pkt_uuids *uuids)
+{
+	if (w->kernels > 1)
+		uuids->flags &= ~((UINT64_C(1) << UUID_FLAG_UNALLOC_SHIFT) - UUID_FLAG_KEEPS_BITS);
+}
+
 static void agree(struct net_conn *c, unsigned side)
 {
 	const struct pkt_features *mine = &c->features[side], *theirs = &c->features[!side];
@@ -354,6 +361,8 @@ static void deliver(struct world *w, struct net_conn *c, unsigned side, unsigned
 		pkt.payload = payload_new(w, node, payload);
 		memcpy(payload_tags(w, pkt.payload), p->tags, p->tags_used * sizeof(*p->tags));
 	}
+	if (pkt.type == P_UUIDS110)
+		flags_of_others(w, &uuids);
 	if (pkt.type == P_CONNECTION_FEATURES) {
 		c->got_features[!side] = true;
 		features_of_others(w, &pkt.u.features);
