@@ -156,7 +156,8 @@ static uint64_t before_exposed(const struct core *core, const struct volume *vol
 /*
  * The last peers went before one had the generation on its disk, or their disks did, or this node
  * is not Primary any more: nothing was answered in it, and what counts is the one before. The first
- * peer that comes back goes on from that.
+ * peer that comes back goes on from that. Nodes without a disk keep nothing: they do not count, but
+ * have heard of it.
  */
 void uuid_take_back_exposed(struct core *core, struct volume *vol)
 {
@@ -167,7 +168,8 @@ void uuid_take_back_exposed(struct core *core, struct volume *vol)
 	    disk_of(core, vol) == DISK_UP_TO_DATE)
 		return;
 	FOR_EACH_PEER(core, peer)
-		alone &= repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
+		alone &= !peer->conf->has_disk[vol->v] ||
+			 repl_of(core, &peer->pd[vol->v]) < REPL_ESTABLISHED;
 	none = is_on_no_disk(core, vol);
 	if (!alone && !none && core->st.role == ROLE_PRIMARY)
 		return;
@@ -179,8 +181,6 @@ void uuid_take_back_exposed(struct core *core, struct volume *vol)
 	vol->led_uuid = 0;
 	vol->awaits_disk = false;
 	vol->new_uuid_wanted = core->st.role == ROLE_PRIMARY;
-	if (alone)
-		return;
 	/* A good one may yet tell that it was named while it was taken for another. */
 	if (none && !any_untrusted(core, vol))
 		vol->lost_uuids = 0;

@@ -505,6 +505,51 @@ static void client_disk_back_chain(struct world *w)
 	client_disk_back_and_lacking(w, SHAPE_CHAIN);
 }
 
+static bool all_answered(struct world *w)
+{
+	return w->app.in_flight == 0;
+}
+
+/*
+ * B loses its disk as Primary. C takes over the generation made without it, which B does not hear;
+ * D's disk fails with that, B makes another one, and loses C before it is told. That one is on no
+ * disk, whatever A without a disk has heard of it: what C has counts.
+ */
+static void generation_heard_by_client(struct world *w)
+{
+	struct sim_params *p = life_plain(w, w->scenario_seed, 4);
+
+	p->no_disk = 1U << A;
+	p->on_no_data = NO_DATA_SUSPEND;
+	life_set_up(w);
+	sc_open(w, B);
+	sc_write(w, 1);
+	simnet_stall(w, C, B, -1, 30 * NS_SEC);
+	w->nodes[D].disk.fail_meta = 1;
+	w->nodes[D].disk.stall_until_ns = w->now_ns + 60 * NS_MS;
+	w->nodes[B].disk.fail_writes = 1;
+	sc_write_async(w, 2);
+	sc_wait_disk(w, B, DISK_DISKLESS);
+	sc_wait(w, 20);
+	simnet_stall(w, B, C, -1, 30 * NS_SEC);
+	sc_wait_disk(w, D, DISK_DISKLESS);
+	sc_wait(w, 20);
+	sc_kill_noticed(w, D, B);
+	sc_part(w, B, C);
+	simnet_stall(w, B, C, -1, 0);
+	simnet_stall(w, C, B, -1, 0);
+	w->nodes[D].disk.fail_meta = 0;
+	w->nodes[B].disk.fail_writes = 0;
+	sc_wait(w, 500);
+	sc_join(w, B, C);
+	sc_start(w, D);
+	sc_expect(w, world_run_until(w, all_answered, 30 * NS_SEC), "what waits is answered");
+	for (unsigned n = B; n <= D; n += D - B)
+		if (node_status(w, n)->volumes[0].disk == DISK_DISKLESS)
+			sc_attach(w, n);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_no_disk[] = {
 	{ "client-forgets-peer", client_forgets_peer },
 	{ "client-forgets-caught-up", client_forgets_caught_up },
@@ -525,5 +570,6 @@ const struct scenario scenarios_no_disk[] = {
 	{ "client-disk-back-and-lacking", client_disk_back_mesh },
 	{ "client-disk-back-and-lacking-chain", client_disk_back_chain },
 	{ "client-follows-unheard", client_follows_unheard },
+	{ "client-hears-of-generation", generation_heard_by_client },
 	{ NULL, NULL },
 };
