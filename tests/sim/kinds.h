@@ -49,6 +49,9 @@ bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *s
 /* sim_peers.c: metadata get more slots, for nodes that never come. */
 void slots_params_draw(struct world *w, uint64_t seed);
 void slots_at_random(struct world *w);
+/* operator.c: who is not connected to the node with what counts, and has something else, is told to
+ * give way. */
+void operator_prefers(struct world *w);
 /* The life of this seed is of one of these kinds, if lives are drawn from them. */
 bool kinds_have(uint32_t kinds, uint64_t seed);
 

@@ -112,6 +112,29 @@ void operator_resolve(struct world *w, unsigned a, unsigned b)
 	reconnect(w, b, a, !keep_b);
 }
 
+static bool is_connected(struct world *w, unsigned node, unsigned peer)
+{
+	const struct status_peer *sp = status_peer(node_status(w, node), peer);
+
+	return sp && sp->conn >= CONN_CONNECTED;
+}
+
+void operator_prefers(struct world *w)
+{
+	unsigned authority = whose_data(w);
+
+	if (!w->nodes[authority].up)
+		return;
+	for (unsigned n = 0; n < w->node_count; n++) {
+		if (n == authority || !w->nodes[n].up || is_connected(w, n, authority) ||
+		    is_connected(w, authority, n) || follows(w, n, authority))
+			continue;
+		sim_trace(w, "the operator lets %u give way to %u", n, authority);
+		reconnect(w, n, authority, true);
+		reconnect(w, authority, n, false);
+	}
+}
+
 /* ---- disks ---- */
 
 static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)

@@ -215,10 +215,15 @@ static bool nobody_primary(struct world *w)
 	return true;
 }
 
-/* Who has more, or something else, is in a split brain or follows; nothing is mixed. */
+/*
+ * Who has more, or something else, is in a split brain or follows; nothing is mixed. With quorum it
+ * is no split brain but a connection that is tried again: the one that gets quorum leads, and that
+ * may be those that the operator has given up by his force. He says so to them.
+ */
 static void reunite(struct world *w)
 {
 	uint64_t end = w->now_ns + RESOLVED_NS;
+	unsigned looks = 0;
 	char why[400];
 
 	while (!check_converged(w, why, sizeof(why))) {
@@ -228,6 +233,8 @@ static void reunite(struct world *w)
 			for (unsigned b = a + 1; b < w->node_count; b++)
 				operator_resolve(w, a, b);
 		}
+		if (w->params.quorum != QUORUM_OFF && looks++ % 5 == 2)
+			operator_prefers(w);
 		plan_pass(w, 2 * NS_SEC);
 	}
 	w->app.stop = true;
