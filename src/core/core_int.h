@@ -292,7 +292,7 @@ struct volume {
 	bool unproved;              /* fencing.c: it was not UpToDate since it was attached */
 	bool lost_quorum;           /* we were Primary when quorum was lost; it is not back yet */
 	bool restore_quorum;        /* its metadata say that nobody else had quorum */
-	bool lagged;                /* behind a lost Primary of protocol A or B */
+	bool lagged;                /* behind a lost Primary of protocol A; restarted: also B */
 	uint64_t exposed_uuid;      /* generation a diskless Primary has shown */
 	uint64_t led_uuid;          /* the last one made so, with quorum */
 	struct lost_source lost_source;

@@ -617,7 +617,7 @@ void uuid_bump_for_writes(struct core *core)
 		uuid_bump_if_wanted(core);
 }
 
-/* Some of what it has answered may have been on its way to us. */
+/* Some of what it has answered may have been on its way to us; by protocol B it has arrived. */
 static bool lost_async_primary(const struct core *core, const struct state *old,
 			       const struct volume *vol)
 {
@@ -626,7 +626,7 @@ static bool lost_async_primary(const struct core *core, const struct state *old,
 
 		if (old->peer[peer->id].role == ROLE_PRIMARY && !peer_connected(core, peer) &&
 		    old->pd[peer->id][vol->v].repl >= REPL_ESTABLISHED &&
-		    peer->conf->net.protocol != PROTOCOL_C && pdsk_of(core, pd) == DISK_UNKNOWN)
+		    peer->conf->net.protocol == PROTOCOL_A && pdsk_of(core, pd) == DISK_UNKNOWN)
 			return true;
 	}
 	return false;

@@ -400,6 +400,23 @@ static void invalidated_too_early(struct world *w)
 	life_expect_converged(w);
 }
 
+/* What has been answered by protocol B is at the peer, whatever a power cut leaves of the Primary:
+ * the peer is the source when that is back, and nobody has gone on meanwhile. */
+static void survivor_leads(struct world *w)
+{
+	begin(w, 2, PROTOCOL_B);
+	sc_write_scattered(w, 0, 20);
+	sc_wait(w, 100);
+	sc_power_cut(w, A);
+	sc_wait_disk(w, B, DISK_UP_TO_DATE);
+	sc_start(w, A);
+	sc_wait_reunited(w, A, B);
+	sc_open(w, A);
+	for (uint64_t i = 0; i < 20; i++)
+		sc_read(w, 3 + 7 * i);
+	life_expect_converged(w);
+}
+
 const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-promoted-while-comparing", promoted_while_comparing },
 	{ "protocol-a-left-behind-at-the-end", left_behind_at_the_end },
@@ -419,5 +436,6 @@ const struct scenario scenarios_protocols[] = {
 	{ "protocol-a-left-with-more", left_with_more },
 	{ "protocol-a-back-without-disk", back_without_disk },
 	{ "invalidated-too-early", invalidated_too_early },
+	{ "protocol-b-survivor-leads", survivor_leads },
 	{ NULL, NULL },
 };

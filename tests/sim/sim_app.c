@@ -686,12 +686,12 @@ bool app_follows_suspect(struct world *w, unsigned node)
 }
 
 /*
- * With protocol A or B a Primary's own disk counts, not what the peer may have got: also that of
+ * With protocol A a Primary's own disk counts, not what the peer may have got: also that of
  * one that nobody uses any more, and that has not found everybody's consent to be a Secondary.
  */
 static bool holds_for(struct world *w, unsigned node, unsigned m, unsigned vnr)
 {
-	if (w->params.protocol[node][m] != PROTOCOL_C &&
+	if (w->params.protocol[node][m] == PROTOCOL_A &&
 	    (w->app.node == (int)node || w->rival.node == (int)node ||
 	     node_status(w, node)->role == ROLE_PRIMARY))
 		return false;
