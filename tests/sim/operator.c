@@ -139,7 +139,7 @@ void operator_prefers(struct world *w)
 
 static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)
 {
-	bool connected = false;
+	bool connected = false, on_its_way = false;
 
 	if (rc >= SS_SUCCESS || !(w->split_brain_ok || w->params.resizes))
 		return;
@@ -162,8 +162,12 @@ static void attached(struct world *w, unsigned node, int rc, uint64_t vnr)
 		const struct status_peer *sp = status_peer(node_status(w, node), p);
 
 		connected |= sp && sp->conn == CONN_CONNECTED;
+		on_its_way |= sp && w->nodes[p].up && sp->conn < CONN_CONNECTED &&
+			      sp->conn != CONN_STANDALONE;
 	}
-	if (!connected)
+	/* In a chain those who are connected need not have heard of it. */
+	if (!connected || (on_its_way && !sim_is_mesh(&w->params) &&
+			   node_status(w, node)->role == ROLE_PRIMARY))
 		return;
 	/* Its peers do not accept it, or have another size: attach it alone, then resolve it. A
 	 * Primary that has its peers fenced does not let it go, and is not asked. */
