@@ -282,15 +282,13 @@ static bool is_good_and_equal(const struct volume *vol, const struct peer_device
 	       uuid_eq(pd->uuids.current, vol->md.current_uuid);
 }
 
-bool quorum_is_shared(const struct core *core, const struct volume *vol, const struct state *next)
+/* Without so many of the disks nobody has had quorum. */
+static bool is_enough(const struct core *core, const struct volume *vol, unsigned nodes)
 {
-	unsigned voters = 1, good = next->vol[vol->v].disk == DISK_UP_TO_DATE;
-	unsigned least;
+	unsigned voters = 1, least;
 
-	FOR_EACH_PEER(core, peer) {
+	FOR_EACH_PEER(core, peer)
 		voters += peer->conf->has_disk[vol->v];
-		good += is_good_and_equal(vol, &peer->pd[vol->v], next);
-	}
 	if (core->conf.quorum == QUORUM_OFF)
 		return false;
 	for (unsigned n = 0; n < NODES_MAX; n++)
@@ -301,7 +299,34 @@ bool quorum_is_shared(const struct core *core, const struct volume *vol, const s
 	/* With tie-breakers half of them keep it. */
 	if (voters % 2 == 0)
 		least--;
-	return good >= majority_of(voters) && good + least > voters;
+	return nodes >= majority_of(voters) && nodes + least > voters;
+}
+
+bool quorum_is_shared(const struct core *core, const struct volume *vol, const struct state *next)
+{
+	unsigned good = next->vol[vol->v].disk == DISK_UP_TO_DATE;
+
+	FOR_EACH_PEER(core, peer)
+		good += is_good_and_equal(vol, &peer->pd[vol->v], next);
+	return is_enough(core, vol, good);
+}
+
+bool quorum_has_gone_on_here(const struct core *core, const struct volume *vol)
+{
+	unsigned equal = 1;
+
+	if (disk_of(core, vol) != DISK_OUTDATED)
+		return false;
+	FOR_EACH_PEER(core, peer) {
+		const struct peer_device *pd = &peer->pd[vol->v];
+		enum disk_state pdsk = pdsk_of(core, pd);
+
+		equal += repl_is_settled(repl_of(core, pd)) && pdsk >= DISK_OUTDATED &&
+			 pdsk != DISK_UNKNOWN && pd->uuids_valid &&
+			 !(pd->uuids.flags & UUID_FLAG_SYNC_TARGET) &&
+			 uuid_eq(pd->uuids.current, vol->md.current_uuid);
+	}
+	return is_enough(core, vol, equal);
 }
 
 bool quorum_all(const struct core *core, const struct state *st)

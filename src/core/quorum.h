@@ -51,6 +51,9 @@ bool quorum_forgets_outdated(const struct core *core, const struct state *old,
 /* There are so many good disks in sight that have what this one has, and follow no Primary, that
  * nobody ever had quorum without any of them. */
 bool quorum_is_shared(const struct core *core, const struct volume *vol, const struct state *next);
+/* The same of this disk, which is Outdated, and others that may be: whoever made another generation
+ * of the one before had no quorum. */
+bool quorum_has_gone_on_here(const struct core *core, const struct volume *vol);
 /* All volumes have quorum in this state. */
 bool quorum_all(const struct core *core, const struct state *st);
 

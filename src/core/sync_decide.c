@@ -297,12 +297,16 @@ static void leftover_bits(const struct sync_input *in, struct sync_decision *d)
 
 /* ---- split brain (2.5 e to i) ---- */
 
-/* Others have gone on where a disk is not good. A DRBD kernel goes by quorum alone. */
+/*
+ * Others have gone on where a disk is not good, unless so many have its generation that nobody had
+ * quorum without them. A DRBD kernel goes by quorum alone.
+ */
 static bool lacks_quorum(const struct sync_input *in, const struct uuid_side *side)
 {
 	bool kept = in->me.flags & in->peer.flags & UUID_FLAG_KEEPS_BITS;
 
-	return side->no_quorum || (in->by_quorum && kept && side->disk <= DISK_OUTDATED);
+	return side->no_quorum || (in->by_quorum && kept && side->disk <= DISK_OUTDATED &&
+				   !(side->flags & UUID_FLAG_SHARED));
 }
 
 /*

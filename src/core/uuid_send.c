@@ -5,6 +5,7 @@
 #include "core/cluster.h"
 #include "core/core_hooks.h"
 #include "core/drbd8.h"
+#include "core/quorum.h"
 #include "core/resync_int.h"
 #include "core/state.h"
 #include "core/uuid.h"
@@ -156,6 +157,8 @@ static uint64_t own_flags(const struct core *core, const struct peer *peer,
 		flags |= UUID_FLAG_GIVEN_AWAY;
 	if (made_what_it_has(vol, pd))
 		flags |= UUID_FLAG_MADE_YOURS;
+	if (quorum_has_gone_on_here(core, vol))
+		flags |= UUID_FLAG_SHARED;
 	return flags | flags_of_shape(core, pd, vol);
 }
 

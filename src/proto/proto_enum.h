@@ -237,6 +237,9 @@ enum packet {
 /* With quorum, and without this disk, the sender has itself made the receiver's generation: that is
  * where the cluster went on, whatever else this disk has. */
 #define UUID_FLAG_MADE_YOURS (UINT64_C(1) << 52)
+/* The sender's disk is in doubt, but so many have its generation that without them nobody has had
+ * quorum. */
+#define UUID_FLAG_SHARED (UINT64_C(1) << 53)
 #define UUID_FLAG_UNALLOC_SHIFT 56
 
 #define CONN_FLAG_DISCARD_MY_DATA 1U

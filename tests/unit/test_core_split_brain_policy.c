@@ -73,3 +73,18 @@ Test(split_brain, names)
 }
 
 /* ---- before 110: DRBD 8.4 ---- */
+
+/* It has quorum with others that have its generation, and is in doubt as they are. */
+Test(split_brain, who_has_a_generation_with_most_others_leads_a_fork_without_quorum)
+{
+	in.me.bitmap[1] = in.peer.bitmap[0] = Z;
+	in.me.flags |= UUID_FLAG_KEEPS_BITS;
+	in.peer.flags |= UUID_FLAG_KEEPS_BITS;
+	in.by_quorum = in.peer.no_quorum = true;
+	in.me.disk = DISK_OUTDATED;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+	in.me.flags |= UUID_FLAG_SHARED;
+	cr_assert_eq(sync_decide(&in).strategy, SYNC_SOURCE_USE_BITMAP);
+	in.me.no_quorum = true;
+	cr_assert_eq(sync_decide(&in).kind, VERDICT_RETRY);
+}
