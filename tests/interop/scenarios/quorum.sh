@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A node of ours without disk is the tie-breaker between ours and the peer: the side that is cut off loses quorum and answers no write until it is
-# back, the other one goes on. The peer is cut off, either node is Primary.
+# back, the other one goes on; either node is Primary, either side is cut off.
 NODES="here there near"
 DISKLESS=near
 . tests/interop/several.sh
@@ -39,4 +39,28 @@ for primary in here there; do
 	must wait_for 120 "all nodes settled, $primary was Primary" several_settled
 	if [ $primary = here ]; then must here_load_stop && must here_demote; fi
 done
+# Ours is cut off from both: the tie-breaker is down, and the peer cut off.
+must here_promote
+must here_load_start
+must load_goes_on here 5
+must node_stop near
+must wait_for 60 "quorum of two" quorum_is here true
+must cut_link
+must wait_for 60 "ours without quorum" quorum_is here false
+before=$(here_load_count)
+pause 3
+[ "$(here_load_count)" -le $((before + 1)) ] || fail "ours writes without quorum"
+# A tie-breaker keeps quorum, it does not give it.
+must node_start near
+must wait_for 60 "the tie-breaker" conn_is here near Connected
+pause 3
+must quorum_is here false
+[ "$(here_load_count)" -le $((before + 1)) ] || fail "ours writes with the tie-breaker alone"
+must heal_link
+must wait_for 60 "quorum regained with the peer" quorum_is here true
+must load_goes_on here 5
+must wait_for 120 "all nodes settled" several_settled
+must here_load_stop
+must here_demote
+must wait_for 60 "all nodes settled" several_settled
 several_finish no-model
