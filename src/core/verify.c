@@ -558,7 +558,10 @@ static void target_read_done(struct core *core, struct volume *vol, struct rs_re
 	if (!digest)
 		digest_bytes = (uint32_t)core->conf.crypto.digest_bytes(core->conf.crypto.ctx,
 									peer->verify_alg);
-	if (written && digest && ++rq->tries < READS_MAX)
+	/* The name was changed here to one that is not known: the connection ends by that. */
+	if (!digest_bytes)
+		source_end(core, vol, rq, P_RS_CANCEL);
+	else if (written && digest && ++rq->tries < READS_MAX)
 		source_read(core, vol, rq);
 	/* DRBD 8.4 would wait for ever. */
 	else if (written && digest && peer->apv >= 110)

@@ -5,11 +5,14 @@
 
 #include "sim.h"
 
+#define BIT(kind) (UINT32_C(1) << LIFE_##kind)
+
 static const struct {
 	const char *name, *what;
 	uint64_t stream;  /* never changes: a seed means the same life for ever */
 	uint8_t share[2]; /* so many of so many lives */
 	bool every_run;
+	uint32_t apart; /* in a run by default not in lives of these kinds */
 } kind_table[LIFE_KINDS] = {
 	[LIFE_PEERS] = { "peers", "peers are taken out and put in again",
 			 UINT64_C(0x7065657273), { 1, 4 }, true },
@@ -18,16 +21,18 @@ static const struct {
 	[LIFE_REPLACED] = { "replaced", "disks are replaced by empty ones, and by older ones",
 			    UINT64_C(0x7265706c), { 1, 6 }, true },
 	[LIFE_PROTOCOLS] = { "protocols", "connections of protocols A and B, or of all three",
-			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, false },
+			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, true,
+			     BIT(SHAPES) | BIT(TRAPS) },
 	[LIFE_VOLUMES] = { "volumes", "two to four volumes in one write order",
 			   UINT64_C(0x766f6c756d6573), { 1, 4 }, true },
 	[LIFE_DISKLESS] = { "diskless", "some nodes have no disk, also the Primary",
 			    UINT64_C(0x6469736b6c657373), { 3, 4 }, true },
 	[LIFE_MANY] = { "many", "six to nine nodes", UINT64_C(0x6d616e79), { 1, 32 }, true },
 	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",
-				UINT64_C(0x756e7265706c6963), { 1, 4 }, false },
+				UINT64_C(0x756e7265706c6963), { 1, 4 }, true,
+				BIT(SHAPES) | BIT(TRAPS) },
 	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
-			 UINT64_C(0x7472617073), { 1, 8 }, false },
+			 UINT64_C(0x7472617073), { 1, 8 }, true },
 	[LIFE_AWAY] = { "away", "nodes stay away for long, one after the other",
 			UINT64_C(0x61776179), { 1, 10 }, true },
 	[LIFE_HALVES] = { "halves", "parts of a cluster with quorum do not see each other",
@@ -35,7 +40,7 @@ static const struct {
 	[LIFE_RESTLESS] = { "restless", "an application that moves at once, links that flap",
 			    UINT64_C(0x726573746c657373), { 1, 10 }, false },
 	[LIFE_ONE_THING] = { "one-thing", "one thing goes wrong at a time: the rest is prompt",
-			     UINT64_C(0x6f6e65), { 1, 10 }, false },
+			     UINT64_C(0x6f6e65), { 1, 10 }, true },
 	[LIFE_GENERATIONS] = { "generations", "new disks, peers that are not configured",
 			       UINT64_C(0x67656e73), { 1, 10 }, true },
 	[LIFE_SLOTS] = { "slots", "metadata get bitmap slots for more peers",
@@ -45,7 +50,8 @@ static const struct {
 	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",
 			   UINT64_C(0x66656e6365), { 1, 6 }, true },
 	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
-			  UINT64_C(0x736861706573), { 3, 8 }, false },
+			  UINT64_C(0x736861706573), { 3, 8 }, true,
+			  BIT(TRAPS) | BIT(MANY) },
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
 				 UINT64_C(0x74776f707269), { 1, 16 }, true },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
@@ -54,9 +60,12 @@ static const struct {
 			  UINT64_C(0x666f72636564), { 1, 10 }, false },
 };
 
+/* Beside the kinds: some of them are kept apart. */
+#define KINDS_APART (UINT32_C(1) << LIFE_KINDS)
+
 uint32_t kinds_default(void)
 {
-	uint32_t kinds = 0;
+	uint32_t kinds = KINDS_APART;
 
 	for (unsigned i = 0; i < LIFE_KINDS; i++)
 		kinds |= (uint32_t)kind_table[i].every_run << i;
@@ -98,10 +107,14 @@ bool kinds_parse(const char *list, uint32_t *kinds)
 
 void kinds_print(FILE *f)
 {
-	for (unsigned i = 0; i < LIFE_KINDS; i++)
-		fprintf(f, "    %-12s %u of %u lives%s: %s\n", kind_table[i].name,
+	for (unsigned i = 0; i < LIFE_KINDS; i++) {
+		fprintf(f, "    %-12s %u of %u lives%s", kind_table[i].name,
 			kind_table[i].share[0], kind_table[i].share[1],
-			kind_table[i].every_run ? "" : " if asked for", kind_table[i].what);
+			kind_table[i].every_run ? "" : " if asked for");
+		for (uint32_t others = kind_table[i].apart; others; others &= others - 1)
+			fprintf(f, ", not %s", kind_table[__builtin_ctz(others)].name);
+		fprintf(f, ": %s\n", kind_table[i].what);
+	}
 }
 
 static bool is_drawn(unsigned kind, uint64_t seed, struct prng *stream)
@@ -112,17 +125,31 @@ static bool is_drawn(unsigned kind, uint64_t seed, struct prng *stream)
 	return prng_chance(stream, share[0], share[1]);
 }
 
-bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream)
+static bool is_apart(unsigned kind, uint32_t kinds, uint64_t seed)
 {
-	return is_drawn(kind, seed, stream) && (w->kinds >> kind & 1);
+	uint32_t others = kinds & KINDS_APART ? kind_table[kind].apart & kinds : 0;
+	struct prng stream;
+
+	for (; others; others &= others - 1) {
+		if (is_drawn((unsigned)__builtin_ctz(others), seed, &stream))
+			return true;
+	}
+	return false;
 }
 
-bool kinds_have(uint32_t kinds, uint64_t seed)
+bool life_is(struct world *w, enum life_kind kind, uint64_t seed, struct prng *stream)
+{
+	return is_drawn(kind, seed, stream) && (w->kinds >> kind & 1) &&
+	       !is_apart(kind, w->kinds, seed);
+}
+
+bool kinds_have(uint32_t wanted, uint32_t kinds, uint64_t seed)
 {
 	struct prng stream;
 
 	for (unsigned i = 0; i < LIFE_KINDS; i++) {
-		if ((kinds >> i & 1) && is_drawn(i, seed, &stream))
+		if ((wanted & kinds) >> i & 1 && is_drawn(i, seed, &stream) &&
+		    !is_apart(i, kinds, seed))
 			return true;
 	}
 	return false;

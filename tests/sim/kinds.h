@@ -36,7 +36,7 @@ enum life_kind {
 	LIFE_KINDS
 };
 
-/* The kinds that every run draws from. */
+/* The kinds that every run draws from, some of them apart from each other. */
 uint32_t kinds_default(void);
 /* Names separated by commas, or "default", "all", "none"; false when a name is not known. */
 bool kinds_parse(const char *list, uint32_t *kinds);
@@ -52,7 +52,7 @@ void slots_at_random(struct world *w);
 /* operator.c: who is not connected to the node with what counts, and has something else, is told to
  * give way. */
 void operator_prefers(struct world *w);
-/* The life of this seed is of one of these kinds, if lives are drawn from them. */
-bool kinds_have(uint32_t kinds, uint64_t seed);
+/* The life of this seed is of one of the wanted kinds, if lives are drawn from `kinds`. */
+bool kinds_have(uint32_t wanted, uint32_t kinds, uint64_t seed);
 
 #endif

@@ -105,7 +105,7 @@ static unsigned run_seeds(const struct options *o, uint64_t first, uint64_t stri
 	for (uint64_t seed = first; seed < o->first + o->count; seed += stride) {
 		struct sim_result r;
 
-		if (o->having && !kinds_have(o->having, seed))
+		if (o->having && !kinds_have(o->having, o->kinds, seed))
 			continue;
 		if (o->again)
 			leave_out(w, o, seed);
