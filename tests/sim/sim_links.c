@@ -235,11 +235,19 @@ static bool all_are_outdated(struct world *w)
 	return any;
 }
 
-static void demote(struct world *w, unsigned node, int rc, uint64_t arg)
+/*
+ * Where all disks, or more good ones than there are, have to be in sight for quorum, no node can be
+ * promoted by force: nothing goes on with these options.
+ */
+static void forced(struct world *w, unsigned node, int rc, uint64_t arg)
 {
+	const struct sim_params *p = &w->params;
+
 	(void)arg;
 	if (rc >= SS_SUCCESS)
 		node_command(w, node, (struct ev_command){ .cmd = CMD_SECONDARY }, NULL, 0);
+	else if (rc == SS_NO_QUORUM && (p->quorum == QUORUM_ALL || p->quorum_min_redundancy))
+		sim_forked(w, "no node has quorum by force");
 }
 
 /*
@@ -286,7 +294,7 @@ static void force_event(struct world *w, uint64_t a, uint64_t b)
 		return;
 	}
 	sim_trace(w, "the operator says that node %u has what counts", node);
-	node_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, demote, 0);
+	node_command(w, node, (struct ev_command){ .cmd = CMD_PRIMARY, .force = true }, forced, 0);
 }
 
 void links_look_after(struct world *w)
