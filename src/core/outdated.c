@@ -11,6 +11,7 @@
 #define UNSETTLED_NS (3 * NS_PER_S)
 #define LEFTOVER_NS (10 * NS_PER_S)
 #define AFTER_CRASH_NS NS_PER_MS
+#define ASK_AGAIN_NS (60 * NS_PER_S)
 
 /* This connected peer holds what we hold. */
 static bool same_data(const struct core *core, const struct volume *vol,
@@ -252,7 +253,7 @@ void leftover_time(struct core *core, struct peer_device *pd)
 		*at = core->now_ns + UNSETTLED_NS;
 		return;
 	}
-	*at = core->now_ns + LEFTOVER_NS;
+	*at = core->now_ns + (keeps_its_count(core, pd) ? ASK_AGAIN_NS : LEFTOVER_NS);
 	/* To one that has become stable a DRBD kernel answers with how much it has marked now. */
 	if (!vol->bump_seq)
 		uuid_send(core, core->peer[pd->p], pd->v,

@@ -5,14 +5,11 @@
 
 #include "sim.h"
 
-#define BIT(kind) (UINT32_C(1) << LIFE_##kind)
-
 static const struct {
 	const char *name, *what;
 	uint64_t stream;  /* never changes: a seed means the same life for ever */
 	uint8_t share[2]; /* so many of so many lives */
 	bool every_run;
-	uint32_t apart; /* in a run by default not in lives of these kinds */
 } kind_table[LIFE_KINDS] = {
 	[LIFE_PEERS] = { "peers", "peers are taken out and put in again",
 			 UINT64_C(0x7065657273), { 1, 4 }, true },
@@ -21,16 +18,14 @@ static const struct {
 	[LIFE_REPLACED] = { "replaced", "disks are replaced by empty ones, and by older ones",
 			    UINT64_C(0x7265706c), { 1, 6 }, true },
 	[LIFE_PROTOCOLS] = { "protocols", "connections of protocols A and B, or of all three",
-			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, true,
-			     BIT(SHAPES) | BIT(TRAPS) },
+			     UINT64_C(0x70726f746f636f6c), { 1, 3 }, true },
 	[LIFE_VOLUMES] = { "volumes", "two to four volumes in one write order",
 			   UINT64_C(0x766f6c756d6573), { 1, 4 }, true },
 	[LIFE_DISKLESS] = { "diskless", "some nodes have no disk, also the Primary",
 			    UINT64_C(0x6469736b6c657373), { 3, 4 }, true },
 	[LIFE_MANY] = { "many", "six to nine nodes", UINT64_C(0x6d616e79), { 1, 32 }, true },
 	[LIFE_UNREPLICATED] = { "unreplicated", "targets of a resync are told of writes only",
-				UINT64_C(0x756e7265706c6963), { 1, 4 }, true,
-				BIT(SHAPES) | BIT(TRAPS) },
+				UINT64_C(0x756e7265706c6963), { 1, 4 }, true },
 	[LIFE_TRAPS] = { "traps", "packets of chosen types are delayed, lost and cut",
 			 UINT64_C(0x7472617073), { 1, 8 }, true },
 	[LIFE_AWAY] = { "away", "nodes stay away for long, one after the other",
@@ -50,14 +45,22 @@ static const struct {
 	[LIFE_FENCING] = { "fencing", "peers out of sight are fenced first",
 			   UINT64_C(0x66656e6365), { 1, 6 }, true },
 	[LIFE_SHAPES] = { "shapes", "not every node has a connection to every other one",
-			  UINT64_C(0x736861706573), { 3, 8 }, true,
-			  BIT(TRAPS) | BIT(MANY) },
+			  UINT64_C(0x736861706573), { 3, 8 }, true },
 	[LIFE_TWO_PRIMARIES] = { "two-primaries", "both of two nodes are Primary now and then",
 				 UINT64_C(0x74776f707269), { 1, 16 }, true },
 	[LIFE_QUORUM] = { "quorum", "quorum where it would not have been",
 			  UINT64_C(0x71756f72756d), { 3, 10 }, true },
 	[LIFE_FORCED] = { "forced", "promotions by force when the good nodes are gone",
 			  UINT64_C(0x666f72636564), { 1, 10 }, false },
+};
+
+#define BIT(kind) (UINT32_C(1) << LIFE_##kind)
+
+/* In a run by default not in lives of these kinds. */
+static const uint32_t apart[LIFE_KINDS] = {
+	[LIFE_PROTOCOLS] = BIT(SHAPES) | BIT(TRAPS),
+	[LIFE_UNREPLICATED] = BIT(SHAPES) | BIT(TRAPS),
+	[LIFE_SHAPES] = BIT(TRAPS) | BIT(MANY),
 };
 
 /* Beside the kinds: some of them are kept apart. */
@@ -111,7 +114,7 @@ void kinds_print(FILE *f)
 		fprintf(f, "    %-12s %u of %u lives%s", kind_table[i].name,
 			kind_table[i].share[0], kind_table[i].share[1],
 			kind_table[i].every_run ? "" : " if asked for");
-		for (uint32_t others = kind_table[i].apart; others; others &= others - 1)
+		for (uint32_t others = apart[i]; others; others &= others - 1)
 			fprintf(f, ", not %s", kind_table[__builtin_ctz(others)].name);
 		fprintf(f, ": %s\n", kind_table[i].what);
 	}
@@ -127,7 +130,7 @@ static bool is_drawn(unsigned kind, uint64_t seed, struct prng *stream)
 
 static bool is_apart(unsigned kind, uint32_t kinds, uint64_t seed)
 {
-	uint32_t others = kinds & KINDS_APART ? kind_table[kind].apart & kinds : 0;
+	uint32_t others = kinds & KINDS_APART ? apart[kind] & kinds : 0;
 	struct prng stream;
 
 	for (; others; others &= others - 1) {
