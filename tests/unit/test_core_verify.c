@@ -420,6 +420,23 @@ Test(verify, a_broken_disk_ends_it)
 	}
 }
 
+/* An answer without a digest cannot be sent. */
+Test(verify, a_block_that_cannot_be_read_is_not_answered_for_an_unknown_algorithm)
+{
+	struct pair *p = start(2, verifies_slowly);
+	unsigned answered;
+
+	cr_assert_geq(verify(p, 0, 1, 0, 0), SS_SUCCESS);
+	pair_pass_ms(p, 200);
+	answered = pair_sent(p, 1, 0, P_OV_DAGTAG_REPLY);
+	cr_assert_gt(answered, 0);
+	strcpy(pair_core(p, 1)->peer[0]->verify_alg, "unknown");
+	pair_break_disk(p, 1);
+	pair_pass_ms(p, 5000);
+	cr_assert_eq(pair_sent(p, 1, 0, P_OV_DAGTAG_REPLY), answered);
+	pair_free(p);
+}
+
 static void verifies_at_node_0(struct core_conf *conf)
 {
 	if (conf->node_id == 0)
