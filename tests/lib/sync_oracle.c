@@ -109,7 +109,8 @@ static const char *wrong_source(const struct sync_input *in, const struct sync_d
 		return "an empty disk as the source";
 	if (is_newer(target, source) && !may_go_back(in))
 		return "the source is older";
-	if (user->role == ROLE_PRIMARY && user->disk >= DISK_CONSISTENT && !user->attaching &&
+	/* On a Consistent disk a Primary shows the data of a good peer (2.5, rr-conflict). */
+	if (user->role == ROLE_PRIMARY && user->disk > DISK_CONSISTENT && !user->attaching &&
 	    (in->me.dirty_bits || in->peer.dirty_bits) && in->rr_conflict == ASB_DISCONNECT &&
 	    !strategy_is_split_brain(d->strategy))
 		return "the data of a Primary are exchanged under its users";
