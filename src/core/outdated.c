@@ -154,7 +154,7 @@ static bool crash_divides(const struct volume *vol, const struct peer_device *pd
 	return vol->crashed_primary != !!(pd->uuids.flags & UUID_FLAG_CRASHED_PRIMARY);
 }
 
-/* It does not tell when the last of what it has marked towards us is gone. */
+/* A DRBD kernel: it does not tell when the last of what it has marked towards us is gone. */
 static bool keeps_its_count(const struct core *core, const struct peer_device *pd)
 {
 	const struct peer *peer = core->peer[pd->p];

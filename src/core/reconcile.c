@@ -233,8 +233,8 @@ static enum repl_state direction(struct core *core, struct peer *peer, struct vo
 }
 
 /*
- * A peer that was not behind the lost Primary by protocol A or B has all that was answered: so has
- * who got no less of its stream.
+ * A peer that was not behind the lost Primary by protocol A, nor by B and restarted since, has all
+ * that was answered: so has who got no less of its stream.
  */
 static void settle_lag(struct core *core, const struct peer *peer, struct volume *vol)
 {

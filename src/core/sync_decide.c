@@ -129,8 +129,8 @@ static void marks_must_reach_back(const struct sync_input *in, struct sync_decis
 
 /*
  * Who has more of what a lost Primary had answered: 1 = me, 0 = no difference. What its crash has
- * left may lack some by a power cut, one that was behind it by protocol A or B more; one that was
- * away has nothing to say.
+ * left may lack some by a power cut, one that was behind it by protocol A, or by B and was
+ * restarted, more; one that was away has nothing to say.
  */
 static int by_loss(const struct sync_input *in)
 {

@@ -180,9 +180,10 @@ static bool outlived(const struct uuid_side *side)
 }
 
 /*
- * A survivor that was behind protocol A or B may lack what the crash has left, and is the target.
- * It says so itself: the mark of the crash passes to whoever resyncs from there, and the connection
- * to that one may be another. A DRBD kernel goes by the connection.
+ * A survivor that was behind protocol A may lack what the crash has left, and is the target; so is
+ * one that was behind B and was restarted. It says so itself: the mark of the crash passes to
+ * whoever resyncs from there, and the connection to that one may be another. A DRBD kernel goes by
+ * the connection.
  */
 static bool crash_has_more(const struct sync_input *in)
 {
